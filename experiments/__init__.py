@@ -1,0 +1,1 @@
+"""Suites as data, and what runs, compares and reports them."""

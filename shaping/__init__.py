@@ -1,0 +1,1 @@
+"""Reward expressions over transitions: terms measure, combinators combine."""

@@ -1,0 +1,1 @@
+"""Compiled loops over steps and lanes; they import NumPy and Numba only."""
