@@ -1,0 +1,1 @@
+../../shapegym/__init__.py

@@ -1,0 +1,1 @@
+../../shapegym/__main__.py
