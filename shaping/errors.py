@@ -1,0 +1,63 @@
+"""What can go wrong with a reward, one type a cause; every message says what, where and what to do."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+
+
+class ShapingError(Exception):
+    """Base of every error that shapegym raises about rewards."""
+
+
+class ExpressionError(ShapingError, ValueError):
+    """An expression that cannot be built: a bad hyper-parameter, operand or name."""
+
+
+class UnknownNameError(ShapingError, KeyError):
+    """A node, function or part that is not registered."""
+
+    def __str__(self) -> str:  # KeyError would show the repr of the message
+        return str(self.args[0])
+
+
+class FeatureError(ShapingError, KeyError):
+    """A feature that a term reads and the environment does not provide."""
+
+    __str__ = UnknownNameError.__str__
+
+
+class ObservationError(ShapingError, TypeError):
+    """An observation or action that a term cannot read: wrong structure, shape or dtype."""
+
+
+class NonFiniteError(ShapingError, FloatingPointError):
+    """A part that is NaN or infinite."""
+
+
+class DiscountError(ShapingError, ValueError):
+    """A potential whose discount is not the agent's (or that has none)."""
+
+
+class HindsightError(ShapingError, TypeError):
+    """An episodic node on a surface that cannot rewrite the rewards of past steps."""
+
+
+class WiringError(ShapingError, TypeError):
+    """Shaping that would be dropped, paid twice or rescaled on its way to the learner."""
+
+
+class StateFileError(ShapingError, ValueError):
+    """A shaping-state file that is corrupt, or belongs to another expression or number of lanes."""
+
+
+class RewardFileError(ShapingError, ValueError):
+    """A reward file that does not describe an expression; names the line and the key."""
+
+
+def suggest(name: str, known: Iterable[str]) -> str:
+    """Return `` Did you mean 'x'?`` for the nearest known name, followed by the known names."""
+    names = sorted(known)
+    near = difflib.get_close_matches(name, names, n=1)
+    hint = f" Did you mean {near[0]!r}?" if near else ""
+    return f"{hint} Known: {', '.join(names) or 'none'}."

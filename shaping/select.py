@@ -1,0 +1,108 @@
+"""Selectors: the one way a term names the numbers that it reads.
+
+A selector is a short text, so that expressions stay data:
+
+=============================  ========================================================
+``"obs"``                      the observation, each lane flattened to a row
+``"obs[0]"``, ``"obs[0:2]"``   columns of it
+``"obs.achieved_goal"``        an entry of a Dict observation (``"obs.achieved_goal[0:2]"``)
+``"features.agent_pos"``       a named feature of the state (``"features.agent_pos[0]"``)
+=============================  ========================================================
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from dataclasses import dataclass
+from functools import lru_cache
+
+import gymnasium as gym
+import numpy as np
+
+from shapegym.shaping.errors import ExpressionError, ObservationError, suggest
+from shapegym.shaping.types import Features, Observation, Spec
+
+_GRAMMAR = re.compile(r"^(?P<source>obs|features)(?:\.(?P<key>[A-Za-z_]\w*))?(?:\[(?P<start>\d+)(?P<range>:(?P<stop>\d+)?)?\])?$")
+
+
+@dataclass(frozen=True, slots=True)
+class Selector:
+    """A parsed selector. ``columns`` applies to the flattened row of a lane."""
+
+    text: str
+    source: str
+    key: str | None
+    columns: slice | None
+
+    @property
+    def feature(self) -> str | None:
+        """The feature it reads, if any."""
+        return self.key if self.source == "features" else None
+
+    def read(self, obs: Observation, features: Features) -> np.ndarray:
+        """Return the selected numbers, (B, width), in their own dtype."""
+        values = features[self.key] if self.source == "features" else obs if self.key is None else obs[self.key]  # type: ignore[index]
+        if values.ndim != 2:
+            values = values.reshape(len(values), -1)
+        return values if self.columns is None else values[:, self.columns]
+
+    def width(self, spec: Spec) -> int | None:
+        """Return how many numbers a lane it selects, or None for a feature that the environment does not declare.
+
+        Raises:
+            ObservationError: if the observation has no such entry or column.
+        """
+        if self.source == "features":
+            if spec.features is None or self.key not in spec.features:
+                return None
+            total = _flat_width(spec.features[self.key])  # type: ignore[index]
+        else:
+            total = self._observation_width(spec.observation_space)
+        if total is None or self.columns is None:
+            return total
+        stop = total if self.columns.stop is None else self.columns.stop
+        if stop > total or self.columns.start >= total:
+            raise ObservationError(f"Selector {self.text!r} reads column {stop - 1}, but there are only {total} (0 to {total - 1}).")
+        return int(stop - self.columns.start)
+
+    def _observation_width(self, space: gym.Space) -> int | None:
+        if isinstance(space, gym.spaces.Dict):
+            if self.key is None:
+                raise ObservationError(
+                    f"The observation is a Dict, so {self.text!r} is ambiguous: select one entry, e.g. "
+                    f"'obs.{next(iter(space.spaces))}' (entries: {', '.join(space.spaces)}), or a feature ('features.<name>'), or "
+                    "write a state function that takes the dict."
+                )
+            if self.key not in space.spaces:
+                raise ObservationError(f"The observation has no entry {self.key!r}.{suggest(self.key, space.spaces)}")
+            return _flat_width(space[self.key])
+        if self.key is not None:
+            raise ObservationError(f"Selector {self.text!r} names an entry, but the observation is {space}, not a Dict.")
+        return _flat_width(space)
+
+
+@lru_cache(maxsize=1024)
+def selector(text: str) -> Selector:
+    """Parse a selector.
+
+    Raises:
+        ExpressionError: if it is none.
+    """
+    match = _GRAMMAR.match(text) if isinstance(text, str) else None
+    if match is None or (match["source"] == "features" and match["key"] is None):
+        raise ExpressionError(f"{text!r} is not a selector. Write 'obs', 'obs[0:2]', 'obs.<entry>' or 'features.<name>[<column>]'.")
+    columns = None
+    if match["start"] is not None:
+        start = int(match["start"])
+        stop = (int(match["stop"]) if match["stop"] else None) if match["range"] else start + 1
+        if stop is not None and stop <= start:
+            raise ExpressionError(f"Selector {text!r} selects nothing: {start}:{stop} is empty.")
+        columns = slice(start, stop)
+    return Selector(text, match["source"], match["key"], columns)
+
+
+def _flat_width(space: gym.Space) -> int | None:
+    if isinstance(space, gym.spaces.Discrete):
+        return 1
+    return math.prod(space.shape) if space.shape is not None else None

@@ -1,0 +1,318 @@
+"""The contract: read this file first.
+
+A reward is an expression over transitions. The engine (`shapegym.shaping.engine`) evaluates that one expression wherever
+reinforcement learning touches a reward, and keeps the task's own reward beside it. Everything rests on one split:
+
+**Terms measure.** A `Term` is a leaf. It turns each transition into one number, its *part*, once, when the transition happens.
+Whatever it remembers (counts, statistics, random numbers) is a plain visible value that `init` returns, `observe` updates and
+`measure` only reads. So measuring twice never changes anything, which is what lets a replay buffer measure again.
+
+**Combinators combine.** A `Combinator` is an inner node. It turns the parts of its children into a reward, as a pure function of
+arrays. An elementwise one (sum, clip, ...) needs nothing else. An `EpisodicCombinator` (gate, look-ahead, ...) also needs to know
+which steps belong to one episode, and may decide about a step only after later steps are known.
+
+Because parts are kept and combined late, an expression means the same on-policy (combined over a rollout before advantages are
+computed) and off-policy (combined when a batch is sampled, episodes that are still undecided being held back).
+
+Both kinds are frozen dataclasses: the fields are the hyper-parameters, so an expression prints, compares, hashes, pickles, loads
+from YAML and is its own sweep configuration. Terms that are equal are one term: they are measured once and share their state.
+
+Notation used throughout: B lanes (environments of a batch), T steps of a block; a transition at step t goes from ``obs`` (s_t) by
+``action`` (a_t) to ``next_obs`` (s_{t+1}). All parts and rewards are float64.
+"""
+
+from __future__ import annotations
+
+import re
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, fields, replace
+from enum import Enum, IntEnum
+from typing import Any, ClassVar, TypeAlias
+
+import gymnasium as gym
+import numpy as np
+
+from shapegym.shaping.errors import ExpressionError
+
+Array: TypeAlias = Any
+"""A NumPy array, or, inside combinators, anything that shares its operations (a torch tensor)."""
+
+Observation: TypeAlias = Any
+"""An array (B, ...) or, for Dict spaces, a dict of such arrays."""
+
+Features: TypeAlias = Mapping[str, np.ndarray]
+"""Named measurements of a state, each (B, ...): agent position, success, caption id, privileged state, ..."""
+
+State: TypeAlias = dict[str, Any]
+"""What a term remembers: NumPy arrays, numbers, strings, or nested dicts of them. Saved as it is, without pickle."""
+
+
+@dataclass(slots=True)
+class Transitions:
+    """One transition of each of B lanes, as arrays with a leading lane axis.
+
+    Surfaces reuse the instance and its arrays from step to step: a term that keeps something copies it.
+
+    Attributes:
+        obs: s_t, (B, ...) or a dict of such.
+        action: a_t as the environment got it, (B, ...).
+        next_obs: s_{t+1}, always the true successor, never the first observation of the next episode.
+        reward: the task reward, untouched, (B,) float64.
+        terminated: s_{t+1} is terminal, (B,) bool. Its value is zero by definition.
+        truncated: the episode was cut at s_{t+1}, which is an ordinary state, (B,) bool.
+        first: t is the first step of its episode, (B,) bool. Episodic state starts anew here: reset by data, not by a hook.
+        active: False marks a row that is no transition (the reset row of NEXT_STEP autoreset), (B,) bool.
+        features: features of s_t that the environment gave, name -> (B, ...).
+        next_features: features of s_{t+1} and the events of the step, name -> (B, ...).
+        clock: how many transitions the run had made before this batch (the global step).
+    """
+
+    obs: Observation
+    action: np.ndarray
+    next_obs: Observation
+    reward: np.ndarray
+    terminated: np.ndarray
+    truncated: np.ndarray
+    first: np.ndarray
+    active: np.ndarray
+    features: Features = field(default_factory=dict)
+    next_features: Features = field(default_factory=dict)
+    clock: int = 0
+
+    @property
+    def num_lanes(self) -> int:
+        """B."""
+        return len(self.reward)
+
+
+@dataclass(frozen=True, slots=True)
+class Spec:
+    """What an expression is bound to.
+
+    Attributes:
+        num_lanes: B.
+        observation_space: of one lane.
+        action_space: of one lane.
+        features: spaces of the features that the environment declares, or None when it declares nothing (names are then
+            checked against the first infos).
+        gamma: the agent's discount, or None when unknown.
+        seed: of every random choice that terms make.
+    """
+
+    num_lanes: int
+    observation_space: gym.Space
+    action_space: gym.Space
+    features: Mapping[str, gym.Space] | None = None
+    gamma: float | None = None
+    seed: int = 0
+
+
+@dataclass(slots=True)
+class Episodes:
+    """Which steps of a (T, B) block belong to which episode.
+
+    Attributes:
+        first: the step starts an episode, (T, B) bool.
+        terminated: the step ends its episode in a terminal state, (T, B) bool.
+        truncated: the step ends its episode otherwise, (T, B) bool.
+        active: the step is a transition, (T, B) bool.
+
+    A lane whose first step in the block is not ``first`` continues an episode that began earlier: an episode *fragment*. What
+    the earlier fragments left is in the combinator's own carry.
+    """
+
+    first: np.ndarray
+    terminated: np.ndarray
+    truncated: np.ndarray
+    active: np.ndarray
+
+    @property
+    def last(self) -> np.ndarray:
+        """The step ends its episode, (T, B) bool."""
+        return self.terminated | self.truncated
+
+
+class Replay(Enum):
+    """How a term's part is obtained when a stored transition is used again."""
+
+    RECOMPUTE = "recompute"
+    """Pure in the transition: the stored part is right for ever, and can be recomputed for a relabelled goal."""
+    FROZEN = "frozen"
+    """Measured again at sampling with the statistics of now, which sampling does not change (a weight, a lifetime count)."""
+    STAMP = "stamp"
+    """Depends on the order of experience: the part of collection time is kept."""
+
+
+class Guarantee(IntEnum):
+    """What adding this expression to a task's reward can do to the task's optimal policies; higher is stronger."""
+
+    NONE = 0
+    """Optimal policies may change, by any amount."""
+    BOUNDED = 1
+    """They may change, but one step adds at most a fixed amount."""
+    ADVICE = 2
+    """Unchanged if the agent acts greedily on Q(s, a) + Phi(s, a) (Wiewiora et al. 2003); SB3's agents do not."""
+    INVARIANT = 3
+    """The set of optimal policies is unchanged in every MDP."""
+
+
+NODES: dict[str, type[Expression]] = {}
+"""Every concrete node by its registered name (snake case of the class), as reward files spell it."""
+
+
+def snake_case(name: str) -> str:
+    """``CountBonus`` -> ``count_bonus``, ``SimHash`` -> ``sim_hash``."""
+    return re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", name).lower()
+
+
+@dataclass(frozen=True)
+class Expression(ABC):
+    """A node of a reward expression. Combine with ``+ - *`` and the functions of `shapegym.shaping.compose`.
+
+    ``name`` (keyword only, not part of equality) is what the node's part is called in logs: ``Potential(...).named("phi")``.
+    """
+
+    name: str | None = field(default=None, kw_only=True, compare=False)
+
+    guarantee: ClassVar[Guarantee | property] = Guarantee.NONE
+    """What this node alone promises; `guarantee_of` in `shapegym.shaping.tree` propagates it through the expression."""
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        if "abstract" not in cls.__dict__:  # families (Term, Combinator, ...) are not nodes
+            NODES[snake_case(cls.__name__)] = cls
+
+    @property
+    def children(self) -> tuple[Expression, ...]:
+        """The sub-expressions, in field order."""
+        found: list[Expression] = []
+        for item in fields(self):
+            value = getattr(self, item.name)
+            if isinstance(value, Expression):
+                found.append(value)
+            elif isinstance(value, tuple):
+                found.extend(child for child in value if isinstance(child, Expression))
+        return tuple(found)
+
+    def named(self, name: str) -> Expression:
+        """Return the same expression whose part is called ``name`` in every log."""
+        if not name or not name.isidentifier():
+            raise ExpressionError(f"A part's name must be an identifier such as 'key_bonus', got {name!r}.")
+        return replace(self, name=name)
+
+    # Arithmetic builds nodes of compose.py; importing it here at module level would be circular.
+    def __add__(self, other: Expression | float) -> Expression:
+        from shapegym.shaping import compose
+
+        return compose.add(self, other)
+
+    def __radd__(self, other: float) -> Expression:
+        from shapegym.shaping import compose
+
+        return compose.add(other, self)
+
+    def __sub__(self, other: Expression | float) -> Expression:
+        from shapegym.shaping import compose
+
+        return compose.add(self, compose.multiply(other, -1.0))
+
+    def __rsub__(self, other: float) -> Expression:
+        from shapegym.shaping import compose
+
+        return compose.add(other, -self)
+
+    def __mul__(self, other: Expression | float) -> Expression:
+        from shapegym.shaping import compose
+
+        return compose.multiply(self, other)
+
+    __rmul__ = __mul__
+
+    def __neg__(self) -> Expression:
+        return self * -1.0
+
+
+@dataclass(frozen=True)
+class Term(Expression):
+    """A leaf: measures one number, its part, for every transition.
+
+    Subclasses are frozen dataclasses. They override `measure`, and `init`/`observe` if they remember anything. Keyword
+    hyper-parameters come with validated defaults (``__post_init__`` raises `ExpressionError`).
+    """
+
+    abstract: ClassVar[bool] = True
+    replay: ClassVar[Replay | property] = Replay.RECOMPUTE
+
+    @property
+    def reads(self) -> tuple[str, ...]:
+        """Features that the term reads from ``next_features``."""
+        return ()
+
+    @property
+    def reads_before(self) -> tuple[str, ...]:
+        """Features that the term reads from ``features``: the environment must give them on reset too."""
+        return ()
+
+    @property
+    def inputs(self) -> tuple[Expression, ...]:
+        """Elementwise expressions whose values of the same step this term measures (a running scale of its operand)."""
+        return self.children
+
+    def init(self, spec: Spec) -> State:
+        """Check the term against ``spec`` and return its fresh state.
+
+        Raises:
+            ShapingError: if the term cannot be measured on this environment; says why and what to do.
+        """
+        del spec
+        return {}
+
+    def observe(self, transitions: Transitions, state: State, *inputs: np.ndarray) -> None:
+        """Update ``state`` in place with transitions that just happened. Called exactly once for each, before `measure`.
+
+        Rows with ``active=False`` must leave the state as it is.
+        """
+
+    @abstractmethod
+    def measure(self, transitions: Transitions, state: State, *inputs: np.ndarray) -> np.ndarray:
+        """Return the parts, (B,) float64, without changing ``state``. Inactive rows may hold anything finite."""
+
+
+@dataclass(frozen=True)
+class Combinator(Expression):
+    """An inner node whose value at a step needs only its children's values at that step."""
+
+    abstract: ClassVar[bool] = True
+    episodic: ClassVar[bool] = False
+
+    def combine(self, values: Sequence[Array]) -> Array:
+        """Return the combined value from the children's values, all of one shape: (B,), (T, B) or any other.
+
+        Uses operations that NumPy and torch share, so that the result is differentiable in tensors among the values.
+        """
+        raise NotImplementedError(f"{type(self).__name__} is episodic: it combines whole blocks")
+
+    def compose_guarantee(self, guarantees: Sequence[Guarantee]) -> Guarantee:
+        """Return what the node promises, given what its children promise. The default: nothing, unless all are bounded."""
+        return min((Guarantee.BOUNDED, *guarantees))
+
+
+@dataclass(frozen=True)
+class EpisodicCombinator(Combinator):
+    """An inner node that decides about a step from the whole episode, so possibly after later steps are known."""
+
+    abstract: ClassVar[bool] = True
+    episodic: ClassVar[bool] = True
+
+    def carry(self, num_lanes: int) -> State:
+        """Return what the fragments of a still-open episode leave for the next block: fresh, (B,) arrays."""
+        del num_lanes
+        return {}
+
+    @abstractmethod
+    def combine_block(self, values: Sequence[Array], episodes: Episodes, carry: State) -> Array:
+        """Return the rewards, (T, B), from the children's values, each (T, B), updating ``carry`` in place.
+
+        The rewards of an episode, summed over all its fragments, must not depend on where fragments were cut.
+        """
