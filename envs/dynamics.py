@@ -1,0 +1,137 @@
+"""What a task supplies: lane arrays, and compiled functions of (state, action, noise) on them.
+
+The shell in `native.py` owns everything that all tasks share: random streams, time limits, autoreset, checks
+of actions, snapshots, Gymnasium's return values. A task is left with its dynamics, which are pure functions
+of arrays: even the randomness arrives as an argument, a block of uniform numbers drawn from each lane's own
+stream. That is what makes one seed mean the same episode in the single and the vector form, and what lets a
+reference implementation be a plain loop.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from gymnasium import Space
+from numpy.typing import NDArray
+
+State = dict[str, NDArray[Any]]
+"""The lanes' state: name -> array (B, ...). Everything that the next step depends on, and nothing else."""
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """Where a step writes its results, cleared to zero / False before every call.
+
+    Attributes:
+        reward: (B,) float64, the task reward r_{t+1}.
+        terminated: (B,) bool, whether s_{t+1} is terminal. The time limit is the shell's business.
+        success: (B,) bool, whether this step solved the task.
+        event: (B,) int64, what happened in this step, an index into `captions`; 0 = nothing.
+    """
+
+    reward: NDArray[np.float64]
+    terminated: NDArray[np.bool_]
+    success: NDArray[np.bool_]
+    event: NDArray[np.int64]
+
+    @classmethod
+    def empty(cls, lanes: int) -> Outcome:
+        """Buffers for `lanes` lanes."""
+        return cls(
+            np.zeros(lanes), np.zeros(lanes, np.bool_), np.zeros(lanes, np.bool_), np.zeros(lanes, np.int64)
+        )
+
+    def clear(self) -> None:
+        """Set every entry to zero / False."""
+        for buffer in (self.reward, self.terminated, self.success, self.event):
+            buffer.fill(0)
+
+
+class Dynamics(ABC):
+    """A task for the shell: subclass it, set the attributes in `__init__`, implement the five methods.
+
+    The object holds constants only (sizes, tables, layouts); what changes from step to step is in the state
+    arrays that `allocate` makes, so one object may serve any number of environments. Methods loop over lanes
+    in compiled kernels and write into the buffers they are given; they never allocate per step and never loop
+    over lanes in Python.
+
+    The docstring of a task's builder (the function that registration names) is the documentation of its ids
+    and has the sections Description, Why it is sparse, Actions, Observations, Reward, Termination and
+    truncation, Features, Ids.
+
+    Attributes:
+        observation_space: Space of one lane's observation: Box, Discrete, MultiBinary, or a Dict of these.
+        action_space: Space of one lane's action: Discrete or bounded Box.
+        features: Space of each feature of one lane, by name: Discrete (int64) or Box (scalars have shape ()).
+            The shell adds `success` and `event`. Features describe the state (for rewards and potentials to
+            read) and are reported on reset and on every step.
+        captions: Short text of each event id; entry 0 is the empty text of "nothing happened".
+        max_steps: Steps after which an unfinished episode is truncated.
+        reset_draws: Uniform numbers in [0, 1) that `reset` needs for a lane.
+        step_draws: Uniform numbers in [0, 1) that `step` needs for a lane.
+        fingerprint: Text that identifies the task with all of its knobs; a snapshot goes back only where it
+            is equal.
+    """
+
+    observation_space: Space[Any]
+    action_space: Space[Any]
+    features: Mapping[str, Space[Any]]
+    captions: tuple[str, ...]
+    max_steps: int
+    reset_draws: int = 0
+    step_draws: int = 0
+    fingerprint: str
+
+    @abstractmethod
+    def allocate(self, lanes: int) -> State:
+        """Make the state arrays of `lanes` lanes (any content: a reset follows)."""
+
+    @abstractmethod
+    def reset(self, state: State, noise: NDArray[np.float64], mask: NDArray[np.bool_]) -> None:
+        """Put the lanes in `mask` into a start state.
+
+        Args:
+            state: The lanes' state, changed in place where `mask` holds.
+            noise: (B, reset_draws) uniforms; rows outside `mask` are meaningless.
+            mask: (B,) bool.
+        """
+
+    @abstractmethod
+    def step(
+        self,
+        state: State,
+        actions: NDArray[Any],
+        noise: NDArray[np.float64],
+        active: NDArray[np.bool_],
+        outcome: Outcome,
+    ) -> None:
+        """Advance the lanes in `active` by one step.
+
+        Args:
+            state: The lanes' state, changed in place where `active` holds.
+            actions: (B,) int64 for Discrete, (B, *shape) of the space's dtype for Box; already checked,
+                C-contiguous.
+            noise: (B, step_draws) uniforms; rows outside `active` are meaningless.
+            active: (B,) bool.
+            outcome: Cleared buffers; write the entries of active lanes that are not zero.
+        """
+
+    @abstractmethod
+    def observe(self, state: State, observation: Any) -> None:
+        """Write every lane's observation: an array (B, *shape), or a dict of such arrays for a Dict space."""
+
+    @abstractmethod
+    def measure(self, state: State, features: Mapping[str, NDArray[Any]]) -> None:
+        """Write every lane's features, arrays (B, *shape) by the names in `self.features`."""
+
+    def compute_reward(self, achieved_goal: NDArray[Any], desired_goal: NDArray[Any]) -> NDArray[np.float64]:
+        """Task reward (...) of reaching `achieved_goal` (..., G) when `desired_goal` (..., G) was asked for.
+
+        Raises:
+            TypeError: The task is not goal-conditioned.
+        """
+        raise TypeError(f"{self.fingerprint} is not goal-conditioned: it has no reward of a goal")

@@ -1,0 +1,361 @@
+"""The shell: one implementation of Gymnasium's two forms, around any `Dynamics`.
+
+`NativeVectorEnv` steps all lanes in compiled kernels. `NativeEnv` is one lane of it, so that the single and
+the vector form cannot drift apart. Both add to Gymnasium's interface: `features`, `captions`, `snapshot()` /
+`restore()`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
+from typing import Any, TypeVar, cast
+
+import gymnasium as gym
+import numpy as np
+from gymnasium import Space, spaces
+from gymnasium.error import ResetNeeded
+from gymnasium.vector import AutoresetMode
+from gymnasium.vector.utils import batch_space, create_empty_array
+from numpy.typing import NDArray
+
+from shapegym.envs import snapshot as snapshots
+from shapegym.envs._inputs import ActionBuffer, lane_seeds, reset_mask
+from shapegym.envs._lanes import begin_episodes, draw_uniform, end_step, seed_stream
+from shapegym.envs.dynamics import Dynamics, Outcome
+from shapegym.envs.snapshot import Snapshot
+
+Tree = TypeVar("Tree")
+
+
+class NativeVectorEnv(gym.vector.VectorEnv[Any, Any, NDArray[Any]]):
+    """B lanes of one task, stepped together.
+
+    Info carries every feature as an array (B, ...) with Gymnasium's mask `_name`, on reset and on every step.
+
+    Autoreset, by `autoreset_mode`:
+        NEXT_STEP (default): the step after an episode's end ignores that lane's action and returns the new
+            episode's first observation and info, with reward 0.
+        SAME_STEP: the step that ends an episode returns the new episode's first observation and info; what
+            the episode ended with is in `final_obs` and `final_info` (masks `_final_obs`, `_final_info`).
+            These are dense arrays (B, ...): rows of lanes that go on hold their ordinary values, so that
+                `info.get("final_obs", obs)` is the true successor.
+        DISABLED: an ended lane must be reset with `options={"reset_mask": mask}` before the next step.
+
+    Seeds: lane i of `reset(seed=s)` plays the same episodes as the single form after `reset(seed=s + i)`, for
+    any number of lanes, and so do the episodes that follow without a seed. Without a seed a lane continues
+    its stream.
+    """
+
+    def __init__(
+        self,
+        dynamics: Dynamics,
+        num_envs: int = 1,
+        *,
+        autoreset_mode: AutoresetMode | str = AutoresetMode.NEXT_STEP,
+        copy: bool = True,
+    ) -> None:
+        """Allocate the lanes.
+
+        Args:
+            dynamics: The task.
+            num_envs: Number of lanes B, at least 1.
+            autoreset_mode: See the class.
+            copy: False returns the internal buffers, which the next call overwrites.
+
+        Raises:
+            ValueError: `num_envs` below 1, or an unknown autoreset mode.
+        """
+        if num_envs < 1:
+            raise ValueError(f"num_envs must be at least 1, got {num_envs}")
+        self.dynamics = dynamics
+        self.num_envs = num_envs
+        self.autoreset_mode = AutoresetMode(autoreset_mode)
+        self.metadata = {"render_modes": [], "autoreset_mode": self.autoreset_mode}
+        self.copy = copy
+        self.single_observation_space = dynamics.observation_space
+        self.single_action_space = dynamics.action_space
+        self.observation_space = batch_space(dynamics.observation_space, num_envs)
+        self.action_space = batch_space(dynamics.action_space, num_envs)
+        self.captions = dynamics.captions
+        self.features: Mapping[str, Space[Any]] = MappingProxyType(
+            {
+                **dynamics.features,
+                "success": spaces.Box(0, 1, (), np.bool_),
+                "event": spaces.Discrete(len(dynamics.captions)),
+            }
+        )
+
+        self._started = False
+        self._state = dynamics.allocate(num_envs)
+        self._streams = np.zeros(num_envs, np.uint64)
+        self._elapsed = np.zeros(num_envs, np.int64)
+        self._done = np.zeros(num_envs, np.bool_)
+        self._arrays = {
+            "streams": self._streams,
+            "elapsed": self._elapsed,
+            "done": self._done,
+            **{f"state.{name}": array for name, array in self._state.items()},
+        }
+        self._actions = ActionBuffer(dynamics.action_space, num_envs)
+        self._active = np.zeros(num_envs, np.bool_)
+        self._truncated = np.zeros(num_envs, np.bool_)
+        self._outcome = Outcome.empty(num_envs)
+        self._reset_noise = np.zeros((num_envs, dynamics.reset_draws))
+        self._step_noise = np.zeros((num_envs, dynamics.step_draws))
+        self._observation = create_empty_array(dynamics.observation_space, num_envs, fn=np.zeros)
+        self._measured: dict[str, NDArray[Any]] = {
+            name: cast("NDArray[Any]", create_empty_array(space, num_envs, fn=np.zeros))
+            for name, space in dynamics.features.items()
+        }
+        self._info_arrays = {
+            **self._measured,
+            "success": self._outcome.success,
+            "event": self._outcome.event,
+        }
+
+    def reset(
+        self,
+        *,
+        seed: int | Sequence[int | None] | None = None,
+        options: dict[str, Any] | None = None,
+    ) -> tuple[Any, dict[str, Any]]:
+        """Start new episodes.
+
+        Args:
+            seed: An int s seeds lane i with s + i; a sequence gives one seed (or None) a lane; None continues
+                the streams.
+            options: `{"reset_mask": mask}`, (B,) bool, restricts the reset to some lanes.
+
+        Raises:
+            TypeError: A seed or the mask is of the wrong type.
+            ValueError: A seed is negative, a length does not fit, the mask selects no lane, or an option is
+                unknown.
+            ResetNeeded: A partial reset of an environment that was never reset.
+        """
+        mask = reset_mask(options, self.num_envs)
+        seeds = lane_seeds(seed, self.num_envs)
+        if not self._started and not mask.all():
+            raise ResetNeeded("the first reset must cover all lanes: call reset() without a reset_mask first")
+        if isinstance(seed, int | np.integer):
+            super().reset(seed=int(seed))
+        for lane in np.flatnonzero(mask):
+            if seeds[lane] is not None or not self._started:
+                self._streams[lane] = seed_stream(seeds[lane])
+        self._started = True
+        self._begin(mask)
+        return self._observed(), self._info(mask)
+
+    def step(
+        self, actions: Any
+    ) -> tuple[Any, NDArray[np.float64], NDArray[np.bool_], NDArray[np.bool_], dict[str, Any]]:
+        """Advance every lane by one step.
+
+        Args:
+            actions: (B,) integers for a Discrete action space, (B, *shape) real numbers for a Box.
+
+        Returns:
+            Observation (B, ...), reward (B,) float64, terminated (B,) bool, truncated (B,) bool, info.
+
+        Raises:
+            ResetNeeded: Before the first reset, or, with autoreset disabled, on a lane whose episode has
+                ended.
+            TypeError, ValueError: An action is invalid; nothing has moved.
+        """
+        self._require_start("step")
+        if self.autoreset_mode is AutoresetMode.DISABLED and self._done.any():
+            lanes = np.flatnonzero(self._done).tolist()
+            raise ResetNeeded(
+                f"the episodes of lanes {lanes} have ended: reset these lanes before the next step"
+            )
+        active = np.logical_not(self._done, out=self._active)
+        valid_actions = self._actions.fill(actions, active)
+
+        outcome = self._outcome
+        outcome.clear()
+        draw_uniform(self._streams, active, self._step_noise)
+        self.dynamics.step(self._state, valid_actions, self._step_noise, active, outcome)
+        ended = end_step(
+            active, self.dynamics.max_steps, outcome.terminated, self._truncated, self._elapsed, self._done
+        )
+
+        final: dict[str, Any] = {}
+        if self.autoreset_mode is AutoresetMode.NEXT_STEP:
+            if not active.all():
+                self._begin(~active)
+        elif self.autoreset_mode is AutoresetMode.SAME_STEP and ended:
+            final = self._final()
+            self._begin(self._done.copy())
+        return (
+            self._observed(),
+            self._returned(outcome.reward),
+            self._returned(outcome.terminated),
+            self._returned(self._truncated),
+            {**final, **self._info(np.ones(self.num_envs, np.bool_))},
+        )
+
+    def snapshot(self, lanes: Sequence[int] | NDArray[np.int64] | None = None) -> Snapshot:
+        """Copy the exact state of the given lanes (all by default): task state, random streams, clocks.
+
+        Raises:
+            ResetNeeded: Before the first reset.
+            ValueError: `lanes` are not distinct lane numbers.
+        """
+        self._require_start("snapshot")
+        index = snapshots.lane_indices(lanes, self.num_envs)
+        return snapshots.take(self._arrays, self.dynamics.fingerprint, index)
+
+    def restore(
+        self, snapshot: Mapping[str, NDArray[Any]], lanes: Sequence[int] | NDArray[np.int64] | None = None
+    ) -> None:
+        """Continue the given lanes (all by default) exactly where a snapshot of as many lanes was taken.
+
+        The snapshot may come from other lanes, another environment of the same task, or its single form.
+
+        Raises:
+            SnapshotError: The snapshot does not fit or was changed; nothing has moved.
+            ResetNeeded: Some lanes would stay without a state, as the environment was never reset.
+            ValueError: `lanes` are not distinct lane numbers.
+        """
+        index = snapshots.lane_indices(lanes, self.num_envs)
+        if not self._started and len(index) < self.num_envs:
+            raise ResetNeeded("restoring some lanes needs a reset() of all of them first")
+        snapshots.put(snapshot, self._arrays, self.dynamics.fingerprint, index)
+        self._started = True
+
+    def compute_reward(
+        self, achieved_goal: NDArray[Any], desired_goal: NDArray[Any], info: Any
+    ) -> NDArray[np.float64]:
+        """Task reward of goals (..., G) for hindsight relabelling; `info` plays no part.
+
+        Raises:
+            TypeError: The task is not goal-conditioned.
+        """
+        return self.dynamics.compute_reward(achieved_goal, desired_goal)
+
+    def _require_start(self, method: str) -> None:
+        if not self._started:
+            raise ResetNeeded(f"call reset() before {method}()")
+
+    def _begin(self, mask: NDArray[np.bool_]) -> None:
+        draw_uniform(self._streams, mask, self._reset_noise)
+        self.dynamics.reset(self._state, self._reset_noise, mask)
+        begin_episodes(mask, self._elapsed, self._done, self._outcome.success, self._outcome.event)
+
+    def _observed(self) -> Any:
+        self.dynamics.observe(self._state, self._observation)
+        return self._returned(self._observation)
+
+    def _info(self, present: NDArray[np.bool_]) -> dict[str, Any]:
+        self.dynamics.measure(self._state, self._measured)
+        info: dict[str, Any] = {}
+        for name, values in self._info_arrays.items():
+            info[name] = self._returned(values)
+            info[f"_{name}"] = present
+        return info
+
+    def _final(self) -> dict[str, Any]:
+        """What the ended episodes ended with; copied, because the reset that follows reuses the buffers."""
+        ended = self._done.copy()
+        self.dynamics.observe(self._state, self._observation)
+        return {
+            "final_obs": _copied(self._observation),
+            "_final_obs": ended,
+            "final_info": _copied(self._info(ended)),
+            "_final_info": ended,
+        }
+
+    def _returned(self, buffer: Tree) -> Tree:
+        return _copied(buffer) if self.copy else buffer
+
+
+class NativeEnv(gym.Env[Any, Any]):
+    """One lane of a task: the single form.
+
+    Info carries every feature as a Python scalar, or as an array where its space has a shape. A finished
+    episode must be reset before the next step. A snapshot has one row and fits any lane of the vector form,
+    and the other way round.
+    """
+
+    def __init__(self, dynamics: Dynamics) -> None:
+        """Allocate the lane."""
+        self._lane = NativeVectorEnv(dynamics, 1, autoreset_mode=AutoresetMode.DISABLED, copy=False)
+        self.metadata = {"render_modes": []}
+        self.dynamics = dynamics
+        self.observation_space = dynamics.observation_space
+        self.action_space = dynamics.action_space
+        self.features = self._lane.features
+        self.captions = self._lane.captions
+
+    def reset(
+        self, *, seed: int | None = None, options: dict[str, Any] | None = None
+    ) -> tuple[Any, dict[str, Any]]:
+        """Start a new episode; without a seed the random stream continues.
+
+        Raises:
+            TypeError: The seed is no int.
+            ValueError: The seed is negative, or an option is given (there are none).
+        """
+        if options:
+            raise ValueError(f"unknown reset options {sorted(options)}; the single form has none")
+        observation, info = self._lane.reset(seed=None if seed is None else [seed])
+        super().reset(seed=seed)
+        return _first_lane(observation, self.observation_space), self._info(info)
+
+    def step(self, action: Any) -> tuple[Any, float, bool, bool, dict[str, Any]]:
+        """Advance by one step.
+
+        Raises:
+            ResetNeeded: Before the first reset, or after the episode has ended.
+            TypeError, ValueError: The action is invalid; nothing has moved.
+        """
+        observation, reward, terminated, truncated, info = self._lane.step(np.asarray(action)[np.newaxis])
+        return (
+            _first_lane(observation, self.observation_space),
+            reward.item(),
+            terminated.item(),
+            truncated.item(),
+            self._info(info),
+        )
+
+    def snapshot(self) -> Snapshot:
+        """Copy the exact state: task state, random stream, clock.
+
+        Raises:
+            ResetNeeded: Before the first reset.
+        """
+        return self._lane.snapshot()
+
+    def restore(self, snapshot: Mapping[str, NDArray[Any]]) -> None:
+        """Continue exactly where the snapshot was taken.
+
+        Raises:
+            SnapshotError: The snapshot does not fit or was changed; nothing has moved.
+        """
+        self._lane.restore(snapshot)
+
+    def compute_reward(
+        self, achieved_goal: NDArray[Any], desired_goal: NDArray[Any], info: Any
+    ) -> NDArray[np.float64]:
+        """Task reward of goals (..., G) for hindsight relabelling; `info` plays no part.
+
+        Raises:
+            TypeError: The task is not goal-conditioned.
+        """
+        return self.dynamics.compute_reward(achieved_goal, desired_goal)
+
+    def _info(self, batched: dict[str, Any]) -> dict[str, Any]:
+        return {name: _first_lane(batched[name], space) for name, space in self.features.items()}
+
+
+def _copied(tree: Any) -> Any:
+    if isinstance(tree, dict):
+        return {name: _copied(branch) for name, branch in tree.items()}
+    return tree.copy()
+
+
+def _first_lane(batch: Any, space: Space[Any]) -> Any:
+    """Row 0 as the single form returns it: a Python scalar for shape (), else a new array."""
+    if isinstance(space, spaces.Dict):
+        return {name: _first_lane(batch[name], inner) for name, inner in space.items()}
+    return batch[0].copy() if space.shape else batch[0].item()

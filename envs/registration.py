@@ -1,0 +1,77 @@
+"""The table of ids, and the two entry points that all of them share.
+
+An id is data: a name, the builder of its dynamics, and the builder's arguments. `gymnasium.make(id, **knobs)`
+and `gymnasium.make_vec(id, num_envs, **knobs)` pass further arguments on to the builder.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, cast
+
+import gymnasium as gym
+from gymnasium.envs.registration import load_env_creator
+from gymnasium.vector import AutoresetMode
+
+from shapegym.envs.dynamics import Dynamics
+from shapegym.envs.native import NativeEnv, NativeVectorEnv
+
+NAMESPACE = "shapegym"
+
+
+@dataclass(frozen=True)
+class Row:
+    """One id.
+
+    Attributes:
+        name: The id after the namespace, with version.
+        builder: "module:function", a function (or class) that returns a `Dynamics`.
+        knobs: Arguments of the builder that differ from its defaults.
+    """
+
+    name: str
+    builder: str
+    knobs: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def id(self) -> str:
+        """The full id, as `gymnasium.make` takes it."""
+        return f"{NAMESPACE}/{self.name}"
+
+
+TABLE: tuple[Row, ...] = ()
+
+
+def build(builder: str, **knobs: Any) -> Dynamics:
+    """The dynamics of an id, without an environment around them."""
+    return cast("Dynamics", load_env_creator(builder)(**knobs))
+
+
+def make_env(builder: str, **knobs: Any) -> NativeEnv:
+    """Entry point of the single form of every id in the table."""
+    return NativeEnv(build(builder, **knobs))
+
+
+def make_vector_env(
+    builder: str,
+    num_envs: int,
+    *,
+    autoreset_mode: AutoresetMode | str = AutoresetMode.NEXT_STEP,
+    copy: bool = True,
+    **knobs: Any,
+) -> NativeVectorEnv:
+    """Entry point of the vector form of every id in the table."""
+    return NativeVectorEnv(build(builder, **knobs), num_envs, autoreset_mode=autoreset_mode, copy=copy)
+
+
+def register_all() -> None:
+    """Register every id of the table with Gymnasium; a second call changes nothing."""
+    for row in TABLE:
+        if row.id not in gym.registry:
+            gym.register(
+                row.id,
+                entry_point=f"{__name__}:make_env",
+                vector_entry_point=f"{__name__}:make_vector_env",
+                kwargs={"builder": row.builder, **row.knobs},
+            )
