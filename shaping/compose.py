@@ -36,6 +36,26 @@ def array_namespace(value: Array) -> ModuleType:
     return sys.modules["torch"] if type(value).__module__.startswith("torch") else np
 
 
+def _bracket(operand: Expression) -> str:
+    return f"({operand})" if isinstance(operand, Sum) else str(operand)
+
+
+def _require_operands(node: str, operands: tuple[object, ...]) -> None:
+    if not isinstance(operands, tuple) or not operands:
+        raise ExpressionError(f"{node} needs a non-empty tuple of expressions, got {operands!r}.")
+    for position, operand in enumerate(operands):
+        if not isinstance(operand, Expression):
+            raise ExpressionError(f"{node}: operand {position} is {operand!r}, which is not an expression.")
+
+
+def _require_number(node: str, key: str, value: object) -> float:
+    if isinstance(value, bool) or not isinstance(value, (int, float, np.integer, np.floating)):
+        raise ExpressionError(f"{node}: {key} must be a number, got {value!r} ({type(value).__name__}).")
+    if not math.isfinite(value):
+        raise ExpressionError(f"{node}: {key} must be finite, got {value!r}.")
+    return float(value)
+
+
 @dataclass(frozen=True)
 class TaskReward(Term):
     """r_t: what the environment pays, untouched. Guarantee: invariant (it is the task)."""
@@ -81,6 +101,9 @@ class Sum(Combinator):
         """See `Combinator.combine`."""
         return reduce(lambda total, value: total + value, values)
 
+    def __str__(self) -> str:
+        return " + ".join(map(str, self.of))
+
     def compose_guarantee(self, guarantees: Sequence[Guarantee]) -> Guarantee:
         """Sums of invariant expressions are invariant, of bounded ones bounded."""
         return min(guarantees)
@@ -101,6 +124,9 @@ class Scale(Combinator):
         """See `Combinator.combine`."""
         return values[0] * self.by
 
+    def __str__(self) -> str:
+        return f"{self.by:g} * {_bracket(self.of)}"
+
     def compose_guarantee(self, guarantees: Sequence[Guarantee]) -> Guarantee:
         """A scaled potential is a potential; a task scaled by zero or less is another task."""
         return guarantees[0] if self.by > 0 or not _has_task(self.of) else Guarantee.NONE
@@ -118,6 +144,9 @@ class Product(Combinator):
     def combine(self, values: Sequence[Array]) -> Array:
         """See `Combinator.combine`."""
         return reduce(lambda total, value: total * value, values)
+
+    def __str__(self) -> str:
+        return " * ".join(map(_bracket, self.of))
 
 
 @dataclass(frozen=True)
@@ -180,7 +209,7 @@ class When(Combinator):
 
     def compose_guarantee(self, guarantees: Sequence[Guarantee]) -> Guarantee:
         """The condition only selects, so its own guarantee does not matter."""
-        return min(Guarantee.BOUNDED, *guarantees[1:])
+        return super().compose_guarantee(guarantees[1:])
 
 
 @dataclass(frozen=True)
@@ -210,7 +239,7 @@ class LogSigmoidAnd(Combinator):
     """``sum_i log sigmoid(v_i - reference_i)``: the log-probability that every operand beats its reference.
 
     Saturates above the references and pushes whichever operand is worst. Source: Wang et al. 2024, "Transforming and Combining
-    Rewards for Aligning Large Language Models". Bounded above by 0, unbounded below: no guarantee.
+    Rewards for Aligning Large Language Models". Never above 0; bounded if all operands are.
     """
 
     of: tuple[Expression, ...] = ()
@@ -229,10 +258,6 @@ class LogSigmoidAnd(Combinator):
         references = self.references or (0.0,) * len(values)
         zeros = xp.zeros_like(values[0])
         return -sum(xp.logaddexp(zeros, ref - value) for value, ref in zip(values, references, strict=True))
-
-    def compose_guarantee(self, guarantees: Sequence[Guarantee]) -> Guarantee:
-        """Bounded if all operands are."""
-        return min((Guarantee.BOUNDED, *guarantees))
 
 
 def add(*operands: Expression | float) -> Expression:
@@ -300,19 +325,3 @@ def lift(operand: Expression | float) -> Expression:
 
 def _has_task(expression: Expression) -> bool:
     return isinstance(expression, TaskReward) or any(map(_has_task, expression.children))
-
-
-def _require_operands(node: str, operands: tuple[object, ...]) -> None:
-    if not isinstance(operands, tuple) or not operands:
-        raise ExpressionError(f"{node} needs a non-empty tuple of expressions, got {operands!r}.")
-    for position, operand in enumerate(operands):
-        if not isinstance(operand, Expression):
-            raise ExpressionError(f"{node}: operand {position} is {operand!r}, which is not an expression.")
-
-
-def _require_number(node: str, key: str, value: object) -> float:
-    if isinstance(value, bool) or not isinstance(value, (int, float, np.integer, np.floating)):
-        raise ExpressionError(f"{node}: {key} must be a number, got {value!r} ({type(value).__name__}).")
-    if not math.isfinite(value):
-        raise ExpressionError(f"{node}: {key} must be finite, got {value!r}.")
-    return float(value)

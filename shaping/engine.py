@@ -16,7 +16,14 @@ from typing import Literal, TypeAlias
 
 import numpy as np
 
-from shapegym.shaping.errors import ExpressionError, FeatureError, HindsightError, NonFiniteError, ObservationError, suggest
+from shapegym.shaping.errors import (
+    ExpressionError,
+    FeatureError,
+    HindsightError,
+    NonFiniteError,
+    ObservationError,
+    suggest,
+)
 from shapegym.shaping.kernels.accounting import screen_parts
 from shapegym.shaping.ledger import EpisodeRecord, Ledger
 from shapegym.shaping.tape import Tape
@@ -90,7 +97,7 @@ class RewardEngine:
         self._episodic_nodes: list[EpisodicCombinator] = []
         self._evaluators = [self._compile(node) for node in self._addend_nodes]
         self._inputs = [[self._compile(node) for node in term.inputs] for term in self.terms]
-        self._observers = [type(term).observe is not Term.observe for term in self.terms]
+        self._remembers = [type(term).observe is not Term.observe for term in self.terms]
         self.carries = self._fresh_carries(spec.num_lanes)
         self.ledger = Ledger(self.addends, spec.num_lanes)
         self._parts = np.zeros((len(self.terms), spec.num_lanes))
@@ -134,16 +141,24 @@ class RewardEngine:
         """
         transitions.clock = self.clock
         parts = self._parts
-        shape = (self.spec.num_lanes,)
-        for index, term in enumerate(self.terms):
-            state = self.states[index]
-            inputs = [evaluate(parts, None, self.carries) for evaluate in self._inputs[index]]
-            if self._observers[index]:
-                term.observe(transitions, state, *inputs)
-            value = term.measure(transitions, state, *inputs)
-            if value.shape != shape:
+        lanes = (self.spec.num_lanes,)
+        index = 0
+        for term, state, inputs, remembers in zip(
+            self.terms, self.states, self._inputs, self._remembers, strict=True
+        ):
+            if inputs:
+                values = [evaluate(parts, None, self.carries) for evaluate in inputs]
+                if remembers:
+                    term.observe(transitions, state, *values)
+                value = term.measure(transitions, state, *values)
+            else:
+                if remembers:
+                    term.observe(transitions, state)
+                value = term.measure(transitions, state)
+            if value.shape != lanes:
                 self._reject_shape(index, value)
             parts[index] = value
+            index += 1
         count = screen_parts(parts, transitions.active)
         if count < 0:
             count = self._handle_nonfinite(parts, transitions)
@@ -169,7 +184,10 @@ class RewardEngine:
             contributions,
             transitions.reward[None],
             Episodes(
-                transitions.first[None], transitions.terminated[None], transitions.truncated[None], transitions.active[None]
+                transitions.first[None],
+                transitions.terminated[None],
+                transitions.truncated[None],
+                transitions.active[None],
             ),
             clock,
             None if success is None else success[None],
@@ -191,7 +209,12 @@ class RewardEngine:
         return [evaluate(parts, episodes, carries) for evaluate in self._evaluators]
 
     def settle(
-        self, parts: np.ndarray, task: np.ndarray, episodes: Episodes, clock: int, success: np.ndarray | None = None
+        self,
+        parts: np.ndarray,
+        task: np.ndarray,
+        episodes: Episodes,
+        clock: int,
+        success: np.ndarray | None = None,
     ) -> tuple[np.ndarray, list[EpisodeRecord]]:
         """Combine the next block of a run, (N, T, B), and keep its books: shaped rewards (T, B) and finished episodes."""
         contributions = np.stack([np.broadcast_to(c, task.shape) for c in self.combine(parts, episodes)])
@@ -205,7 +228,9 @@ class RewardEngine:
             total = total + evaluate(parts, episodes, carries)
         return np.broadcast_to(total, parts.shape[1:])
 
-    def remeasure(self, transitions: Transitions, parts: np.ndarray, *, relabelled: bool = False) -> np.ndarray:
+    def remeasure(
+        self, transitions: Transitions, parts: np.ndarray, *, relabelled: bool = False
+    ) -> np.ndarray:
         """Return the parts (N, B) that stored transitions have now; changes no state.
 
         Frozen terms are measured again with the statistics and the clock of now, stamped ones keep ``parts``. Pure ones are
@@ -257,20 +282,29 @@ class RewardEngine:
             return lambda parts, episodes, carries: parts[index]
         if not isinstance(node, Combinator):
             raise ExpressionError(f"{type(node).__name__} is neither a Term nor a Combinator.")
+        node.check(self.spec)
         children = [self._compile(child) for child in node.children]
         if isinstance(node, EpisodicCombinator):
             position = len(self._episodic_nodes)
             self._episodic_nodes.append(node)
             block = node.combine_block
 
-            def evaluate_block(parts: Sequence[Array], episodes: Episodes | None, carries: list[State]) -> Array:
+            def evaluate_block(
+                parts: Sequence[Array], episodes: Episodes | None, carries: list[State]
+            ) -> Array:
                 if episodes is None:
-                    raise HindsightError(f"{type(node).__name__} needs whole episodes; this value is needed at once.")
-                return block([child(parts, episodes, carries) for child in children], episodes, carries[position])
+                    raise HindsightError(
+                        f"{type(node).__name__} needs whole episodes; this value is needed at once."
+                    )
+                return block(
+                    [child(parts, episodes, carries) for child in children], episodes, carries[position]
+                )
 
             return evaluate_block
         combine = node.combine
-        return lambda parts, episodes, carries: combine([child(parts, episodes, carries) for child in children])
+        return lambda parts, episodes, carries: combine(
+            [child(parts, episodes, carries) for child in children]
+        )
 
     def _fresh_carries(self, num_lanes: int) -> list[State]:
         return [node.carry(num_lanes) for node in self._episodic_nodes]
@@ -319,7 +353,10 @@ class RewardEngine:
         for row in np.flatnonzero(bad.any(axis=1)):
             if self.term_names[row] not in self._warned:
                 self._warned.add(self.term_names[row])
-                warnings.warn(f"{message} Counted as 0; later ones of this term are not reported.", RuntimeWarning, stacklevel=3)
+                warnings.warn(
+                    f"{message} Counted as 0; later ones of this term are not reported.",
+                    RuntimeWarning,
+                    stacklevel=3,
+                )
         parts[bad] = 0.0
         return int(np.count_nonzero(transitions.active))
-

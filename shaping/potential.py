@@ -93,7 +93,9 @@ class DynamicPotential(Term):
         object.__setattr__(self, "phi", as_state_function(self.phi))
         check_gamma(self.gamma)
         if not isinstance(self.weight, Expression):
-            raise ExpressionError(f"DynamicPotential: weight must be a schedule such as Linear(1, 0, 100_000), got {self.weight!r}.")
+            raise ExpressionError(
+                f"DynamicPotential: weight must be a schedule such as Linear(1, 0, 100_000), got {self.weight!r}."
+            )
 
     @property
     def reads(self) -> tuple[str, ...]:
@@ -114,7 +116,9 @@ class DynamicPotential(Term):
         value = _function(self.phi).value
         active = transitions.active
         fresh = weight * value(transitions.obs, transitions.features)
-        state["phi_t"] = np.where(active, np.where(transitions.first, fresh, state["phi_tp1"]), state["phi_t"])
+        state["phi_t"] = np.where(
+            active, np.where(transitions.first, fresh, state["phi_tp1"]), state["phi_t"]
+        )
         successor = weight * value(transitions.next_obs, transitions.next_features)
         state["phi_tp1"] = np.where(active, successor, state["phi_tp1"])
 

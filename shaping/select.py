@@ -23,7 +23,9 @@ import numpy as np
 from shapegym.shaping.errors import ExpressionError, ObservationError, suggest
 from shapegym.shaping.types import Features, Observation, Spec
 
-_GRAMMAR = re.compile(r"^(?P<source>obs|features)(?:\.(?P<key>[A-Za-z_]\w*))?(?:\[(?P<start>\d+)(?P<range>:(?P<stop>\d+)?)?\])?$")
+_GRAMMAR = re.compile(
+    r"^(?P<source>obs|features)(?:\.(?P<key>[A-Za-z_]\w*))?(?:\[(?P<start>\d+)(?P<range>:(?P<stop>\d+)?)?\])?$"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +44,9 @@ class Selector:
 
     def read(self, obs: Observation, features: Features) -> np.ndarray:
         """Return the selected numbers, (B, width), in their own dtype."""
-        values = features[self.key] if self.source == "features" else obs if self.key is None else obs[self.key]  # type: ignore[index]
+        values = (
+            features[self.key] if self.source == "features" else obs if self.key is None else obs[self.key]
+        )  # type: ignore[index]
         if values.ndim != 2:
             values = values.reshape(len(values), -1)
         return values if self.columns is None else values[:, self.columns]
@@ -63,7 +67,9 @@ class Selector:
             return total
         stop = total if self.columns.stop is None else self.columns.stop
         if stop > total or self.columns.start >= total:
-            raise ObservationError(f"Selector {self.text!r} reads column {stop - 1}, but there are only {total} (0 to {total - 1}).")
+            raise ObservationError(
+                f"Selector {self.text!r} reads column {stop - 1}, but there are only {total} (0 to {total - 1})."
+            )
         return int(stop - self.columns.start)
 
     def _observation_width(self, space: gym.Space) -> int | None:
@@ -75,10 +81,14 @@ class Selector:
                     "write a state function that takes the dict."
                 )
             if self.key not in space.spaces:
-                raise ObservationError(f"The observation has no entry {self.key!r}.{suggest(self.key, space.spaces)}")
+                raise ObservationError(
+                    f"The observation has no entry {self.key!r}.{suggest(self.key, space.spaces)}"
+                )
             return _flat_width(space[self.key])
         if self.key is not None:
-            raise ObservationError(f"Selector {self.text!r} names an entry, but the observation is {space}, not a Dict.")
+            raise ObservationError(
+                f"Selector {self.text!r} names an entry, but the observation is {space}, not a Dict."
+            )
         return _flat_width(space)
 
 
@@ -91,7 +101,9 @@ def selector(text: str) -> Selector:
     """
     match = _GRAMMAR.match(text) if isinstance(text, str) else None
     if match is None or (match["source"] == "features" and match["key"] is None):
-        raise ExpressionError(f"{text!r} is not a selector. Write 'obs', 'obs[0:2]', 'obs.<entry>' or 'features.<name>[<column>]'.")
+        raise ExpressionError(
+            f"{text!r} is not a selector. Write 'obs', 'obs[0:2]', 'obs.<entry>' or 'features.<name>[<column>]'."
+        )
     columns = None
     if match["start"] is not None:
         start = int(match["start"])

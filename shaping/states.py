@@ -54,11 +54,9 @@ class StateFunction(ABC):
 
 @dataclass(frozen=True)
 class Read(StateFunction):
-    """One number that is there already: ``Read("features.progress")``, ``Read("obs[3]")``, optionally ``scale * x + offset``."""
+    """One number that is there already: ``Read("features.progress")``, ``Read("obs[3]")``. A bare selector text means this."""
 
     of: str = "obs"
-    scale: float = 1.0
-    offset: float = 0.0
 
     def __post_init__(self) -> None:
         selector(self.of)
@@ -72,11 +70,13 @@ class Read(StateFunction):
         """Raise `ObservationError` unless exactly one number is selected."""
         width = selector(self.of).width(spec)
         if width not in (None, 1):
-            raise ObservationError(f"Read({self.of!r}) selects {width} numbers a lane; pick one, e.g. {self.of + '[0]'!r}.")
+            raise ObservationError(
+                f"Read({self.of!r}) selects {width} numbers a lane; pick one, e.g. {self.of + '[0]'!r}."
+            )
 
     def value(self, obs: Observation, features: Features) -> np.ndarray:
         """See `StateFunction.value`."""
-        return self.scale * selector(self.of).read(obs, features)[:, 0].astype(np.float64) + self.offset
+        return selector(self.of).read(obs, features)[:, 0].astype(np.float64)
 
 
 @dataclass(frozen=True)
@@ -108,7 +108,9 @@ class Table(StateFunction):
         """See `StateFunction.value`; raises `ObservationError` for a state outside the table."""
         index = selector(self.of).read(obs, features)[:, 0].astype(np.int64)
         if len(index) and (index.min() < 0 or index.max() >= len(self.values)):
-            raise ObservationError(f"State {index.min()} or {index.max()} is outside a Table of {len(self.values)} values.")
+            raise ObservationError(
+                f"State {index.min()} or {index.max()} is outside a Table of {len(self.values)} values."
+            )
         return self._array[index]
 
 
@@ -135,14 +137,18 @@ class Call(StateFunction):
         """See `StateFunction.value`."""
         value = np.asarray(_CALLABLES[self.function](obs, features), dtype=np.float64)
         if value.ndim != 1:
-            raise ObservationError(f"State function {self.function!r} returned shape {value.shape}; it must be (B,): one number a lane.")
+            raise ObservationError(
+                f"State function {self.function!r} returned shape {value.shape}; it must be (B,): one number a lane."
+            )
         return value
 
 
 StateFunctionLike: TypeAlias = StateFunction | str
 
 
-def state_function(function: Callable[[Observation, Features], Any] | None = None, *, reads: tuple[str, ...] = ()) -> Any:
+def state_function(
+    function: Callable[[Observation, Features], Any] | None = None, *, reads: tuple[str, ...] = ()
+) -> Any:
     """Register ``(obs, features) -> (B,)`` under its name and return it as a state function (a decorator).
 
     Args:
@@ -156,7 +162,9 @@ def state_function(function: Callable[[Observation, Features], Any] | None = Non
     def register(function: Callable[[Observation, Features], Any]) -> Call:
         name = function.__name__
         known = _CALLABLES.get(name)
-        if name in STATE_FUNCTIONS or (known is not None and known.__code__.co_code != function.__code__.co_code):
+        if name in STATE_FUNCTIONS or (
+            known is not None and known.__code__.co_code != function.__code__.co_code
+        ):
             raise ExpressionError(f"A state function called {name!r} is registered already; rename yours.")
         _CALLABLES[name] = function
         return Call(name, tuple(reads))

@@ -27,11 +27,16 @@ class Tape:
         """Return the lane's whole episode as a block of one lane, parts (N, T, 1), and forget it."""
         length = int(self.lengths[lane])
         self.lengths[lane] = 0
-        return np.ascontiguousarray(self.parts[:length, :, lane].T)[:, :, None], whole_episode(length, terminated)
+        return np.ascontiguousarray(self.parts[:length, :, lane].T)[:, :, None], whole_episode(
+            length, terminated
+        )
 
     def state_dict(self) -> State:
         """Return the open episodes."""
-        return {"parts": self.parts[: max(1, int(self.lengths.max(initial=0)))].copy(), "lengths": self.lengths.copy()}
+        return {
+            "parts": self.parts[: max(1, int(self.lengths.max(initial=0)))].copy(),
+            "lengths": self.lengths.copy(),
+        }
 
     def load_state_dict(self, state: State) -> None:
         """Continue from `state_dict`."""
@@ -44,4 +49,6 @@ def whole_episode(length: int, terminated: bool) -> Episodes:
     first, last = np.zeros((length, 1), dtype=bool), np.zeros((length, 1), dtype=bool)
     first[0], last[-1] = True, True
     nothing = np.zeros_like(first)
-    return Episodes(first, last if terminated else nothing, nothing if terminated else last, np.ones_like(first))
+    return Episodes(
+        first, last if terminated else nothing, nothing if terminated else last, np.ones_like(first)
+    )

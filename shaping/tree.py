@@ -46,7 +46,9 @@ def part_names(expressions: tuple[Expression, ...]) -> tuple[str, ...]:
     explicit = [expression.name for expression in expressions if expression.name]
     repeated = {name for name in explicit if explicit.count(name) > 1}
     if repeated:
-        raise ExpressionError(f"Two parts are called {sorted(repeated)[0]!r}: every part needs its own name (use .named(...)).")
+        raise ExpressionError(
+            f"Two parts are called {sorted(repeated)[0]!r}: every part needs its own name (use .named(...))."
+        )
     taken = set(explicit)
     names = []
     for expression in expressions:
@@ -82,7 +84,7 @@ def guarantee_of(expression: Expression) -> Guarantee:
 
 @dataclass(frozen=True, slots=True)
 class Loss:
-    """A node at which a guarantee became weaker than that of its strongest operand."""
+    """A node that promises less than each of its operands, or a term that promises less than invariance."""
 
     node: Expression
     before: Guarantee
@@ -98,7 +100,7 @@ def guarantee_losses(expression: Expression) -> tuple[Loss, ...]:
     losses = []
     for node in dict.fromkeys(walk(expression)):
         if isinstance(node, Combinator):
-            before = max(guarantee_of(child) for child in node.children)
+            before = min(guarantee_of(child) for child in node.children)
             after = guarantee_of(node)
             if after < before:
                 losses.append(Loss(node, before, after))

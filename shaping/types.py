@@ -150,7 +150,7 @@ class Guarantee(IntEnum):
     NONE = 0
     """Optimal policies may change, by any amount."""
     BOUNDED = 1
-    """They may change, but one step adds at most a fixed amount."""
+    """They may change, but (beside an invariant part) one step adds at most a fixed amount."""
     ADVICE = 2
     """Unchanged if the agent acts greedily on Q(s, a) + Phi(s, a) (Wiewiora et al. 2003); SB3's agents do not."""
     INVARIANT = 3
@@ -200,6 +200,21 @@ class Expression(ABC):
         if not name or not name.isidentifier():
             raise ExpressionError(f"A part's name must be an identifier such as 'key_bonus', got {name!r}.")
         return replace(self, name=name)
+
+    def __str__(self) -> str:
+        """The expression as one would write it, without default fields and names."""
+        shown = []
+        for item in fields(self):
+            value = getattr(self, item.name)
+            if item.name == "name" or value == item.default:
+                continue
+            if isinstance(value, Expression):
+                shown.append(str(value))
+            elif isinstance(value, tuple) and any(isinstance(child, Expression) for child in value):
+                shown.extend(map(str, value))
+            else:
+                shown.append(f"{item.name}={value}")
+        return f"{type(self).__name__}({', '.join(shown)})"
 
     # Arithmetic builds nodes of compose.py; importing it here at module level would be circular.
     def __add__(self, other: Expression | float) -> Expression:
@@ -294,8 +309,12 @@ class Combinator(Expression):
         raise NotImplementedError(f"{type(self).__name__} is episodic: it combines whole blocks")
 
     def compose_guarantee(self, guarantees: Sequence[Guarantee]) -> Guarantee:
-        """Return what the node promises, given what its children promise. The default: nothing, unless all are bounded."""
-        return min((Guarantee.BOUNDED, *guarantees))
+        """Return what the node promises, given what its children promise. The default: bounded if they all are, else nothing."""
+        return Guarantee.BOUNDED if all(g is Guarantee.BOUNDED for g in guarantees) else Guarantee.NONE
+
+    def check(self, spec: Spec) -> None:
+        """Raise a `ShapingError` if the node cannot be used with ``spec``."""
+        del spec
 
 
 @dataclass(frozen=True)
