@@ -1,4 +1,4 @@
-"""Sparse-reward environments and reward shaping that means the same wherever reinforcement learning uses a reward."""
+"""Sparse-reward environments, and reward shaping that means the same wherever a reward is used."""
 
 from importlib.metadata import version
 

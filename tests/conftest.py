@@ -1,0 +1,18 @@
+"""What every test runs under: no display, one thread for small networks, and examples that repeat."""
+
+import os
+
+# Set before NumPy or torch is imported, which is when they are read.
+os.environ.setdefault("MPLBACKEND", "Agg")
+os.environ.setdefault("SDL_VIDEODRIVER", "dummy")
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+from hypothesis import HealthCheck, settings
+
+# The first example of a test may compile a kernel, so time limits would say nothing about the code.
+settings.register_profile(
+    "shapegym", deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow], max_examples=50
+)
+# For looking further than the suite does: pytest --hypothesis-profile=search
+settings.register_profile("search", deadline=None, max_examples=2000)
+settings.load_profile("shapegym")
