@@ -40,7 +40,30 @@ class Row:
         return f"{NAMESPACE}/{self.name}"
 
 
-TABLE: tuple[Row, ...] = ()
+_TABULAR = f"{__package__}.tabular"
+
+TABLE: tuple[Row, ...] = (
+    Row("Corridor-v0", f"{_TABULAR}.corridor:corridor"),
+    Row("CorridorLong-v0", f"{_TABULAR}.corridor:corridor", {"length": 100}),
+    Row("CorridorReset-v0", f"{_TABULAR}.corridor:corridor", {"length": 10, "setback": 9}),
+    Row("DeepSea-v0", f"{_TABULAR}.deep_sea:deep_sea"),
+    Row("DeepSeaHard-v0", f"{_TABULAR}.deep_sea:deep_sea", {"size": 20}),
+    Row("DeepSeaStochastic-v0", f"{_TABULAR}.deep_sea:deep_sea", {"stochastic": True}),
+    Row("RiverSwim-v0", f"{_TABULAR}.river_swim:river_swim"),
+    Row("RiverSwimLong-v0", f"{_TABULAR}.river_swim:river_swim", {"length": 20}),
+    Row("CombinationLock-v0", f"{_TABULAR}.combination_lock:combination_lock"),
+    Row(
+        "CombinationLockJam-v0",
+        f"{_TABULAR}.combination_lock:combination_lock",
+        {"length": 6, "on_error": "jam"},
+    ),
+    Row("FourRooms-v0", f"{_TABULAR}.four_rooms:four_rooms"),
+    Row("FourRoomsSlippery-v0", f"{_TABULAR}.four_rooms:four_rooms", {"slip": 1 / 3, "random_start": True}),
+    Row("FourRoomsLarge-v0", f"{_TABULAR}.four_rooms:four_rooms", {"size": 19}),
+    Row("KeyDoor-v0", f"{_TABULAR}.key_door:key_door"),
+    Row("KeyDoorSmall-v0", f"{_TABULAR}.key_door:key_door", {"size": 5}),
+    Row("KeyDoorLarge-v0", f"{_TABULAR}.key_door:key_door", {"size": 11}),
+)
 
 
 def build(builder: str, **knobs: Any) -> Dynamics:
