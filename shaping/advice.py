@@ -1,6 +1,6 @@
 """Look-ahead advice: potentials that depend on the action too.
 
-F_t = gamma * Phi(s_{t+1}, a_{t+1}) - Phi(s_t, a_t), with Phi = 0 after a terminal state. The next action is known one step later, so
+F_t = gamma * Phi(s_{t+1}, a_{t+1}) - Phi(s_t, a_t), with Phi = 0 after the episode. The next action is known one step later, so
 the reward of a step is (an episodic node with a horizon of one step). Source: Wiewiora, Cottrell & Elkan 2003.
 """
 
@@ -20,8 +20,8 @@ from shapegym.shaping.potential import agreed_gamma, check_gamma
 from shapegym.shaping.states import StateFunction, as_state_function
 from shapegym.shaping.types import (
     Array,
-    EpisodicCombinator,
     Episodes,
+    EpisodicCombinator,
     Expression,
     Guarantee,
     Spec,

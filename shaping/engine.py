@@ -31,8 +31,8 @@ from shapegym.shaping.tree import addends_of, is_episodic, part_names, terms_of
 from shapegym.shaping.types import (
     Array,
     Combinator,
-    EpisodicCombinator,
     Episodes,
+    EpisodicCombinator,
     Expression,
     Replay,
     Spec,
@@ -79,7 +79,7 @@ class RewardEngine:
     ) -> None:
         if not isinstance(expression, Expression):
             raise ExpressionError(
-                f"A reward is an expression such as TaskReward() + Potential(...), got {expression!r} ({type(expression).__name__})."
+                f"A reward is an expression such as TaskReward() + Potential(...), got {expression!r}."
             )
         if on_nonfinite not in ("raise", "zero"):
             raise ExpressionError(f"on_nonfinite must be 'raise' or 'zero', got {on_nonfinite!r}.")
@@ -142,10 +142,8 @@ class RewardEngine:
         transitions.clock = self.clock
         parts = self._parts
         lanes = (self.spec.num_lanes,)
-        index = 0
-        for term, state, inputs, remembers in zip(
-            self.terms, self.states, self._inputs, self._remembers, strict=True
-        ):
+        plan = zip(self.terms, self.states, self._inputs, self._remembers, strict=True)
+        for index, (term, state, inputs, remembers) in enumerate(plan):
             if inputs:
                 values = [evaluate(parts, None, self.carries) for evaluate in inputs]
                 if remembers:
@@ -158,7 +156,6 @@ class RewardEngine:
             if value.shape != lanes:
                 self._reject_shape(index, value)
             parts[index] = value
-            index += 1
         count = screen_parts(parts, transitions.active)
         if count < 0:
             count = self._handle_nonfinite(parts, transitions)
@@ -178,7 +175,7 @@ class RewardEngine:
             for index, evaluate in enumerate(self._evaluators):
                 contributions[index, 0] = evaluate(parts, None, self.carries)
         else:
-            self._pay_at_end(parts, transitions)
+            self._pay_at_end(self.tape, parts, transitions)
         success = transitions.next_features.get("success")
         shaped, records = self.ledger.post(
             contributions,
@@ -309,14 +306,13 @@ class RewardEngine:
     def _fresh_carries(self, num_lanes: int) -> list[State]:
         return [node.carry(num_lanes) for node in self._episodic_nodes]
 
-    def _pay_at_end(self, parts: np.ndarray, transitions: Transitions) -> None:
+    def _pay_at_end(self, tape: Tape, parts: np.ndarray, transitions: Transitions) -> None:
         """Elementwise addends now; an episodic addend's sum over the episode at its last step."""
-        assert self.tape is not None
-        self.tape.append(parts, transitions)
+        tape.append(parts, transitions)
         for index, (node, evaluate) in enumerate(zip(self._addend_nodes, self._evaluators, strict=True)):
             self._contributions[index, 0] = 0.0 if is_episodic(node) else evaluate(parts, None, self.carries)
         for lane in np.flatnonzero((transitions.terminated | transitions.truncated) & transitions.active):
-            episode, segments = self.tape.close(int(lane), bool(transitions.terminated[lane]))
+            episode, segments = tape.close(int(lane), bool(transitions.terminated[lane]))
             carries = self._fresh_carries(1)
             for index, (node, evaluate) in enumerate(zip(self._addend_nodes, self._evaluators, strict=True)):
                 if is_episodic(node):

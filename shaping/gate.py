@@ -14,14 +14,13 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import ClassVar
 
 import numpy as np
 
 from shapegym.shaping.compose import TaskReward, array_namespace, lift
 from shapegym.shaping.errors import ExpressionError
 from shapegym.shaping.kernels.episodes import LAST, MAX, SUM, episode_totals, hold_back
-from shapegym.shaping.types import Array, EpisodicCombinator, Episodes, Expression, Guarantee, State
+from shapegym.shaping.types import Array, Episodes, EpisodicCombinator, Expression, Guarantee, State
 
 _AGGREGATES = {"sum": SUM, "max": MAX, "last": LAST}
 

@@ -167,7 +167,7 @@ def snake_case(name: str) -> str:
 
 
 @dataclass(frozen=True)
-class Expression(ABC):
+class Expression:
     """A node of a reward expression. Combine with ``+ - *`` and the functions of `shapegym.shaping.compose`.
 
     ``name`` (keyword only, not part of equality) is what the node's part is called in logs: ``Potential(...).named("phi")``.
@@ -249,7 +249,7 @@ class Expression(ABC):
 
 
 @dataclass(frozen=True)
-class Term(Expression):
+class Term(Expression, ABC):
     """A leaf: measures one number, its part, for every transition.
 
     Subclasses are frozen dataclasses. They override `measure`, and `init`/`observe` if they remember anything. Keyword
@@ -318,7 +318,7 @@ class Combinator(Expression):
 
 
 @dataclass(frozen=True)
-class EpisodicCombinator(Combinator):
+class EpisodicCombinator(Combinator, ABC):
     """An inner node that decides about a step from the whole episode, so possibly after later steps are known."""
 
     abstract: ClassVar[bool] = True
