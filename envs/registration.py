@@ -41,6 +41,7 @@ class Row:
 
 
 _TABULAR = f"{__package__}.tabular"
+_CONTROL = f"{__package__}.control"
 
 TABLE: tuple[Row, ...] = (
     Row("Corridor-v0", f"{_TABULAR}.corridor:corridor"),
@@ -63,6 +64,24 @@ TABLE: tuple[Row, ...] = (
     Row("KeyDoor-v0", f"{_TABULAR}.key_door:key_door"),
     Row("KeyDoorSmall-v0", f"{_TABULAR}.key_door:key_door", {"size": 5}),
     Row("KeyDoorLarge-v0", f"{_TABULAR}.key_door:key_door", {"size": 11}),
+    Row("MountainCar-v0", f"{_CONTROL}.mountain_car:MountainCar"),
+    Row(
+        "MountainCarContinuous-v0",
+        f"{_CONTROL}.mountain_car:MountainCar",
+        {"continuous": True, "max_steps": 999},
+    ),
+    Row("Acrobot-v0", f"{_CONTROL}.acrobot:Acrobot"),
+    Row("CartPoleSwingUp-v0", f"{_CONTROL}.cartpole_swingup:CartPoleSwingUp"),
+    Row("CartPoleSwingUpDiscrete-v0", f"{_CONTROL}.cartpole_swingup:CartPoleSwingUp", {"discrete": True}),
+    Row("PointMaze-v0", f"{_CONTROL}.point_maze:PointMaze"),
+    Row("PointMazeOpen-v0", f"{_CONTROL}.point_maze:PointMaze", {"layout": "open"}),
+    Row("PointMazeMedium-v0", f"{_CONTROL}.point_maze:PointMaze", {"layout": "medium"}),
+    Row("PointMazeLarge-v0", f"{_CONTROL}.point_maze:PointMaze", {"layout": "large", "max_steps": 600}),
+    Row(
+        "PointMazeGoal-v0",
+        f"{_CONTROL}.point_maze:PointMaze",
+        {"layout": "medium", "random_start": True, "random_goal": True, "goal_conditioned": True},
+    ),
 )
 
 
