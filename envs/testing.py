@@ -144,7 +144,9 @@ def forms_agree(subject: _Subject) -> None:
             for name, a, b in zip(("obs", "reward", "terminated", "truncated"), ours, theirs, strict=False):
                 _hold(
                     _same(a, b),
-                    f"{mode.value}, step {t}: {name} is {a} in the vector form, {b} in the single",
+                    f"{mode.value}, step {t}: {name} is {{}} in the vector form, {{}} in the single",
+                    a,
+                    b,
                 )
             _same_info(ours[4], theirs[4], subject.lanes, f"{mode.value}, step {t}")
 
@@ -279,7 +281,10 @@ def _same_info(ours: Any, theirs: Any, lanes: int, where: str) -> None:
         for lane in np.flatnonzero(mask):
             a, b = _lane(ours[name], lane), _lane(theirs[name], lane)
             _hold(
-                _same(a, b), f"{where}, lane {lane}: info {name} is {a} in the vector form, {b} in the single"
+                _same(a, b),
+                f"{where}, lane {lane}: info {name} is {{}} in the vector form, {{}} in the single",
+                a,
+                b,
             )
 
 
@@ -308,6 +313,7 @@ def _refused(call: Callable[[], Any], error: Any, what: str) -> None:
         raise ComplianceError(f"{what} is accepted")
 
 
-def _hold(condition: bool, text: str) -> None:
+def _hold(condition: bool, text: str, *values: Any) -> None:
+    """Raise unless `condition`; `values` (arrays, slow to print) fill the places {} of the text only then."""
     if not condition:
-        raise ComplianceError(text)
+        raise ComplianceError(text.format(*values) if values else text)

@@ -73,18 +73,22 @@ def value_iteration(
     threshold = 0.0 if gamma == 1 else tolerance * (1 - gamma) / (2 * gamma) if gamma else math.inf
     sweeps = len(r) + 1 if gamma == 1 else _sweeps_needed(float(np.abs(r).max()), gamma, threshold)
     lists = _successors(P)
-    value, q = np.zeros(len(r)), np.zeros_like(r)
+    value, q, change = np.zeros(len(r)), np.zeros_like(r), math.inf
     for _ in range(sweeps):
         backup(*lists, r, gamma, value, q)
         improved = q.max(axis=1)
-        change = np.abs(improved - value).max()
+        change = float(np.abs(improved - value).max())
         value = improved
         if change <= threshold:
-            backup(*lists, r, gamma, value, q)
-            return q.max(axis=1), q
-    raise ValueError(
-        f"tolerance {tolerance} is below what float64 resolves for these values and gamma = {gamma}"
-    )
+            break
+    # A sweep rounds by about eps |V|, and the sweeps after it sum such errors to a multiple of 1 / (1 - gamma).
+    resolution = np.finfo(np.float64).eps * float(np.abs(value).max()) / (1 - gamma) if gamma < 1 else 0.0
+    if change > threshold or resolution > tolerance:
+        raise ValueError(
+            f"tolerance {tolerance} is below what float64 resolves at gamma = {gamma}: about {resolution:.0e}"
+        )
+    backup(*lists, r, gamma, value, q)
+    return q.max(axis=1), q
 
 
 def policy_evaluation(
