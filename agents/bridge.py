@@ -1,0 +1,286 @@
+"""From Gymnasium's vector environments to Stable-Baselines3's `VecEnv`, array by array.
+
+`VectorEnvBridge` gives an SB3 agent a whole batch of lanes at the price of one call: what rewards need (true successors, features)
+stays in arrays in `last_step`, and Python touches single lanes only where an episode ends.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import gymnasium as gym
+import numpy as np
+from gymnasium.vector import AutoresetMode
+from numpy.typing import NDArray
+from stable_baselines3.common.monitor import Monitor
+from stable_baselines3.common.vec_env import VecEnv
+from stable_baselines3.common.vec_env.base_vec_env import VecEnvIndices, VecEnvObs, VecEnvStepReturn
+
+from shapegym.agents.errors import BridgeError
+from shapegym.shaping.surfaces.collect import SUCCESS_KEYS, as_declaration
+
+_FINAL = ("final_obs", "final_info")
+_OF_ONE_LANE = {"observation_space": "single_observation_space", "action_space": "single_action_space"}
+
+
+@dataclass(frozen=True, slots=True)
+class LastStep:
+    """The last transition of every lane. Arrays are the receiver's to keep.
+
+    Attributes:
+        next_obs: s_{t+1}, the true successor also where an episode ended, (B, ...) or a dict of such.
+        terminated: (B,) bool.
+        truncated: (B,) bool.
+        features: of s_t, name -> (B, ...).
+        next_features: of s_{t+1} and the step, name -> (B, ...).
+    """
+
+    next_obs: VecEnvObs
+    terminated: NDArray[np.bool_]
+    truncated: NDArray[np.bool_]
+    features: Mapping[str, NDArray[Any]]
+    next_features: Mapping[str, NDArray[Any]]
+
+
+class VectorEnvBridge(VecEnv):
+    """A `gymnasium.vector.VectorEnv` as an SB3 `VecEnv`.
+
+    The vector environment must use SAME_STEP autoreset, which is SB3's own convention. Infos are empty dicts except for lanes whose
+    episode ended: these carry ``terminal_observation``, ``TimeLimit.truncated``, ``episode`` as SB3's Monitor writes it (so no
+    Monitor is needed, and `env_is_wrapped` says that there is one), and ``is_success`` where the environment reports ``success``.
+    Rewards stay float64.
+
+    Args:
+        env: the vector environment.
+
+    Attributes:
+        env: the vector environment.
+        features: spaces of the features that the environment declares, or None.
+        last_step: the last transition, None before the first.
+
+    Raises:
+        BridgeError: if the autoreset mode is another one.
+    """
+
+    def __init__(self, env: gym.vector.VectorEnv) -> None:
+        mode = env.metadata.get("autoreset_mode")
+        if mode is not AutoresetMode.SAME_STEP:
+            raise BridgeError(
+                f"VectorEnvBridge needs SAME_STEP autoreset, {env} has {getattr(mode, 'name', mode)}: SB3 would learn from the "
+                "rows that only reset. Create it with autoreset_mode=gymnasium.vector.AutoresetMode.SAME_STEP (for gym.make_vec of "
+                "an environment without vector entry point: vector_kwargs={'autoreset_mode': ...})."
+            )
+        self.env = env
+        self.features: Mapping[str, gym.Space] | None = _declared_features(env)
+        self.last_step: LastStep | None = None
+        self._features: dict[str, NDArray[Any]] = {}
+        self._actions: Any = None
+        self._returns = np.zeros(env.num_envs)
+        self._lengths = np.zeros(env.num_envs, dtype=np.int64)
+        self._quiet: list[dict[str, Any]] = [{} for _ in range(env.num_envs)]
+        self._start_time = time.time()
+        super().__init__(env.num_envs, env.single_observation_space, env.single_action_space)
+
+    def reset(self) -> VecEnvObs:
+        """Start new episodes with the seeds of `seed`, if it was called since the last reset."""
+        options = self._options[0]
+        if any(other != options for other in self._options):
+            raise BridgeError(
+                "All lanes of a vector environment get the same reset options; pass set_options one dict."
+            )
+        unseeded = all(seed is None for seed in self._seeds)
+        obs, info = self.env.reset(
+            seed=None if unseeded else self._seeds,  # type: ignore[arg-type]  # a seed a lane
+            options=options or None,
+        )
+        self._features = _features_in(info)
+        self.last_step = None
+        self._returns[:] = 0.0
+        self._lengths[:] = 0
+        self._reset_seeds()
+        self._reset_options()
+        return obs
+
+    def step_async(self, actions: np.ndarray) -> None:
+        """Keep the actions for `step_wait`."""
+        self._actions = actions
+
+    def step_wait(self) -> VecEnvStepReturn:
+        """Step all lanes; see the class for infos."""
+        obs, reward, terminated, truncated, info = self.env.step(self._actions)
+        features = _features_in(info)
+        next_obs, next_features = obs, features
+        dones = terminated | truncated
+        infos = self._quiet.copy()
+        self._returns += reward
+        self._lengths += 1
+        lanes = np.flatnonzero(dones)
+        if len(lanes):
+            next_obs = _replace_rows(obs, lanes, _final_rows(info["final_obs"], lanes))
+            final = _features_in(info["final_info"])
+            next_features = {
+                name: _replace_rows(values, lanes, final[name][lanes]) if name in final else values
+                for name, values in features.items()
+            }
+            self._report_ends(
+                infos, lanes, LastStep(next_obs, terminated, truncated, self._features, next_features)
+            )
+            self._returns[lanes] = 0.0
+            self._lengths[lanes] = 0
+        self.last_step = LastStep(next_obs, terminated, truncated, self._features, next_features)
+        self._features = features
+        return obs, reward, dones, infos
+
+    def close(self) -> None:
+        """Close the vector environment."""
+        self.env.close()
+
+    # ------------------------------------------------------------------ exact state
+
+    @property
+    def can_snapshot(self) -> bool:
+        """Whether the environment's exact state can be saved."""
+        return hasattr(self.env, "snapshot") and hasattr(self.env, "restore")
+
+    def snapshot(self) -> dict[str, Any]:
+        """Return the exact state of all lanes and of the running episodes, as nested dicts of arrays.
+
+        Raises:
+            BridgeError: if the environment has no snapshots.
+        """
+        self._require_snapshots()
+        return {
+            "env": self.env.snapshot(),  # type: ignore[attr-defined]
+            "features": {name: values.copy() for name, values in self._features.items()},
+            "returns": self._returns.copy(),
+            "lengths": self._lengths.copy(),
+        }
+
+    def restore(self, snapshot: Mapping[str, Any]) -> None:
+        """Continue exactly where a snapshot was taken.
+
+        Raises:
+            BridgeError: if the environment has no snapshots.
+            SnapshotError: if the snapshot is of another task or number of lanes; nothing has moved.
+        """
+        self._require_snapshots()
+        self.env.restore(snapshot["env"])  # type: ignore[attr-defined]
+        self._features = {name: values.copy() for name, values in snapshot["features"].items()}
+        self._returns[:] = snapshot["returns"]
+        self._lengths[:] = snapshot["lengths"]
+        self.last_step = None
+
+    # ------------------------------------------------------------------ SB3's access to single lanes
+
+    def get_attr(self, attr_name: str, indices: VecEnvIndices = None) -> list[Any]:
+        """Return an attribute for each lane: its own where the environment has lanes as objects, else the common one."""
+        lanes = list(self._get_indices(indices))
+        per_lane = getattr(self.env, "get_attr", None)
+        if per_lane is not None:
+            values = per_lane(attr_name)
+            return [values[lane] for lane in lanes]
+        return [getattr(self.env, _OF_ONE_LANE.get(attr_name, attr_name))] * len(lanes)
+
+    def set_attr(self, attr_name: str, value: Any, indices: VecEnvIndices = None) -> None:
+        """Set an attribute of all lanes.
+
+        Raises:
+            BridgeError: for some lanes only.
+        """
+        if len(set(self._get_indices(indices))) != self.num_envs:
+            raise BridgeError(
+                f"Lanes of a vector environment share {attr_name!r}; call set_attr without indices."
+            )
+        setter = getattr(self.env, "set_attr", None)
+        if setter is not None:
+            setter(attr_name, value)
+        else:
+            setattr(self.env, attr_name, value)
+
+    def env_method(
+        self, method_name: str, *method_args: Any, indices: VecEnvIndices = None, **method_kwargs: Any
+    ) -> list[Any]:
+        """Call a method that does not depend on the lane (``compute_reward`` for HER), once; every lane gets the result.
+
+        Raises:
+            AttributeError: if the environment has no such method.
+            BridgeError: for a method that would move lanes on behind the bridge's back.
+        """
+        if method_name in ("reset", "step", "close", "restore"):
+            raise BridgeError(
+                f"env_method({method_name!r}) would bypass the bridge; call its own {method_name}()."
+            )
+        count = len(list(self._get_indices(indices)))
+        owner = self.env.envs[0].unwrapped if hasattr(self.env, "envs") else self.env
+        return [getattr(owner, method_name)(*method_args, **method_kwargs)] * count
+
+    def env_is_wrapped(self, wrapper_class: type[gym.Wrapper], indices: VecEnvIndices = None) -> list[bool]:
+        """Return True for Monitor, whose episode statistics the bridge gives, and False for all others."""
+        return [issubclass(wrapper_class, Monitor)] * len(list(self._get_indices(indices)))
+
+    # ------------------------------------------------------------------ inside
+
+    def _report_ends(self, infos: list[dict[str, Any]], lanes: NDArray[np.int64], step: LastStep) -> None:
+        elapsed = round(time.time() - self._start_time, 6)
+        success = next((step.next_features[key] for key in SUCCESS_KEYS if key in step.next_features), None)
+        for lane in lanes.tolist():
+            infos[lane] = {
+                "terminal_observation": _row(step.next_obs, lane),
+                "TimeLimit.truncated": bool(step.truncated[lane] and not step.terminated[lane]),
+                "episode": {
+                    "r": round(float(self._returns[lane]), 6),
+                    "l": int(self._lengths[lane]),
+                    "t": elapsed,
+                },
+            }
+            if success is not None:
+                infos[lane]["is_success"] = bool(success[lane])
+
+    def _require_snapshots(self) -> None:
+        if not self.can_snapshot:
+            raise BridgeError(f"{self.env} has no snapshot() and restore(): its exact state cannot be kept.")
+
+
+def _declared_features(env: gym.vector.VectorEnv) -> Mapping[str, gym.Space] | None:
+    """The declaration of the vector environment, or of the lanes it is made of."""
+    if not hasattr(env, "get_attr"):
+        return as_declaration(getattr(env, "features", None))
+    try:
+        return as_declaration(env.get_attr("features")[0])
+    except AttributeError:
+        return None
+
+
+def _features_in(info: Mapping[str, Any]) -> dict[str, NDArray[Any]]:
+    return {
+        name: values
+        for name, values in info.items()
+        if not name.startswith("_") and name not in _FINAL and isinstance(values, np.ndarray)
+    }
+
+
+def _final_rows(final: Any, lanes: NDArray[np.int64]) -> Any:
+    """What ended lanes ended with, (n, ...): from dense arrays, or from an object array of single observations."""
+    if isinstance(final, Mapping):
+        return {key: rows[lanes] for key, rows in final.items()}
+    rows = final[lanes]
+    if rows.dtype != np.object_:
+        return rows
+    if isinstance(rows[0], Mapping):
+        return {key: np.stack([row[key] for row in rows]) for key in rows[0]}
+    return np.stack(list(rows))
+
+
+def _replace_rows(batch: Any, lanes: NDArray[np.int64], rows: Any) -> Any:
+    if isinstance(batch, Mapping):
+        return {key: _replace_rows(batch[key], lanes, rows[key]) for key in batch}
+    replaced = batch.copy()
+    replaced[lanes] = rows
+    return replaced
+
+
+def _row(batch: Any, lane: int) -> Any:
+    return {key: values[lane] for key, values in batch.items()} if isinstance(batch, Mapping) else batch[lane]

@@ -1,0 +1,113 @@
+"""Training environments by id: whole batches through the bridge where there is a native vector form, else one by one."""
+
+from __future__ import annotations
+
+import importlib
+import inspect
+from collections.abc import Callable
+from contextlib import suppress
+from functools import partial
+from typing import Any, Literal, TypeAlias, get_args
+
+import gymnasium as gym
+from gymnasium.envs.registration import EnvSpec, load_env_creator
+from gymnasium.vector import AutoresetMode
+from gymnasium.wrappers import FlattenObservation
+from stable_baselines3.common.monitor import Monitor
+from stable_baselines3.common.vec_env import DummyVecEnv, VecEnv
+
+from shapegym.agents.bridge import VectorEnvBridge
+from shapegym.agents.errors import SettingsError
+from shapegym.envs.features import adapt_features
+
+GridView: TypeAlias = Literal["flat", "image", "flat_full", "image_full"]
+"""What an agent sees of MiniGrid: the symbols of its view, or of the full grid; as one vector (MlpPolicy) or an image."""
+
+_REGISTERED_BY = {"MiniGrid-": "minigrid", "BabyAI-": "minigrid", "shapegym/": "shapegym"}
+
+
+def make_vec_env(
+    env_id: str,
+    num_envs: int = 1,
+    *,
+    seed: int | None = None,
+    grid_view: GridView = "flat",
+    **kwargs: Any,
+) -> VecEnv:
+    """Return ``num_envs`` lanes of a registered environment for Stable-Baselines3.
+
+    An environment with a native SAME_STEP vector form comes through `VectorEnvBridge`. Any other becomes a DummyVecEnv of monitored
+    environments, with named features where a ready set knows it (`shapegym.envs.features`), and with ``grid_view`` in place of
+    MiniGrid's Dict observation. Lane i is seeded with ``seed + i``: both forms play the same episodes.
+
+    Args:
+        env_id: as `gymnasium.make` takes it; packages known to shapegym are imported as needed.
+        num_envs: lanes B.
+        seed: of lane 0; None for fresh entropy.
+        grid_view: for MiniGrid and BabyAI only.
+        **kwargs: of the environment.
+
+    Raises:
+        SettingsError: if ``num_envs`` is below 1 or the grid view is unknown.
+        gymnasium.error.Error: if the id is not registered or the environment rejects its arguments.
+    """
+    if num_envs < 1:
+        raise SettingsError(f"num_envs must be at least 1, got {num_envs!r}.")
+    if grid_view not in get_args(GridView):
+        raise SettingsError(f"grid_view must be one of {', '.join(get_args(GridView))}, got {grid_view!r}.")
+    spec = _spec(env_id)
+    venv: VecEnv
+    if _has_native_form(spec):
+        venv = VectorEnvBridge(
+            gym.make_vec(
+                spec.id,
+                num_envs=num_envs,
+                vectorization_mode="vector_entry_point",
+                autoreset_mode=AutoresetMode.SAME_STEP,
+                **kwargs,
+            )
+        )
+    else:
+        lane: Callable[[], gym.Env] = partial(_make_lane, spec.id, grid_view, kwargs)
+        venv = DummyVecEnv([lane] * num_envs)
+    if seed is not None:
+        venv.seed(seed)
+    return venv
+
+
+def _spec(env_id: str) -> EnvSpec:
+    module, _, name = env_id.rpartition(":")
+    packages = [module] if module else []
+    packages += [package for prefix, package in _REGISTERED_BY.items() if name.startswith(prefix)]
+    for package in packages:
+        importlib.import_module(package)
+    return gym.spec(name)
+
+
+def _has_native_form(spec: EnvSpec) -> bool:
+    """Whether there is a vector form that lets its autoreset mode be chosen (Gymnasium's own CartPole-v1 has another kind)."""
+    entry = spec.vector_entry_point
+    if entry is None:
+        return False
+    creator = load_env_creator(entry) if isinstance(entry, str) else entry
+    return "autoreset_mode" in inspect.signature(creator).parameters
+
+
+def _make_lane(env_id: str, grid_view: GridView, kwargs: dict[str, Any]) -> gym.Env:
+    env = gym.make(env_id, **kwargs)
+    if env_id.startswith(("MiniGrid-", "BabyAI-")):
+        env = _view_of_grid(env, grid_view)
+    with suppress(
+        TypeError
+    ):  # no ready set knows it: rewards may still read observations and what its own infos hold
+        env = adapt_features(env)
+    return Monitor(env)
+
+
+def _view_of_grid(env: gym.Env, grid_view: GridView) -> gym.Env:
+    from minigrid.wrappers import FullyObsWrapper, ImgObsWrapper
+
+    if grid_view.endswith("full"):
+        env = FullyObsWrapper(env)  # type: ignore[no-untyped-call]
+    env = ImgObsWrapper(env)  # type: ignore[no-untyped-call]
+    return FlattenObservation(env) if grid_view.startswith("flat") else env
