@@ -42,8 +42,10 @@ def settle(
 ) -> int:
     """Sum contributions (K, T, B) left to right into ``shaped`` (T, B) and keep the books of every episode.
 
+    A row that is no transition is paid nothing: its contributions are set to 0, whatever a combinator makes of zero parts.
+
     Args:
-        contributions: what each addend pays, (K, T, B).
+        contributions: what each addend pays, (K, T, B); inactive rows are overwritten.
         task: task rewards, (T, B).
         first: episode starts, (T, B) bool.
         terminated: (T, B) bool.
@@ -64,6 +66,7 @@ def settle(
         for lane in range(num_lanes):
             if not active[t, lane]:
                 shaped[t, lane] = 0.0
+                contributions[:, t, lane] = 0.0
                 continue
             if first[t, lane]:
                 totals[lane, :] = 0.0

@@ -1,0 +1,189 @@
+"""What all surfaces share: from an API's observations and infos to `Transitions`.
+
+A surface fills the preallocated rows of a `Collector` and hands its transitions to the engine. The rules that must not differ from
+surface to surface live here: numbers have the dtypes of the spaces, s_t is a copy (environments may reuse their buffers), features
+come from infos under one set of names, and a feature that is missing is an error that names what there is.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+import gymnasium as gym
+import numpy as np
+from gymnasium import spaces
+
+from shapegym.shaping.engine import RewardEngine
+from shapegym.shaping.errors import FeatureError, suggest
+from shapegym.shaping.types import Features, Observation, Transitions
+
+SUCCESS_KEYS = ("success", "is_success")
+"""Info keys that say whether the task is solved: this project's, and Stable-Baselines3's."""
+
+
+class Collector:
+    """The transitions of an engine's lanes, in arrays that are reused from step to step.
+
+    s_t and s_{t+1} are two sets of rows that `advance` swaps, so a state is copied once. A surface calls, in this order:
+
+    * on reset: `begin` (or `begin_lane`) with the first observations and their features;
+    * on step: `advance`, then writes ``next_obs``, ``action``, ``reward``, the flags and ``next_features``, and gives
+      ``transitions`` to the engine; at last it sets ``first`` for the step to come.
+    """
+
+    def __init__(self, engine: RewardEngine) -> None:
+        spec = engine.spec
+        flags = np.zeros(spec.num_lanes, dtype=bool)
+        self.transitions = Transitions(
+            obs=allocate(spec.observation_space, spec.num_lanes),
+            action=allocate(spec.action_space, spec.num_lanes),
+            next_obs=allocate(spec.observation_space, spec.num_lanes),
+            reward=np.zeros(spec.num_lanes),
+            terminated=flags,
+            truncated=flags.copy(),
+            first=~flags,
+            active=~flags,
+        )
+        self.names_before = engine.reads_before
+        self.names = tuple(dict.fromkeys((*engine.reads, *engine.reads_before)))
+        self._upcoming: dict[str, np.ndarray] = {}
+
+    def advance(self) -> Transitions:
+        """Make s_{t+1} the s_t of the transitions to be written, and return them."""
+        transitions = self.transitions
+        transitions.obs, transitions.next_obs = transitions.next_obs, transitions.obs
+        transitions.features = self._upcoming
+        return transitions
+
+    def keep(self, next_features: Features) -> None:
+        """Write the features of s_{t+1}, and copy those that the next step reads as features of s_t."""
+        self.transitions.next_features = next_features
+        if self.names_before:
+            self._upcoming = {name: np.array(next_features[name]) for name in self.names_before}
+
+    def begin_lane(self, lane: int, obs: Any) -> None:
+        """Let ``lane`` start an episode in ``obs``."""
+        write_lane(self.transitions.next_obs, lane, obs)
+        self.transitions.first[lane] = True
+
+    def begin(self, obs: Observation, features: Features, lanes: np.ndarray) -> None:
+        """Let the lanes of a (B,) mask start episodes in their rows of ``obs``."""
+        write_lanes(self.transitions.next_obs, obs, lanes)
+        self.transitions.first[lanes] = True
+        self.begin_features(features, lanes)
+
+    def begin_features(self, features: Features, lanes: np.ndarray) -> None:
+        """Take the features of the first states of the lanes of a (B,) mask."""
+        kept = self._upcoming
+        self._upcoming = {
+            name: choose(features[name], kept[name], lanes) if name in kept else np.array(features[name])
+            for name in self.names_before
+        }
+
+
+def allocate(space: gym.Space, num_lanes: int) -> Any:
+    """Return rows for ``num_lanes`` members of ``space``: arrays, or dicts and tuples of them; objects for text and the like."""
+    if isinstance(space, spaces.Dict):
+        return {key: allocate(entry, num_lanes) for key, entry in space.spaces.items()}
+    if isinstance(space, spaces.Tuple):
+        return tuple(allocate(entry, num_lanes) for entry in space.spaces)
+    if isinstance(space, (spaces.Box, spaces.Discrete, spaces.MultiDiscrete, spaces.MultiBinary)):
+        return np.zeros((num_lanes, *space.shape), dtype=space.dtype)
+    return np.full(num_lanes, None, dtype=object)
+
+
+def write_lane(rows: Any, lane: int, value: Any) -> None:
+    """``rows[lane] = value``, for a member of the space that the rows were allocated for."""
+    if isinstance(rows, np.ndarray):
+        rows[lane] = value
+    else:
+        for key, entry in _entries(rows):
+            write_lane(entry, lane, value[key])
+
+
+def write_lanes(rows: Any, values: Any, lanes: np.ndarray | None = None) -> None:
+    """``rows[lanes] = values[lanes]`` for a batch of members, all of them by default.
+
+    ``values`` is a batch as Gymnasium lays it out, or an object array with one member a lane (its ``final_obs``).
+    """
+    if isinstance(values, np.ndarray) and values.dtype == object:
+        for lane in range(len(values)) if lanes is None else np.flatnonzero(lanes):
+            write_lane(rows, lane, values[lane])
+    elif not isinstance(rows, np.ndarray):
+        for key, entry in _entries(rows):
+            write_lanes(entry, values[key], lanes)
+    elif rows.dtype == object:
+        for lane in range(len(rows)) if lanes is None else np.flatnonzero(lanes):
+            rows[lane] = values[lane]
+    elif lanes is None:
+        rows[...] = values
+    else:
+        rows[lanes] = values[lanes]
+
+
+def choose(values: np.ndarray, others: np.ndarray, lanes: np.ndarray) -> np.ndarray:
+    """Return a new array with the rows of ``values`` where the (B,) mask ``lanes`` holds and of ``others`` elsewhere."""
+    return np.where(lanes.reshape(-1, *(1,) * (values.ndim - 1)), values, others)
+
+
+def as_declaration(features: Any) -> Mapping[str, gym.Space] | None:
+    """Return an environment's ``features`` attribute if it declares features (a mapping of names to spaces), else None."""
+    declares = isinstance(features, Mapping) and all(
+        isinstance(space, gym.Space) for space in features.values()
+    )
+    return features if declares else None
+
+
+def source_key(name: str, info: Mapping[str, Any]) -> str:
+    """Return the info key that holds the feature ``name``: its own, or for success its other spelling."""
+    if name in SUCCESS_KEYS and name not in info:
+        return next((key for key in SUCCESS_KEYS if key in info), name)
+    return name
+
+
+def lane_features(info: Mapping[str, Any], names: Iterable[str], when: str) -> dict[str, np.ndarray]:
+    """Return the named features of one lane, each (1, ...), and its success if the info says.
+
+    Raises:
+        FeatureError: if ``info`` lacks one.
+    """
+    features = {}
+    for name in names:
+        key = source_key(name, info)
+        if key not in info:
+            raise missing_feature(name, info, when)
+        features[name] = np.asarray(info[key])[None]
+    solved = next((key for key in SUCCESS_KEYS if key in info), None)  # for the books: not required
+    if solved is not None:
+        features.setdefault("success", np.asarray(info[solved])[None])
+    return features
+
+
+def stack_features(
+    infos: Sequence[Mapping[str, Any] | None], names: Iterable[str], when: str
+) -> dict[str, np.ndarray]:
+    """Return the named features of the lanes, each (B, ...), from one info a lane; zeros for a lane without an info (None).
+
+    Raises:
+        FeatureError: if an info lacks one.
+    """
+    found = [None if info is None else lane_features(info, names, when) for info in infos]
+    known = [features for features in found if features is not None]
+    stacked = {}
+    for name in dict.fromkeys(name for features in known for name in features):
+        blank = np.zeros_like(next(features[name] for features in known if name in features))
+        stacked[name] = np.concatenate([blank if row is None else row.get(name, blank) for row in found])
+    return stacked
+
+
+def missing_feature(name: str, info: Mapping[str, Any], when: str) -> FeatureError:
+    """Return the error for a feature that an info does not have; ``when`` completes 'missing in the info of ...'."""
+    there = [key for key in info if not key.startswith("_")]
+    return FeatureError(
+        f"The feature {name!r} is missing in the info of {when}. The environment must give it in every info.{suggest(name, there)}"
+    )
+
+
+def _entries(rows: Any) -> Iterable[tuple[Any, Any]]:
+    return rows.items() if isinstance(rows, dict) else enumerate(rows)
