@@ -152,6 +152,19 @@ def test_a_goals_reward_is_the_steps_reward() -> None:
     assert 0 < paid < 3200
 
 
+def test_the_goals_edge_is_judged_in_the_precision_of_observations() -> None:
+    dynamics = PointMaze("open", goal_conditioned=True)
+    state, outcome = dynamics.allocate(1), Outcome.empty(1)
+    state["goal"][0] = (3.5, 1.5)
+    state["position"][0] = (3.75 + 1e-9, 1.5)
+    dynamics.step(state, np.zeros((1, 2), np.float32), np.empty((1, 0)), np.ones(1, np.bool_), outcome)
+    seen = {name: np.empty((1, 2), np.float32) for name in dynamics.observation_space}
+    dynamics.observe(state, seen)
+    again = dynamics.compute_reward(seen["achieved_goal"], seen["desired_goal"])
+    np.testing.assert_array_equal(again, outcome.reward)
+    np.testing.assert_array_equal(again, 1.0)
+
+
 def test_rewards_of_goals_keep_leading_shapes_and_reject_others() -> None:
     env = NativeEnv(PointMaze(goal_conditioned=True, goal_radius=0.5))
     one = env.compute_reward(np.array([1.0, 1.0]), np.array([1.0, 1.5]), {})
