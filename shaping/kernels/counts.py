@@ -1,10 +1,4 @@
-"""Kernels of visit counts: an open-addressing hash table whose keys are rows of 64-bit words, stored in full.
-
-The table is two arrays of S slots (a power of two): ``keys`` (S, W) uint64 and ``counts`` (S,) int64, where 0 marks an empty
-slot. Probing is linear. Word 0 of a key says whose visit is counted: its owner. Lane b owns with the number ``owners[b]``, which
-is congruent to b modulo the number of lanes, so any key tells which lane to ask whether its owner is still the current one;
-`rebuild` leaves the keys of former owners behind. Callers keep at least one slot empty.
-"""
+"""Kernels of visit counts: an open-addressing hash table whose keys are rows of 64-bit words, stored in full."""
 
 from __future__ import annotations
 
@@ -12,73 +6,55 @@ import numpy as np
 
 from shapegym.shaping.kernels._jit import jit
 
-_GOLDEN = np.uint64(0x9E3779B97F4A7C15)  # 2^64 / golden ratio, odd: multiplication permutes the words
-_SHIFT = np.uint64(32)
+# Odd, so that multiplying permutes the 64-bit words: 2^64 / golden ratio, and a constant of SplitMix64 (Steele et al. 2014).
+_MIX = np.uint64(0x9E3779B97F4A7C15)
+_FINISH = np.uint64(0xBF58476D1CE4E5B9)
+_HALF = np.uint64(32)
 
 
 @jit
-def _find(row: np.ndarray, keys: np.ndarray, counts: np.ndarray) -> int:
-    """Return the slot that holds the key ``row`` (W,), or the empty one where it belongs."""
-    num_words = row.shape[0]
-    code = np.uint64(0)
-    for word in range(num_words):
-        code = (code ^ row[word]) * _GOLDEN
-        code ^= code >> _SHIFT  # a float's information is in its high bits, a slot number's in the low ones
+def tally(
+    rows: np.ndarray, amounts: np.ndarray, keys: np.ndarray, counts: np.ndarray, out: np.ndarray
+) -> int:
+    """Add to the counts of keys, row by row, and read them; return how many keys are new.
+
+    The table has S slots, a power of two, and is probed linearly. The search is written out here, and is the only one: passing
+    arrays to a helper for each row costs several times the search.
+
+    Args:
+        rows: the keys, (B, W) uint64.
+        amounts: what to add to each, (B,) int64 >= 0. With 0 the count is only read, and an unknown key stays unknown.
+        keys: of the table, (S, W) uint64.
+        counts: of the table, (S,) int64, 0 in an empty slot. At least one slot stays empty.
+        out: the count of each key with its own amount, (B,) int64.
+    """
+    num_words = rows.shape[1]
     last = counts.shape[0] - 1
-    slot = np.int64(code & np.uint64(last))
-    while counts[slot] > 0:
-        word = 0
-        while word < num_words and keys[slot, word] == row[word]:
-            word += 1
-        if word == num_words:
-            break
-        slot = (slot + 1) & last
-    return slot
-
-
-@jit
-def count_rows(rows: np.ndarray, active: np.ndarray, keys: np.ndarray, counts: np.ndarray) -> int:
-    """Count the active rows (B, W); return how many keys are new. Needs B + 1 empty slots."""
     new = 0
     for lane in range(rows.shape[0]):
-        if active[lane]:
-            slot = _find(rows[lane], keys, counts)
-            if counts[slot] == 0:
-                keys[slot, :] = rows[lane]
-                new += 1
-            counts[slot] += 1
+        code = np.uint64(0)
+        for word in range(num_words):
+            code = (code ^ rows[lane, word]) * _MIX
+            code ^= code >> _HALF  # products carry information upwards, this brings it back down
+        code *= _FINISH
+        code ^= code >> _HALF
+        slot = np.int64(code & np.uint64(last))
+        while counts[slot] > 0:
+            same = True
+            for word in range(num_words):
+                if keys[slot, word] != rows[lane, word]:
+                    same = False
+                    break
+            if same:
+                break
+            slot = (slot + 1) & last
+        if amounts[lane] > 0 and counts[slot] == 0:
+            for word in range(num_words):
+                keys[slot, word] = rows[lane, word]
+            new += 1
+        counts[slot] += amounts[lane]
+        out[lane] = counts[slot]
     return new
-
-
-@jit
-def read_counts(rows: np.ndarray, keys: np.ndarray, counts: np.ndarray, out: np.ndarray) -> None:
-    """Write how often each row (B, W) was counted into ``out`` (B,) int64; 0 if never."""
-    for lane in range(rows.shape[0]):
-        out[lane] = counts[_find(rows[lane], keys, counts)]
-
-
-@jit
-def count_live(keys: np.ndarray, counts: np.ndarray, owners: np.ndarray) -> int:
-    """Return how many keys belong to a current owner, of ``owners`` (B,) uint64."""
-    num_lanes = np.uint64(owners.shape[0])
-    live = 0
-    for slot in range(counts.shape[0]):
-        if counts[slot] > 0 and owners[np.int64(keys[slot, 0] % num_lanes)] == keys[slot, 0]:
-            live += 1
-    return live
-
-
-@jit
-def rebuild(
-    keys: np.ndarray, counts: np.ndarray, owners: np.ndarray, new_keys: np.ndarray, new_counts: np.ndarray
-) -> None:
-    """Copy the keys of current owners, with their counts, into an empty table that has room for them."""
-    num_lanes = np.uint64(owners.shape[0])
-    for slot in range(counts.shape[0]):
-        if counts[slot] > 0 and owners[np.int64(keys[slot, 0] % num_lanes)] == keys[slot, 0]:
-            place = _find(keys[slot], new_keys, new_counts)
-            new_keys[place, :] = keys[slot]
-            new_counts[place] = counts[slot]
 
 
 @jit

@@ -35,11 +35,11 @@ def merge_moments(values: np.ndarray, active: np.ndarray, moments: np.ndarray) -
     for lane in range(values.shape[0]):
         if active[lane] and np.isfinite(values[lane]):
             squares += (values[lane] - mean) ** 2
-    union = moments[0] + count
+    share = count / (moments[0] + count)
     delta = mean - moments[1]
-    moments[2] += squares + delta * delta * moments[0] * count / union
-    moments[1] += delta * count / union
-    moments[0] = union
+    moments[2] += squares + delta * delta * moments[0] * share
+    moments[1] += delta * share
+    moments[0] += count
 
 
 @jit
