@@ -38,9 +38,11 @@ class ActionBuffer:
             ValueError: `actions` has the wrong shape, or an entry is out of range.
         """
         given = np.asarray(actions)
-        kinds = "iu" if isinstance(self._space, spaces.Discrete) else "fiu"
-        if given.dtype.kind not in kinds:
-            wanted = "integers" if kinds == "iu" else "real numbers"
+        discrete = isinstance(self._space, spaces.Discrete)
+        if given.dtype.kind not in ("iu" if discrete else "fiu") or (
+            discrete and not np.can_cast(given.dtype, np.int64)
+        ):
+            wanted = "integers that fit int64" if discrete else "real numbers"
             raise TypeError(f"actions for {self._space} must be {wanted}, got dtype {given.dtype}")
         if given.shape != self.values.shape:
             raise ValueError(

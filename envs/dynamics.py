@@ -131,6 +131,8 @@ class Dynamics(ABC):
     def compute_reward(self, achieved_goal: NDArray[Any], desired_goal: NDArray[Any]) -> NDArray[np.float64]:
         """Task reward (...) of reaching `achieved_goal` (..., G) when `desired_goal` (..., G) was asked for.
 
+        A task is goal-conditioned if its observation is a Dict with these two names; such a task implements this.
+
         Raises:
             TypeError: The task is not goal-conditioned.
         """

@@ -7,8 +7,7 @@ the vector form cannot drift apart. Both add to Gymnasium's interface: `features
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from types import MappingProxyType
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypeVar, cast
 
 import gymnasium as gym
@@ -26,9 +25,35 @@ from shapegym.envs.dynamics import Dynamics, Outcome
 from shapegym.envs.snapshot import Snapshot
 
 Tree = TypeVar("Tree")
+GoalReward = Callable[[NDArray[Any], NDArray[Any], Any], NDArray[np.float64]]
 
 
-class NativeVectorEnv(gym.vector.VectorEnv[Any, Any, NDArray[Any]]):
+class _Goals:
+    """What both forms add for goal-conditioned tasks."""
+
+    dynamics: Dynamics
+
+    @property
+    def compute_reward(self) -> GoalReward:
+        """The task reward of goals, for hindsight relabelling; goal-conditioned tasks alone have this attribute.
+
+        It is called as (achieved_goal (..., G), desired_goal (..., G), info) and returns shape (...); `info`
+        plays no part.
+
+        Raises:
+            AttributeError: The task is not goal-conditioned. Libraries tell such tasks by the attribute.
+        """
+        space = self.dynamics.observation_space
+        if not (isinstance(space, spaces.Dict) and {"achieved_goal", "desired_goal"} <= space.keys()):
+            raise AttributeError(
+                f"{self.dynamics.fingerprint} is not goal-conditioned: it has no compute_reward"
+            )
+        return lambda achieved_goal, desired_goal, info: (  # noqa: ARG005  # the usual signature
+            self.dynamics.compute_reward(achieved_goal, desired_goal)
+        )
+
+
+class NativeVectorEnv(_Goals, gym.vector.VectorEnv[Any, Any, NDArray[Any]]):
     """B lanes of one task, stepped together.
 
     Info carries every feature as an array (B, ...) with Gymnasium's mask `_name`, on reset and on every step.
@@ -78,13 +103,11 @@ class NativeVectorEnv(gym.vector.VectorEnv[Any, Any, NDArray[Any]]):
         self.observation_space = batch_space(dynamics.observation_space, num_envs)
         self.action_space = batch_space(dynamics.action_space, num_envs)
         self.captions = dynamics.captions
-        self.features: Mapping[str, Space[Any]] = MappingProxyType(
-            {
-                **dynamics.features,
-                "success": spaces.Box(0, 1, (), np.bool_),
-                "event": spaces.Discrete(len(dynamics.captions)),
-            }
-        )
+        self.features: Mapping[str, Space[Any]] = {
+            **dynamics.features,
+            "success": spaces.Box(0, 1, (), np.bool_),
+            "event": spaces.Discrete(len(dynamics.captions)),
+        }
 
         self._started = False
         self._state = dynamics.allocate(num_envs)
@@ -223,16 +246,6 @@ class NativeVectorEnv(gym.vector.VectorEnv[Any, Any, NDArray[Any]]):
         snapshots.put(snapshot, self._arrays, self.dynamics.fingerprint, index)
         self._started = True
 
-    def compute_reward(
-        self, achieved_goal: NDArray[Any], desired_goal: NDArray[Any], info: Any
-    ) -> NDArray[np.float64]:
-        """Task reward of goals (..., G) for hindsight relabelling; `info` plays no part.
-
-        Raises:
-            TypeError: The task is not goal-conditioned.
-        """
-        return self.dynamics.compute_reward(achieved_goal, desired_goal)
-
     def _require_start(self, method: str) -> None:
         if not self._started:
             raise ResetNeeded(f"call reset() before {method}()")
@@ -269,7 +282,7 @@ class NativeVectorEnv(gym.vector.VectorEnv[Any, Any, NDArray[Any]]):
         return _copied(buffer) if self.copy else buffer
 
 
-class NativeEnv(gym.Env[Any, Any]):
+class NativeEnv(_Goals, gym.Env[Any, Any]):
     """One lane of a task: the single form.
 
     Info carries every feature as a Python scalar, or as an array where its space has a shape. A finished
@@ -333,16 +346,6 @@ class NativeEnv(gym.Env[Any, Any]):
             SnapshotError: The snapshot does not fit or was changed; nothing has moved.
         """
         self._lane.restore(snapshot)
-
-    def compute_reward(
-        self, achieved_goal: NDArray[Any], desired_goal: NDArray[Any], info: Any
-    ) -> NDArray[np.float64]:
-        """Task reward of goals (..., G) for hindsight relabelling; `info` plays no part.
-
-        Raises:
-            TypeError: The task is not goal-conditioned.
-        """
-        return self.dynamics.compute_reward(achieved_goal, desired_goal)
 
     def _info(self, batched: dict[str, Any]) -> dict[str, Any]:
         return {name: _first_lane(batched[name], space) for name, space in self.features.items()}
