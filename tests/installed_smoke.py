@@ -33,6 +33,20 @@ def step_an_environment() -> None:
     print(f"{len(ids)} environments; stepped {ids[0]} alone and on {lanes.num_envs} lanes")
 
 
+def train() -> None:
+    """Trains on a shaped reward for two rollouts."""
+    # Deferred: import_everything is what says that a module is missing.
+    from shapegym.agents.factory import make_agent
+    from shapegym.shaping.compose import TaskReward
+    from shapegym.shaping.counts import CountBonus
+
+    model = make_agent(
+        "PPO", "shapegym/Corridor-v0", TaskReward() + 0.1 * CountBonus(), n_steps=16, batch_size=16, seed=0
+    )
+    model.learn(2 * 16 * model.n_envs)
+    print(f"trained {type(model).__name__} for {model.num_timesteps} steps on a shaped reward")
+
+
 def show_help() -> None:
     """Starts the command line both ways."""
     for command in ([Path(sys.prefix) / "bin" / "shapegym"], [sys.executable, "-m", "shapegym"]):
@@ -42,4 +56,5 @@ def show_help() -> None:
 if __name__ == "__main__":
     import_everything()
     step_an_environment()
+    train()
     show_help()
