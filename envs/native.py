@@ -48,7 +48,7 @@ class _Goals:
             raise AttributeError(
                 f"{self.dynamics.fingerprint} is not goal-conditioned: it has no compute_reward"
             )
-        return lambda achieved_goal, desired_goal, info: (  # noqa: ARG005  # the usual signature
+        return lambda achieved_goal, desired_goal, info: (  # the usual signature
             self.dynamics.compute_reward(achieved_goal, desired_goal)
         )
 

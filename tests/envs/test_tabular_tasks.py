@@ -185,6 +185,12 @@ def test_play_has_the_frequencies_of_the_tables(dynamics: FiniteDynamics) -> Non
     np.testing.assert_allclose(paid, counts * R, atol=1e-9)  # a successor fixes the reward in these tasks
 
 
+@pytest.mark.parametrize("dynamics", [four_rooms(layout_seed=1), key_door(layout_seed=1), corridor()])
+def test_a_certain_start_is_taken(dynamics: FiniteDynamics) -> None:
+    _, info = NativeVectorEnv(dynamics, 5).reset(seed=0)
+    np.testing.assert_array_equal(info["state"], np.full(5, dynamics.task.start.argmax()))
+
+
 @pytest.mark.parametrize("observation", ["one_hot", "coordinates", "index"])
 def test_observation_says_the_state(observation: Any) -> None:
     env = NativeEnv(key_door(5, observation=observation))
