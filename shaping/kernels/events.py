@@ -72,9 +72,8 @@ def pay_first_times(
             if reached[lane, milestone]:
                 continue
             if values[milestone, lane] != 0.0:
-                reached[lane, milestone] = not math.isnan(
-                    values[milestone, lane]
-                )  # NaN is reported, not reached
+                # A NaN is paid, so that the engine reports it, but does not count as reached.
+                reached[lane, milestone] = not math.isnan(values[milestone, lane])
                 paid[lane] += values[milestone, lane]
             elif ordered:
                 break
