@@ -1,0 +1,126 @@
+"""What there is: environments and nodes, as tables for a terminal."""
+
+from __future__ import annotations
+
+import difflib
+import importlib
+import inspect
+from typing import Any
+
+import gymnasium as gym
+from rich.console import Console
+from rich.markdown import Markdown
+from rich.table import Table
+
+import shapegym  # noqa: F401  # registers the ids of the table
+from shapegym.envs.dynamics import Dynamics
+from shapegym.envs.registration import TABLE, Row, build
+from shapegym.envs.tabular.dynamics import FiniteDynamics
+from shapegym.envs.tabular.solver import optimal_return, random_return
+from shapegym.shaping.engine import RewardEngine
+from shapegym.shaping.errors import UnknownNameError, suggest
+from shapegym.shaping.schema import node_help
+from shapegym.shaping.tree import addends_of, guarantee_losses, guarantee_of, has_task_reward, is_episodic, part_names
+from shapegym.shaping.types import Expression, Spec
+
+_PACKAGES = {"MiniGrid-": "minigrid", "BabyAI-": "minigrid"}
+
+
+def rows(pattern: str) -> list[Row]:
+    """Return the rows of the id table that contain ``pattern``, whatever the case."""
+    return [row for row in TABLE if pattern.lower() in row.id.lower()]
+
+
+def spec(env_id: str) -> Any:
+    """Return Gymnasium's spec of an id, importing the package that registers it."""
+    for prefix, package in _PACKAGES.items():
+        if env_id.startswith(prefix):
+            importlib.import_module(package)
+    return gym.spec(env_id)
+
+
+def hint(env_id: str) -> str:
+    """Return a suggestion for a misspelt id, or nothing."""
+    near = difflib.get_close_matches(env_id, list(gym.registry), n=3, cutoff=0.5)
+    return f" Did you mean {', '.join(near)}?" if near else " `shapegym envs` lists what there is."
+
+
+def table(found: list[Row]) -> Table:
+    """Return a line for each environment; returns are exact where the task is finite."""
+    result = Table("id", "observation", "actions", "steps", "optimal", "random", "features")
+    for column in (3, 4, 5):
+        result.columns[column].justify = "right"
+    for row in found:
+        dynamics = build(row.builder, **row.knobs)
+        optimal, random = _returns(dynamics)
+        result.add_row(
+            row.id,
+            _short(dynamics.observation_space),
+            _short(dynamics.action_space),
+            str(dynamics.max_steps),
+            optimal,
+            random,
+            " ".join(dynamics.features),
+        )
+    return result
+
+
+def show(row: Row, console: Console) -> None:
+    """Print everything about one environment: its table line, its documentation and its knobs."""
+    module, _, name = row.builder.partition(":")
+    builder = getattr(importlib.import_module(module), name)
+    console.print(table([row]))
+    documentation = inspect.getdoc(importlib.import_module(module)) or inspect.getdoc(builder) or ""
+    console.print(Markdown(documentation))
+    console.print(f"[bold]Knobs[/] (gym.make({row.id!r}, ...)): {inspect.signature(builder)}", highlight=False)
+
+
+def nodes(name: str) -> Table:
+    """Return what a reward file can hold, with arguments and defaults, or one node of it.
+
+    Raises:
+        UnknownNameError: if there is no such node.
+    """
+    found = [node for node in node_help() if name in ("", node.name)]
+    if not found:
+        raise UnknownNameError(f"There is no node {name!r}.{suggest(name, [node.name for node in node_help()])}")
+    result = Table("node", "kind", "arguments", "what it is")
+    for node in found:
+        arguments = ", ".join(item.name if item.default is None else f"{item.name}={item.default}" for item in node.fields)
+        result.add_row(node.name, node.kind, arguments, node.summary)
+    return result
+
+
+def explain(expression: Expression, env_id: str, gamma: float, console: Console) -> None:
+    """Print an expression, its parts and its guarantee; with an environment, whether it can be bound."""
+    console.print(f"[bold]{expression}[/]", highlight=False)
+    console.print(f"parts: {', '.join(part_names(addends_of(expression)))}", highlight=False)
+    console.print(f"guarantee: {guarantee_of(expression).name.lower()}", highlight=False)
+    for loss in guarantee_losses(expression):
+        console.print(f"  {loss}", highlight=False)
+    if not has_task_reward(expression):
+        console.print("[yellow]The task reward is no part of it: the agent will not know the task.[/]")
+    if is_episodic(expression):
+        console.print("Known in hindsight: needs an SB3 rollout or replay buffer (shapegym train does that).")
+    if env_id:
+        from shapegym.agents.environments import make_vec_env
+
+        venv = make_vec_env(env_id, 1)
+        try:
+            declared = getattr(venv, "features", None) or (venv.get_attr("features")[0] if venv.has_attr("features") else None)
+            RewardEngine(expression, Spec(1, venv.observation_space, venv.action_space, declared, gamma))
+        finally:
+            venv.close()
+        console.print(f"[green]It fits {env_id}.[/]", highlight=False)
+
+
+def _returns(dynamics: Dynamics) -> tuple[str, str]:
+    if not isinstance(dynamics, FiniteDynamics):
+        return "", ""
+    return f"{optimal_return(dynamics.task):.3g}", f"{random_return(dynamics.task):.2g}"
+
+
+def _short(space: gym.Space) -> str:
+    if isinstance(space, gym.spaces.Discrete):
+        return f"Discrete({space.n})"
+    return f"Box{space.shape}" if isinstance(space, gym.spaces.Box) else type(space).__name__

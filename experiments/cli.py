@@ -1,0 +1,280 @@
+"""The command line. Commands parse and print; what they do lives in the modules beside this one."""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated, Any
+
+import gymnasium as gym
+import typer
+import yaml
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from rich.table import Table
+
+from shapegym.experiments.errors import RunError
+
+app = typer.Typer(
+    help="Sparse-reward environments and reward shaping: look, train, compare.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_show_locals=False,
+)
+out = Console()
+err = Console(stderr=True)
+
+
+@contextmanager
+def _explained() -> Iterator[None]:
+    """Turn what a person got wrong into one red message and exit code 2; let our own mistakes show their traceback."""
+    from shapegym.agents.errors import AgentError
+    from shapegym.shaping.errors import ShapingError
+
+    try:
+        yield
+    except (AgentError, ShapingError, RunError, gym.error.Error, OSError) as error:
+        err.print(f"[bold red]Error:[/] {_escape(str(error))}", highlight=False)
+        raise typer.Exit(2) from None
+
+
+@app.command()
+def envs(
+    pattern: Annotated[str, typer.Argument(help="Show ids that contain this text; a full id shows everything about it.")] = "",
+) -> None:
+    """List the environments, or show one."""
+    from shapegym.experiments import catalogue
+
+    with _explained():
+        rows = catalogue.rows(pattern)
+        if len(rows) == 1 or any(row.id.removeprefix("shapegym/") == pattern.removeprefix("shapegym/") for row in rows):
+            exact = next((row for row in rows if row.id.removeprefix("shapegym/") == pattern.removeprefix("shapegym/")), rows[0])
+            catalogue.show(exact, out)
+            return
+        if not rows:
+            raise RunError(f"No environment matches {pattern!r}.{catalogue.hint(pattern)}")
+        out.print(catalogue.table(rows))
+        out.print("[dim]Other environments train too: any id that gymnasium.make knows, such as MiniGrid-DoorKey-6x6-v0.[/]")
+
+
+@app.command()
+def terms(name: Annotated[str, typer.Argument(help="Show one node with its arguments.")] = "") -> None:
+    """List what rewards are made of: terms, combinators, state functions."""
+    from shapegym.experiments import catalogue
+
+    with _explained():
+        out.print(catalogue.nodes(name))
+
+
+@app.command()
+def check(
+    reward: Annotated[str, typer.Argument(help="A reward file, or the name of a ready one.")],
+    env: Annotated[str, typer.Option(help="Also bind it to this environment.")] = "",
+    gamma: Annotated[float, typer.Option(help="The agent's discount.")] = 0.99,
+) -> None:
+    """Show what a reward file says, what it promises, and whether it fits an environment."""
+    from shapegym.experiments import catalogue
+
+    with _explained():
+        catalogue.explain(_load_reward(reward)[0], env, gamma, out)
+
+
+@app.command()
+def train(
+    env: Annotated[str, typer.Argument(help="Id of the environment; with --resume it may be left out.")] = "",
+    reward: Annotated[str, typer.Option(help="A reward file (YAML), or the name of a ready one; the task reward by default.")] = "",
+    algo: Annotated[str, typer.Option(help="PPO, A2C, DQN, SAC, TD3, RecurrentPPO or QRDQN.")] = "ppo",
+    steps: Annotated[int, typer.Option(help="Budget in environment steps.")] = 100_000,
+    seed: Annotated[int, typer.Option(help="Of everything.")] = 0,
+    out_dir: Annotated[Path | None, typer.Option("--out", help="Run folder; runs/ENV-REWARD-ALGO-SEED by default.")] = None,
+    set_: Annotated[list[str] | None, typer.Option("--set", help="A hyper-parameter, as KEY=VALUE; repeatable.")] = None,
+    env_arg: Annotated[list[str] | None, typer.Option("--env-arg", help="An argument of the environment, as KEY=VALUE.")] = None,
+    eval_every: Annotated[int, typer.Option(help="Steps between evaluations on the task; 0: at the end only.")] = 10_000,
+    eval_episodes: Annotated[int, typer.Option(help="Episodes of each evaluation.")] = 50,
+    checkpoint_every: Annotated[int, typer.Option(help="Steps between checkpoints; 0: none.")] = 10_000,
+    resume: Annotated[Path | None, typer.Option(help="Continue the run in this folder.")] = None,
+) -> None:
+    """Train an agent on a task with a reward, and judge it by the task alone."""
+    from shapegym.agents.callbacks import ShapingCallback
+    from shapegym.experiments import run_folder
+    from shapegym.experiments.run import RunConfig
+    from shapegym.experiments.run import train as run
+
+    with _explained():
+        if resume is not None:
+            config, folder = RunConfig.from_folder(resume), resume
+            _say_changes(run_folder.changed_versions(folder))
+        elif not env:
+            raise RunError("Which environment? Give its id (`shapegym envs` lists them), or --resume FOLDER.")
+        else:
+            _require_env(env)
+            config = RunConfig(
+                env=env,
+                steps=steps,
+                algo=_algorithm(algo),
+                reward=_load_reward(reward)[1] if reward else None,
+                seed=seed,
+                env_kwargs=_pairs("--env-arg", env_arg),
+                settings=_pairs("--set", set_),
+                eval_every=eval_every,
+                eval_episodes=eval_episodes,
+                checkpoint_every=checkpoint_every,
+            )
+            name = "-".join([env.split("/")[-1], Path(reward).stem or "task", algo.lower(), str(seed)])
+            folder = out_dir or Path("runs") / name
+        columns = (
+            SpinnerColumn(),
+            TextColumn("{task.description}"),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TimeElapsedColumn(),
+            TimeRemainingColumn(),
+            TextColumn("{task.fields[news]}"),
+        )
+        with Progress(*columns, console=err) as bar:
+            task = bar.add_task(config.env, total=config.steps, news="")
+
+            def report(step: int, episodes: ShapingCallback) -> None:
+                first = episodes.steps_to_first_success
+                news = "" if first is None else f"first success at {first:,}"
+                bar.update(task, completed=step, news=news)
+
+            try:
+                result = run(config, folder, resume=resume is not None, progress=report)
+            except KeyboardInterrupt:
+                bar.stop()
+                err.print(f"\nStopped. Continue with: shapegym train --resume {folder}", highlight=False)
+                raise typer.Exit(130) from None
+        summary = json.loads((folder / run_folder.RESULT).read_text(encoding="utf-8"))
+        success = "unknown" if result.success_rate is None else f"{result.success_rate:.0%}"
+        first = summary["steps_to_first_success"]
+        table = Table(show_header=False, title=f"{config.env}, judged by the task alone", title_justify="left")
+        table.add_row("success", f"{success} of {len(result.returns)} episodes")
+        table.add_row("task return", f"{result.mean_return:.3f}")
+        table.add_row("episode length", f"{result.mean_length:.1f}")
+        table.add_row("steps to first success", "never" if first is None else f"{first:,}")
+        table.add_row("run folder", str(folder))
+        out.print(table)
+
+
+@app.command()
+def demo(
+    out_dir: Annotated[Path, typer.Option("--out", help="Where runs and picture go.")] = Path("demo"),
+    workers: Annotated[int, typer.Option(help="Processes; each trains one agent at a time.")] = 2,
+    quick: Annotated[bool, typer.Option(help="A fraction of the budget: see it work; the numbers mean nothing.")] = False,
+) -> None:
+    """Compare four rewards on two sparse tasks: a table and a picture in a few minutes."""
+    from shapegym.experiments import demo as demonstration
+    from shapegym.experiments.figure import draw
+
+    with _explained():
+        if workers < 1:
+            raise RunError(f"--workers must be at least 1, got {workers}.")
+        if out_dir.exists() and (not out_dir.is_dir() or any(out_dir.iterdir())):
+            raise RunError(f"{out_dir} is not empty; choose another folder with --out.")
+        tasks = demonstration.quick() if quick else demonstration.TASKS
+        seeds = demonstration.SEEDS
+        total = sum(task.steps * len(task.strategies) * len(seeds) for task in tasks)
+        budget = {task.name: task.steps for task in tasks}
+        out.print(f"Training {sum(len(task.strategies) for task in tasks) * len(seeds)} PPO agents, {total / 1e6:.1f} million steps.")
+        start = time.monotonic()
+        columns = (TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn(), TimeRemainingColumn())
+        with Progress(*columns, console=err) as bar:
+            line = bar.add_task("training", total=total)
+
+            def done(outcome: demonstration.Outcome) -> None:
+                bar.update(line, advance=budget[outcome.task], description=f"{outcome.task}: {outcome.strategy} {outcome.seed}")
+
+            outcomes = demonstration.run_all(tasks, out_dir, workers, done)
+        elapsed = time.monotonic() - start
+        for task in tasks:
+            out.print(demonstration.table(task, outcomes))
+        out.print(
+            "Success and task return: 32 fresh episodes of the plain task. Shaped return: the last 100 training episodes.\n"
+            f"Training took {elapsed / 60:.1f} minutes with {workers} processes.",
+            style="dim",
+            highlight=False,
+        )
+        if quick:
+            out.print("[bold]--quick trains for a fortieth of the budget: these numbers say nothing about the rewards.[/]")
+        episodes: dict[tuple[str, str], list[Any]] = {}
+        for outcome in outcomes:
+            episodes.setdefault((outcome.task, outcome.strategy), []).append(outcome.episodes)
+        picture = out_dir / "demo.png"
+        draw(tasks, episodes, picture)
+        out.print(f"Picture: {picture}")
+
+
+def _load_reward(name: str) -> tuple[Any, Any]:
+    """Return the expression of a reward file, or of a ready reward, and its data."""
+    from importlib import resources
+
+    import shapegym.experiments.potentials  # noqa: F401  # registers the state functions that ready rewards refer to
+    from shapegym.shaping.config import load_reward, to_data
+    from shapegym.shaping.errors import suggest
+
+    path = Path(name)
+    if not path.suffix:
+        ready = resources.files("shapegym.experiments") / "rewards"
+        names = sorted(Path(item.name).stem for item in ready.iterdir() if item.name.endswith(".yaml"))
+        if name not in names:
+            raise RunError(f"There is no ready reward {name!r}.{suggest(name, names)} Or give a file: reward.yaml.")
+        path = Path(str(ready / f"{name}.yaml"))
+    expression = load_reward(path)
+    return expression, to_data(expression)
+
+
+def _require_env(env_id: str) -> None:
+    from shapegym.experiments import catalogue
+
+    try:
+        catalogue.spec(env_id)
+    except gym.error.Error as error:
+        raise RunError(f"There is no environment {env_id!r}.{catalogue.hint(env_id) or f' {error}'}") from None
+
+
+def _algorithm(name: str) -> str:
+    from shapegym.agents.settings import ALGORITHMS
+
+    return next((known for known in ALGORITHMS if known.lower() == name.lower()), name)
+
+
+def _pairs(option: str, texts: list[str] | None) -> dict[str, Any]:
+    pairs = {}
+    for text in texts or []:
+        key, equals, value = text.partition("=")
+        if not (key and equals):
+            raise RunError(f"{option} takes KEY=VALUE, got {text!r}.")
+        try:
+            pairs[key] = yaml.safe_load(value)
+        except yaml.YAMLError:
+            raise RunError(f"{option} {key}: {value!r} is no value; write a number, true, a text or {{a: 1}}.") from None
+        if isinstance(pairs[key], str):
+            try:
+                pairs[key] = float(value)  # YAML takes 1e-3 for a text
+            except ValueError:
+                pass
+    return pairs
+
+
+def _say_changes(changes: dict[str, tuple[str, str]]) -> None:
+    for name, (then, now) in changes.items():
+        err.print(f"[yellow]Warning:[/] the run began with {name} {then}; this is {now}. It may not continue to the bit.")
+
+
+def _escape(text: str) -> str:
+    from rich.markup import escape
+
+    return escape(text)
+
+
+def main() -> None:
+    """Entry point that keeps third-party warnings off the terminal."""
+    if not sys.warnoptions:
+        warnings.filterwarnings("ignore", category=DeprecationWarning)
+    app()

@@ -1,0 +1,154 @@
+"""The command line as a person meets it: what it prints, what it leaves on disk, how it says no."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from importlib import resources
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+import yaml
+from stable_baselines3 import PPO
+from typer.testing import CliRunner
+
+from shapegym.agents.metrics import read_json_lines
+from shapegym.experiments import run_folder
+from shapegym.experiments.cli import app
+from shapegym.experiments.run import RunConfig, train
+from shapegym.shaping.config import load_reward
+
+SMALL = ["--steps", "512", "--set", "num_envs=4", "--set", "n_steps=32", "--set", "batch_size=64", "--eval-every", "256"]
+SMALL += ["--eval-episodes", "4"]
+
+
+def shapegym(*arguments: str, code: int = 0) -> str:
+    result = CliRunner().invoke(app, list(arguments), env={"COLUMNS": "200"})
+    assert result.exit_code == code, result.output
+    return " ".join(result.output.split())
+
+
+@pytest.fixture
+def reward(tmp_path: Path) -> str:
+    path = tmp_path / "reward.yaml"
+    path.write_text("reward:\n  sum:\n    - task_reward\n    - count_bonus: {key: features.state, beta: 0.1}\n")
+    return str(path)
+
+
+def test_envs_lists_exact_returns():
+    assert "shapegym/DeepSea-v0" in shapegym("envs", "deepsea")
+    assert "Knobs" in shapegym("envs", "shapegym/DeepSea-v0")
+
+
+def test_terms_lists_every_node():
+    text = shapegym("terms")
+    assert "count_bonus" in text
+    assert "gate" in text
+
+
+def test_check_says_what_a_reward_promises_and_whether_it_fits(reward):
+    text = shapegym("check", reward, "--env", "shapegym/Corridor-v0")
+    assert "guarantee: bounded" in text
+    assert "fits shapegym/Corridor-v0" in text
+    assert "invariant" in shapegym("check", "goal_distance")
+
+
+def test_train_fills_a_run_folder(reward, tmp_path):
+    folder = tmp_path / "run"
+    text = shapegym("train", "shapegym/Corridor-v0", "--reward", reward, "--out", str(folder), *SMALL)
+    assert "judged by the task alone" in text
+    config = yaml.safe_load((folder / run_folder.CONFIG).read_text())
+    assert config["settings"]["num_envs"] == 4
+    assert config["env"] == "shapegym/Corridor-v0"
+    rows = read_json_lines(folder / "episodes.jsonl")
+    assert rows
+    for row in rows:
+        assert sum(row["parts"].values()) == pytest.approx(row["shaped_return"])
+    assert [row["step"] for row in read_json_lines(folder / "evaluations.jsonl")] == [256, 512]
+    assert "stable-baselines3" in json.loads((folder / run_folder.VERSIONS).read_text())
+    assert json.loads((folder / run_folder.RESULT).read_text())["steps"] == 512
+    assert list((folder / run_folder.TENSORBOARD).glob("events*"))
+    assert PPO.load(folder / run_folder.MODEL).num_timesteps == 512
+    assert "not empty" in shapegym("train", "shapegym/Corridor-v0", "--out", str(folder), *SMALL, code=2)
+
+
+def test_a_resumed_run_equals_an_uninterrupted_one(reward, tmp_path):
+    from shapegym.shaping.config import to_data
+
+    settings = {"num_envs": 4, "n_steps": 32, "batch_size": 64}
+    config = RunConfig(
+        "shapegym/Corridor-v0", 1024, reward=to_data(load_reward(reward)), settings=settings, checkpoint_every=256, eval_episodes=4
+    )
+    train(config, tmp_path / "whole")
+
+    class Stop(Exception):
+        pass
+
+    def interrupt(step: int, _episodes: object) -> None:
+        if step >= 700:
+            raise Stop
+
+    with pytest.raises(Stop):
+        train(config, tmp_path / "cut", progress=interrupt)
+    assert not run_folder.is_finished(tmp_path / "cut")
+    shapegym("train", "--resume", str(tmp_path / "cut"))
+    whole, cut = (PPO.load(tmp_path / name / run_folder.MODEL) for name in ("whole", "cut"))
+    for a, b in zip(whole.policy.parameters(), cut.policy.parameters(), strict=True):
+        assert torch.equal(a, b)
+    for name in (run_folder.RESULT, "episodes.jsonl"):
+        assert (tmp_path / "whole" / name).read_text() == (tmp_path / "cut" / name).read_text()
+    with np.load(tmp_path / "whole" / run_folder.SHAPING) as a, np.load(tmp_path / "cut" / run_folder.SHAPING) as b:
+        assert sorted(a.files) == sorted(b.files)
+        assert all(np.array_equal(a[key], b[key]) for key in a.files)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["train"], "Which environment?"),
+        (["train", "shapegym/DeepSee-v0"], "Did you mean shapegym/DeepSea-v0"),
+        (["train", "shapegym/Corridor-v0", "--algo", "pppo"], "There is no algorithm 'pppo'. Did you mean"),
+        (["train", "shapegym/Corridor-v0", "--set", "learning_rat=1"], "Did you mean 'learning_rate'"),
+        (["train", "shapegym/Corridor-v0", "--set", "learning_rate"], "KEY=VALUE"),
+        (["train", "shapegym/Corridor-v0", "--steps", "0"], "steps must be an integer of at least 1"),
+        (["train", "shapegym/Corridor-v0", "--algo", "sac"], "SAC needs Box actions"),
+        (["train", "shapegym/Corridor-v0", "--reward", "noveltyy"], "Did you mean 'novelty'"),
+        (["train", "shapegym/Corridor-v0", "--reward", "nowhere.yaml"], "nowhere.yaml"),
+        (["train", "--resume", "nowhere"], "no run folder"),
+        (["envs", "nothing-like-this"], "No environment matches"),
+        (["demo", "--workers", "0"], "at least 1"),
+    ],
+)
+def test_mistakes_are_explained_in_one_line(arguments, message, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    text = shapegym(*arguments, code=2)
+    assert message in text
+    assert "Traceback" not in text
+    assert not list(tmp_path.iterdir())  # nothing half-made
+
+
+def test_a_wrong_reward_file_names_line_and_key(tmp_path):
+    path = tmp_path / "bad.yaml"
+    path.write_text("reward:\n  sum:\n    - task_reward\n    - count_bonus: {keyy: obs}\n")
+    text = shapegym("check", str(path), code=2)
+    assert "bad.yaml:4:" in text
+    assert "keyy" in text
+
+
+def test_every_ready_reward_loads():
+    import shapegym.experiments.potentials  # noqa: F401
+
+    files = [item for item in (resources.files("shapegym.experiments") / "rewards").iterdir()]
+    assert files
+    for item in files:
+        load_reward(Path(str(item)))
+
+
+def test_the_console_script_starts():
+    result = subprocess.run(
+        [sys.executable, "-m", "shapegym", "--help"], capture_output=True, text=True, check=True, timeout=120
+    )
+    assert "demo" in result.stdout
