@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import warnings
 from collections.abc import Callable, Mapping
+from contextlib import ExitStack
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ from typing import Any
 from stable_baselines3.common.base_class import BaseAlgorithm
 from stable_baselines3.common.callbacks import BaseCallback
 from stable_baselines3.common.logger import configure
+from stable_baselines3.common.vec_env import VecEnv
 
 from shapegym.agents.callbacks import EvaluationCallback, ShapingCallback, find_surface
 from shapegym.agents.checkpoint import CheckpointCallback, checkpoints, load_checkpoint
@@ -97,25 +99,32 @@ def train(config: RunConfig, folder: Path, *, resume: bool = False, progress: Pr
     """
     reward = None if config.reward is None else from_data(config.reward)
     settings = resolve_settings(config.algo, config.env, config.settings)
-    with torch_threads(1):
-        venv = make_vec_env(config.env, settings.num_envs, seed=config.seed, **config.env_kwargs)
-        try:
-            if resume:
-                model = load_checkpoint(_last_checkpoint(folder), venv, reward)
-            else:
-                model = make_agent(config.algo, venv, reward, seed=config.seed, settings=settings)
-                run_folder.create(folder, _plain(asdict(config)))
-            return _learn(model, config, folder, progress)
-        finally:
-            venv.close()
+    if resume:
+        checkpoint = _last_checkpoint(folder)
+    with torch_threads(1), ExitStack() as cleanup:
+        # Made before the model, because a checkpoint restores the random streams that they would draw from.
+        venv = _open(cleanup, make_vec_env(config.env, settings.num_envs, seed=config.seed, **config.env_kwargs))
+        eval_venv = _open(cleanup, make_vec_env(config.env, min(config.eval_episodes, 16), **config.env_kwargs))
+        if resume:
+            model = load_checkpoint(checkpoint, venv, reward)
+        else:
+            model = make_agent(config.algo, venv, reward, seed=config.seed, settings=settings)
+            run_folder.create(folder, _plain(asdict(config)))
+        return _learn(model, config, folder, eval_venv, progress)
 
 
-def _learn(model: BaseAlgorithm, config: RunConfig, folder: Path, progress: Progress | None) -> Evaluation:
+def _open(cleanup: ExitStack, venv: VecEnv) -> VecEnv:
+    cleanup.callback(venv.close)
+    return venv
+
+
+def _learn(
+    model: BaseAlgorithm, config: RunConfig, folder: Path, eval_venv: VecEnv, progress: Progress | None
+) -> Evaluation:
     episodes = ShapingCallback(folder)
     callbacks: list[BaseCallback] = [episodes]
     if config.checkpoint_every:
         callbacks.append(CheckpointCallback(folder / run_folder.CHECKPOINTS, config.checkpoint_every))
-    eval_venv = make_vec_env(config.env, min(config.eval_episodes, 16), **config.env_kwargs)
     if config.eval_every:
         callbacks.append(
             EvaluationCallback(
@@ -138,7 +147,6 @@ def _learn(model: BaseAlgorithm, config: RunConfig, folder: Path, progress: Prog
         result = evaluate(model, eval_venv, config.eval_episodes, seed=EVALUATION_SEED, deterministic=False)
     finally:
         model.logger.close()
-        eval_venv.close()
     model.save(folder / run_folder.MODEL)
     assert model.env is not None  # noqa: S101  # it has just been trained
     surface = find_surface(model.env)
