@@ -6,12 +6,12 @@ Reading tolerates a torn last line, which is what a killed process leaves.
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
 from shapegym.agents.errors import MetricsFileError
+from shapegym.shaping.atomic_file import replacing
 
 
 class JsonLines:
@@ -54,9 +54,8 @@ class JsonLines:
                 file.write(text)
 
     def _rewrite(self, rows: Iterable[Mapping[str, Any]]) -> None:
-        partial = self.path.with_name(f".{self.path.name}.partial")
-        partial.write_text(_encode(rows), encoding="utf-8")
-        os.replace(partial, self.path)
+        with replacing(self.path) as file:
+            file.write(_encode(rows).encode())
 
 
 def read_json_lines(path: str | Path) -> list[dict[str, Any]]:

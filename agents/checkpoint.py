@@ -1,0 +1,328 @@
+"""Exact resume: train N steps, save, load in a new process, train N more, and get what 2 N steps in one go give, to the last bit.
+
+A checkpoint is a folder: SB3's own zip (parameters, optimisers, schedules, counters, last observations), the replay buffer with the
+parts of its rewards, the reward's state, and everything around the agent: environments, their wrappers, random streams. It is
+consistent only between two rollouts, so save after ``learn`` or with `CheckpointCallback`. Exactness is for the CPU with one thread
+and the same versions of the libraries. SB3's zip contains pickled objects: load checkpoints that you trust.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+import uuid
+import warnings
+import zipfile
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import torch
+from stable_baselines3.common.base_class import BaseAlgorithm
+from stable_baselines3.common.callbacks import BaseCallback
+from stable_baselines3.common.off_policy_algorithm import OffPolicyAlgorithm
+from stable_baselines3.common.vec_env import VecEnv, VecEnvWrapper
+from stable_baselines3.her import HerReplayBuffer
+
+from shapegym.agents.bridge import VectorEnvBridge
+from shapegym.agents.callbacks import find_surface
+from shapegym.agents.errors import CheckpointError
+from shapegym.agents.randomness import capture_randomness, restore_randomness
+from shapegym.agents.settings import algorithm_of
+from shapegym.agents.state_tree import read_tree, write_tree
+from shapegym.shaping.errors import StateFileError
+from shapegym.shaping.state_files import load_engine, save_engine
+from shapegym.shaping.surfaces.wiring import wire
+from shapegym.shaping.types import Expression
+
+FORMAT = "shapegym checkpoint"
+FORMAT_VERSION = 1
+MANIFEST, MODEL, REPLAY, REWARD = "manifest.json", "model.zip", "replay.npz", "reward.npz"
+SURROUNDINGS, WRAPPER = "surroundings.npz", "wrapper{}.npz"
+_LAST = ("_last_obs", "_last_original_obs", "_last_episode_starts")
+"""What a model knows of its environments; wiring makes it forget."""
+
+_VERSIONS_OF = ("shapegym", "stable-baselines3", "sb3-contrib", "torch", "numpy", "gymnasium")
+
+
+def save_checkpoint(folder: str | Path, model: BaseAlgorithm) -> Path:
+    """Write a checkpoint of ``model``, its environment and its reward; all of it, or nothing.
+
+    If the environment has no snapshots, resuming will begin new episodes; a warning says so.
+
+    Args:
+        folder: must not exist.
+        model: between two rollouts: not from a callback's ``_on_step``.
+
+    Raises:
+        CheckpointError: if the folder exists, or the model has no environment.
+    """
+    folder = Path(folder)
+    if folder.exists():
+        raise CheckpointError(
+            f"{folder} exists already; checkpoints are never overwritten. Choose another folder."
+        )
+    if model.env is None:
+        raise CheckpointError(
+            "The model has no environment, so there is nothing to resume; model.save(path) keeps its parameters."
+        )
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    partial = folder.with_name(f".{folder.name}.{uuid.uuid4().hex}.partial")
+    partial.mkdir()
+    try:
+        _write_files(partial, model)
+        for path in (*partial.iterdir(), partial):
+            _sync(path)
+        os.rename(partial, folder)
+        _sync(folder.parent)
+    except BaseException:
+        shutil.rmtree(partial, ignore_errors=True)
+        raise
+    return folder
+
+
+def load_checkpoint(
+    folder: str | Path,
+    env: VecEnv,
+    reward: Expression | None = None,
+    *,
+    algorithm: type[BaseAlgorithm] | None = None,
+    device: str = "cpu",
+) -> BaseAlgorithm:
+    """Return the model of a checkpoint on ``env``, wired to ``reward``, ready to go on.
+
+        model = load_checkpoint("run/checkpoints/step_50000", make_vec_env("shapegym/FourRooms-v0", 16), reward)
+        model.learn(100_000 - model.num_timesteps, reset_num_timesteps=False)
+
+    Args:
+        folder: a `save_checkpoint` folder.
+        env: constructed as the saved one was, wrappers included; its seed does not matter.
+        reward: the expression that was wired, or None if none was.
+        algorithm: for a class that is not in `shapegym.agents.ALGORITHMS`.
+        device: of the networks.
+
+    Raises:
+        CheckpointError: if the checkpoint is corrupt or foreign, or was saved with another environment or reward.
+    """
+    folder = Path(folder)
+    manifest = read_manifest(folder)
+    _require_same("the reward", manifest["reward"], None if reward is None else str(reward))
+    _require_same("the number of lanes", manifest["num_envs"], env.num_envs)
+    algorithm = algorithm or algorithm_of(manifest["algorithm"])
+    _require_same("the algorithm", manifest["algorithm"], algorithm.__name__)
+    try:
+        model = algorithm.load(folder / MODEL, env=env, device=device, force_reset=False)
+        if reward is not None:
+            wire(model, reward, seed=manifest["reward_seed"], on_nonfinite=manifest["on_nonfinite"])
+        _restore(folder, manifest, model)
+    except (ValueError, KeyError, OSError, StateFileError, zipfile.BadZipFile) as error:
+        if isinstance(error, CheckpointError):
+            raise
+        raise CheckpointError(f"{folder} cannot be resumed on this environment: {error}") from error
+    return model
+
+
+def read_manifest(folder: str | Path) -> dict[str, Any]:
+    """Return the manifest of a checkpoint after comparing every file with it.
+
+    Raises:
+        CheckpointError: if the folder is no checkpoint, or a file is missing or was changed.
+    """
+    folder = Path(folder)
+    try:
+        manifest = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
+        known = manifest["format"], manifest["format_version"]
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise CheckpointError(
+            f"{folder} is no checkpoint: its {MANIFEST} cannot be read ({error})."
+        ) from None
+    if known != (FORMAT, FORMAT_VERSION):
+        raise CheckpointError(
+            f"{folder} is a {known[0]!r} of version {known[1]}; this reads {FORMAT!r} of version {FORMAT_VERSION}."
+        )
+    for name, digest in manifest["files"].items():
+        path = folder / name
+        if not path.is_file():
+            raise CheckpointError(f"{folder} is incomplete: {name} is missing. Take an earlier checkpoint.")
+        if _digest(path) != digest:
+            raise CheckpointError(
+                f"{path} was changed or damaged after it was written. Take an earlier checkpoint."
+            )
+    return manifest
+
+
+def _write_files(folder: Path, model: BaseAlgorithm) -> None:
+    env = model.env
+    assert env is not None  # noqa: S101  # checked by the caller
+    surface = find_surface(env)
+    model.save(folder / MODEL)
+    write_tree(folder / SURROUNDINGS, _surroundings(model))
+    for depth, wrapper in enumerate(_layers(env)[:-1]):
+        write_tree(folder / WRAPPER.format(depth), wrapper)
+    if surface is not None:
+        save_engine(surface.engine, folder / REWARD)
+    if isinstance(model, OffPolicyAlgorithm):
+        write_tree(folder / REPLAY, model.replay_buffer)
+    manifest = {
+        "format": FORMAT,
+        "format_version": FORMAT_VERSION,
+        "algorithm": type(model).__name__,
+        "num_timesteps": model.num_timesteps,
+        "num_envs": model.n_envs,
+        "reward": None if surface is None else str(surface.engine.expression),
+        "reward_seed": 0 if surface is None else surface.engine.spec.seed,
+        "on_nonfinite": "raise" if surface is None else surface.engine.on_nonfinite,
+        "layers": [type(layer).__name__ for layer in _layers(env)],
+        "versions": {name: version(name) for name in _VERSIONS_OF},
+        "files": {path.name: _digest(path) for path in sorted(folder.iterdir())},
+    }
+    (folder / MANIFEST).write_text(json.dumps(manifest, indent=2) + "\n", encoding="utf-8")
+
+
+def _surroundings(model: BaseAlgorithm) -> dict[str, Any]:
+    """What SB3 does not save: the state of the environments, recurrent states, random streams."""
+    assert model.env is not None  # noqa: S101
+    base = model.env.unwrapped
+    snapshot = base.snapshot() if isinstance(base, VectorEnvBridge) and base.can_snapshot else None
+    if snapshot is None:
+        warnings.warn(
+            f"{type(base).__name__} has no snapshots: resuming from this checkpoint begins new episodes, so it will not repeat the "
+            "uninterrupted run. Environments of shapegym resume exactly.",
+            UserWarning,
+            stacklevel=4,
+        )
+    return {
+        "base": snapshot,
+        "last": {name: getattr(model, name) for name in _LAST},
+        "lstm": _plain_lstm(model),
+        "randomness": capture_randomness(model.action_space),
+    }
+
+
+def _restore(folder: Path, manifest: dict[str, Any], model: BaseAlgorithm) -> None:
+    assert model.env is not None  # noqa: S101
+    surface = find_surface(model.env)
+    layers = _layers(model.env)
+    _require_same(
+        "the layers of the environment", manifest["layers"], [type(layer).__name__ for layer in layers]
+    )
+    if surface is not None:
+        load_engine(surface.engine, folder / REWARD)
+    if isinstance(model, OffPolicyAlgorithm):
+        read_tree(folder / REPLAY, model.replay_buffer)
+    *wrappers, base = layers
+    for depth, wrapper in enumerate(wrappers):
+        read_tree(folder / WRAPPER.format(depth), wrapper)
+    state = read_tree(folder / SURROUNDINGS)
+    if state["base"] is not None and isinstance(base, VectorEnvBridge):
+        base.restore(state["base"])
+        for name, value in state["last"].items():
+            setattr(model, name, value)
+    else:
+        model._last_obs = None  # learn() then resets the environments
+        buffer = getattr(model, "replay_buffer", None)
+        if isinstance(buffer, HerReplayBuffer):
+            buffer.truncate_last_trajectory()
+    if state["lstm"] is not None:
+        _restore_lstm(model, state["lstm"])
+    restore_randomness(state["randomness"], model.action_space)
+
+
+class CheckpointCallback(BaseCallback):
+    """Saves a checkpoint every ``every`` global steps, and keeps the last few.
+
+    It saves where a rollout starts, the only place in ``learn`` where model, buffer, environment and reward belong together: at the
+    first start at or after each multiple of ``every``. With gSDE, SB3 has drawn the rollout's noise just before; it is drawn again
+    after saving, so that the run that goes on and the one that resumes use the same.
+
+    Args:
+        folder: gets one folder a checkpoint, ``step_<global step>``.
+        every: global steps.
+        keep: how many of the latest are kept, at least 1.
+    """
+
+    def __init__(self, folder: str | Path, every: int, *, keep: int = 3) -> None:
+        super().__init__()
+        if every < 1 or keep < 1:
+            raise CheckpointError(f"every and keep must be at least 1, got {every!r} and {keep!r}.")
+        self.folder = Path(folder)
+        self.every = every
+        self.keep = keep
+        self._next = every
+
+    def _on_training_start(self) -> None:
+        self._next = (self.num_timesteps // self.every + 1) * self.every
+        later = [path for path in checkpoints(self.folder) if _step(path) > self.num_timesteps]
+        if later and self.num_timesteps == 0:
+            raise CheckpointError(
+                f"{self.folder} holds checkpoints of another run. Choose another folder, or resume from {later[-1]}."
+            )
+        for path in later:  # of a future that this run, resumed from an earlier one, replaces
+            shutil.rmtree(path)
+
+    def _on_rollout_start(self) -> None:
+        if self.num_timesteps < self._next:
+            return
+        self._next = (self.num_timesteps // self.every + 1) * self.every
+        save_checkpoint(self.folder / f"step_{self.num_timesteps}", self.model)
+        if self.model.use_sde:
+            self.model.policy.reset_noise(self.model.n_envs)  # type: ignore[operator]
+        for path in checkpoints(self.folder)[: -self.keep]:
+            shutil.rmtree(path)
+
+    def _on_step(self) -> bool:
+        return True
+
+
+def checkpoints(folder: str | Path) -> list[Path]:
+    """Return the checkpoints that `CheckpointCallback` wrote to ``folder``, the latest last."""
+    found = (path for path in Path(folder).glob("step_*") if path.name.removeprefix("step_").isdigit())
+    return sorted(found, key=_step)
+
+
+def _step(path: Path) -> int:
+    return int(path.name.removeprefix("step_"))
+
+
+def _layers(env: VecEnv) -> list[VecEnv]:
+    """The wrappers from the outermost inwards, then the environments."""
+    layers = [env]
+    while isinstance(layers[-1], VecEnvWrapper):
+        layers.append(layers[-1].venv)
+    return layers
+
+
+def _plain_lstm(model: BaseAlgorithm) -> Any:
+    """The recurrent states of RecurrentPPO, which SB3 zeroes when it loads."""
+    states = getattr(model, "_last_lstm_states", None)
+    return None if states is None else {"pi": tuple(states.pi), "vf": tuple(states.vf)}
+
+
+def _restore_lstm(model: BaseAlgorithm, saved: dict[str, Any]) -> None:
+    tensors = {
+        name: tuple(torch.from_numpy(values).to(model.device) for values in pair)
+        for name, pair in saved.items()
+    }
+    model._last_lstm_states = model._last_lstm_states._replace(**tensors)  # type: ignore[attr-defined]
+
+
+def _require_same(what: str, saved: Any, given: Any) -> None:
+    if saved != given:
+        raise CheckpointError(
+            f"The checkpoint was saved with another value of {what}: {saved}; given was {given}."
+        )
+
+
+def _digest(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _sync(path: Path) -> None:
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)

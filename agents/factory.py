@@ -1,0 +1,118 @@
+"""An agent on a reward, in one call."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import gymnasium as gym
+import numpy as np
+import torch
+from stable_baselines3.common.base_class import BaseAlgorithm
+from stable_baselines3.common.noise import NormalActionNoise
+from stable_baselines3.common.vec_env import VecEnv
+
+from shapegym.agents.environments import make_vec_env
+from shapegym.agents.errors import SettingsError
+from shapegym.agents.settings import Settings, algorithm_of, resolve_settings
+from shapegym.shaping.surfaces.wiring import wire
+from shapegym.shaping.types import Expression
+
+_ACTIONS = {
+    "DQN": gym.spaces.Discrete,
+    "QRDQN": gym.spaces.Discrete,
+    "SAC": gym.spaces.Box,
+    "TD3": gym.spaces.Box,
+}
+"""The kind of action space of the algorithms that take only one."""
+
+
+def make_agent(
+    algo: str,
+    env: str | VecEnv,
+    reward: Expression | None = None,
+    *,
+    seed: int | None = None,
+    settings: Settings | None = None,
+    device: str = "cpu",
+    verbose: int = 0,
+    tensorboard_log: str | None = None,
+    **overrides: Any,
+) -> BaseAlgorithm:
+    """Return an SB3 agent that learns from ``reward`` on ``env``.
+
+        model = make_agent("PPO", "shapegym/FourRooms-v0", TaskReward() + 0.1 * CountBonus("features.agent_pos"), seed=0)
+        model.learn(100_000)
+
+    Args:
+        algo: a name in `shapegym.agents.ALGORITHMS`.
+        env: an id, made with the settings' number of lanes (`make_vec_env`), or a VecEnv.
+        reward: what the agent is trained on; None is the task reward as the environment pays it.
+        seed: of the networks, the exploration, the environments and the reward's terms.
+        settings: complete hyper-parameters; None takes the table's for this algorithm and environment.
+        device: of the networks.
+        verbose: SB3's.
+        tensorboard_log: SB3's folder for TensorBoard.
+        **overrides: hyper-parameters that replace those of the table or of ``settings``.
+
+    Raises:
+        SettingsError: for unknown names, values that the algorithm rejects, or an action space that it cannot use.
+        ShapingError: if the reward does not fit the environment or the agent.
+    """
+    if settings is not None and settings.algo != algo:
+        raise SettingsError(f"These settings are for {settings.algo}, not for {algo}.")
+    env_id = env if isinstance(env, str) else ""
+    base = settings.as_dict() if settings is not None else {}
+    chosen = resolve_settings(algo, env_id, {**base, **overrides})
+    venv = make_vec_env(env, chosen.num_envs, seed=seed) if isinstance(env, str) else env
+    if not isinstance(venv, VecEnv):
+        raise SettingsError(
+            f"env must be an environment id or an SB3 VecEnv, got {env!r}. For one environment: DummyVecEnv([lambda: env])."
+        )
+    require_fitting_actions(algo, venv.action_space)
+    arguments = dict(chosen.arguments)
+    if chosen.action_noise_std:
+        shape = venv.action_space.shape
+        assert shape is not None  # noqa: S101  # algorithms with action noise take Box actions only
+        arguments["action_noise"] = NormalActionNoise(
+            np.zeros(shape), np.full(shape, chosen.action_noise_std)
+        )
+    try:
+        model = algorithm_of(algo)(
+            chosen.policy,
+            venv,
+            seed=seed,
+            device=device,
+            verbose=verbose,
+            tensorboard_log=tensorboard_log,
+            **arguments,
+        )
+    except (AssertionError, TypeError, ValueError) as error:
+        raise SettingsError(f"{algo} rejects these settings: {error} ({chosen.as_dict()})") from error
+    if reward is not None:
+        wire(model, reward, seed=seed or 0)
+    return model
+
+
+def require_fitting_actions(algo: str, space: gym.Space) -> None:
+    """Raise `SettingsError` if ``algo`` cannot act in ``space``; names the algorithms that can."""
+    wanted = _ACTIONS.get(algo)
+    if wanted is None or isinstance(space, wanted):
+        return
+    fitting = [name for name, kind in _ACTIONS.items() if isinstance(space, kind)]
+    raise SettingsError(
+        f"{algo} needs {wanted.__name__} actions; this environment's are {space}. "
+        f"Use {', '.join(['PPO', 'A2C', 'RecurrentPPO', *fitting])}."
+    )
+
+
+@contextmanager
+def torch_threads(count: int) -> Iterator[None]:
+    """Run the block with ``count`` threads for torch: small networks are fastest with 1, and repeatable."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(count)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)

@@ -1,0 +1,119 @@
+"""Every algorithm on a shaped reward, from one call."""
+
+import gymnasium as gym
+import numpy as np
+import pytest
+import torch
+from stable_baselines3.common.noise import NormalActionNoise
+from stable_baselines3.common.vec_env import DummyVecEnv
+
+from shapegym.agents.environments import make_vec_env
+from shapegym.agents.errors import SettingsError
+from shapegym.agents.factory import make_agent, torch_threads
+from shapegym.agents.settings import ALGORITHMS, resolve_settings
+from shapegym.envs.registration import register_all
+from shapegym.shaping.compose import TaskReward
+from shapegym.shaping.errors import DiscountError
+from shapegym.shaping.potential import Potential
+from shapegym.shaping.states import Read
+from shapegym.shaping.surfaces.wiring import engine_of
+
+register_all()
+
+TINY = {
+    "PPO": {"n_steps": 16, "batch_size": 32, "policy_kwargs": {"net_arch": [8]}},
+    "RecurrentPPO": {
+        "n_steps": 16,
+        "batch_size": 32,
+        "policy_kwargs": {"net_arch": [8], "lstm_hidden_size": 4},
+    },
+    "A2C": {"n_steps": 4, "policy_kwargs": {"net_arch": [8]}},
+    **{
+        algo: {
+            "learning_starts": 20,
+            "buffer_size": 500,
+            "batch_size": 16,
+            "policy_kwargs": {"net_arch": [8]},
+        }
+        for algo in ("DQN", "QRDQN", "SAC", "TD3")
+    },
+}
+CONTINUOUS = "shapegym/PointMaze-v0"
+REWARD = TaskReward() + 0.5 * Potential(Read("features.agent_pos[0]"))
+
+
+@pytest.mark.parametrize("algo", ALGORITHMS)
+def test_every_algorithm_trains_on_a_shaped_reward(algo):
+    env_id = CONTINUOUS if algo in ("SAC", "TD3") else "shapegym/Corridor-v0"
+    with torch_threads(1):
+        model = make_agent(algo, env_id, REWARD, seed=1, num_envs=2, **TINY[algo])
+        model.learn(200)
+    assert type(model) is ALGORITHMS[algo]
+    assert engine_of(model).clock >= 200
+    assert engine_of(model).spec.gamma == model.gamma
+    assert model.num_timesteps >= 200
+
+
+def test_without_a_reward_the_model_is_plain():
+    model = make_agent("A2C", make_vec_env("shapegym/Corridor-v0", 2), gamma=0.5)
+    assert model.gamma == 0.5
+    assert model.env.num_envs == 2
+
+
+def test_the_seed_decides_everything():
+    def run(seed):
+        model = make_agent("PPO", "shapegym/Corridor-v0", REWARD, seed=seed, num_envs=2, **TINY["PPO"]).learn(
+            64
+        )
+        return torch.cat([parameter.flatten() for parameter in model.policy.parameters()])
+
+    with torch_threads(1):
+        first = run(3)
+        assert torch.equal(first, run(3))
+        assert not torch.equal(first, run(4))
+
+
+def test_settings_are_taken_and_overridden():
+    settings = resolve_settings(
+        "TD3", CONTINUOUS, {"num_envs": 2, "action_noise_std": 0.3, "buffer_size": 100}
+    )
+    model = make_agent("TD3", CONTINUOUS, settings=settings, gamma=0.9)
+    assert (model.n_envs, model.gamma, model.buffer_size) == (2, 0.9, 100)
+    assert isinstance(model.action_noise, NormalActionNoise)
+    np.testing.assert_allclose(model.action_noise._sigma, 0.3)
+    assert make_agent("TD3", CONTINUOUS, num_envs=1, action_noise_std=0, buffer_size=9).action_noise is None
+
+
+@pytest.mark.parametrize(
+    ("algo", "env", "overrides", "message"),
+    [
+        ("SAC", "shapegym/Corridor-v0", {}, r"needs Box actions.*Use PPO, A2C, RecurrentPPO, DQN, QRDQN"),
+        ("DQN", CONTINUOUS, {}, r"needs Discrete actions.*SAC, TD3"),
+        ("PPO", "shapegym/Corridor-v0", {"n_step": 4}, "Did you mean 'n_steps'"),
+        ("PPO", "shapegym/Corridor-v0", {"num_envs": 1, "n_steps": 1}, "PPO rejects"),
+        ("PPO", gym.make("CartPole-v1"), {}, "DummyVecEnv"),
+        ("PPO", "shapegym/Corridor-v0", {"settings": resolve_settings("A2C")}, "for A2C, not for PPO"),
+    ],
+)
+def test_what_does_not_fit_is_said(algo, env, overrides, message):
+    with pytest.raises(SettingsError, match=message):
+        make_agent(algo, env, **overrides)
+
+
+def test_a_potential_with_another_discount_is_refused():
+    with pytest.raises(DiscountError, match=r"gamma=0\.5"):
+        make_agent(
+            "A2C", "shapegym/Corridor-v0", Potential(Read("features.agent_pos[0]"), gamma=0.5), num_envs=1
+        )
+
+
+def test_a_vec_env_of_single_environments_works_too():
+    model = make_agent("A2C", DummyVecEnv([lambda: gym.make("shapegym/Corridor-v0")]), REWARD, **TINY["A2C"])
+    assert model.learn(20).num_timesteps == 20
+
+
+def test_torch_threads_are_put_back():
+    before = torch.get_num_threads()
+    with pytest.raises(KeyError), torch_threads(1):
+        raise KeyError
+    assert torch.get_num_threads() == before
