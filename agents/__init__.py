@@ -1,52 +1,45 @@
 """Stable-Baselines3 agents that train on the shaped reward and are judged by the task reward.
 
 Make: `make_vec_env`, `make_agent`, `resolve_settings`. Watch: `ShapingCallback`, `EvaluationCallback`, `evaluate`. Keep:
-`CheckpointCallback`, `save_checkpoint`, `load_checkpoint`. Compare: `OptimalPolicy`, `RandomPolicy`.
+`CheckpointCallback`, `save_checkpoint`, `load_checkpoint`. Compare with: `OptimalPolicy`, `RandomPolicy`.
+
+Names are imported when they are first used, because torch and Stable-Baselines3 take seconds.
 """
 
-from shapegym.agents.bridge import LastStep, VectorEnvBridge
-from shapegym.agents.callbacks import EvaluationCallback, ShapingCallback
-from shapegym.agents.checkpoint import CheckpointCallback, checkpoints, load_checkpoint, save_checkpoint
-from shapegym.agents.environments import make_vec_env
-from shapegym.agents.errors import (
-    AgentError,
-    BridgeError,
-    CheckpointError,
-    EvaluationError,
-    MetricsFileError,
-    SettingsError,
-)
-from shapegym.agents.evaluation import Evaluation, evaluate
-from shapegym.agents.factory import make_agent, torch_threads
-from shapegym.agents.metrics import JsonLines, read_json_lines
-from shapegym.agents.oracle import OptimalPolicy, RandomPolicy
-from shapegym.agents.settings import ALGORITHMS, Settings, resolve_settings
+from __future__ import annotations
 
-__all__ = [
-    "ALGORITHMS",
-    "AgentError",
-    "BridgeError",
-    "CheckpointCallback",
-    "CheckpointError",
-    "Evaluation",
-    "EvaluationCallback",
-    "EvaluationError",
-    "JsonLines",
-    "LastStep",
-    "MetricsFileError",
-    "OptimalPolicy",
-    "RandomPolicy",
-    "Settings",
-    "SettingsError",
-    "ShapingCallback",
-    "VectorEnvBridge",
-    "checkpoints",
-    "evaluate",
-    "load_checkpoint",
-    "make_agent",
-    "make_vec_env",
-    "read_json_lines",
-    "resolve_settings",
-    "save_checkpoint",
-    "torch_threads",
-]
+from importlib import import_module
+from typing import Any
+
+_HOMES = {
+    "bridge": ("LastStep", "VectorEnvBridge"),
+    "callbacks": ("EvaluationCallback", "ShapingCallback"),
+    "checkpoint": ("CheckpointCallback", "checkpoints", "load_checkpoint", "save_checkpoint"),
+    "environments": ("make_vec_env",),
+    "errors": (
+        "AgentError",
+        "BridgeError",
+        "CheckpointError",
+        "EvaluationError",
+        "MetricsFileError",
+        "SettingsError",
+    ),
+    "evaluation": ("Evaluation", "evaluate"),
+    "factory": ("make_agent", "torch_threads"),
+    "metrics": ("JsonLines", "read_json_lines"),
+    "oracle": ("OptimalPolicy", "RandomPolicy"),
+    "settings": ("ALGORITHMS", "Settings", "resolve_settings"),
+}
+_HOME_OF = {name: module for module, names in _HOMES.items() for name in names}
+
+__all__ = sorted(_HOME_OF)  # noqa: PLE0605  # the table is the one list of names
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOME_OF:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(f"{__name__}.{_HOME_OF[name]}"), name)
+
+
+def __dir__() -> list[str]:
+    return __all__
