@@ -15,7 +15,6 @@ from __future__ import annotations
 
 import math
 import os
-import typing
 from dataclasses import Field, is_dataclass
 from functools import cache, reduce
 from operator import or_
@@ -224,7 +223,13 @@ def _build_node(
     allowed = (*takes, "name") if issubclass(node, Expression) else tuple(takes)
     for key, (_, place) in body.items():
         if key not in allowed:
-            raise _Misfit(f"{spelling!r} has no field {key!r}.{suggest(str(key), allowed)}", place)
+            inner = next((name for name in takes if key in family(hints_of(node)[name])), None)
+            hint = (
+                suggest(str(key), allowed)
+                if inner is None
+                else f" A node goes under its field: {{{inner}: {{{key}: ...}}}}."
+            )
+            raise _Misfit(f"{spelling!r} has no field {key!r}.{hint}", place)
     for key, field in takes.items():
         if key not in body and is_required(node, field):
             raise _Misfit(f"{spelling!r} needs the field {key!r}: {spelled(hints_of(node)[key])}.", path)
@@ -247,9 +252,7 @@ def _decode_items(items: tuple[Any, ...], data: list[Data], path: KeyPath) -> tu
 
 
 def _decode_leaf(hint: Any, data: Data, path: KeyPath) -> Any:
-    try:
-        _adapter(hint).validate_python(data)
-    except (pydantic.ValidationError, OverflowError):
+    if not _fits(hint, data):
         choices = [
             str(choice)
             for member in members(hint)
@@ -257,10 +260,26 @@ def _decode_leaf(hint: Any, data: Data, path: KeyPath) -> Any:
             for choice in get_args(member)
         ]
         near = suggest(data, choices) if choices and isinstance(data, str) else ""
-        raise _Misfit(f"Expected {spelled(hint)}, got {data!r}.{near}", path) from None
+        raise _Misfit(f"Expected {spelled(hint)}, got {data!r}.{near}", path)
     if isinstance(data, float) and math.isnan(data):
         raise _Misfit("NaN is no value of a field.", path)
     return data
+
+
+def _fits(hint: Any, data: Data) -> bool:
+    """Whether a plain value fits, strictly: a text is no number and a number no flag. Nodes and lists have been read by now."""
+    plain = [member for member in members(hint) if get_origin(member) is not tuple and not family(member)]
+    try:
+        if plain:
+            _adapter(reduce(or_, plain)).validate_python(data)
+    except (pydantic.ValidationError, OverflowError):
+        return False
+    return bool(plain)
+
+
+@cache
+def _adapter(hint: Any) -> pydantic.TypeAdapter[Any]:
+    return pydantic.TypeAdapter(hint, config=pydantic.ConfigDict(strict=True))
 
 
 def _build(path: KeyPath, make: Any, *args: Any, **kwargs: Any) -> Any:
@@ -268,15 +287,6 @@ def _build(path: KeyPath, make: Any, *args: Any, **kwargs: Any) -> Any:
         return make(*args, **kwargs)
     except (ShapingError, TypeError, ValueError, OverflowError) as error:
         raise _Misfit(str(error), path) from error
-
-
-@cache
-def _adapter(hint: Any) -> pydantic.TypeAdapter[Any]:
-    """Strict: a text is no number and a number no flag. Nodes and lists have been read when it is asked, so they are left out."""
-    plain = [member for member in members(hint) if get_origin(member) is not tuple and not family(member)]
-    return pydantic.TypeAdapter(
-        reduce(or_, plain) if plain else typing.Never, config=pydantic.ConfigDict(strict=True)
-    )
 
 
 def _dotted(path: KeyPath) -> str:

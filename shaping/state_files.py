@@ -236,10 +236,13 @@ def _require_form(saved: dict[str, Leaf], fresh: dict[str, Leaf], path: str | os
 
     What terms remember may have grown (hash tables, archives), so of their arrays only dtype and number of axes are compared.
     """
-    for key in sorted(saved.keys() ^ fresh.keys()):
-        side, other = ("has", "this engine has none") if key in saved else ("lacks", "this engine has one")
+    unmatched = saved.keys() ^ fresh.keys()
+    if unmatched:
+        either = {**saved, **fresh}
+        key = min(unmatched, key=lambda key: (isinstance(either[key], dict), key))  # an empty dict says least
+        difference = "has {!r}, this engine has none" if key in saved else "lacks {!r}, which this engine has"
         raise StateFileError(
-            f"The state file {path} {side} {key!r}, {other}: it was saved with other options (such as pay_at_end) or another "
+            f"The state file {path} {difference.format(key)}: it was saved with other options (such as pay_at_end) or another "
             "shapegym."
         )
     for key, leaf in saved.items():

@@ -1,0 +1,308 @@
+"""Reward files: every node survives the round trip, and every mistake is named with its line and what would fit."""
+
+from __future__ import annotations
+
+import json
+from contextlib import suppress
+from dataclasses import dataclass
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from shapegym.shaping import config
+from shapegym.shaping.compose import Clip, Constant, Scale, Sum, TaskReward, clip, when
+from shapegym.shaping.config import dump_reward, dumps, from_data, load_reward, loads, node_help, to_data
+from shapegym.shaping.counts import CountBonus, SimHash
+from shapegym.shaping.distance import Distance, ExponentialKernel, Gaussian, Tiered
+from shapegym.shaping.errors import ExpressionError, RewardFileError
+from shapegym.shaping.events import Compare, Event, Milestones
+from shapegym.shaping.examples import EXAMPLES
+from shapegym.shaping.goals import StateReward
+from shapegym.shaping.marked_yaml import YamlError, read_yaml, write_yaml
+from shapegym.shaping.potential import Potential
+from shapegym.shaping.schema import family
+from shapegym.shaping.states import STATE_FUNCTIONS, Call, StateFunction, Table, state_function
+from shapegym.shaping.types import NODES, Expression
+
+
+@state_function
+def height_for_config(obs, features):
+    return obs[:, 0]
+
+
+EXPRESSIONS = [
+    *(example.expression for examples in EXAMPLES.values() for example in examples),
+    StateReward(Distance("obs", (0.5, 1.0), "linf", ExponentialKernel(0.5))),
+    StateReward(Distance("obs", "features.goal", kernel=Gaussian("features.size", 0.5))),
+    StateReward(Distance("obs[0]", (0.0,), kernel=Tiered((0.1, 1.0), (2.0, 1.0)))),
+    StateReward(height_for_config),
+    StateReward(Table((0.0, 1.0), "obs")),
+    CountBonus("obs", hashing=SimHash(8, 3)),
+    Clip(TaskReward(), -np.inf, 1.0),
+    (TaskReward() + Event(equals=2).named("key") * 0.5 - 1).named("all_of_it"),
+]
+
+
+@pytest.mark.parametrize("expression", EXPRESSIONS, ids=lambda expression: type(expression).__name__)
+def test_round_trip(expression):
+    for twin in (
+        from_data(to_data(expression)),
+        from_data(json.loads(json.dumps(to_data(expression)))),
+        loads(dumps(expression)),
+    ):
+        assert twin == expression
+        assert repr(twin) == repr(expression)  # names too
+
+
+def ours(registry) -> set[str]:
+    return {name for name, node in registry.items() if node.__module__.startswith("shapegym.")}
+
+
+def test_no_node_is_left_out():
+    written = json.dumps([to_data(expression) for expression in EXPRESSIONS])
+    options = {"gaussian", "exponential_kernel", "tiered", "sim_hash"}
+    for name in ours(NODES) | ours(STATE_FUNCTIONS) | options:
+        assert f'"{name}"' in written, f"{name} has no round trip in EXPRESSIONS"
+
+
+@given(st.floats(allow_nan=False), st.floats(allow_nan=False), st.integers(), st.text())
+def test_yaml_keeps_every_value(one, other, whole, text):
+    data = {
+        "floats": [one, other],
+        "whole": whole,
+        text: {"on": text, "none": None, "flags": [True, False], "empty": []},
+    }
+    assert read_yaml(write_yaml(data))[0] == data
+
+
+def test_files(tmp_path):
+    path = tmp_path / "reward.yaml"
+    expression = TaskReward() + Potential(Distance(), gamma=0.5).named("näher")
+    dump_reward(expression, path)
+    assert load_reward(path) == expression
+    path.write_bytes(b"\xef\xbb\xbf" + path.read_bytes())  # a byte order mark, as some editors write
+    assert load_reward(str(path)) == expression
+    assert [entry.name for entry in tmp_path.iterdir()] == ["reward.yaml"]
+
+
+SHORT = """
+reward:
+  sum:
+    - task_reward
+    - potential: {phi: {distance: {of: features.agent_pos, to: [1, 2.5], kernel: {gaussian: 1e-1}}}, gamma: 0.99, name: nearer}
+    - scale: {by: 0.1, of: {event: {trigger: rise}}}
+    - when: {condition: {compare: {of: 'obs[0]', op: '>'}}, then: 2, otherwise: -1.5}
+    - milestones: [event, {event: {of: features.key, value: 3}}]
+    - state_reward: height_for_config
+    - state_reward: obs[1]
+    - -0.01
+"""
+
+
+def test_shorthands_mean_what_they_say():
+    near = Potential(Distance("features.agent_pos", (1.0, 2.5), kernel=Gaussian(0.1)), gamma=0.99)
+    assert loads(SHORT) == Sum(
+        (
+            TaskReward(),
+            near,
+            Scale(Event(trigger="rise"), 0.1),
+            when(Compare("obs[0]", ">"), 2.0, -1.5),
+            Milestones((Event(), Event("features.key", 3))),
+            StateReward(height_for_config),
+            StateReward("obs[1]"),
+            Constant(-0.01),
+        )
+    )
+    assert loads(SHORT).of[1].name == "nearer"
+    assert loads("reward: {clip: {of: task_reward, low: -.inf}}") == clip(TaskReward(), -np.inf)
+
+
+BAD = {
+    "": "1:1.*one key at the top, 'reward'",
+    "null": "1:1.*one key at the top",
+    "- task_reward": "1:1.*one key at the top",
+    "rewards: task_reward": "one key at the top, 'reward'.*rewards",
+    "reward: task_reward\nseed: 3": "one key at the top",
+    "reward:": "1:1: reward: Expected",
+    "reward: task_rewards": "1:1: reward: 'task_rewards' is not known here. Did you mean 'task_reward'",
+    "reward: true": "Expected Expression, got True",
+    "reward: .nan": "Constant: value must be finite",
+    "reward: .inf": "Constant: value must be finite",
+    "reward: [task_reward]": "Expected Expression",
+    "reward:\n  potential: {}": "2:3: reward.potential: 'potential' needs the field 'phi'",
+    "reward:\n  scale:\n    by: 2": "2:3: reward.scale: 'scale' needs the field 'of'",
+    "reward:\n  clip: {of: task_reward, hgih: 2}": "2:27: reward.clip.hgih: 'clip' has no field 'hgih'. Did you mean 'high'",
+    "reward:\n  clip: {of: task_reward, high: big}": "2:27: reward.clip.high: Expected float, got 'big'",
+    "reward:\n  clip: {of: task_reward, high: true}": "Expected float, got True",
+    "reward:\n  clip: {of: task_reward, high: '2'}": "Expected float, got '2'",
+    "reward:\n  clip: {of: task_reward, high: .nan}": "NaN is no value",
+    "reward:\n  clip: {of: task_reward, high: null}": "Expected float, got None",
+    "reward:\n  clip: {of: task_reward, low: 2}": "2:3: reward.clip: Clip needs low <= high",
+    f"reward: {{constant: {10**400}}}": "Expected float|must be finite",
+    "reward:\n  sum:\n    - task_reward\n    - evnt": r"4:7: reward.sum\[1\]: 'evnt' is not known here. Did you mean 'event'",
+    "reward:\n  sum:\n    of:\n    - 1\n    - {event: {value: []}}": r"5:16: reward.sum.of\[1\].event.value: Expected float",
+    "reward: {sum: []}": "Sum needs a non-empty tuple",
+    "reward: {sum: task_reward}": "Expected a list of Expression, got 'task_reward'",
+    "reward: {sum: {event: {}}}": "'sum' has no field 'event'. Known: name, of",
+    "reward: {sign: {event: {}}}": "1:17: .*'sign' has no field 'event'. A node goes under its field: {of: {event: ...}}",
+    "reward: {task_reward: 3}": "'task_reward' has no fields, got 3",
+    "reward: {sign: task_reward, clip: task_reward}": "one key, its name.*2 keys: sign, clip",
+    "reward: {}": "0 keys",
+    "reward: distance": "'distance' is a state function, which does not fit here",
+    "reward: {potential: {phi: event}}": "No state function is registered as 'event'",
+    "reward: {potential: {phi: {event: {}}}}": "'event' is a term, which does not fit here",
+    "reward: {potential: {phi: height_for_confg}}": "Did you mean 'height_for_config'",
+    "reward: {potential: {phi: 3}}": "got 3",
+    "reward: {potential: {phi: obs, gamma: 0.9, name: 'a b'}}": "1:44: .*identifier",
+    "reward: {potential: {phi: obs, name: 3}}": "Expected str or null, got 3",
+    "reward: {event: {trigger: rises}}": "one of 'level', 'rise', 'change', got 'rises'. Did you mean 'rise'",
+    "reward: {state_reward: {phi: {distance: {kernel: {gausian: 1}}}}}": "Did you mean 'gaussian'",
+    "reward: {state_reward: {phi: {distance: {kernel: 1}}}}": "Expected DistanceKernel or null, got 1",
+    "reward: {state_reward: {phi: {distance: {to: [0, x]}}}}": r"distance.to\[1\]: Expected float, got 'x'",
+    "reward: {state_reward: {phi: {distance: {to: {}}}}}": "Expected str or a list of float, got {}",
+    "reward: {piecewise: [[0, 1, 2]]}": "Here belong 2 items, not 3",
+    "reward: {count_bonus: {scope: run}}": "one of 'lifetime', 'episode'",
+    "reward: {count_bonus: {hashing: {sim_hash: {bits: 1.5}}}}": "Expected int, got 1.5",
+    "reward: task_reward\nreward: event": "2:1: The key 'reward' is repeated",
+    "reward: {sum: [&a task_reward, *a]}": "1:16: Anchors and aliases",
+    "reward: !!python/object/apply:os.system ['true']": "1:9: The tag .*python",
+    "reward: !!python/name:os.system": "The tag .*python",
+    "reward: {? [a] : 1}": "A key must be a text",
+    "reward: [": "Not YAML",
+    "reward:\n\ttask_reward": "2:1: Not YAML",
+    "reward: a\x00b": "is not allowed",
+    "reward: task_reward\n---\nreward: event": "Not YAML",
+    "reward: " + "{sign: " * 3000 + "event" + "}" * 3000: "Nested too deeply",
+    "reward: {constant: " + "9" * 5000 + "}": "Not a number",
+}
+
+
+@pytest.mark.parametrize("text", BAD, ids=lambda text: text[:60])
+def test_mistakes_are_named(tmp_path, text):
+    path = tmp_path / "bad.yaml"
+    path.write_text(text, encoding="utf-8")
+    with pytest.raises(RewardFileError, match=BAD[text]) as error:
+        load_reward(path)
+    assert str(error.value).startswith(str(path))
+
+
+def test_mistakes_in_plain_data_are_named_too():
+    for data, message in (
+        (
+            {"sum": ["task_reward", {"clip": {"of": "event", "low": "x"}}]},
+            r"sum\[1\].clip.low: Expected float",
+        ),
+        ({"clip": {3: 4, "of": "event"}}, "has no field 3"),
+        ({3: 4}, "3 is not known here"),
+        (None, "Expected Expression, got None"),
+        (object(), "Expected Expression"),
+    ):
+        with pytest.raises(RewardFileError, match=message):
+            from_data(data)
+    deep: dict = {}
+    deep = "event"
+    for _ in range(5000):
+        deep = {"sign": {"of": deep}}
+    with pytest.raises(RewardFileError, match="Nested too deeply"):
+        from_data(deep)
+
+
+def test_unreadable_files_are_named(tmp_path):
+    with pytest.raises(RewardFileError, match="cannot be read: No such file"):
+        load_reward(tmp_path / "none.yaml")
+    with pytest.raises(RewardFileError, match="cannot be read: Is a directory"):
+        load_reward(tmp_path)
+    (tmp_path / "latin.yaml").write_bytes("reward: näher".encode("latin-1"))
+    with pytest.raises(RewardFileError, match="UTF-8 text"):
+        load_reward(tmp_path / "latin.yaml")
+    with pytest.raises(RewardFileError, match="cannot be written"):
+        dump_reward(TaskReward(), tmp_path / "no" / "such.yaml")
+
+
+def test_what_is_not_plain_is_refused_before_anything_is_written(tmp_path):
+    path = tmp_path / "reward.yaml"
+    dump_reward(TaskReward(), path)
+    with pytest.raises(ExpressionError, match=r"Sum.of\[0\].value is .*object"):
+        dump_reward(Sum((strange(),)), path)
+    assert load_reward(path) == TaskReward()
+
+
+def strange() -> Expression:
+    constant = Constant(1.0)
+    object.__setattr__(constant, "value", object())
+    return constant
+
+
+def test_a_failed_write_leaves_the_old_file(tmp_path, monkeypatch):
+    path = tmp_path / "reward.yaml"
+    dump_reward(TaskReward(), path)
+
+    def full(descriptor: int) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("os.fsync", full)
+    with pytest.raises(RewardFileError, match="No space left"):
+        dump_reward(Event(), path)
+    assert load_reward(path) == TaskReward()
+    assert [entry.name for entry in tmp_path.iterdir()] == ["reward.yaml"]
+
+
+@given(
+    st.recursive(
+        st.none() | st.booleans() | st.floats() | st.text(),
+        lambda x: st.lists(x) | st.dictionaries(st.text(), x),
+    )
+)
+def test_arbitrary_data_is_an_expression_or_an_error(data):
+    with suppress(RewardFileError):
+        assert isinstance(from_data(data), Expression)
+
+
+@given(st.text(alphabet="rewardsumclip:{}[]-&*!?'\"\n |>#%,.0123456789"))
+def test_arbitrary_text_is_data_or_an_error(text):
+    with suppress(YamlError):
+        data, places = read_yaml(text)
+        assert places[()] == (1, 1)
+        assert read_yaml(write_yaml(data))[0] == data
+
+
+def test_help_lists_every_node():
+    listed = {node.name: node for node in node_help()}
+    assert set(NODES) | set(STATE_FUNCTIONS) | {"gaussian", "sim_hash"} <= set(listed)
+    event = listed["event"]
+    assert (event.kind, event.fields[0].name, event.fields[0].default) == ("term", "of", "'features.success'")
+    assert event.summary.startswith("Pays ``value``")
+    assert listed["clip"].fields[0].default is None
+    assert listed["distance"].kind == "state function"
+    assert listed["sum"].kind == "combinator"
+    assert str(listed["sim_hash"]).startswith("sim_hash(bits: int = 32, seed: int = 0)  # option: ")
+    for node in listed.values():
+        if node.name in ours(NODES) | ours(STATE_FUNCTIONS):
+            assert node.summary, f"{node.name} has no documentation"
+
+
+def test_nodes_defined_elsewhere_join():
+    @dataclass(frozen=True)
+    class ConfigTestBonus(Constant):
+        """A user's own."""
+
+    try:
+        expression = ConfigTestBonus(0.25)
+        assert from_data(to_data(expression)) == expression
+        assert to_data(expression) == {"config_test_bonus": 0.25}
+        assert "config_test_bonus" in family(Expression)
+    finally:
+        del NODES["config_test_bonus"]
+
+
+def test_calls_need_their_function():
+    data = {"state_reward": {"phi": {"call": {"function": "never_registered"}}}}
+    with pytest.raises(
+        RewardFileError, match=r"state_reward.phi.call: No state function .*import the module"
+    ):
+        from_data(data)
+    assert from_data({"state_reward": "height_for_config"}).phi == Call("height_for_config")
+    assert issubclass(family(StateFunction)["call"], StateFunction)
+    assert config.__all__
