@@ -1,0 +1,69 @@
+"""Hindsight experience replay (Andrychowicz et al. 2017) with shaped rewards.
+
+SB3's buffer asks the environment for the task reward of a virtual goal, so shaping by a wrapper misses all virtual transitions.
+Here their terms are measured again with the virtual goal in ``obs`` and ``next_obs`` and the task reward that the environment
+computes; stamped parts are kept, because they depend on what really happened, and so are features.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import torch as th
+from stable_baselines3.common.type_aliases import DictReplayBufferSamples
+from stable_baselines3.common.vec_env import VecNormalize
+from stable_baselines3.her.her_replay_buffer import HerReplayBuffer
+
+from shapegym.shaping.engine import RewardEngine
+from shapegym.shaping.errors import HindsightError
+from shapegym.shaping.surfaces.sb3_replay import HindsightReplay
+
+
+class ShapedHerReplayBuffer(HindsightReplay, HerReplayBuffer):
+    """For SAC, TD3, DDPG, DQN and TQC with ``replay_buffer_class=HerReplayBuffer``."""
+
+    relabels = True
+
+    def check(self, engine: RewardEngine) -> None:
+        """See `HindsightReplay.check`."""
+        super().check(engine)
+        if engine.episodic:
+            raise HindsightError(
+                "HER gives single transitions another goal, and an episodic expression decides about a step from its whole "
+                "episode, which has no outcome under a goal that was never pursued. Use a plain replay buffer, or an expression "
+                "without episodic nodes."
+            )
+
+    def sample(self, batch_size: int, env: VecNormalize | None = None) -> Any:
+        """See `HindsightReplay.sample`."""
+        return HerReplayBuffer.sample(self, batch_size, env)
+
+    def _get_real_samples(
+        self, batch_indices: np.ndarray, env_indices: np.ndarray, env: VecNormalize | None = None
+    ) -> DictReplayBufferSamples:
+        if self.source.engine.moves:
+            self.refresh(batch_indices * self.n_envs + env_indices)
+        return super()._get_real_samples(batch_indices, env_indices, env)
+
+    def _get_virtual_samples(
+        self, batch_indices: np.ndarray, env_indices: np.ndarray, env: VecNormalize | None = None
+    ) -> DictReplayBufferSamples:
+        samples = super()._get_virtual_samples(batch_indices, env_indices, env)
+        task_rewards = samples.rewards.cpu().numpy().astype(np.float64).reshape(-1)
+        rows = batch_indices * self.n_envs + env_indices
+        seen = self.recall(rows)
+        virtual = replace(
+            seen,
+            obs={**seen.obs, "desired_goal": self._goals},
+            next_obs={**seen.next_obs, "desired_goal": self._goals},
+            reward=task_rewards,
+        )
+        shaped = self.source.engine.pay(self.remeasure(rows, virtual)).astype(np.float32)
+        return samples._replace(rewards=th.as_tensor(shaped.reshape(-1, 1), device=samples.rewards.device))
+
+    def _sample_goals(self, batch_indices: np.ndarray, env_indices: np.ndarray) -> np.ndarray:
+        """Remember the virtual goals; SB3 returns them only normalised."""
+        self._goals = super()._sample_goals(batch_indices, env_indices)
+        return self._goals

@@ -1,0 +1,273 @@
+"""The off-policy surface: replay buffers that keep the parts of every transition beside its task reward.
+
+``rewards`` (what SB3 learns from) holds shaped rewards, ``task_rewards`` the task's. An elementwise expression is paid when a
+transition is stored. An episodic one is paid when the transition's episode ends, and only then can it be sampled. Where parts go
+out of date (a weight that is annealed, a lifetime count) the sampled transitions are measured again with the statistics of now.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, cast
+
+import numpy as np
+from stable_baselines3.common.buffers import DictReplayBuffer, NStepReplayBuffer, ReplayBuffer
+from stable_baselines3.common.vec_env import VecNormalize
+
+from shapegym.shaping.engine import RewardEngine
+from shapegym.shaping.errors import HindsightError, WiringError
+from shapegym.shaping.surfaces.memory import Memory
+from shapegym.shaping.surfaces.sb3_buffers import HindsightBuffer, require_task_reward
+from shapegym.shaping.surfaces.sb3_vec import MeasuringVecEnv
+from shapegym.shaping.tape import whole_episode
+from shapegym.shaping.types import Transitions
+
+if TYPE_CHECKING:
+    from stable_baselines3.common.buffers import ReplayBuffer as _Replay
+else:
+    _Replay = object
+_ROW_ARRAYS = ("observations", "next_observations", "actions", "rewards", "dones", "timeouts")
+
+
+class HindsightReplay(HindsightBuffer, _Replay):
+    """Mixin in front of a replay buffer class.
+
+    Attributes:
+        parts: part of every term when the transition happened, (size, B, N) float64.
+        task_rewards: (size, B) float64.
+    """
+
+    relabels = False
+    """Whether the buffer makes virtual transitions, whose pure parts must be measured too."""
+
+    def allocate(self, source: MeasuringVecEnv, keep_observations: bool) -> None:
+        """See `HindsightBuffer.allocate`.
+
+        Raises:
+            HindsightError: if the expression is episodic and this buffer cannot hold episodes back.
+            WiringError: if transitions must be measured again and this buffer does not keep them.
+        """
+        engine = source.engine
+        self.check(engine)
+        super().allocate(source, keep_observations)
+        self.term_names = engine.term_names
+        self.parts = np.zeros((self.buffer_size, self.n_envs, len(engine.terms)))
+        self.task_rewards = np.zeros((self.buffer_size, self.n_envs))
+        self.memory = (
+            Memory(engine.spec, self.buffer_size, keep_observations=keep_observations)
+            if engine.moves or self.relabels
+            else None
+        )
+        # By transition: where its whole episode begins and how long it is, 0 while it may not be sampled.
+        self.episode_start = np.zeros((self.buffer_size, self.n_envs), dtype=np.int64)
+        self.episode_length = np.zeros((self.buffer_size, self.n_envs), dtype=np.int64)
+        # By lane: how many steps of its open episode are stored, -1 if not all of them are.
+        self._open = np.full(self.n_envs, -1, dtype=np.int64)
+        self._seen = source.steps
+
+    def check(self, engine: RewardEngine) -> None:
+        """Raise a `ShapingError` if this buffer cannot pay the expression of ``engine``."""
+        if self.optimize_memory_usage and (engine.episodic or engine.moves):
+            raise WiringError(
+                "optimize_memory_usage=True overwrites the last state of every episode, so transitions cannot be measured again or "
+                "sampled one by one, which this expression needs. Use optimize_memory_usage=False."
+            )
+
+    def reattach(self, source: MeasuringVecEnv) -> None:
+        """Go on with ``source`` after the buffer was loaded; its open episodes stay unpaid.
+
+        Raises:
+            WiringError: if the buffer was filled with another expression or number of lanes.
+        """
+        if self.term_names != source.engine.term_names or self.n_envs != source.num_envs:
+            raise WiringError(
+                f"The loaded buffer holds parts of the terms {', '.join(self.term_names)} for {self.n_envs} lane(s), but the "
+                f"expression has {', '.join(source.engine.term_names)} for {source.num_envs}. Wire the expression that filled it."
+            )
+        self._source = source
+        self._open[:] = -1
+        self._seen = source.steps
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Everything but the environment."""
+        state = dict(cast("dict[str, Any]", super().__getstate__()))
+        state["_source"] = None
+        return state
+
+    def reset(self) -> None:
+        """Empty the buffer."""
+        super().reset()
+        self.episode_length[:] = 0
+        self._open[:] = -1
+
+    def add(
+        self, obs: Any, next_obs: Any, action: np.ndarray, reward: np.ndarray, done: np.ndarray, infos: Any
+    ) -> None:
+        """Store a transition of every lane with the parts that were measured when it happened.
+
+        Raises:
+            WiringError: if the environment made no step since the last call, or the reward was changed on the way.
+            HindsightError: if an episode is longer than the buffer.
+        """
+        source = self.source
+        missed = source.steps - self._seen - 1
+        if missed < 0:
+            raise WiringError(
+                "A transition was stored, but the environment that measures made no step. The model's environment was replaced "
+                "after shapegym.wire (set_env): make a new model and wire it."
+            )
+        self._seen = source.steps
+        settled = source.settle()
+        require_task_reward(np.asarray(reward), settled.task[-1])
+        position = self.pos
+        super().add(obs, next_obs, action, reward, done, infos)
+        self.parts[position] = source.last_parts.T
+        self.task_rewards[position] = settled.task[-1]
+        if self.memory is not None:
+            self.memory.write(position, source.transitions)
+        if source.engine.episodic:
+            self._extend_episodes(position, source.transitions, missed)
+        else:
+            self.rewards[position] = settled.shaped[-1]
+
+    def sample(self, batch_size: int, env: VecNormalize | None = None) -> Any:
+        """Sample transitions with the shaped rewards that they have now.
+
+        Raises:
+            HindsightError: if the expression is episodic and no episode has ended yet.
+        """
+        engine = self.source.engine
+        if not engine.episodic and not engine.moves:
+            return super().sample(batch_size, env)
+        rows = self._choose(batch_size)
+        if engine.moves:
+            self.refresh(rows)
+        return self._gather(rows, env)
+
+    def refresh(self, rows: np.ndarray) -> None:
+        """Measure transitions again, with all of their episodes if the expression is episodic, and write their rewards.
+
+        Args:
+            rows: ``step * B + lane`` of each, (M,) int.
+        """
+        engine = self.source.engine
+        if not engine.episodic:
+            rows = np.unique(rows)
+            self.rewards.reshape(-1)[rows] = engine.pay(self.remeasure(rows))
+            return
+        steps, lanes = np.divmod(rows, self.n_envs)
+        for first in np.unique(self.episode_start[steps, lanes] * self.n_envs + lanes):
+            start, lane = divmod(int(first), self.n_envs)
+            steps = (start + np.arange(self.episode_length[start, lane])) % self.buffer_size
+            self._pay_episode(steps, lane, self.remeasure(steps * self.n_envs + lane))
+
+    def remeasure(self, rows: np.ndarray, transitions: Transitions | None = None) -> np.ndarray:
+        """Return the parts, (N, M), that transitions have now; given ones count as relabelled."""
+        stored = np.ascontiguousarray(self.parts.reshape(-1, self.parts.shape[-1])[rows].T)
+        relabelled = transitions is not None
+        again = self.recall(rows) if transitions is None else transitions
+        return self.source.engine.remeasure(again, stored, relabelled=relabelled)
+
+    def recall(self, rows: np.ndarray) -> Transitions:
+        """Return stored transitions as the terms saw them."""
+        if self.memory is None:
+            raise WiringError(
+                "This buffer keeps no transitions, because the parts of its expression never go out of date."
+            )
+        obs, next_obs = _merge_lanes(self.observations), _merge_lanes(self.next_observations)
+        return self.memory.read(rows, obs, next_obs, self.task_rewards.reshape(-1)[rows])
+
+    def _choose(self, batch_size: int) -> np.ndarray:
+        episodic = self.source.engine.episodic
+        known = np.flatnonzero(self.episode_length) if episodic else self.size() * self.n_envs
+        if np.size(known) == 0:
+            raise HindsightError(
+                "No episode has ended yet, so no reward of this episodic expression is known. Choose learning_starts greater than "
+                "the number of steps of an episode, times the number of environments."
+            )
+        return np.random.choice(known, size=batch_size)  # noqa: NPY002  the generator that SB3 seeds
+
+    def _gather(self, rows: np.ndarray, env: VecNormalize | None) -> Any:
+        """SB3's own sampling of given transitions: it draws the lane itself, so it gets a view in which there is one."""
+        view = object.__new__(type(self))
+        arrays = {name: _merge_lanes(getattr(self, name)) for name in _ROW_ARRAYS}
+        view.__dict__.update(self.__dict__, **arrays, n_envs=1, buffer_size=self.buffer_size * self.n_envs)
+        return super(HindsightReplay, view)._get_samples(rows, env)
+
+    def _extend_episodes(self, position: int, transitions: Transitions, missed: int) -> None:
+        for lane in np.flatnonzero(self.episode_length[position]):
+            self._forget(position, int(lane))
+        length = self._open
+        if missed:  # steps that were not stored leave a gap
+            length[:] = -1
+        length[transitions.first] = 0
+        length[length >= 0] += 1
+        for lane in np.flatnonzero(length > self.buffer_size):
+            length[lane] = -1
+            raise HindsightError(
+                f"An episode of lane {lane} is longer than the buffer ({self.buffer_size} steps a lane), so its rewards would "
+                "never be known. Use a larger buffer_size or shorter episodes (gymnasium.wrappers.TimeLimit)."
+            )
+        for lane in np.flatnonzero((transitions.terminated | transitions.truncated) & (length > 0)):
+            steps = (position - np.arange(length[lane])[::-1]) % self.buffer_size
+            self.episode_start[steps, lane] = steps[0]
+            self.episode_length[steps, lane] = length[lane]
+            parts = np.ascontiguousarray(self.parts[steps, lane].T)
+            self._pay_episode(steps, int(lane), parts, terminated=bool(transitions.terminated[lane]))
+            length[lane] = -1
+
+    def _pay_episode(
+        self, steps: np.ndarray, lane: int, parts: np.ndarray, terminated: bool | None = None
+    ) -> None:
+        if terminated is None:
+            terminated = self.memory.terminated(int(steps[-1]) * self.n_envs + lane)  # type: ignore[union-attr]
+        self.rewards[steps, lane] = self.source.engine.pay(
+            parts[:, :, None], whole_episode(len(steps), terminated)
+        )[:, 0]
+
+    def _forget(self, position: int, lane: int) -> None:
+        """The transition was overwritten. What is left of its episode stays paid, but cannot be measured again as a whole."""
+        steps = np.array([position])
+        if self.source.engine.moves:
+            steps = (
+                self.episode_start[position, lane] + np.arange(self.episode_length[position, lane])
+            ) % self.buffer_size
+        self.episode_length[steps, lane] = 0
+
+
+class ShapedReplayBuffer(HindsightReplay, ReplayBuffer):
+    """For SAC, TD3, DDPG, DQN, QRDQN and TQC."""
+
+
+class ShapedDictReplayBuffer(HindsightReplay, DictReplayBuffer):
+    """For the same with Dict observations."""
+
+
+class ShapedNStepReplayBuffer(HindsightReplay, NStepReplayBuffer):
+    """For the same with n-step returns, which add up shaped rewards."""
+
+    def check(self, engine: RewardEngine) -> None:
+        """See `HindsightReplay.check`."""
+        super().check(engine)
+        if engine.episodic:
+            raise HindsightError(
+                "An n-step return adds up rewards of steps whose episode may still be open, and an episodic expression knows these "
+                "only when it ends. Use n_steps=1, or an expression without episodic nodes."
+            )
+
+    def sample(self, batch_size: int, env: VecNormalize | None = None) -> Any:
+        """See `HindsightReplay.sample`."""
+        return ReplayBuffer.sample(self, batch_size, env)
+
+    def _get_samples(self, batch_inds: np.ndarray, env: VecNormalize | None = None) -> Any:
+        if self.source.engine.moves:
+            window = np.unique((batch_inds[:, None] + np.arange(self.n_steps)) % self.buffer_size)
+            window = window[window < self.size()]  # SB3 draws the lane later, so all of them
+            self.refresh((window[:, None] * self.n_envs + np.arange(self.n_envs)).reshape(-1))
+        return super()._get_samples(batch_inds, env)
+
+
+def _merge_lanes(values: Any) -> Any:
+    """A view of (size, B, ...) as (size * B, 1, ...), entry by entry for Dict observations."""
+    if isinstance(values, dict):
+        return {key: _merge_lanes(entry) for key, entry in values.items()}
+    return values.reshape(-1, 1, *values.shape[2:])

@@ -1,0 +1,316 @@
+"""The Stable-Baselines3 surface for any ``VecEnv``.
+
+`ShapedVecEnv` pays rewards at their step. `MeasuringVecEnv` only measures, for a rollout or replay buffer that pays later;
+`shapegym.wire` puts it around a model's environment.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Mapping
+from copy import deepcopy
+from typing import Any, Literal
+
+import gymnasium as gym
+import numpy as np
+from stable_baselines3.common.vec_env import SubprocVecEnv, VecEnv, VecEnvWrapper, VecMonitor
+from stable_baselines3.common.vec_env.base_vec_env import VecEnvObs, VecEnvStepReturn
+
+from shapegym.shaping.engine import RewardEngine
+from shapegym.shaping.errors import ObservationError, WiringError
+from shapegym.shaping.ledger import EpisodeRecord
+from shapegym.shaping.surfaces.block import Block, Settled
+from shapegym.shaping.surfaces.collect import (
+    Collector,
+    as_declaration,
+    missing_feature,
+    source_key,
+    stack_features,
+    write_lane,
+    write_lanes,
+)
+from shapegym.shaping.types import Expression, Features, Spec, Transitions
+
+MAX_RECORDS = 10_000
+"""Finished episodes that are kept until somebody drains them; the oldest are forgotten first."""
+
+
+class TransitionVecEnv(VecEnvWrapper):
+    """Turns the steps of a ``VecEnv`` into `Transitions`; the base of the two surfaces below.
+
+    SB3 resets a lane in the step that ends its episode: the true successor is then ``infos[i]["terminal_observation"]``, the
+    features of the new episode's first state are in ``reset_infos[i]``, and ``TimeLimit.truncated`` tells truncation from
+    termination. An environment whose lanes are arrays gives all this as ``last_step`` (an object with the arrays ``next_obs``,
+    ``terminated``, ``truncated`` and the dicts ``features``, ``next_features``), and then nothing here loops over lanes.
+
+    Attributes:
+        engine: the `RewardEngine`.
+    """
+
+    def __init__(
+        self,
+        venv: VecEnv,
+        expression: Expression,
+        *,
+        gamma: float | None = None,
+        seed: int = 0,
+        on_nonfinite: Literal["raise", "zero"] = "raise",
+        pay_at_end: bool = False,
+    ) -> None:
+        super().__init__(venv)
+        spec = Spec(
+            venv.num_envs, venv.observation_space, venv.action_space, _declared_features(venv), gamma, seed
+        )
+        self.engine = RewardEngine(expression, spec, on_nonfinite=on_nonfinite, pay_at_end=pay_at_end)
+        self._collector = Collector(self.engine)
+        self._records: deque[EpisodeRecord] = deque(maxlen=MAX_RECORDS)
+        self._lanes_source = venv.venv if isinstance(venv, VecMonitor) else venv
+        self._has_arrays = not isinstance(self._lanes_source, VecEnvWrapper) and hasattr(
+            self._lanes_source, "last_step"
+        )
+        self._started = False
+        # Lanes that start an episode, their first observations and features. Taken up when the next step is made, so that the
+        # transitions of the last one stay readable until then.
+        self._starts: tuple[np.ndarray, VecEnvObs, Features] | None = None
+
+    @property
+    def transitions(self) -> Transitions:
+        """The transitions of the last step, valid until the next."""
+        return self._collector.transitions
+
+    @property
+    def last_task_reward(self) -> np.ndarray:
+        """What the environment paid in the last step, (B,) float64, valid until the next."""
+        return self.transitions.reward
+
+    def drain_records(self) -> list[EpisodeRecord]:
+        """Return the episodes that finished since the last call (the latest 10,000 of them)."""
+        records = list(self._records)
+        self._records.clear()
+        return records
+
+    def reset(self) -> VecEnvObs:
+        """Start an episode in every lane.
+
+        Raises:
+            FeatureError: if a term reads a feature of s_t that the first infos lack.
+        """
+        obs = self.venv.reset()
+        self._plan_starts(np.ones(self.num_envs, dtype=bool), obs)
+        self._started = True
+        return obs
+
+    def step_async(self, actions: np.ndarray) -> None:
+        """Start a step.
+
+        Raises:
+            WiringError: before the first reset.
+        """
+        if not self._started:
+            raise WiringError(
+                "The environment was stepped before its first reset, so s_t is unknown: call reset() first."
+            )
+        write_lanes(self.transitions.action, np.asarray(actions))
+        self.venv.step_async(actions)
+
+    def _next_transitions(self) -> tuple[Transitions, VecEnvStepReturn]:
+        """Finish the wrapped environment's step; return it as transitions, and as it is."""
+        step = obs, reward, dones, infos = self.venv.step_wait()
+        self._take_starts()
+        transitions = self._collector.advance()
+        transitions.reward[:] = reward
+        if self._has_arrays:
+            self._read_arrays(transitions)
+        else:
+            self._read_infos(transitions, obs, dones, infos)
+        if dones.any():
+            self._plan_starts(np.array(dones, dtype=bool), obs)
+        return transitions, step
+
+    def _read_arrays(self, transitions: Transitions) -> None:
+        last = self._lanes_source.last_step  # type: ignore[attr-defined]
+        write_lanes(transitions.next_obs, last.next_obs)
+        transitions.terminated[:] = last.terminated
+        transitions.truncated[:] = last.truncated
+        transitions.features = _pick(last.features, self._collector.names_before, "a state")
+        transitions.next_features = _pick(last.next_features, self._collector.names, "a step")
+
+    def _read_infos(
+        self, transitions: Transitions, obs: VecEnvObs, dones: np.ndarray, infos: list[dict[str, Any]]
+    ) -> None:
+        write_lanes(transitions.next_obs, obs)
+        transitions.terminated[:] = dones
+        transitions.truncated[:] = False
+        for lane in np.flatnonzero(dones).tolist():
+            info = infos[lane]
+            if "terminal_observation" not in info:
+                raise ObservationError(
+                    f"The episode of lane {lane} ended, but its info has no 'terminal_observation', so the state it ended in is "
+                    "unknown. An SB3 VecEnv must put it there when it resets the lane."
+                )
+            write_lane(transitions.next_obs, lane, info["terminal_observation"])
+            transitions.truncated[lane] = truncated = bool(info.get("TimeLimit.truncated", False))
+            transitions.terminated[lane] = not truncated
+        self._collector.keep(stack_features(infos, self._collector.names, "a step"))
+
+    def _plan_starts(self, lanes: np.ndarray, obs: VecEnvObs) -> None:
+        features: Features = {}
+        if self._collector.names_before and not self._has_arrays:
+            infos = [
+                info if starts else None
+                for info, starts in zip(self.venv.unwrapped.reset_infos, lanes, strict=True)
+            ]
+            features = stack_features(infos, self._collector.names_before, "a reset")
+        self._starts = (lanes, deepcopy(obs), features)
+
+    def _take_starts(self) -> None:
+        self.transitions.first[:] = False
+        if self._starts is None:
+            return
+        lanes, obs, features = self._starts
+        self._starts = None
+        if self._has_arrays:  # its last_step holds the features of s_t
+            write_lanes(self.transitions.next_obs, obs, lanes)
+            self.transitions.first[lanes] = True
+        else:
+            self._collector.begin(obs, features, lanes)
+
+
+class ShapedVecEnv(TransitionVecEnv):
+    """Pays the shaped reward of an expression instead of the task's.
+
+    Where an episode ends, the lane's info gets ``shaping_episode``: ``task_return``, ``shaped_return``, ``length``, ``success`` and
+    ``parts``, the sum of each addend. Put it inside ``VecNormalize``: off-policy algorithms store the reward that ``VecNormalize``
+    got, so a wrapper outside of it changes nothing.
+
+    Args:
+        venv: the environments. Features are read from their infos; declared ones (``features``) are checked at once.
+        expression: the reward.
+        gamma: the agent's discount, for potentials.
+        seed: of the random choices that terms make.
+        on_nonfinite: a NaN or infinite part is an error ("raise"), or counts as 0 with a warning ("zero").
+        pay_at_end: allow episodic nodes, paying an episode's sum at its last step: late credit, so a different algorithm.
+
+    Attributes:
+        engine: the `RewardEngine`.
+        last_contributions: what each addend paid in the last step, (K, B) float64, valid until the next.
+        last_shaped_reward: their sum, (B,) float64.
+
+    Raises:
+        HindsightError: if the expression is episodic and ``pay_at_end`` was not asked for.
+        ShapingError: if a term cannot be measured on this environment.
+    """
+
+    def __init__(
+        self,
+        venv: VecEnv,
+        expression: Expression,
+        *,
+        gamma: float | None = None,
+        seed: int = 0,
+        on_nonfinite: Literal["raise", "zero"] = "raise",
+        pay_at_end: bool = False,
+    ) -> None:
+        super().__init__(
+            venv, expression, gamma=gamma, seed=seed, on_nonfinite=on_nonfinite, pay_at_end=pay_at_end
+        )
+        self.engine.require_online("ShapedVecEnv")
+        self.last_contributions = np.zeros((len(self.engine.addends), self.num_envs))
+        self.last_shaped_reward = np.zeros(self.num_envs)
+
+    @property
+    def reward_parts(self) -> dict[str, np.ndarray]:
+        """What each addend paid in the last step, (B,) each."""
+        return {
+            name: values.copy()
+            for name, values in zip(self.engine.addends, self.last_contributions, strict=True)
+        }
+
+    def step_wait(self) -> VecEnvStepReturn:
+        """Finish a step; the rewards are the shaped ones, (B,) float32.
+
+        Raises:
+            FeatureError: if a term reads a feature that the infos lack.
+            NonFiniteError: for a NaN or infinite part, if ``on_nonfinite="raise"``.
+        """
+        transitions, (obs, _, dones, infos) = self._next_transitions()
+        self.last_shaped_reward, self.last_contributions, records = self.engine.step(transitions)
+        for record in records:
+            infos[record.lane]["shaping_episode"] = record.as_info()
+        self._records.extend(records)
+        return obs, self.last_shaped_reward.astype(np.float32), dones, infos
+
+
+class MeasuringVecEnv(TransitionVecEnv):
+    """Measures every transition and leaves the task reward as it is: a rollout or replay buffer pays later, with hindsight.
+
+    Episodes are booked when a buffer settles them, which on-policy is after the rollout: use `drain_records`; infos hold none.
+
+    Args:
+        venv: the environments.
+        expression: the reward.
+        capacity: steps between two settlements: the rollout's length, or 1 for a replay buffer.
+        gamma: the agent's discount.
+        seed: of the random choices that terms make.
+        on_nonfinite: as in `ShapedVecEnv`.
+
+    Attributes:
+        engine: the `RewardEngine`.
+        steps: how many steps were made.
+        last_parts: parts of the last step, (N, B) float64, valid until the next.
+    """
+
+    def __init__(
+        self,
+        venv: VecEnv,
+        expression: Expression,
+        *,
+        capacity: int,
+        gamma: float | None = None,
+        seed: int = 0,
+        on_nonfinite: Literal["raise", "zero"] = "raise",
+    ) -> None:
+        super().__init__(venv, expression, gamma=gamma, seed=seed, on_nonfinite=on_nonfinite)
+        self.steps = 0
+        self.last_parts = np.zeros((len(self.engine.terms), self.num_envs))
+        self._block = Block(len(self.engine.terms), self.num_envs, capacity)
+
+    @property
+    def unsettled(self) -> int:
+        """Steps that wait for `settle`."""
+        return self._block.length
+
+    def step_wait(self) -> VecEnvStepReturn:
+        """Finish a step; the rewards are the task's. Raises as `ShapedVecEnv.step_wait` does."""
+        transitions, step = self._next_transitions()
+        self.last_parts = self.engine.measure(transitions)
+        if self._block.full:  # steps that no buffer wanted, such as an evaluation's
+            self.settle()
+        self._block.append(self.last_parts, transitions)
+        self.steps += 1
+        return step
+
+    def settle(self) -> Settled:
+        """Pay and book the steps made since the last call (the latest ``capacity`` of them)."""
+        settled = self._block.settle(self.engine)
+        self._records.extend(settled.records)
+        return settled
+
+
+def _declared_features(venv: VecEnv) -> Mapping[str, gym.Space] | None:
+    """What the environments declare; in worker processes nothing, as a declaration need not survive the way to here."""
+    if isinstance(venv.unwrapped, SubprocVecEnv):
+        return None
+    declared = getattr(venv.unwrapped, "features", None)
+    if declared is None and venv.has_attr("features"):
+        declared = venv.get_attr("features")[0]
+    return as_declaration(declared)
+
+
+def _pick(features: Features, names: tuple[str, ...], when: str) -> dict[str, np.ndarray]:
+    """The named features, and success if there is one."""
+    keys = {name: source_key(name, features) for name in (*names, "success")}
+    for name in names:
+        if keys[name] not in features:
+            raise missing_feature(name, features, when)
+    return {name: features[key] for name, key in keys.items() if key in features}
