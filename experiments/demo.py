@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from rich.markup import escape
 from rich.table import Table
 
 from shapegym.agents.callbacks import EPISODES_FILE
@@ -39,7 +40,7 @@ class Outcome:
 
 def quick(tasks: tuple[DemoTask, ...] = TASKS) -> tuple[DemoTask, ...]:
     """The same with a fraction of the budget, to see that everything works; its numbers mean nothing."""
-    return tuple(replace(task, steps=task.steps // 40) for task in tasks)
+    return tuple(replace(task, steps=task.steps // 20) for task in tasks)
 
 
 def run_one(task: DemoTask, strategy: str, seed: int, folder: Path) -> Outcome:
@@ -56,7 +57,8 @@ def run_one(task: DemoTask, strategy: str, seed: int, folder: Path) -> Outcome:
         eval_episodes=32,
     )
     result = train(config, folder)
-    rows = read_json_lines(folder / EPISODES_FILE)
+    path = folder / EPISODES_FILE
+    rows = read_json_lines(path) if path.exists() else []  # a short run may finish no episode
     recent = rows[-LAST_EPISODES:]
     return Outcome(
         task=task.name,
@@ -71,10 +73,14 @@ def run_one(task: DemoTask, strategy: str, seed: int, folder: Path) -> Outcome:
 
 
 def run_all(
-    tasks: tuple[DemoTask, ...], folder: Path, workers: int, on_done: Callable[[Outcome], None]
+    tasks: tuple[DemoTask, ...],
+    seeds: tuple[int, ...],
+    folder: Path,
+    workers: int,
+    on_done: Callable[[Outcome], None],
 ) -> list[Outcome]:
-    """Train every strategy on every task with every seed, in ``workers`` processes, longest first."""
-    jobs = [(task, strategy, seed) for task in tasks for strategy in task.strategies for seed in SEEDS]
+    """Train every strategy on every task with every seed, in ``workers`` processes."""
+    jobs = [(task, strategy, seed) for task in tasks for strategy in task.strategies for seed in seeds]
     outcomes = []
     with ProcessPoolExecutor(workers, mp_context=multiprocessing.get_context("spawn")) as pool:
         pending = {
@@ -100,8 +106,9 @@ def _as_they_finish(pending: set[Future[Outcome]]) -> Iterator[Future[Outcome]]:
 
 def table(task: DemoTask, outcomes: list[Outcome]) -> Table:
     """Return the comparison on one task: mean [lowest, highest] over the seeds."""
+    seeds = len({outcome.seed for outcome in outcomes})
     result = Table(
-        title=f"{task.title}: {task.steps:,} steps, {len(SEEDS)} seeds, mean [lowest, highest]",
+        title=escape(f"{task.title}: {task.steps:,} steps, {seeds} seed(s), mean [lowest, highest]"),
         title_justify="left",
         title_style="bold",
     )
@@ -121,7 +128,8 @@ def table(task: DemoTask, outcomes: list[Outcome]) -> Table:
 
 
 def _spread(values: list[float]) -> str:
-    return f"{statistics.fmean(values):.2f} [{min(values):.2f}, {max(values):.2f}]"
+    mean, low, high = (value + 0.0 for value in (round(statistics.fmean(values), 2), round(min(values), 2), round(max(values), 2)))
+    return escape(f"{mean:.2f} [{low:.2f}, {high:.2f}]")  # adding 0.0 turns -0.0 into 0.0
 
 
 def _first(steps: list[int | None]) -> str:
