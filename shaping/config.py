@@ -108,7 +108,7 @@ def loads(text: str, source: str = "<text>") -> Expression:
 def load_reward(path: str | os.PathLike[str]) -> Expression:
     """Read a reward file. See `loads`."""
     try:
-        text = Path(path).read_bytes().decode("utf-8-sig")
+        text = Path(path).read_bytes().decode()
     except OSError as error:
         raise RewardFileError(f"The reward file {path} cannot be read: {error.strerror or error}.") from error
     except UnicodeDecodeError as error:

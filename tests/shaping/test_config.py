@@ -77,6 +77,13 @@ def test_yaml_keeps_every_value(one, other, whole, text):
     assert read_yaml(write_yaml(data))[0] == data
 
 
+def test_scalars_are_those_of_yaml_1_2():
+    text = "[on, yes, 010, 1:30, 2001-01-01, 0x10, 1e-3, 1., +.5, -7, .inf, null, ~, '', 'true', <<]"
+    texts = ["1:30", "2001-01-01", "0x10"]
+    expected = ["on", "yes", 10, *texts, 0.001, 1.0, 0.5, -7, np.inf, None, None, "", "true", "<<"]
+    assert repr(read_yaml(text)[0]) == repr(expected)
+
+
 def test_files(tmp_path):
     path = tmp_path / "reward.yaml"
     expression = TaskReward() + Potential(Distance(), gamma=0.5).named("näher")

@@ -154,15 +154,15 @@ def test_no_damage_goes_unnoticed(tmp_path):
     assert noticed > 0.8 * len(damaged)  # the rest are dates and attributes of entries
 
 
-def rewrite(path, **changes) -> None:
-    """Write the file anew with another header: valid, but not what it says."""
+def rewrite(path, *, tail: bytes = b"", **changes) -> None:
+    """Write the file anew with another header, or more bytes after its arrays: a valid archive that is not what it says."""
     with zipfile.ZipFile(path) as archive:
         entries = {name: archive.read(name) for name in archive.namelist()}
     header = {**json.loads(entries["header.json"]), **changes}
     entries["header.json"] = json.dumps(header).encode()
     with zipfile.ZipFile(path, "w") as archive:
         for name, content in entries.items():
-            archive.writestr(name, content)
+            archive.writestr(name, content + tail * name.endswith(".npy"))
 
 
 def test_foreign_files_are_told_apart(tmp_path):
@@ -191,6 +191,7 @@ def test_foreign_files_are_told_apart(tmp_path):
         ({"arrays": {"x": ["<f4", [3]]}}, "not <f4"),
         ({"arrays": {"x": ["<f8", [3]], "z": ["<f8", [3]]}}, "damaged"),
         ({"arrays": 3}, "damaged"),
+        ({"tail": b"?"}, "x is longer than it says"),
         ({"expression": {"constant": 1.0}}, "another expression: at reward it has .*yours"),
     ],
 )
