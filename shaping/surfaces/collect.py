@@ -89,7 +89,7 @@ def allocate(space: gym.Space, num_lanes: int) -> Any:
     if isinstance(space, spaces.Tuple):
         return tuple(allocate(entry, num_lanes) for entry in space.spaces)
     if isinstance(space, (spaces.Box, spaces.Discrete, spaces.MultiDiscrete, spaces.MultiBinary)):
-        return np.zeros((num_lanes, *space.shape), dtype=space.dtype)
+        return np.zeros((num_lanes, *(space.shape or ())), dtype=space.dtype)
     return np.full(num_lanes, None, dtype=object)
 
 
@@ -107,15 +107,12 @@ def write_lanes(rows: Any, values: Any, lanes: np.ndarray | None = None) -> None
 
     ``values`` is a batch as Gymnasium lays it out, or an object array with one member a lane (its ``final_obs``).
     """
-    if isinstance(values, np.ndarray) and values.dtype == object:
-        for lane in range(len(values)) if lanes is None else np.flatnonzero(lanes):
+    if _holds_objects(values) or _holds_objects(rows):
+        for lane in range(len(values)) if lanes is None else np.flatnonzero(lanes).tolist():
             write_lane(rows, lane, values[lane])
     elif not isinstance(rows, np.ndarray):
         for key, entry in _entries(rows):
             write_lanes(entry, values[key], lanes)
-    elif rows.dtype == object:
-        for lane in range(len(rows)) if lanes is None else np.flatnonzero(lanes):
-            rows[lane] = values[lane]
     elif lanes is None:
         rows[...] = values
     else:
@@ -183,6 +180,10 @@ def missing_feature(name: str, info: Mapping[str, Any], when: str) -> FeatureErr
     return FeatureError(
         f"The feature {name!r} is missing in the info of {when}. The environment must give it in every info.{suggest(name, there)}"
     )
+
+
+def _holds_objects(rows: Any) -> bool:
+    return isinstance(rows, np.ndarray) and rows.dtype == object
 
 
 def _entries(rows: Any) -> Iterable[tuple[Any, Any]]:

@@ -1,0 +1,122 @@
+"""An example of every node, for the suites that run over all nodes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from shapegym.shaping.advice import ActionPotential, LookAhead
+from shapegym.shaping.compose import (
+    Clip,
+    Constant,
+    GeometricMean,
+    LogSigmoidAnd,
+    Product,
+    Scale,
+    Sign,
+    Sum,
+    TaskReward,
+    When,
+)
+from shapegym.shaping.counts import CountBonus, SimHash
+from shapegym.shaping.distance import Distance, ExponentialKernel, Gaussian, Tiered
+from shapegym.shaping.events import Compare, Event, Milestones
+from shapegym.shaping.gate import Gate
+from shapegym.shaping.goals import GoalReached, StateReward
+from shapegym.shaping.normalize import RunningMean, RunningScale
+from shapegym.shaping.potential import DynamicPotential, Potential
+from shapegym.shaping.schedules import Cosine, Exponential, Linear, OnPlateau, Piecewise
+from shapegym.shaping.scripted import ObservationKind
+from shapegym.shaping.states import Read, Table
+from shapegym.shaping.types import Expression
+
+GAMMA = 0.9
+"""The discount of every example, for agents that train on one."""
+
+
+@dataclass(frozen=True)
+class Example:
+    """An expression and the kind of observation of the `ScriptedEnv` on which it can be measured."""
+
+    expression: Expression
+    observation: ObservationKind = "box"
+
+
+_TASK = TaskReward()
+_PROGRESS = Potential("features.progress", gamma=GAMMA)
+_EVENT = Event("features.event", 0.5, equals=2)
+_TO_GOAL = Distance("features.agent_pos", "features.goal_pos", "l1")
+_SEVENTHS = Table((0.0, 0.5, -1.0, 2.0, 0.25, 1.5, -0.5))
+
+EXAMPLES: dict[str, tuple[Example, ...]] = {
+    "action_potential": (
+        Example(ActionPotential((Read("obs[0]"), Read("obs[1]"), Read("features.progress")))),
+    ),
+    "clip": (Example(Clip(_TASK + 3.0 * _PROGRESS, -0.5, 0.75)),),
+    "compare": (
+        Example(Compare("features.progress", ">", 0.5)),
+        Example(Compare("features.agent_pos[0]", "==", "features.goal_pos[0]")),
+        Example(Compare("obs", "<=", 3), "discrete"),
+    ),
+    "constant": (Example(Constant(-0.01)),),
+    "cosine": (Example(Cosine(1.0, 0.1, 40, delay=5)),),
+    "count_bonus": (
+        Example(CountBonus("features.agent_pos")),
+        Example(CountBonus("obs", scope="episode", exponent=3.0), "discrete"),
+        Example(CountBonus("obs", resolution=0.5, beta=0.2)),
+        Example(CountBonus("obs.observation", hashing=SimHash(bits=6)), "dict"),
+    ),
+    "dynamic_potential": (Example(DynamicPotential("features.progress", Linear(1.0, 0.0, 60), gamma=GAMMA)),),
+    "event": (
+        Example(_EVENT),
+        Example(Event("features.success", trigger="rise")),
+        Example(Event("obs", 0.1, trigger="change"), "discrete"),
+    ),
+    "exponential": (Example(Exponential(1.0, 0.1, 20.0)),),
+    "gate": (
+        Example(Gate((_TASK, _PROGRESS), (0.5,))),
+        Example(Gate((_TASK, _EVENT, _PROGRESS), (0.0, 0.5), strict=True, outcome="last")),
+    ),
+    "geometric_mean": (Example(GeometricMean((_EVENT + 0.1, _PROGRESS))),),
+    "goal_reached": (Example(GoalReached(radius=0.5), "dict"),),
+    "linear": (Example(Linear(1.0, 0.0, 30, delay=4)),),
+    "log_sigmoid_and": (Example(LogSigmoidAnd((_TASK, _PROGRESS), (0.5, 0.0))),),
+    "look_ahead": (
+        Example(LookAhead(ActionPotential((Read("obs[0]"), Read("obs[1]"), Read("obs[2]"))), GAMMA)),
+    ),
+    "milestones": (
+        Example(Milestones((_EVENT, Event("features.event", 0.25, equals=1)), ordered=True)),
+        Example(Milestones((_EVENT, Compare("features.progress", ">=", 0.75)))),
+    ),
+    "on_plateau": (
+        Example(OnPlateau(1.0, patience=2)),
+        Example(OnPlateau(1.0, patience=2, metric="task_return")),
+    ),
+    "piecewise": (Example(Piecewise(((0, 1.0), (20, 0.5), (50, 0.0)), interpolate=True)),),
+    "potential": (
+        Example(_PROGRESS),
+        Example(Potential(_TO_GOAL, gamma=GAMMA)),
+        Example(Potential(_SEVENTHS, gamma=GAMMA), "discrete"),
+        Example(Potential(Distance(), gamma=GAMMA), "dict"),
+    ),
+    "product": (Example(Product((_EVENT, CountBonus("features.event", exponent=1.0)))),),
+    "running_mean": (Example(RunningMean(_PROGRESS)),),
+    "running_scale": (
+        Example(_PROGRESS * RunningScale(_PROGRESS)),
+        Example(_TASK * RunningScale(_TASK, by="return", gamma=GAMMA)),
+    ),
+    "scale": (Example(Scale(_TASK, -0.5)),),
+    "sign": (Example(Sign(_TASK)),),
+    "state_reward": (
+        Example(StateReward(Distance("obs.achieved_goal", "obs.desired_goal", kernel=Gaussian(0.5))), "dict"),
+        Example(StateReward(Distance("features.agent_pos", (2.0, 3.0), "linf", ExponentialKernel(2.0)))),
+        Example(
+            StateReward(
+                Distance("features.agent_pos", "features.goal_pos", kernel=Tiered((1.0, 3.0), (1.0, 0.25)))
+            )
+        ),
+    ),
+    "sum": (Example(Sum((_TASK, _PROGRESS, Scale(_EVENT, 0.3)))),),
+    "task_reward": (Example(_TASK),),
+    "when": (Example(When(Compare("features.progress", ">", 0.25), _EVENT, _PROGRESS)),),
+}
+"""Examples by the node's registered name; every node has one."""

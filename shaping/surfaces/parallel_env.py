@@ -1,0 +1,185 @@
+"""The PettingZoo surface: the agents of a parallel environment are the lanes."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+from gymnasium.error import ResetNeeded
+from pettingzoo import ParallelEnv
+from pettingzoo.utils import BaseParallelWrapper
+
+from shapegym.shaping.engine import RewardEngine
+from shapegym.shaping.errors import ObservationError
+from shapegym.shaping.state_files import load_engine, save_engine
+from shapegym.shaping.surfaces.collect import Collector, as_declaration, stack_features, write_lane
+from shapegym.shaping.types import Expression, Spec
+
+
+class ShapedParallelEnv(BaseParallelWrapper):  # type: ignore[misc]  # PettingZoo has no types
+    """Pays every agent the shaped reward of an expression instead of the task's; the task's own stays in its info.
+
+    Lanes are ``possible_agents`` in order, and terms that share statistics between lanes (lifetime counts) share them between
+    agents. An agent that is not alive makes no transition. One that appears, at reset or later, starts an episode; it makes its
+    first transition, and is first paid, at the step after. Infos carry the keys of `ShapedEnv`.
+
+    Args:
+        env: the parallel environment; all its agents must have equal spaces.
+        expression: the reward.
+        gamma: the agents' discount, for potentials.
+        seed: of the random choices that terms make.
+        on_nonfinite: a NaN or infinite part is an error ("raise"), or counts as 0 with a warning ("zero").
+        pay_at_end: allow episodic nodes, paying an episode's sum at its last step: late credit, so a different algorithm.
+
+    Attributes:
+        engine: the `RewardEngine`.
+
+    Raises:
+        ObservationError: if two agents have different spaces.
+        HindsightError: if the expression is episodic and ``pay_at_end`` was not asked for.
+        ShapingError: if a term cannot be measured on this environment.
+    """
+
+    def __init__(
+        self,
+        env: ParallelEnv,
+        expression: Expression,
+        *,
+        gamma: float | None = None,
+        seed: int = 0,
+        on_nonfinite: Literal["raise", "zero"] = "raise",
+        pay_at_end: bool = False,
+    ) -> None:
+        super().__init__(env)
+        agents = list(env.possible_agents)
+        _require_equal_spaces(env, agents)
+        features = as_declaration(getattr(env, "features", None))
+        spec = Spec(
+            len(agents), env.observation_space(agents[0]), env.action_space(agents[0]), features, gamma, seed
+        )
+        self.engine = RewardEngine(expression, spec, on_nonfinite=on_nonfinite, pay_at_end=pay_at_end)
+        self.engine.require_online("ShapedParallelEnv")
+        self._collector = Collector(self.engine)
+        self._lanes = {agent: lane for lane, agent in enumerate(agents)}
+        self._alive = np.zeros(len(agents), dtype=bool)
+        self._started = False
+
+    def reset(
+        self, seed: int | None = None, options: dict[str, Any] | None = None
+    ) -> tuple[dict[Any, Any], dict[Any, dict[str, Any]]]:
+        """Start an episode of every agent that is there.
+
+        Raises:
+            FeatureError: if a potential reads a feature that a first info lacks.
+        """
+        obs, infos = self.env.reset(seed=seed, options=options)
+        self._require_known(obs)
+        self._alive[:] = False
+        self._collector.transitions.active[:] = False
+        self._begin(obs, infos)
+        self._started = True
+        return obs, infos
+
+    def step(
+        self, actions: dict[Any, Any]
+    ) -> tuple[dict[Any, Any], dict[Any, float], dict[Any, bool], dict[Any, bool], dict[Any, dict[str, Any]]]:
+        """Advance every living agent by one step.
+
+        Raises:
+            ResetNeeded: before the first reset.
+            ObservationError: if a living agent got no action.
+            FeatureError: if a term reads a feature that an agent's info lacks.
+            NonFiniteError: for a NaN or infinite part, if ``on_nonfinite="raise"``.
+        """
+        if not self._started:
+            raise ResetNeeded("Call reset() before step().")
+        idle = [agent for agent, lane in self._lanes.items() if self._alive[lane] and agent not in actions]
+        if idle:
+            raise ObservationError(
+                f"Agents {idle} are alive but got no action; every living agent needs one."
+            )
+        obs, rewards, terminated, truncated, infos = self.env.step(actions)
+        self._require_known(obs)
+        transitions = self._collector.advance()
+        acting: list[dict[str, Any] | None] = [None] * len(self._lanes)
+        for agent, lane in self._lanes.items():
+            active = bool(self._alive[lane]) and agent in obs
+            transitions.active[lane] = active
+            transitions.reward[lane] = rewards[agent] if active else 0.0
+            transitions.terminated[lane] = active and terminated[agent]
+            transitions.truncated[lane] = active and truncated[agent]
+            if active:
+                write_lane(transitions.next_obs, lane, obs[agent])
+                write_lane(transitions.action, lane, actions[agent])
+                acting[lane] = infos.get(agent, {})
+        if transitions.active.any():
+            self._collector.keep(stack_features(acting, self._collector.names, "a step"))
+            shaped, contributions, records = self.engine.step(transitions)
+        else:  # every agent is gone, or about to appear again
+            contributions = np.zeros((len(self.engine.addends), len(self._lanes)))
+            shaped, records = np.zeros(len(self._lanes)), []
+        transitions.first[transitions.active] = False
+        np.greater(transitions.active, transitions.terminated | transitions.truncated, out=self._alive)
+        self._begin(obs, infos)
+
+        report = {
+            agent: {
+                **infos.get(agent, {}),
+                "task_reward": float(reward),
+                "shaped_reward": shaped[self._lanes[agent]].item(),
+                "reward_parts": dict(
+                    zip(self.engine.addends, contributions[:, self._lanes[agent]].tolist(), strict=True)
+                ),
+            }
+            for agent, reward in rewards.items()
+        }
+        agents = list(self._lanes)
+        for record in records:
+            report[agents[record.lane]]["shaping_episode"] = record.as_info()
+        paid = {agent: info["shaped_reward"] for agent, info in report.items()}
+        return obs, paid, terminated, truncated, report
+
+    def save(self, path: str | Path) -> None:
+        """Save what the terms remember; see `shapegym.shaping.state_files`."""
+        save_engine(self.engine, path)
+
+    def load(self, path: str | Path) -> None:
+        """Continue from `save`; then reset, because a file holds no environment.
+
+        Raises:
+            StateFileError: if the file is corrupt or belongs to another expression or number of agents; nothing has changed.
+        """
+        load_engine(self.engine, path)
+        self._started = False
+
+    def _require_known(self, obs: dict[Any, Any]) -> None:
+        if unknown := obs.keys() - self._lanes.keys():
+            raise ObservationError(
+                f"The environment has agents {sorted(map(str, unknown))} that are not in its possible_agents."
+            )
+
+    def _begin(self, obs: dict[Any, Any], infos: dict[Any, dict[str, Any]]) -> None:
+        """Let the agents that are there and were not alive start episodes."""
+        starting: list[dict[str, Any] | None] = [None] * len(self._lanes)
+        for agent in self.env.agents:
+            lane = self._lanes[agent]
+            if agent in obs and not self._alive[lane] and not self._collector.transitions.active[lane]:
+                self._collector.begin_lane(lane, obs[agent])
+                starting[lane] = infos.get(agent, {})
+        lanes = np.array([info is not None for info in starting])
+        if lanes.any():
+            names = self._collector.names_before
+            self._collector.begin_features(stack_features(starting, names, "an agent's first state"), lanes)
+            self._alive |= lanes
+
+
+def _require_equal_spaces(env: ParallelEnv, agents: list[Any]) -> None:
+    for agent in agents[1:]:
+        for kind in ("observation_space", "action_space"):
+            ours, theirs = getattr(env, kind)(agents[0]), getattr(env, kind)(agent)
+            if ours != theirs:
+                raise ObservationError(
+                    f"One expression is measured over all agents at once, so they need equal spaces, but the {kind} of "
+                    f"{agents[0]!r} is {ours} and that of {agent!r} is {theirs}. Pad or adapt them first (SuperSuit does)."
+                )

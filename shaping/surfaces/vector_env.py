@@ -1,0 +1,248 @@
+"""The vector surface: many environments stepped together, in each of Gymnasium's three autoreset modes.
+
+What the modes mean for a reward is decided here and nowhere else:
+
+* NEXT_STEP: the step after an episode's end only resets that lane. It is no transition (``active=False``) and pays 0.
+* SAME_STEP: an episode's last step returns the next episode's first observation; the true successor is in ``final_obs`` and its
+  features in ``final_info``.
+* DISABLED: ended lanes are reset by ``reset(options={"reset_mask": mask})``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+from gymnasium.error import ResetNeeded
+from gymnasium.vector import AutoresetMode, VectorEnv, VectorWrapper
+
+from shapegym.shaping.engine import RewardEngine
+from shapegym.shaping.errors import WiringError
+from shapegym.shaping.ledger import EpisodeRecord
+from shapegym.shaping.state_files import load_engine, save_engine
+from shapegym.shaping.surfaces.collect import (
+    SUCCESS_KEYS,
+    Collector,
+    as_declaration,
+    choose,
+    missing_feature,
+    source_key,
+    write_lanes,
+)
+from shapegym.shaping.types import Expression, Spec
+
+
+class ShapedVectorEnv(VectorWrapper[Any, Any, Any, Any, np.ndarray]):
+    """Pays the shaped rewards of an expression instead of the task's; the task's own stay in the infos.
+
+    Infos get ``task_reward`` (B,), ``shaped_reward`` (B,) and ``reward_parts`` (name -> (B,), what each addend paid), and, when
+    episodes end, ``shaping_episode``: a dict of (B,) arrays (``task_return``, ``shaped_return``, ``length``, ``success`` and,
+    by name, ``parts``) whose rows hold where ``_shaping_episode`` does. Every key has Gymnasium's mask ``_key``.
+
+    Args:
+        envs: the vector environment, in any autoreset mode.
+        expression: the reward.
+        gamma: the agent's discount, for potentials.
+        seed: of the random choices that terms make.
+        on_nonfinite: a NaN or infinite part is an error ("raise"), or counts as 0 with a warning ("zero").
+        pay_at_end: allow episodic nodes, paying an episode's sum at its last step: late credit, so a different algorithm.
+
+    Attributes:
+        engine: the `RewardEngine`.
+        autoreset_mode: the mode of ``envs``.
+
+    Raises:
+        WiringError: if ``envs`` does not say how it resets.
+        HindsightError: if the expression is episodic and ``pay_at_end`` was not asked for.
+        ShapingError: if a term cannot be measured on this environment.
+    """
+
+    def __init__(
+        self,
+        envs: VectorEnv,
+        expression: Expression,
+        *,
+        gamma: float | None = None,
+        seed: int = 0,
+        on_nonfinite: Literal["raise", "zero"] = "raise",
+        pay_at_end: bool = False,
+    ) -> None:
+        super().__init__(envs)
+        self.autoreset_mode = _autoreset_mode(envs)
+        spec = Spec(
+            envs.num_envs,
+            envs.single_observation_space,
+            envs.single_action_space,
+            _declared_features(envs),
+            gamma,
+            seed,
+        )
+        self.engine = RewardEngine(expression, spec, on_nonfinite=on_nonfinite, pay_at_end=pay_at_end)
+        self.engine.require_online("ShapedVectorEnv")
+        self._collector = Collector(self.engine)
+        self._all = np.ones(envs.num_envs, dtype=bool)
+        self._ended = np.zeros(envs.num_envs, dtype=bool)
+        self._started = False
+
+    def reset(
+        self, *, seed: int | None = None, options: dict[str, Any] | None = None
+    ) -> tuple[Any, dict[str, Any]]:
+        """Start episodes in all lanes, or in those of ``options["reset_mask"]``.
+
+        Raises:
+            FeatureError: if a potential reads a feature that the first infos lack.
+        """
+        mask = (options or {}).get("reset_mask")
+        lanes = self._all if mask is None else np.array(mask, dtype=bool)
+        obs, infos = self.env.reset(seed=seed, options=options)
+        self._begin(obs, infos, lanes)
+        self._ended = self._ended & ~lanes
+        self._started = True
+        return obs, infos
+
+    def step(self, actions: Any) -> tuple[Any, np.ndarray, np.ndarray, np.ndarray, dict[str, Any]]:
+        """Advance every lane by one step.
+
+        Raises:
+            ResetNeeded: before the first reset.
+            FeatureError: if a term reads a feature that the infos lack.
+            NonFiniteError: for a NaN or infinite part, if ``on_nonfinite="raise"``.
+        """
+        if not self._started:
+            raise ResetNeeded("Call reset() before step().")
+        obs, rewards, terminated, truncated, infos = self.env.step(actions)
+        collector = self._collector
+        transitions = collector.advance()
+        write_lanes(transitions.action, actions)
+        write_lanes(transitions.next_obs, obs)
+        transitions.reward = task = np.array(rewards, dtype=np.float64)
+        transitions.terminated = np.asarray(terminated, dtype=bool)
+        transitions.truncated = np.asarray(truncated, dtype=bool)
+        ended = transitions.terminated | transitions.truncated
+        replaced = None
+        if self.autoreset_mode is AutoresetMode.NEXT_STEP:
+            np.logical_not(self._ended, out=transitions.active)
+        elif self.autoreset_mode is AutoresetMode.SAME_STEP and ended.any():
+            replaced = ended
+            write_lanes(transitions.next_obs, infos["final_obs"], ended)
+        collector.keep(self._next_features(infos, transitions.active, replaced))
+        shaped, contributions, records = self.engine.step(transitions)
+        # After the reset row of NEXT_STEP comes an episode's first step.
+        np.logical_not(transitions.active, out=transitions.first)
+        if replaced is not None:
+            self._begin(obs, infos, replaced)
+        self._ended = ended
+        infos = self._report(infos, task, shaped, contributions.copy(), records)
+        return obs, shaped, terminated, truncated, infos
+
+    def save(self, path: str | Path) -> None:
+        """Save what the terms remember; see `shapegym.shaping.state_files`."""
+        save_engine(self.engine, path)
+
+    def load(self, path: str | Path) -> None:
+        """Continue from `save`; then reset, because a file holds no environment.
+
+        Raises:
+            StateFileError: if the file is corrupt or belongs to another expression or number of lanes; nothing has changed.
+        """
+        load_engine(self.engine, path)
+        self._started = False
+
+    def _begin(self, obs: Any, infos: Mapping[str, Any], lanes: np.ndarray) -> None:
+        features = {name: _pick(infos, name, lanes, "reset") for name in self._collector.names_before}
+        self._collector.begin(obs, features, lanes)
+
+    def _next_features(
+        self, infos: Mapping[str, Any], active: np.ndarray, replaced: np.ndarray | None
+    ) -> dict[str, np.ndarray]:
+        """Features of the true successors: in the ``replaced`` lanes those of ``final_info``."""
+        before = self._collector.names_before
+        features = {}
+        if replaced is None:
+            last = infos
+            for name in self._collector.names:
+                features[name] = _pick(infos, name, self._all if name in before else active, "a step")
+        else:
+            last = infos.get("final_info", {})
+            for name in self._collector.names:
+                features[name] = _pick(last, name, replaced, "an episode's last step (final_info)")
+                if not replaced.all():
+                    features[name] = choose(features[name], _pick(infos, name, ~replaced, "a step"), replaced)
+        solved = next((key for key in SUCCESS_KEYS if key in last), None)  # for the books: not required
+        if solved is not None:
+            features.setdefault("success", np.asarray(last[solved]))
+        return features
+
+    def _report(
+        self,
+        infos: dict[str, Any],
+        task: np.ndarray,
+        shaped: np.ndarray,
+        contributions: np.ndarray,
+        records: list[EpisodeRecord],
+    ) -> dict[str, Any]:
+        everywhere = self._all.copy()
+        report = {
+            **infos,
+            "task_reward": task,
+            "_task_reward": everywhere,
+            "shaped_reward": shaped.copy(),
+            "_shaped_reward": everywhere,
+            "reward_parts": dict(zip(self.engine.addends, contributions, strict=True)),
+            "_reward_parts": everywhere,
+        }
+        if records:
+            lanes = [record.lane for record in records]
+            report["shaping_episode"] = self._batched([record.as_info() for record in records], lanes)
+            report["_shaping_episode"] = np.isin(np.arange(self.num_envs), lanes)
+        return report
+
+    def _batched(self, infos: list[dict[str, Any]], lanes: list[int]) -> dict[str, Any]:
+        """Lay the plain values of some lanes out as arrays (B,); rows of other lanes are zero."""
+        batch: dict[str, Any] = {}
+        for key, value in infos[0].items():
+            column = [info[key] for info in infos]
+            if isinstance(value, dict):
+                batch[key] = self._batched(column, lanes)
+            else:
+                batch[key] = np.zeros(self.num_envs, dtype=np.asarray(column).dtype)
+                batch[key][lanes] = column
+        return batch
+
+
+def _autoreset_mode(envs: VectorEnv) -> AutoresetMode:
+    mode = envs.metadata.get("autoreset_mode")
+    try:
+        return AutoresetMode(mode)
+    except ValueError:
+        raise WiringError(
+            f"{envs} does not say how its lanes reset: metadata['autoreset_mode'] is {mode!r}. Rewards depend on it, so set it to "
+            f"one of {', '.join(f'AutoresetMode.{known.name}' for known in AutoresetMode)}."
+        ) from None
+
+
+def _declared_features(envs: VectorEnv) -> Any:
+    """What a native vector environment or any wrapper around it declares, or the first of the environments it holds."""
+    layer: Any = envs
+    while isinstance(layer, VectorWrapper):
+        if (declared := as_declaration(getattr(layer, "features", None))) is not None:
+            return declared
+        layer = layer.env
+    declared = as_declaration(getattr(layer, "features", None))
+    if declared is None and hasattr(layer, "get_attr"):
+        try:
+            declared = as_declaration(layer.get_attr("features")[0])
+        except AttributeError:
+            return None
+    return declared
+
+
+def _pick(infos: Mapping[str, Any], name: str, lanes: np.ndarray, when: str) -> np.ndarray:
+    """Return feature ``name`` of all lanes, (B, ...), after checking that the lanes of the mask have it."""
+    key = source_key(name, infos)
+    present = infos.get(f"_{key}")
+    if key not in infos or (present is not None and (lanes > present).any()):
+        raise missing_feature(name, infos, when)
+    return np.asarray(infos[key])

@@ -1,0 +1,117 @@
+"""The exported checks: every node of this project passes them, and each broken promise is found and named."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import partial
+from typing import Any, ClassVar
+
+import numpy as np
+import pytest
+
+from shapegym.shaping.compose import TaskReward
+from shapegym.shaping.errors import FeatureError
+from shapegym.shaping.examples import EXAMPLES, Example
+from shapegym.shaping.potential import Potential
+from shapegym.shaping.scripted import ScriptedEnv
+from shapegym.shaping.testing import ComplianceError, check_expression
+from shapegym.shaping.types import NODES, Expression, Replay, Spec, State, Term, Transitions
+
+CASES = [
+    pytest.param(example, id=f"{name}-{number}")
+    for name, examples in sorted(EXAMPLES.items())
+    for number, example in enumerate(examples)
+]
+
+
+@pytest.fixture(autouse=True)
+def _forget_test_nodes() -> Iterator[None]:
+    before = dict(NODES)
+    yield
+    NODES.clear()
+    NODES.update(before)
+
+
+@pytest.mark.parametrize("example", CASES)
+def test_every_node_keeps_the_contract(example: Example) -> None:
+    check_expression(example.expression, partial(ScriptedEnv, example.observation))
+
+
+def test_a_registered_environment_is_named_by_its_id() -> None:
+    check_expression(TaskReward() + Potential("obs[2]"), "CartPole-v1", gamma=0.98)
+
+
+def test_a_feature_the_environment_lacks_is_named() -> None:
+    with pytest.raises(FeatureError, match="Did you mean 'progress'"):
+        check_expression(Potential("features.progres", gamma=0.9), partial(ScriptedEnv, "box", declare=False))
+
+
+def node(**methods: Any) -> Expression:
+    """A term with these methods and facts that pays 1 otherwise."""
+    body = {"measure": lambda self, transitions, state: np.ones(transitions.num_lanes), **methods}
+    kind = dataclass(frozen=True)(type("Mine", (Term,), {"__module__": __name__, **body}))
+    globals()["Mine"] = kind  # where pickle looks for it
+    return kind()  # type: ignore[no-any-return]
+
+
+def count(self: Any, transitions: Transitions, state: State) -> None:
+    state["n"][...] += 1
+
+
+def paid_count(self: Any, transitions: Transitions, state: State) -> np.ndarray:
+    return np.full(transitions.num_lanes, state["n"][0])
+
+
+COUNTER = {"init": lambda self, spec: {"n": np.zeros(1)}}
+STAMP = {"replay": Replay.STAMP}
+draws = itertools.count()
+
+
+@pytest.mark.parametrize(
+    ("methods", "message"),
+    [
+        (
+            {"measure": lambda self, t, s: np.ones(1)},
+            r"float64 \(3,\), one number a lane, got float64 \(1,\)",
+        ),
+        ({"measure": lambda self, t, s: np.ones(t.num_lanes, np.float32)}, "got float32"),
+        ({"measure": lambda self, t, s: [0.0, 0.0, 0.0]}, r"got \[0.0, 0.0, 0.0\]"),
+        ({"measure": lambda self, t, s: np.log(np.zeros_like(t.reward))}, "not finite"),
+        ({"measure": lambda self, t, s: t.reward * next(draws)}, "twice"),
+        (
+            {**COUNTER, "measure": lambda self, t, s: count(self, t, s) or t.reward},
+            "measure changed its state",
+        ),
+        ({**COUNTER, **STAMP, "observe": count, "measure": paid_count}, "active=False"),
+        ({"measure": lambda self, t, s: t.reward * t.first.any()}, "declares Replay.RECOMPUTE"),
+        ({**STAMP, "measure": lambda self, t, s: np.arange(t.num_lanes, dtype=float)}, "another order"),
+    ],
+)
+@pytest.mark.filterwarnings("ignore:divide by zero")
+def test_a_broken_promise_is_found(methods: dict[str, Any], message: str) -> None:
+    check_expression(node())
+    with pytest.raises(ComplianceError, match=message):
+        check_expression(node(**methods))
+
+
+class Hidden:
+    """State that no file holds."""
+
+    totals: ClassVar[dict[int, float]] = {}
+
+
+def test_state_that_is_not_saved_is_found() -> None:
+    def init(self: Any, spec: Spec) -> State:
+        return {"key": next(draws)}
+
+    def observe(self: Any, transitions: Transitions, state: State) -> None:
+        if transitions.active.any():
+            Hidden.totals[id(state)] = Hidden.totals.get(id(state), 0.0) + 1.0
+
+    def measure(self: Any, transitions: Transitions, state: State) -> np.ndarray:
+        return np.full(transitions.num_lanes, Hidden.totals.get(id(state), 0.0))
+
+    with pytest.raises(ComplianceError, match="after loading a saved state"):
+        check_expression(node(init=init, observe=observe, measure=measure, replay=Replay.STAMP))
