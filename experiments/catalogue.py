@@ -20,7 +20,14 @@ from shapegym.envs.tabular.solver import optimal_return, random_return
 from shapegym.shaping.engine import RewardEngine
 from shapegym.shaping.errors import UnknownNameError, suggest
 from shapegym.shaping.schema import node_help
-from shapegym.shaping.tree import addends_of, guarantee_losses, guarantee_of, has_task_reward, is_episodic, part_names
+from shapegym.shaping.tree import (
+    addends_of,
+    guarantee_losses,
+    guarantee_of,
+    has_task_reward,
+    is_episodic,
+    part_names,
+)
 from shapegym.shaping.types import Expression, Spec
 
 _PACKAGES = {"MiniGrid-": "minigrid", "BabyAI-": "minigrid"}
@@ -72,7 +79,9 @@ def show(row: Row, console: Console) -> None:
     console.print(table([row]))
     documentation = inspect.getdoc(importlib.import_module(module)) or inspect.getdoc(builder) or ""
     console.print(Markdown(documentation))
-    console.print(f"[bold]Knobs[/] (gym.make({row.id!r}, ...)): {inspect.signature(builder)}", highlight=False)
+    console.print(
+        f"[bold]Knobs[/] (gym.make({row.id!r}, ...)): {inspect.signature(builder)}", highlight=False
+    )
 
 
 def nodes(name: str) -> Table:
@@ -83,10 +92,14 @@ def nodes(name: str) -> Table:
     """
     found = [node for node in node_help() if name in ("", node.name)]
     if not found:
-        raise UnknownNameError(f"There is no node {name!r}.{suggest(name, [node.name for node in node_help()])}")
+        raise UnknownNameError(
+            f"There is no node {name!r}.{suggest(name, [node.name for node in node_help()])}"
+        )
     result = Table("node", "kind", "arguments", "what it is")
     for node in found:
-        arguments = ", ".join(item.name if item.default is None else f"{item.name}={item.default}" for item in node.fields)
+        arguments = ", ".join(
+            item.name if item.default is None else f"{item.name}={item.default}" for item in node.fields
+        )
         result.add_row(node.name, node.kind, arguments, node.summary)
     return result
 
@@ -107,7 +120,9 @@ def explain(expression: Expression, env_id: str, gamma: float, console: Console)
 
         venv = make_vec_env(env_id, 1)
         try:
-            declared = getattr(venv, "features", None) or (venv.get_attr("features")[0] if venv.has_attr("features") else None)
+            declared = getattr(venv, "features", None) or (
+                venv.get_attr("features")[0] if venv.has_attr("features") else None
+            )
             RewardEngine(expression, Spec(1, venv.observation_space, venv.action_space, declared, gamma))
         finally:
             venv.close()

@@ -15,7 +15,15 @@ import gymnasium as gym
 import typer
 import yaml
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    SpinnerColumn,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
 from rich.table import Table
 
 from shapegym.experiments.errors import RunError
@@ -45,21 +53,34 @@ def _explained() -> Iterator[None]:
 
 @app.command()
 def envs(
-    pattern: Annotated[str, typer.Argument(help="Show ids that contain this text; a full id shows everything about it.")] = "",
+    pattern: Annotated[
+        str, typer.Argument(help="Show ids that contain this text; a full id shows everything about it.")
+    ] = "",
 ) -> None:
     """List the environments, or show one."""
     from shapegym.experiments import catalogue
 
     with _explained():
         rows = catalogue.rows(pattern)
-        if len(rows) == 1 or any(row.id.removeprefix("shapegym/") == pattern.removeprefix("shapegym/") for row in rows):
-            exact = next((row for row in rows if row.id.removeprefix("shapegym/") == pattern.removeprefix("shapegym/")), rows[0])
+        if len(rows) == 1 or any(
+            row.id.removeprefix("shapegym/") == pattern.removeprefix("shapegym/") for row in rows
+        ):
+            exact = next(
+                (
+                    row
+                    for row in rows
+                    if row.id.removeprefix("shapegym/") == pattern.removeprefix("shapegym/")
+                ),
+                rows[0],
+            )
             catalogue.show(exact, out)
             return
         if not rows:
             raise RunError(f"No environment matches {pattern!r}.{catalogue.hint(pattern)}")
         out.print(catalogue.table(rows))
-        out.print("[dim]Other environments train too: any id that gymnasium.make knows, such as MiniGrid-DoorKey-6x6-v0.[/]")
+        out.print(
+            "[dim]Other environments train too: any id that gymnasium.make knows, such as MiniGrid-DoorKey-6x6-v0.[/]"
+        )
 
 
 @app.command()
@@ -87,14 +108,25 @@ def check(
 @app.command()
 def train(
     env: Annotated[str, typer.Argument(help="Id of the environment; with --resume it may be left out.")] = "",
-    reward: Annotated[str, typer.Option(help="A reward file (YAML), or the name of a ready one; the task reward by default.")] = "",
+    reward: Annotated[
+        str,
+        typer.Option(help="A reward file (YAML), or the name of a ready one; the task reward by default."),
+    ] = "",
     algo: Annotated[str, typer.Option(help="PPO, A2C, DQN, SAC, TD3, RecurrentPPO or QRDQN.")] = "ppo",
     steps: Annotated[int, typer.Option(help="Budget in environment steps.")] = 100_000,
     seed: Annotated[int, typer.Option(help="Of everything.")] = 0,
-    out_dir: Annotated[Path | None, typer.Option("--out", help="Run folder; runs/ENV-REWARD-ALGO-SEED by default.")] = None,
-    set_: Annotated[list[str] | None, typer.Option("--set", help="A hyper-parameter, as KEY=VALUE; repeatable.")] = None,
-    env_arg: Annotated[list[str] | None, typer.Option("--env-arg", help="An argument of the environment, as KEY=VALUE.")] = None,
-    eval_every: Annotated[int, typer.Option(help="Steps between evaluations on the task; 0: at the end only.")] = 10_000,
+    out_dir: Annotated[
+        Path | None, typer.Option("--out", help="Run folder; runs/ENV-REWARD-ALGO-SEED by default.")
+    ] = None,
+    set_: Annotated[
+        list[str] | None, typer.Option("--set", help="A hyper-parameter, as KEY=VALUE; repeatable.")
+    ] = None,
+    env_arg: Annotated[
+        list[str] | None, typer.Option("--env-arg", help="An argument of the environment, as KEY=VALUE.")
+    ] = None,
+    eval_every: Annotated[
+        int, typer.Option(help="Steps between evaluations on the task; 0: at the end only.")
+    ] = 10_000,
     eval_episodes: Annotated[int, typer.Option(help="Episodes of each evaluation.")] = 50,
     checkpoint_every: Annotated[int, typer.Option(help="Steps between checkpoints; 0: none.")] = 10_000,
     resume: Annotated[Path | None, typer.Option(help="Continue the run in this folder.")] = None,
@@ -153,7 +185,9 @@ def train(
         summary = json.loads((folder / run_folder.RESULT).read_text(encoding="utf-8"))
         success = "unknown" if result.success_rate is None else f"{result.success_rate:.0%}"
         first = summary["steps_to_first_success"]
-        table = Table(show_header=False, title=f"{config.env}, judged by the task alone", title_justify="left")
+        table = Table(
+            show_header=False, title=f"{config.env}, judged by the task alone", title_justify="left"
+        )
         table.add_row("success", f"{success} of {len(result.returns)} episodes")
         table.add_row("task return", f"{result.mean_return:.3f}")
         table.add_row("episode length", f"{result.mean_length:.1f}")
@@ -166,7 +200,9 @@ def train(
 def demo(
     out_dir: Annotated[Path, typer.Option("--out", help="Where runs and picture go.")] = Path("demo"),
     workers: Annotated[int, typer.Option(help="Processes; each trains one agent at a time.")] = 2,
-    quick: Annotated[bool, typer.Option(help="A fraction of the budget: see it work; the numbers mean nothing.")] = False,
+    quick: Annotated[
+        bool, typer.Option(help="A fraction of the budget: see it work; the numbers mean nothing.")
+    ] = False,
 ) -> None:
     """Compare four rewards on two sparse tasks: a table and a picture in a few minutes."""
     from shapegym.experiments import demo as demonstration
@@ -181,14 +217,20 @@ def demo(
         seeds = demonstration.SEEDS[:1] if quick else demonstration.SEEDS
         total = sum(task.steps * len(task.strategies) * len(seeds) for task in tasks)
         budget = {task.name: task.steps for task in tasks}
-        out.print(f"Training {sum(len(task.strategies) for task in tasks) * len(seeds)} PPO agents, {total / 1e6:.1f} million steps.")
+        out.print(
+            f"Training {sum(len(task.strategies) for task in tasks) * len(seeds)} PPO agents, {total / 1e6:.1f} million steps."
+        )
         start = time.monotonic()
         columns = (TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn(), TimeRemainingColumn())
         with Progress(*columns, console=err) as bar:
             line = bar.add_task("training", total=total)
 
             def done(outcome: demonstration.Outcome) -> None:
-                bar.update(line, advance=budget[outcome.task], description=f"{outcome.task}: {outcome.strategy} {outcome.seed}")
+                bar.update(
+                    line,
+                    advance=budget[outcome.task],
+                    description=f"{outcome.task}: {outcome.strategy} {outcome.seed}",
+                )
 
             outcomes = demonstration.run_all(tasks, seeds, out_dir, workers, done)
         elapsed = time.monotonic() - start
@@ -201,7 +243,9 @@ def demo(
             highlight=False,
         )
         if quick:
-            out.print("[bold]--quick trains for a twentieth of the budget, one seed: these numbers say nothing about the rewards.[/]")
+            out.print(
+                "[bold]--quick trains for a twentieth of the budget, one seed: these numbers say nothing about the rewards.[/]"
+            )
         episodes: dict[tuple[str, str], list[Any]] = {}
         for outcome in outcomes:
             episodes.setdefault((outcome.task, outcome.strategy), []).append(outcome.episodes)
@@ -223,7 +267,9 @@ def _load_reward(name: str) -> tuple[Any, Any]:
         ready = resources.files("shapegym.experiments") / "rewards"
         names = sorted(Path(item.name).stem for item in ready.iterdir() if item.name.endswith(".yaml"))
         if name not in names:
-            raise RunError(f"There is no ready reward {name!r}.{suggest(name, names)} Or give a file: reward.yaml.")
+            raise RunError(
+                f"There is no ready reward {name!r}.{suggest(name, names)} Or give a file: reward.yaml."
+            )
         path = Path(str(ready / f"{name}.yaml"))
     expression = load_reward(path)
     return expression, to_data(expression)
@@ -235,7 +281,9 @@ def _require_env(env_id: str) -> None:
     try:
         catalogue.spec(env_id)
     except gym.error.Error as error:
-        raise RunError(f"There is no environment {env_id!r}.{catalogue.hint(env_id) or f' {error}'}") from None
+        raise RunError(
+            f"There is no environment {env_id!r}.{catalogue.hint(env_id) or f' {error}'}"
+        ) from None
 
 
 def _algorithm(name: str) -> str:
@@ -253,7 +301,9 @@ def _pairs(option: str, texts: list[str] | None) -> dict[str, Any]:
         try:
             pairs[key] = yaml.safe_load(value)
         except yaml.YAMLError:
-            raise RunError(f"{option} {key}: {value!r} is no value; write a number, true, a text or {{a: 1}}.") from None
+            raise RunError(
+                f"{option} {key}: {value!r} is no value; write a number, true, a text or {{a: 1}}."
+            ) from None
         if isinstance(pairs[key], str):
             try:
                 pairs[key] = float(value)  # YAML takes 1e-3 for a text
@@ -264,7 +314,9 @@ def _pairs(option: str, texts: list[str] | None) -> dict[str, Any]:
 
 def _say_changes(changes: dict[str, tuple[str, str]]) -> None:
     for name, (then, now) in changes.items():
-        err.print(f"[yellow]Warning:[/] the run began with {name} {then}; this is {now}. It may not continue to the bit.")
+        err.print(
+            f"[yellow]Warning:[/] the run began with {name} {then}; this is {now}. It may not continue to the bit."
+        )
 
 
 def _escape(text: str) -> str:

@@ -68,7 +68,9 @@ def run_one(task: DemoTask, strategy: str, seed: int, folder: Path) -> Outcome:
         task_return=result.mean_return,
         shaped_return=statistics.fmean(row["shaped_return"] for row in recent) if recent else 0.0,
         first_success=next((row["step"] for row in rows if row["success"]), None),
-        episodes=[{key: row[key] for key in ("step", "success", "task_return", "shaped_return")} for row in rows],
+        episodes=[
+            {key: row[key] for key in ("step", "success", "task_return", "shaped_return")} for row in rows
+        ],
     )
 
 
@@ -128,7 +130,10 @@ def table(task: DemoTask, outcomes: list[Outcome]) -> Table:
 
 
 def _spread(values: list[float]) -> str:
-    mean, low, high = (value + 0.0 for value in (round(statistics.fmean(values), 2), round(min(values), 2), round(max(values), 2)))
+    mean, low, high = (
+        value + 0.0
+        for value in (round(statistics.fmean(values), 2), round(min(values), 2), round(max(values), 2))
+    )
     return escape(f"{mean:.2f} [{low:.2f}, {high:.2f}]")  # adding 0.0 turns -0.0 into 0.0
 
 

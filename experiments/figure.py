@@ -39,7 +39,9 @@ def _smooth(values: NDArray[np.float64], width: int = 3) -> NDArray[np.float64]:
     return np.convolve(padded, np.full(width, 1 / width), mode="valid")
 
 
-def draw(tasks: Sequence[DemoTask], episodes: Mapping[tuple[str, str], Sequence[Episodes]], path: Path) -> None:
+def draw(
+    tasks: Sequence[DemoTask], episodes: Mapping[tuple[str, str], Sequence[Episodes]], path: Path
+) -> None:
     """Write the comparison as a PNG.
 
     Args:
@@ -80,9 +82,17 @@ def _draw_success(ax: Axes, task: DemoTask, runs: Mapping[str, Sequence[Episodes
     steps = np.linspace(0, task.steps, _POINTS)
     for name, seeds in runs.items():
         curves = np.stack([binned(rows, "success", task.steps) for rows in seeds])
-        ax.fill_between(steps, curves.min(axis=0), curves.max(axis=0), color=COLOURS[name], alpha=0.15, linewidth=0)
+        ax.fill_between(
+            steps, curves.min(axis=0), curves.max(axis=0), color=COLOURS[name], alpha=0.15, linewidth=0
+        )
         ax.plot(steps, curves.mean(axis=0), color=COLOURS[name], linewidth=2.6, label=task.labels[name])
-    ax.set(title=task.title, xlabel="environment steps", ylabel="success rate", ylim=(-0.03, 1.05), xlim=(0, task.steps))
+    ax.set(
+        title=task.title,
+        xlabel="environment steps",
+        ylabel="success rate",
+        ylim=(-0.03, 1.05),
+        xlim=(0, task.steps),
+    )
     ax.xaxis.set_major_formatter(lambda value, _: f"{value / 1000:.0f}k")
 
 

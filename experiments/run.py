@@ -62,7 +62,13 @@ class RunConfig:
     checkpoint_every: int = 0
 
     def __post_init__(self) -> None:
-        for key, low in (("steps", 1), ("seed", 0), ("eval_every", 0), ("eval_episodes", 1), ("checkpoint_every", 0)):
+        for key, low in (
+            ("steps", 1),
+            ("seed", 0),
+            ("eval_every", 0),
+            ("eval_episodes", 1),
+            ("checkpoint_every", 0),
+        ):
             value = getattr(self, key)
             if isinstance(value, bool) or not isinstance(value, int) or value < low:
                 raise RunError(f"{key} must be an integer of at least {low}, got {value!r}.")
@@ -77,13 +83,17 @@ class RunConfig:
         data = run_folder.read_config(folder)
         known = {item.name for item in fields(cls)}
         if unknown := sorted(data.keys() - known):
-            raise RunError(f"{folder / run_folder.CONFIG} has the unknown key {unknown[0]!r}. Known: {', '.join(sorted(known))}.")
+            raise RunError(
+                f"{folder / run_folder.CONFIG} has the unknown key {unknown[0]!r}. Known: {', '.join(sorted(known))}."
+            )
         if missing := [key for key in ("env", "steps") if key not in data]:
             raise RunError(f"{folder / run_folder.CONFIG} lacks the key {missing[0]!r}.")
         return cls(**data)
 
 
-def train(config: RunConfig, folder: Path, *, resume: bool = False, progress: Progress | None = None) -> Evaluation:
+def train(
+    config: RunConfig, folder: Path, *, resume: bool = False, progress: Progress | None = None
+) -> Evaluation:
     """Train an agent, fill its run folder and return its final evaluation on the task.
 
     Args:
@@ -103,8 +113,12 @@ def train(config: RunConfig, folder: Path, *, resume: bool = False, progress: Pr
         checkpoint = _last_checkpoint(folder)
     with torch_threads(1), ExitStack() as cleanup:
         # Made before the model, because a checkpoint restores the random streams that they would draw from.
-        venv = _open(cleanup, make_vec_env(config.env, settings.num_envs, seed=config.seed, **config.env_kwargs))
-        eval_venv = _open(cleanup, make_vec_env(config.env, min(config.eval_episodes, 16), **config.env_kwargs))
+        venv = _open(
+            cleanup, make_vec_env(config.env, settings.num_envs, seed=config.seed, **config.env_kwargs)
+        )
+        eval_venv = _open(
+            cleanup, make_vec_env(config.env, min(config.eval_episodes, 16), **config.env_kwargs)
+        )
         if resume:
             model = load_checkpoint(checkpoint, venv, reward)
         else:
@@ -143,7 +157,11 @@ def _learn(
         with warnings.catch_warnings():
             # The command line says so once, when the run is resumed.
             warnings.filterwarnings("ignore", message=".*has no snapshots", category=UserWarning)
-            model.learn(config.steps - model.num_timesteps, callback=callbacks, reset_num_timesteps=model.num_timesteps == 0)
+            model.learn(
+                config.steps - model.num_timesteps,
+                callback=callbacks,
+                reset_num_timesteps=model.num_timesteps == 0,
+            )
         result = evaluate(model, eval_venv, config.eval_episodes, seed=EVALUATION_SEED, deterministic=False)
     finally:
         model.logger.close()

@@ -55,7 +55,9 @@ def create(folder: Path, config: dict[str, Any]) -> None:
         RunError: if the folder holds anything already.
     """
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
-        hint = "continue it with --resume, or " if (folder / CONFIG).exists() and not is_finished(folder) else ""
+        hint = (
+            "continue it with --resume, or " if (folder / CONFIG).exists() and not is_finished(folder) else ""
+        )
         raise RunError(f"{folder} is not empty: {hint}choose another folder with --out.")
     folder.mkdir(parents=True, exist_ok=True)
     write_text(folder / CONFIG, yaml.safe_dump(config, sort_keys=False))

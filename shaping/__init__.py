@@ -1,1 +1,97 @@
-"""Reward expressions over transitions: terms measure, combinators combine."""
+"""Reward expressions over transitions: terms measure, combinators combine.
+
+`types.py` is the contract and the file to read first; `compose.py` is the arithmetic; `engine.py` evaluates. Where rewards enter
+reinforcement learning (Gymnasium, Stable-Baselines3, PettingZoo) is `shapegym.shaping.surfaces`.
+"""
+
+from shapegym.shaping.advice import ActionPotential, LookAhead, look_ahead_advice
+from shapegym.shaping.compose import (
+    Constant,
+    TaskReward,
+    clip,
+    geometric_mean,
+    log_sigmoid_and,
+    sign,
+    when,
+)
+from shapegym.shaping.config import dump_reward, load_reward
+from shapegym.shaping.counts import CountBonus, SimHash
+from shapegym.shaping.distance import Distance, ExponentialKernel, Gaussian, Tiered
+from shapegym.shaping.engine import RewardEngine
+from shapegym.shaping.errors import ShapingError
+from shapegym.shaping.events import Compare, Event, Milestones
+from shapegym.shaping.gate import Gate, gate
+from shapegym.shaping.goals import GoalReached, StateReward
+from shapegym.shaping.normalize import RunningMean, RunningScale, normalize
+from shapegym.shaping.potential import DynamicPotential, Potential
+from shapegym.shaping.schedules import Cosine, Exponential, Linear, OnPlateau, Piecewise, anneal
+from shapegym.shaping.state_files import load_engine, save_engine
+from shapegym.shaping.states import Read, StateFunction, Table, state_function
+from shapegym.shaping.tree import guarantee_losses, guarantee_of
+from shapegym.shaping.types import (
+    Combinator,
+    EpisodicCombinator,
+    Expression,
+    Guarantee,
+    Replay,
+    Spec,
+    Term,
+    Transitions,
+)
+
+__all__ = [
+    "ActionPotential",
+    "Combinator",
+    "Compare",
+    "Constant",
+    "Cosine",
+    "CountBonus",
+    "Distance",
+    "DynamicPotential",
+    "EpisodicCombinator",
+    "Event",
+    "Exponential",
+    "ExponentialKernel",
+    "Expression",
+    "Gate",
+    "Gaussian",
+    "GoalReached",
+    "Guarantee",
+    "Linear",
+    "LookAhead",
+    "Milestones",
+    "OnPlateau",
+    "Piecewise",
+    "Potential",
+    "Read",
+    "Replay",
+    "RewardEngine",
+    "RunningMean",
+    "RunningScale",
+    "ShapingError",
+    "SimHash",
+    "Spec",
+    "StateFunction",
+    "StateReward",
+    "Table",
+    "TaskReward",
+    "Term",
+    "Tiered",
+    "Transitions",
+    "anneal",
+    "clip",
+    "dump_reward",
+    "gate",
+    "geometric_mean",
+    "guarantee_losses",
+    "guarantee_of",
+    "load_engine",
+    "load_reward",
+    "log_sigmoid_and",
+    "look_ahead_advice",
+    "normalize",
+    "save_engine",
+    "sign",
+    "state_function",
+    "when",
+]

@@ -21,7 +21,18 @@ from shapegym.experiments.cli import app
 from shapegym.experiments.run import RunConfig, train
 from shapegym.shaping.config import load_reward
 
-SMALL = ["--steps", "512", "--set", "num_envs=4", "--set", "n_steps=32", "--set", "batch_size=64", "--eval-every", "256"]
+SMALL = [
+    "--steps",
+    "512",
+    "--set",
+    "num_envs=4",
+    "--set",
+    "n_steps=32",
+    "--set",
+    "batch_size=64",
+    "--eval-every",
+    "256",
+]
 SMALL += ["--eval-episodes", "4"]
 
 
@@ -34,7 +45,9 @@ def shapegym(*arguments: str, code: int = 0) -> str:
 @pytest.fixture
 def reward(tmp_path: Path) -> str:
     path = tmp_path / "reward.yaml"
-    path.write_text("reward:\n  sum:\n    - task_reward\n    - count_bonus: {key: features.state, beta: 0.1}\n")
+    path.write_text(
+        "reward:\n  sum:\n    - task_reward\n    - count_bonus: {key: features.state, beta: 0.1}\n"
+    )
     return str(path)
 
 
@@ -80,7 +93,12 @@ def test_a_resumed_run_equals_an_uninterrupted_one(reward, tmp_path):
 
     settings = {"num_envs": 4, "n_steps": 32, "batch_size": 64}
     config = RunConfig(
-        "shapegym/Corridor-v0", 1024, reward=to_data(load_reward(reward)), settings=settings, checkpoint_every=256, eval_episodes=4
+        "shapegym/Corridor-v0",
+        1024,
+        reward=to_data(load_reward(reward)),
+        settings=settings,
+        checkpoint_every=256,
+        eval_episodes=4,
     )
     train(config, tmp_path / "whole")
 
@@ -100,7 +118,10 @@ def test_a_resumed_run_equals_an_uninterrupted_one(reward, tmp_path):
         assert torch.equal(a, b)
     for name in (run_folder.RESULT, "episodes.jsonl"):
         assert (tmp_path / "whole" / name).read_text() == (tmp_path / "cut" / name).read_text()
-    with np.load(tmp_path / "whole" / run_folder.SHAPING) as a, np.load(tmp_path / "cut" / run_folder.SHAPING) as b:
+    with (
+        np.load(tmp_path / "whole" / run_folder.SHAPING) as a,
+        np.load(tmp_path / "cut" / run_folder.SHAPING) as b,
+    ):
         assert sorted(a.files) == sorted(b.files)
         assert all(np.array_equal(a[key], b[key]) for key in a.files)
 

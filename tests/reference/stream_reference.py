@@ -21,7 +21,9 @@ class Step:
     active: np.ndarray
 
 
-def random_stream(seed: int, steps: int, lanes: int, *, width: int = 3, end: float = 0.2, idle: float = 0.0) -> list[Step]:
+def random_stream(
+    seed: int, steps: int, lanes: int, *, width: int = 3, end: float = 0.2, idle: float = 0.0
+) -> list[Step]:
     """Lanes whose episodes end at random, by termination, truncation or both, with rows that are no transitions."""
     rng = np.random.default_rng(seed)
     obs = rng.normal(size=(lanes, width))

@@ -93,7 +93,9 @@ def test_the_books_of_an_episode_add_up():
             task = sum(stream[t].reward[lane] for t, _ in steps)
             expected.append((lane, len(steps), task, sum(shaped_rewards[t][lane] for t, _ in steps)))
     got = sorted((r.lane, r.length, r.task_return, round(r.shaped_return, 9)) for r in records)
-    assert got == sorted((lane, length, task, round(float(shaped), 9)) for lane, length, task, shaped in expected)
+    assert got == sorted(
+        (lane, length, task, round(float(shaped), 9)) for lane, length, task, shaped in expected
+    )
     for record in records:
         assert sum(record.parts.values()) == pytest.approx(record.shaped_return, abs=1e-12)
 

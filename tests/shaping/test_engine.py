@@ -110,7 +110,9 @@ def test_a_part_must_be_one_number_a_lane():
 def test_inactive_rows_are_worth_nothing_and_do_not_move_the_clock():
     engine = RewardEngine(TaskReward() + NEARER, spec())
     shaped, _, _ = engine.step(
-        transitions(active=np.array([True, False, False]), next_obs=np.full((3, 3), [[1.0], [np.nan], [np.inf]]))
+        transitions(
+            active=np.array([True, False, False]), next_obs=np.full((3, 3), [[1.0], [np.nan], [np.inf]])
+        )
     )
     assert shaped[0] != 0
     np.testing.assert_array_equal(shaped[1:], 0.0)
@@ -119,7 +121,9 @@ def test_inactive_rows_are_worth_nothing_and_do_not_move_the_clock():
 
 def test_missing_features_are_named_at_binding_time():
     declared = {"agent_pos": gym.spaces.Box(0, 1, (2,)), "success": gym.spaces.Discrete(2)}
-    with pytest.raises(FeatureError, match=r"'potential' reads the feature 'agent_poss'.*Did you mean 'agent_pos'"):
+    with pytest.raises(
+        FeatureError, match=r"'potential' reads the feature 'agent_poss'.*Did you mean 'agent_pos'"
+    ):
         RewardEngine(TaskReward() + Potential("features.agent_poss[0]", gamma=0.9), spec(features=declared))
 
 
@@ -134,7 +138,9 @@ def test_discounts_must_agree():
 def test_dict_observations_need_a_selection():
     space = gym.spaces.Dict({"image": gym.spaces.Box(0, 1, (2,)), "mission": gym.spaces.Discrete(3)})
     bound = Spec(1, space, gym.spaces.Discrete(2), gamma=0.9)
-    with pytest.raises(ObservationError, match=r"ambiguous: select one entry, e.g. 'obs.image'.*entries: image, mission"):
+    with pytest.raises(
+        ObservationError, match=r"ambiguous: select one entry, e.g. 'obs.image'.*entries: image, mission"
+    ):
         RewardEngine(Potential("obs"), bound)
     with pytest.raises(ObservationError, match=r"no entry 'imag'. Did you mean 'image'"):
         RewardEngine(Potential("obs.imag[0]"), bound)
@@ -143,7 +149,9 @@ def test_dict_observations_need_a_selection():
 
 def test_episodic_nodes_need_hindsight():
     engine = RewardEngine(TaskReward() + gate(NEARER, threshold=1.0), spec())
-    with pytest.raises(HindsightError, match=r"ShapedEnv pays each reward at once, but Gate .*wire.*pay_at_end"):
+    with pytest.raises(
+        HindsightError, match=r"ShapedEnv pays each reward at once, but Gate .*wire.*pay_at_end"
+    ):
         engine.require_online("ShapedEnv")
     with pytest.raises(HindsightError):
         engine.step(transitions())
@@ -225,7 +233,12 @@ def test_kernels_do_not_recompile():
 
 
 def segments(stream) -> Episodes:
-    return Episodes(*(np.stack([getattr(s, name) for s in stream]) for name in ("first", "terminated", "truncated", "active")))
+    return Episodes(
+        *(
+            np.stack([getattr(s, name) for s in stream])
+            for name in ("first", "terminated", "truncated", "active")
+        )
+    )
 
 
 def copy_state(state):

@@ -22,7 +22,12 @@ THRESHOLDS = st.sampled_from([-np.inf, -1.0, 0.0, 1.0, 2.0, np.inf])
 
 
 def marks(stream) -> Episodes:
-    return Episodes(*(np.stack([getattr(s, name) for s in stream]) for name in ("first", "terminated", "truncated", "active")))
+    return Episodes(
+        *(
+            np.stack([getattr(s, name) for s in stream])
+            for name in ("first", "terminated", "truncated", "active")
+        )
+    )
 
 
 def level_values(seed: int, count: int, stream) -> list[np.ndarray]:
@@ -32,7 +37,12 @@ def level_values(seed: int, count: int, stream) -> list[np.ndarray]:
 
 
 @given(
-    st.integers(0, 10_000), st.sampled_from([1, 3, 16]), THRESHOLDS, THRESHOLDS, st.booleans(), st.sampled_from(["sum", "max", "last"])
+    st.integers(0, 10_000),
+    st.sampled_from([1, 3, 16]),
+    THRESHOLDS,
+    THRESHOLDS,
+    st.booleans(),
+    st.sampled_from(["sum", "max", "last"]),
 )
 def test_levels_equal_the_plain_loop(seed, lanes, first, second, strict, outcome):
     stream = random_stream(seed, 30, lanes, idle=0.1)
@@ -64,7 +74,9 @@ def test_gate_at_minus_infinity_is_the_plain_sum_even_in_open_fragments():
     stream = random_stream(1, 20, 4, end=0.05)
     values = level_values(1, 2, stream)
     node = Gate((TaskReward(), Constant(1.0)), (-np.inf,))
-    np.testing.assert_array_equal(node.combine_block(values, marks(stream), node.carry(4)), values[0] + values[1])
+    np.testing.assert_array_equal(
+        node.combine_block(values, marks(stream), node.carry(4)), values[0] + values[1]
+    )
 
 
 def test_gate_at_infinity_is_the_outcome_alone():
@@ -80,7 +92,9 @@ def test_a_gate_is_differentiable_in_its_dense_part():
     node = Gate((TaskReward(), Constant(1.0)), (1.0,))
     reward = node.combine_block([outcome, dense], marks(stream), node.carry(3))
     reward.sum().backward()
-    paid = gated([outcome.detach().numpy(), np.ones((20, 3))], [1.0], stream, False) - outcome.detach().numpy()
+    paid = (
+        gated([outcome.detach().numpy(), np.ones((20, 3))], [1.0], stream, False) - outcome.detach().numpy()
+    )
     np.testing.assert_array_equal(dense.grad.numpy(), paid)
 
 
@@ -149,7 +163,10 @@ def test_kernels_do_not_recompile():
     used = (kernels.episode_totals, kernels.hold_back, kernels.successors)
     for lanes in (2, 5):
         stream = random_stream(0, 9, lanes)
-        for node, count in ((Gate((TaskReward(), Constant(1.0)), (0.0,)), 2), (LookAhead(TaskReward(), 0.9), 1)):
+        for node, count in (
+            (Gate((TaskReward(), Constant(1.0)), (0.0,)), 2),
+            (LookAhead(TaskReward(), 0.9), 1),
+        ):
             node.combine_block(level_values(0, count, stream), marks(stream), node.carry(lanes))
         compiled = [len(kernel.signatures) for kernel in used]
     assert compiled == [1, 1, 1]

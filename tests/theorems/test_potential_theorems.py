@@ -81,9 +81,7 @@ def shaped_table(expression: Expression, P: np.ndarray, R: np.ndarray, terminal:
     lanes = len(s)
     spec = Spec(lanes, gym.spaces.Discrete(len(P)), gym.spaces.Discrete(P.shape[1]), gamma=GAMMA)
     nothing = np.zeros(lanes, dtype=bool)
-    transitions = Transitions(
-        s, a, s_next, R.ravel().copy(), terminal[s_next], nothing, ~nothing, ~nothing
-    )
+    transitions = Transitions(s, a, s_next, R.ravel().copy(), terminal[s_next], nothing, ~nothing, ~nothing)
     return RewardEngine(expression, spec).step(transitions)[0].reshape(P.shape)
 
 
@@ -133,7 +131,9 @@ def test_expressions_without_the_guarantee_do_change_optimal_actions(name):
         assert guarantee_of(expression) < Guarantee.INVARIANT
         P, R, terminal = tables(seed)
         before = optimal_sets(P, R, terminal)
-        changed += not np.array_equal(before, optimal_sets(P, shaped_table(expression, P, R, terminal), terminal))
+        changed += not np.array_equal(
+            before, optimal_sets(P, shaped_table(expression, P, R, terminal), terminal)
+        )
     assert changed > 0
 
 
@@ -161,4 +161,7 @@ def test_look_ahead_advice_keeps_the_greedy_actions_of_q_plus_phi():
         next_q = advised[np.arange(STATES), greedy] * ~terminal
         backup = reward + P @ (GAMMA * next_phi) - phi + P @ (GAMMA * next_q)
         np.testing.assert_allclose(backup[~terminal], advised[~terminal], atol=1e-9)
-        assert guarantee_of(TaskReward() + look_ahead_advice([Table(tuple(c)) for c in phi.T], GAMMA)) is Guarantee.ADVICE
+        assert (
+            guarantee_of(TaskReward() + look_ahead_advice([Table(tuple(c)) for c in phi.T], GAMMA))
+            is Guarantee.ADVICE
+        )
