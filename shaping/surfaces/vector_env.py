@@ -14,9 +14,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal
 
+import gymnasium as gym
 import numpy as np
 from gymnasium.error import ResetNeeded
-from gymnasium.vector import AutoresetMode, VectorEnv, VectorWrapper
+from gymnasium.vector import AutoresetMode, SyncVectorEnv, VectorEnv, VectorWrapper
 
 from shapegym.shaping.engine import RewardEngine
 from shapegym.shaping.errors import WiringError
@@ -223,20 +224,22 @@ def _autoreset_mode(envs: VectorEnv) -> AutoresetMode:
         ) from None
 
 
-def _declared_features(envs: VectorEnv) -> Any:
-    """What a native vector environment or any wrapper around it declares, or the first of the environments it holds."""
+def _declared_features(envs: VectorEnv) -> Mapping[str, gym.Space] | None:
+    """What a vector environment or a wrapper around it declares, or the first of the environments it holds.
+
+    Worker processes are not asked: a declaration that cannot be pickled, or an environment without one, would end them.
+    """
     layer: Any = envs
     while isinstance(layer, VectorWrapper):
         if (declared := as_declaration(getattr(layer, "features", None))) is not None:
             return declared
         layer = layer.env
-    declared = as_declaration(getattr(layer, "features", None))
-    if declared is None and hasattr(layer, "get_attr"):
-        try:
-            declared = as_declaration(layer.get_attr("features")[0])
-        except AttributeError:
-            return None
-    return declared
+    if isinstance(layer, SyncVectorEnv):
+        first = layer.envs[0]
+        return as_declaration(
+            first.get_wrapper_attr("features") if first.has_wrapper_attr("features") else None
+        )
+    return as_declaration(getattr(layer, "features", None))
 
 
 def _pick(infos: Mapping[str, Any], name: str, lanes: np.ndarray, when: str) -> np.ndarray:

@@ -166,19 +166,19 @@ def test_a_masked_reset_restarts_only_its_lanes(mode: AutoresetMode) -> None:
         lengths[ended] = -1 if mode is AutoresetMode.NEXT_STEP and t != 1 else 0
 
 
-def test_worker_processes_declare_features_too() -> None:
-    envs = AsyncVectorEnv([ScriptedEnv, ScriptedEnv])
+@pytest.mark.parametrize("declare", [True, False])
+def test_worker_processes_pay_the_same_and_outlive_the_binding(declare: bool) -> None:
+    makers = [partial(ScriptedEnv, declare=declare)] * 2
+    envs = AsyncVectorEnv(makers)
     try:
-        with pytest.raises(FeatureError, match="Did you mean 'progress'"):
-            ShapedVectorEnv(envs, Potential("features.progres", gamma=0.9))
-        shaped, sync = (
-            ShapedVectorEnv(envs, TaskReward() + PHI),
-            ShapedVectorEnv(SyncVectorEnv([ScriptedEnv] * 2), TaskReward() + PHI),
-        )
+        shaped = ShapedVectorEnv(envs, TaskReward() + PHI)
+        sync = ShapedVectorEnv(SyncVectorEnv(makers), TaskReward() + PHI)
         shaped.reset()
         sync.reset()
         for _ in range(6):
             np.testing.assert_array_equal(shaped.step(np.zeros(2, int))[1], sync.step(np.zeros(2, int))[1])
+        with pytest.raises(FeatureError, match="Did you mean 'progress'"):
+            ShapedVectorEnv(envs, Potential("features.progres", gamma=0.9)).reset()
     finally:
         envs.close()
 
