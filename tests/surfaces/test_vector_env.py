@@ -166,9 +166,17 @@ def test_a_masked_reset_restarts_only_its_lanes(mode: AutoresetMode) -> None:
         lengths[ended] = -1 if mode is AutoresetMode.NEXT_STEP and t != 1 else 0
 
 
-@pytest.mark.parametrize("declare", [True, False])
-def test_worker_processes_pay_the_same_and_outlive_the_binding(declare: bool) -> None:
-    makers = [partial(ScriptedEnv, declare=declare)] * 2
+class Undeclared(ScriptedEnv):
+    """Without an attribute ``features`` at all, which a worker process must not be asked for."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        del self.features
+
+
+@pytest.mark.parametrize("env", [ScriptedEnv, Undeclared])
+def test_worker_processes_pay_the_same_and_outlive_the_binding(env: type[ScriptedEnv]) -> None:
+    makers = [env, env]
     envs = AsyncVectorEnv(makers)
     try:
         shaped = ShapedVectorEnv(envs, TaskReward() + PHI)
