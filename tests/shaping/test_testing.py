@@ -6,7 +6,7 @@ import itertools
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, ClassVar
+from typing import Any
 
 import numpy as np
 import pytest
@@ -96,22 +96,20 @@ def test_a_broken_promise_is_found(methods: dict[str, Any], message: str) -> Non
         check_expression(node(**methods))
 
 
-class Hidden:
-    """State that no file holds."""
-
-    totals: ClassVar[dict[int, float]] = {}
-
-
 def test_state_that_is_not_saved_is_found() -> None:
+    hidden: dict[int, tuple[State, float]] = {}  # holds the states, so that their ids stay their own
+
     def init(self: Any, spec: Spec) -> State:
         return {"key": next(draws)}
 
+    def total(state: State) -> float:
+        return hidden.get(id(state), (state, 0.0))[1]
+
     def observe(self: Any, transitions: Transitions, state: State) -> None:
-        if transitions.active.any():
-            Hidden.totals[id(state)] = Hidden.totals.get(id(state), 0.0) + 1.0
+        hidden[id(state)] = (state, total(state) + float(transitions.active.any()))
 
     def measure(self: Any, transitions: Transitions, state: State) -> np.ndarray:
-        return np.full(transitions.num_lanes, Hidden.totals.get(id(state), 0.0))
+        return np.full(transitions.num_lanes, total(state))
 
     with pytest.raises(ComplianceError, match="after loading a saved state"):
         check_expression(node(init=init, observe=observe, measure=measure, replay=Replay.STAMP))
