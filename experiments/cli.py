@@ -7,7 +7,7 @@ import sys
 import time
 import warnings
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -206,6 +206,7 @@ def demo(
 ) -> None:
     """Compare four rewards on two sparse tasks: a table and a picture in a few minutes."""
     from shapegym.experiments import demo as demonstration
+    from shapegym.experiments.demo_tasks import TASKS
     from shapegym.experiments.figure import draw
 
     with _explained():
@@ -213,7 +214,7 @@ def demo(
             raise RunError(f"--workers must be at least 1, got {workers}.")
         if out_dir.exists() and (not out_dir.is_dir() or any(out_dir.iterdir())):
             raise RunError(f"{out_dir} is not empty; choose another folder with --out.")
-        tasks = demonstration.quick() if quick else demonstration.TASKS
+        tasks = demonstration.quick() if quick else TASKS
         seeds = demonstration.SEEDS[:1] if quick else demonstration.SEEDS
         total = sum(task.steps * len(task.strategies) * len(seeds) for task in tasks)
         budget = {task.name: task.steps for task in tasks}
@@ -305,10 +306,8 @@ def _pairs(option: str, texts: list[str] | None) -> dict[str, Any]:
                 f"{option} {key}: {value!r} is no value; write a number, true, a text or {{a: 1}}."
             ) from None
         if isinstance(pairs[key], str):
-            try:
+            with suppress(ValueError):
                 pairs[key] = float(value)  # YAML takes 1e-3 for a text
-            except ValueError:
-                pass
     return pairs
 
 

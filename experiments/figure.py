@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import matplotlib as mpl
 import numpy as np
@@ -49,7 +50,7 @@ def draw(
         episodes: (task, strategy) -> the training episodes of each seed.
         path: of the picture.
     """
-    style = {
+    style: Any = {
         "font.size": 12,
         "axes.titlesize": 14,
         "axes.spines.top": False,

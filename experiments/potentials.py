@@ -10,7 +10,7 @@ from shapegym.shaping.types import Features, Observation
 
 @state_function(reads=("agent_pos", "key_pos", "door_pos", "goal_pos", "has_key", "doors_locked"))
 def doorkey_progress(obs: Observation, features: Features) -> np.ndarray:
-    """MiniGrid-DoorKey: minus the stages that are left (fetch the key, unlock the door, reach the goal), with a tenth for every cell.
+    """MiniGrid-DoorKey: minus the stages left (get the key, unlock the door, reach the goal) and a tenth of the cells to the next.
 
     It is 0 at the goal and negative elsewhere. A potential that is positive before the end takes its value back at the last step
     (Phi = 0 in a terminal state), which is harmless to optimal policies but hard on an agent that has seen the goal only once.

@@ -85,7 +85,7 @@ class Constant(Term):
         """See `Term.measure`."""
         if len(state["value"]) != transitions.num_lanes:  # a replay batch has its own number of rows
             return np.full(transitions.num_lanes, float(self.value))
-        return state["value"]  # type: ignore[no-any-return]
+        return state["value"]
 
 
 @dataclass(frozen=True)

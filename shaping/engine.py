@@ -11,8 +11,8 @@ API into `Transitions` and calls
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Sequence
-from typing import Literal, TypeAlias
+from collections.abc import Callable
+from typing import Any, Literal, TypeAlias
 
 import numpy as np
 
@@ -41,7 +41,10 @@ from shapegym.shaping.types import (
     Transitions,
 )
 
-Evaluator: TypeAlias = Callable[[Sequence[Array], Episodes | None, list[State]], Array]
+Parts: TypeAlias = Any
+"""Values by term: an (N, ...) array, or a list of N arrays or tensors."""
+
+Evaluator: TypeAlias = Callable[[Parts, Episodes | None, list[State]], Array]
 """(parts by term, episodes of the block or None for one step, carries) -> value of the node."""
 
 
@@ -193,7 +196,7 @@ class RewardEngine:
 
     # ------------------------------------------------------------------ when a reward is needed
 
-    def combine(self, parts: Sequence[Array], episodes: Episodes, *, fresh: bool = False) -> list[Array]:
+    def combine(self, parts: Parts, episodes: Episodes, *, fresh: bool = False) -> list[Array]:
         """Return the contribution (T, B) of each addend, from the parts (T, B) of each term.
 
         Args:
@@ -287,7 +290,7 @@ class RewardEngine:
             block = node.combine_block
 
             def evaluate_block(
-                parts: Sequence[Array], episodes: Episodes | None, carries: list[State]
+                parts: Parts, episodes: Episodes | None, carries: list[State]
             ) -> Array:
                 if episodes is None:
                     raise HindsightError(

@@ -8,16 +8,14 @@ from typing import ClassVar, Literal
 
 import numpy as np
 
-from shapegym.shaping.errors import ExpressionError, ObservationError
+from shapegym.shaping.errors import ExpressionError
 from shapegym.shaping.kernels import events as kernels
 from shapegym.shaping.select import selector
 from shapegym.shaping.states import Read, features_of
 from shapegym.shaping.tree import guarantee_of, is_episodic
 from shapegym.shaping.types import (
     Expression,
-    Features,
     Guarantee,
-    Observation,
     Replay,
     Spec,
     State,
@@ -87,10 +85,10 @@ class Event(Term):
 
     def measure(self, transitions: Transitions, state: State, *inputs: np.ndarray) -> np.ndarray:
         """See `Term.measure`."""
-        now = _one_number(self.of, transitions.next_obs, transitions.next_features)
+        now = selector(self.of).read_one(transitions.next_obs, transitions.next_features)
         if self.trigger == "level":
             return self.value * self._holds(now)
-        before = _one_number(self.of, transitions.obs, transitions.features)
+        before = selector(self.of).read_one(transitions.obs, transitions.features)
         if self.trigger == "rise":
             return self.value * self._holds(now) * (1.0 - self._holds(before))
         if self.equals is None:
@@ -141,8 +139,8 @@ class Compare(Term):
     def measure(self, transitions: Transitions, state: State, *inputs: np.ndarray) -> np.ndarray:
         """See `Term.measure`."""
         obs, features = transitions.next_obs, transitions.next_features
-        to = _one_number(self.to, obs, features) if isinstance(self.to, str) else float(self.to)
-        return _indicate(_one_number(self.of, obs, features), self.op, to)
+        to = selector(self.to).read_one(obs, features) if isinstance(self.to, str) else float(self.to)
+        return _indicate(selector(self.of).read_one(obs, features), self.op, to)
 
 
 @dataclass(frozen=True)
@@ -218,16 +216,6 @@ def _indicate(left: np.ndarray, op: str, right: np.ndarray | float) -> np.ndarra
         left, _OPERATORS[op], right if isinstance(right, np.ndarray) else np.array([float(right)]), out
     )
     return out
-
-
-def _one_number(text: str, obs: Observation, features: Features) -> np.ndarray:
-    """Return the selected number of each lane, (B,) float64; an undeclared feature's width is known only here."""
-    values = selector(text).read(obs, features)
-    if values.shape[1] != 1:
-        raise ObservationError(
-            f"{text!r} selects {values.shape[1]} numbers a lane; pick one, e.g. {text + '[0]'!r}."
-        )
-    return np.array(values[:, 0], dtype=np.float64)
 
 
 def _require_finite(node: str, key: str, value: object) -> None:

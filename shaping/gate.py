@@ -14,6 +14,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 
@@ -46,7 +47,7 @@ class Gate(EpisodicCombinator):
     of: tuple[Expression, ...] = ()
     thresholds: tuple[float, ...] = ()
     strict: bool = False
-    outcome: str = "sum"
+    outcome: Literal["sum", "max", "last"] = "sum"
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "thresholds", tuple(float(threshold) for threshold in self.thresholds))

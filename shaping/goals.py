@@ -41,7 +41,7 @@ class StateReward(Term):
     @property
     def guarantee(self) -> Guarantee:  # type: ignore[override]  # a fact of the instance here
         """Bounded if Phi is."""
-        return Guarantee.BOUNDED if getattr(self._function, "bounded", False) else Guarantee.NONE
+        return Guarantee.BOUNDED if self._function.bounded else Guarantee.NONE
 
     @property
     def reads(self) -> tuple[str, ...]:

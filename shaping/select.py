@@ -16,6 +16,7 @@ import math
 import re
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import Any
 
 import gymnasium as gym
 import numpy as np
@@ -44,12 +45,24 @@ class Selector:
 
     def read(self, obs: Observation, features: Features) -> np.ndarray:
         """Return the selected numbers, (B, width), in their own dtype."""
-        values = (
-            features[self.key] if self.source == "features" else obs if self.key is None else obs[self.key]
-        )  # type: ignore[index]
+        source: Any = features if self.source == "features" else obs
+        values = source if self.key is None else source[self.key]
         if values.ndim != 2:
             values = values.reshape(len(values), -1)
         return values if self.columns is None else values[:, self.columns]
+
+    def read_one(self, obs: Observation, features: Features) -> np.ndarray:
+        """Return the one selected number of each lane, (B,) float64.
+
+        Raises:
+            ObservationError: if it selects several (which binding notices only for declared features).
+        """
+        values = self.read(obs, features)
+        if values.shape[1] != 1:
+            raise ObservationError(
+                f"{self.text!r} selects {values.shape[1]} numbers a lane; pick one, e.g. {self.text + '[0]'!r}."
+            )
+        return values[:, 0].astype(np.float64)
 
     def width(self, spec: Spec) -> int | None:
         """Return how many numbers a lane it selects, or None for a feature that the environment does not declare.

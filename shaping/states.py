@@ -39,6 +39,11 @@ class StateFunction(ABC):
         STATE_FUNCTIONS[snake_case(cls.__name__)] = cls
 
     @property
+    def bounded(self) -> bool:
+        """Whether Phi stays within fixed bounds, whatever the state."""
+        return False
+
+    @property
     def reads(self) -> tuple[str, ...]:
         """Features that it reads."""
         return ()
@@ -76,7 +81,7 @@ class Read(StateFunction):
 
     def value(self, obs: Observation, features: Features) -> np.ndarray:
         """See `StateFunction.value`."""
-        return selector(self.of).read(obs, features)[:, 0].astype(np.float64)
+        return selector(self.of).read_one(obs, features)
 
 
 @dataclass(frozen=True)
@@ -94,6 +99,11 @@ class Table(StateFunction):
         object.__setattr__(self, "_array", np.array(self.values))
 
     _array: ClassVar[np.ndarray]
+
+    @property
+    def bounded(self) -> bool:
+        """A table has a lowest and a highest value."""
+        return True
 
     @property
     def reads(self) -> tuple[str, ...]:

@@ -17,4 +17,4 @@ Kernel = TypeVar("Kernel", bound=Callable[..., Any])
 
 def jit(kernel: Kernel) -> Kernel:
     """Compile ``kernel`` with the project's options."""
-    return numba.njit(kernel, cache=True, error_model="numpy")  # type: ignore[no-any-return]
+    return numba.njit(kernel, cache=True, error_model="numpy")

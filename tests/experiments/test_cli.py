@@ -162,10 +162,27 @@ def test_a_wrong_reward_file_names_line_and_key(tmp_path):
 def test_every_ready_reward_loads():
     import shapegym.experiments.potentials  # noqa: F401
 
-    files = [item for item in (resources.files("shapegym.experiments") / "rewards").iterdir()]
+    files = list((resources.files("shapegym.experiments") / "rewards").iterdir())
     assert files
     for item in files:
         load_reward(Path(str(item)))
+
+
+def test_demo_ends_with_a_table_and_a_picture(tmp_path, monkeypatch):
+    from dataclasses import replace
+
+    from shapegym.experiments import demo
+    from shapegym.experiments.demo_tasks import TASKS
+
+    tiny = tuple(
+        replace(task, steps=1024, settings={"num_envs": 4, "n_steps": 64}) for task in TASKS[1:]
+    )
+    monkeypatch.setattr(demo, "quick", lambda: tiny)
+    text = shapegym("demo", "--quick", "--workers", "1", "--out", str(tmp_path / "demo"))
+    assert "misleading bonus" in text
+    assert "say nothing about the rewards" in text
+    assert (tmp_path / "demo" / "demo.png").read_bytes().startswith(b"\x89PNG")
+    assert "not empty" in shapegym("demo", "--out", str(tmp_path / "demo"), code=2)
 
 
 def test_the_console_script_starts():

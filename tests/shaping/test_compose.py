@@ -42,7 +42,7 @@ def spec(lanes: int = 4) -> Spec:
 def test_arithmetic_flattens_sums_and_folds_scales():
     task = TaskReward()
     assert task + NEARER + FAST == Sum((task, NEARER, FAST))
-    assert 2 * (0.5 * NEARER) == Scale(NEARER, 1.0)
+    assert Scale(NEARER, 1.0) == 2 * (0.5 * NEARER)
     assert task - NEARER == Sum((task, Scale(NEARER, -1.0)))
     assert 1 - task == Sum((Constant(1.0), Scale(task, -1.0)))
     assert -task == Scale(task, -1.0)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+
 import gymnasium as gym
 import numpy as np
 import pytest
@@ -60,7 +62,7 @@ def test_an_episodes_return_does_not_depend_on_where_rollouts_are_cut(seed, thre
     whole = node.combine_block(values, marks(stream), node.carry(3))
     carry, pieces = node.carry(3), []
     bounds = [0, *sorted(set(cuts)), 30]
-    for start, stop in zip(bounds, bounds[1:], strict=False):
+    for start, stop in itertools.pairwise(bounds):
         pieces.append(node.combine_block([v[start:stop] for v in values], marks(stream[start:stop]), carry))
     cut = np.concatenate(pieces)
     for steps in episodes(stream):
