@@ -146,9 +146,8 @@ class CountBonus(Term):
         active = transitions.active
         if self.scope == "episode":
             owners = state["owners"]
-            owners[transitions.first & active] += np.uint64(
-                len(owners)
-            )  # a new owner: the lane's old keys are no longer found
+            # A new owner: what the lane visited in earlier episodes is no longer found.
+            owners[transitions.first & active] += np.uint64(len(owners))
             rows[:, 0] = owners
         _make_room(state, len(rows))
         visits = np.empty(len(rows), dtype=np.int64)
@@ -194,11 +193,10 @@ class CountBonus(Term):
             )
         if self.hashing is None:
             return _words(values, state["dtype"], self.resolution)
-        rows = np.zeros((len(values), 1 + -(-self.hashing.bits // 64)), dtype=np.uint64)
-        project_signs(
-            values.astype(np.float64), state["directions"], np.empty(self.hashing.bits), rows[:, 1:]
-        )
-        return rows
+        words = np.empty((len(values), -(-self.hashing.bits // 64)), dtype=np.uint64)
+        values = np.ascontiguousarray(values, dtype=np.float64)
+        project_signs(values, state["directions"], np.empty(self.hashing.bits), words)
+        return np.hstack([np.zeros((len(words), 1), dtype=np.uint64), words])
 
 
 def _make_room(state: State, num_rows: int) -> None:
@@ -214,9 +212,8 @@ def _make_room(state: State, num_rows: int) -> None:
         capacity *= 2
     state["keys"] = np.zeros((capacity, keys.shape[1]), dtype=np.uint64)
     state["counts"] = np.zeros(capacity, dtype=np.int64)
-    state["size"] = tally(
-        keys[live], counts[live], state["keys"], state["counts"], np.empty(size, dtype=np.int64)
-    )
+    copied = np.empty(size, dtype=np.int64)
+    state["size"] = tally(keys[live], counts[live], state["keys"], state["counts"], copied)
 
 
 def _words(values: np.ndarray, dtype: str, resolution: float | None) -> np.ndarray:

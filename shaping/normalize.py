@@ -76,7 +76,7 @@ class RunningScale(Term):
 
     def observe(self, transitions: Transitions, state: State, *inputs: np.ndarray) -> None:
         """See `Term.observe`."""
-        values = _row(inputs, transitions)
+        (values,) = inputs
         if self.by == "return":
             accumulate_returns(
                 values, transitions.first, transitions.active, state["gamma"], state["returns"]
@@ -115,7 +115,7 @@ class RunningMean(Term):
 
     def observe(self, transitions: Transitions, state: State, *inputs: np.ndarray) -> None:
         """See `Term.observe`."""
-        merge_moments(_row(inputs, transitions), transitions.active, state["moments"])
+        merge_moments(inputs[0], transitions.active, state["moments"])
 
     def measure(self, transitions: Transitions, state: State, *inputs: np.ndarray) -> np.ndarray:
         """See `Term.measure`."""
@@ -164,9 +164,3 @@ def _require_elementwise(node: RunningScale | RunningMean) -> None:
             f"{name}: {node.of} is known only in hindsight, and a running statistic needs its value at once. Normalise the terms "
             "inside of it."
         )
-
-
-def _row(inputs: tuple[np.ndarray, ...], transitions: Transitions) -> np.ndarray:
-    """Return the operand's values, (B,) float64 and contiguous, whatever the expression made of them."""
-    (values,) = inputs
-    return np.ascontiguousarray(np.broadcast_to(values, (transitions.num_lanes,)), dtype=np.float64)
