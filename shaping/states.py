@@ -27,7 +27,8 @@ from shapegym.shaping.types import Features, Observation, Spec, snake_case
 STATE_FUNCTIONS: dict[str, type[StateFunction]] = {}
 """State-function classes by registered name, as reward files spell them."""
 
-_CALLABLES: dict[str, Callable[..., Any]] = {}
+_CALLABLES: dict[str, tuple[Callable[..., Any], tuple[str, ...]]] = {}
+"""Registered functions and the features they read, by name."""
 
 
 @dataclass(frozen=True)
@@ -129,7 +130,6 @@ class Call(StateFunction):
     """A registered Python function ``(obs, features) -> (B,)``; see `state_function`."""
 
     function: str = ""
-    features: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         if self.function not in _CALLABLES:
@@ -141,11 +141,11 @@ class Call(StateFunction):
     @property
     def reads(self) -> tuple[str, ...]:
         """See `StateFunction.reads`."""
-        return self.features
+        return _CALLABLES[self.function][1]
 
     def value(self, obs: Observation, features: Features) -> np.ndarray:
-        """See `StateFunction.value`."""
-        value = np.asarray(_CALLABLES[self.function](obs, features), dtype=np.float64)
+        """See `StateFunction.value`; raises `ObservationError` unless the function returns one number a lane."""
+        value = np.asarray(_CALLABLES[self.function][0](obs, features), dtype=np.float64)
         if value.ndim != 1:
             raise ObservationError(
                 f"State function {self.function!r} returned shape {value.shape}; it must be (B,): one number a lane."
@@ -171,13 +171,11 @@ def state_function(
 
     def register(function: Callable[[Observation, Features], Any]) -> Call:
         name = function.__name__
-        known = _CALLABLES.get(name)
-        if name in STATE_FUNCTIONS or (
-            known is not None and known.__code__.co_code != function.__code__.co_code
-        ):
+        known, _ = _CALLABLES.get(name, (function, ()))
+        if name in STATE_FUNCTIONS or known.__code__.co_code != function.__code__.co_code:
             raise ExpressionError(f"A state function called {name!r} is registered already; rename yours.")
-        _CALLABLES[name] = function
-        return Call(name, tuple(reads))
+        _CALLABLES[name] = (function, tuple(reads))
+        return Call(name)
 
     return register if function is None else register(function)
 

@@ -66,7 +66,10 @@ def test_check_says_what_a_reward_promises_and_whether_it_fits(reward):
     text = shapegym("check", reward, "--env", "shapegym/Corridor-v0")
     assert "guarantee: bounded" in text
     assert "fits shapegym/Corridor-v0" in text
-    assert "invariant" in shapegym("check", "goal_distance")
+    assert "guarantee: invariant" in shapegym("check", "goal_distance")
+    assert "fits MiniGrid" in shapegym("check", "doorkey_potential", "--env", "MiniGrid-DoorKey-6x6-v0")
+    text = shapegym("check", "doorkey_potential", "--env", "shapegym/Corridor-v0", code=2)
+    assert "reads the feature 'key_pos', which this environment does not provide" in text
 
 
 def test_train_fills_a_run_folder(reward, tmp_path):

@@ -1,0 +1,135 @@
+"""Selectors and state functions: what they read, and what they refuse."""
+
+from __future__ import annotations
+
+import pickle
+import subprocess
+import sys
+
+import gymnasium as gym
+import numpy as np
+import pytest
+
+from shapegym.shaping.errors import ExpressionError, ObservationError, UnknownNameError
+from shapegym.shaping.potential import Potential
+from shapegym.shaping.select import selector
+from shapegym.shaping.states import Call, Read, Table, as_state_function, state_function
+from shapegym.shaping.types import Spec
+
+OBS = np.arange(24.0).reshape(2, 3, 4)
+FEATURES = {"agent_pos": np.array([[1, 2], [3, 4]]), "done": np.array([True, False])}
+
+
+@state_function(reads=("agent_pos",))
+def first_coordinate(obs, features):
+    return features["agent_pos"][:, 0]
+
+
+@state_function
+def whole_rows(obs, features):
+    return obs
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("obs", OBS.reshape(2, 12)),
+        ("obs[5]", OBS.reshape(2, 12)[:, 5:6]),
+        ("obs[2:4]", OBS.reshape(2, 12)[:, 2:4]),
+        ("obs[10:]", OBS.reshape(2, 12)[:, 10:]),
+        ("features.agent_pos", FEATURES["agent_pos"]),
+        ("features.agent_pos[1]", FEATURES["agent_pos"][:, 1:2]),
+        ("features.done", FEATURES["done"][:, None]),
+    ],
+)
+def test_selectors_read_rows(text, expected):
+    np.testing.assert_array_equal(selector(text).read(OBS, FEATURES), expected)
+
+
+def test_selectors_read_entries_of_dicts():
+    np.testing.assert_array_equal(
+        selector("obs.image[1:3]").read({"image": OBS}, {}), OBS.reshape(2, 12)[:, 1:3]
+    )
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["", "observation", "obs[", "obs[-1]", "obs[3:3]", "features", "features[0]", "obs.a.b", "obs[1,2]", 3],
+)
+def test_what_is_no_selector_is_refused(text):
+    with pytest.raises(ExpressionError, match=r"[sS]elector"):
+        selector(text)
+
+
+def test_selectors_are_checked_against_spaces():
+    spec = Spec(
+        1,
+        gym.spaces.Dict({"image": gym.spaces.Box(0, 1, (2, 3)), "mission": gym.spaces.Text(5)}),
+        gym.spaces.Discrete(2),
+        features={"agent_pos": gym.spaces.Box(0, 9, (2,)), "success": gym.spaces.Discrete(2)},
+    )
+    assert selector("obs.image").width(spec) == 6
+    assert selector("features.agent_pos").width(spec) == 2
+    assert selector("features.success").width(spec) == 1
+    assert selector("features.unknown").width(spec) is None
+    with pytest.raises(ObservationError, match=r"reads column 6, but there are only 6 \(0 to 5\)"):
+        selector("obs.image[6]").width(spec)
+    with pytest.raises(ObservationError, match="not a Dict"):
+        selector("obs.image").width(Spec(1, gym.spaces.Discrete(3), gym.spaces.Discrete(2)))
+
+
+def test_one_number_means_one():
+    with pytest.raises(ObservationError, match=r"'features.agent_pos' selects 2 numbers a lane; pick one"):
+        Read("features.agent_pos").value(OBS, FEATURES)
+    np.testing.assert_array_equal(Read("features.agent_pos[1]").value(OBS, FEATURES), [2.0, 4.0])
+
+
+def test_tables_look_up_states():
+    table = Table((0.5, -1.0, 2.0))
+    np.testing.assert_array_equal(table.value(np.array([2, 0]), {}), [2.0, 0.5])
+    with pytest.raises(ObservationError, match="outside a Table of 3 values"):
+        table.value(np.array([3]), {})
+    with pytest.raises(ExpressionError, match="all finite"):
+        Table((0.0, float("nan")))
+
+
+def test_registered_functions_are_data():
+    assert first_coordinate == Call("first_coordinate")
+    assert Potential("first_coordinate").reads == ("agent_pos",)
+    assert pickle.loads(pickle.dumps(Potential(first_coordinate))) == Potential(first_coordinate)
+    np.testing.assert_array_equal(first_coordinate.value(OBS, FEATURES), [1.0, 3.0])
+    assert as_state_function("first_coordinate") == Call("first_coordinate")
+    with pytest.raises(UnknownNameError, match="Did you mean 'first_coordinate'"):
+        Potential("first_coordinates")
+    with pytest.raises(ObservationError, match="one number a lane"):
+        whole_rows.value(OBS, FEATURES)
+    with pytest.raises(ExpressionError, match="registered already"):
+
+        @state_function
+        def distance(obs, features):
+            return obs[:, 0]
+
+    with pytest.raises(ExpressionError, match="@state_function"):
+        Potential(lambda obs, features: obs[:, 0])
+
+
+@pytest.mark.parametrize("gamma", [0.0, 1.5, "0.9", float("nan")])
+def test_a_potentials_gamma_is_a_discount(gamma):
+    with pytest.raises(ExpressionError, match="discount"):
+        Potential("obs[0]", gamma=gamma)
+
+
+def test_reward_files_know_every_node_of_the_package():
+    """Importing the schema must import every family, or its nodes would be missing from files but not from Python."""
+    program = """
+import pkgutil, importlib
+import shapegym.shaping.schema
+from shapegym.shaping import types, states
+known = set(types.NODES), set(states.STATE_FUNCTIONS)
+import shapegym.shaping as package
+for module in pkgutil.walk_packages(package.__path__, "shapegym.shaping."):
+    if ".surfaces" not in module.name:
+        importlib.import_module(module.name)
+assert known == (set(types.NODES), set(states.STATE_FUNCTIONS)), set(types.NODES) - known[0]
+"""
+    subprocess.run([sys.executable, "-c", program], check=True, timeout=120)
