@@ -16,7 +16,6 @@ from stable_baselines3.common.vec_env import (
     VecNormalize,
     VecVideoRecorder,
 )
-from stable_baselines3.her.her_replay_buffer import HerReplayBuffer
 
 from shapegym.shaping.engine import RewardEngine
 from shapegym.shaping.errors import DiscountError, WiringError
@@ -147,8 +146,6 @@ def _wire_model(
         model.env = measuring
     else:
         outer.venv = measuring
-    if isinstance(shaped, HerReplayBuffer):
-        shaped.env = model.env
     setattr(model, buffer_name, shaped)
     model._last_obs = None  # learn() resets the environment, so that the first s_t is measured
     return model

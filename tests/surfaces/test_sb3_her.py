@@ -3,7 +3,7 @@ from copy import deepcopy
 import numpy as np
 import pytest
 import torch
-from sb3_reference import Walk
+from sb3_reference import Walk, potential
 from stable_baselines3 import DQN, SAC
 from stable_baselines3.common.vec_env import DummyVecEnv, VecNormalize
 from stable_baselines3.her.her_replay_buffer import HerReplayBuffer
@@ -129,6 +129,17 @@ def test_stamped_parts_are_kept_for_virtual_goals():
     data = buffer.sample(200)
     keys = data.observations["observation"].numpy()[:, 1]
     np.testing.assert_allclose(data.rewards.numpy()[:, 0], [stored[float(key)] for key in keys], atol=1e-6)
+
+
+def test_features_and_terminal_states_are_what_they_were_for_virtual_goals():
+    walks, venv = make_walks()
+    model = make_model(venv, TaskReward() * 0.0 + Potential("features.progress"))
+    model.learn(100)
+    steps = {float(step.obs["observation"][1]): potential(step, GAMMA) for walk in walks for step in walk.log}
+    data = model.replay_buffer.sample(200)
+    keys = data.observations["observation"].numpy()[:, 1]
+    np.testing.assert_allclose(data.rewards.numpy()[:, 0], [steps[float(key)] for key in keys], atol=1e-6)
+    assert data.dones.any()
 
 
 def test_an_episodic_expression_has_no_outcome_for_a_virtual_goal():

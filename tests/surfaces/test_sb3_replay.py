@@ -139,6 +139,19 @@ def test_only_finished_episodes_of_a_gate_are_sampled(size):
         assert {float(key) for key in sampled(model, 3000)[0]} == known
 
 
+def test_an_episode_abandoned_by_a_reset_is_never_sampled():
+    walks, venv = make_walks(cut=0.05)
+    model = make_dqn(venv, GATED)
+    for _ in range(6):
+        model.learn(20)  # resets the environment
+    logs = [walk.log for walk in walks]
+    reference = gated(logs, toward, 0.5)
+    assert np.isnan(reference[:50]).any()
+    lookup = table(logs, reference)
+    keys, rewards = sampled(model)
+    np.testing.assert_allclose(rewards, [lookup[float(key)] for key in keys], atol=1e-6)
+
+
 def test_sampling_before_an_episode_has_ended_is_an_error():
     _, venv = make_walks(cut=0.0)
     with pytest.raises(HindsightError, match="learning_starts"):

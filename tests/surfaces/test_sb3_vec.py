@@ -1,4 +1,5 @@
-from types import SimpleNamespace
+from functools import partial
+from types import MappingProxyType, SimpleNamespace
 
 import gymnasium as gym
 import numpy as np
@@ -103,9 +104,15 @@ def test_a_reset_in_the_middle_starts_episodes_anew():
         assert infos[t][lane]["shaping_episode"]["length"] == t + 1
 
 
+class Declaring(Walk):
+    """Its declaration is not picklable, as that of a native environment."""
+
+    features = MappingProxyType({"progress": gym.spaces.Box(0.0, 1.0, ())})
+
+
 def test_in_worker_processes():
     _walks, venv = make_walks(2)
-    workers = SubprocVecEnv([lambda: Walk("box", 0), lambda: Walk("box", 1)], start_method="fork")
+    workers = SubprocVecEnv([partial(Declaring, "box", 0), partial(Declaring, "box", 1)], start_method="fork")
     try:
         outside = ShapedVecEnv(workers, PROGRESS, gamma=GAMMA)
         inside = ShapedVecEnv(venv, PROGRESS, gamma=GAMMA)
@@ -153,7 +160,7 @@ class Arrays(DummyVecEnv):
 def test_arrays_give_the_same_rewards_as_infos(wrap):
     _walks, venv = make_walks(3)
     arrays = Arrays([lambda lane=lane: Walk("box", lane) for lane in range(3)])
-    expression = PROGRESS + Compare("features.success", ">", 0.5)
+    expression = PROGRESS + 0.5 * Potential("obs[0]") + Compare("features.success", ">", 0.5)
     by_info, by_array = (
         ShapedVecEnv(venv, expression, gamma=GAMMA),
         ShapedVecEnv(wrap(arrays), expression, gamma=GAMMA),
@@ -196,8 +203,17 @@ def test_measuring_books_steps_that_no_buffer_wants():
     measuring.reset()
     play(measuring, 50)
     measuring.settle()
-    ended = [step for step in walks[0].log if step.terminated or step.truncated]
-    assert len(measuring.drain_records()) == len(ended)
+    log = walks[0].log
+    ended = [step.episode for step in log if step.terminated or step.truncated]
+    records = measuring.drain_records()
+    assert [record.length for record in records] == [
+        sum(s.episode == number for s in log) for number in ended
+    ]
+    solved = [step.terminated for step in log if step.terminated or step.truncated]
+    assert [record.success for record in records] == solved
+    assert {True, False} == set(solved)
+    returns = [sum(step.reward for step in log if step.episode == number) for number in ended]
+    np.testing.assert_allclose([record.task_return for record in records], returns)
 
 
 def test_an_episodic_expression_needs_hindsight_or_consent():
@@ -224,10 +240,7 @@ def test_a_missing_feature_names_what_there_is():
 
 
 def test_a_declared_feature_is_checked_when_bound():
-    class Declares(Walk):
-        features = {"progress": gym.spaces.Box(0.0, 1.0, ())}  # noqa: RUF012
-
-    venv = DummyVecEnv([Declares])
+    venv = DummyVecEnv([Declaring])
     with pytest.raises(FeatureError, match="progress"):
         ShapedVecEnv(venv, TaskReward() + Potential("features.progres"), gamma=GAMMA)
 
