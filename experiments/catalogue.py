@@ -10,6 +10,7 @@ from typing import Any
 import gymnasium as gym
 from rich.console import Console
 from rich.markdown import Markdown
+from rich.markup import escape
 from rich.table import Table
 
 import shapegym  # noqa: F401  # registers the ids of the table
@@ -77,7 +78,8 @@ def show(row: Row, console: Console) -> None:
     module, _, name = row.builder.partition(":")
     builder = getattr(importlib.import_module(module), name)
     console.print(table([row]))
-    documentation = inspect.getdoc(importlib.import_module(module)) or inspect.getdoc(builder) or ""
+    documents = (inspect.getdoc(importlib.import_module(module)) or "", inspect.getdoc(builder) or "")
+    documentation = max(documents, key=len)
     console.print(Markdown(documentation))
     console.print(
         f"[bold]Knobs[/] (gym.make({row.id!r}, ...)): {inspect.signature(builder)}", highlight=False
@@ -100,17 +102,17 @@ def nodes(name: str) -> Table:
         arguments = ", ".join(
             item.name if item.default is None else f"{item.name}={item.default}" for item in node.fields
         )
-        result.add_row(node.name, node.kind, arguments, node.summary)
+        result.add_row(node.name, node.kind, escape(arguments), escape(node.summary))
     return result
 
 
 def explain(expression: Expression, env_id: str, gamma: float, console: Console) -> None:
     """Print an expression, its parts and its guarantee; with an environment, whether it can be bound."""
-    console.print(f"[bold]{expression}[/]", highlight=False)
+    console.print(escape(str(expression)), style="bold", highlight=False)
     console.print(f"parts: {', '.join(part_names(addends_of(expression)))}", highlight=False)
     console.print(f"guarantee: {guarantee_of(expression).name.lower()}", highlight=False)
     for loss in guarantee_losses(expression):
-        console.print(f"  {loss}", highlight=False)
+        console.print(f"  {escape(str(loss))}", highlight=False)
     if not has_task_reward(expression):
         console.print("[yellow]The task reward is no part of it: the agent will not know the task.[/]")
     if is_episodic(expression):

@@ -27,7 +27,7 @@ class DemoTask:
     Attributes:
         name: short name.
         title: for people.
-        trap: what the misleading bonus pays for.
+        trap: what the misleading bonus pays for, as a title.
         env_id: the environment.
         steps: budget of a run.
         strategies: name -> reward.
@@ -52,7 +52,7 @@ TASK = TaskReward()
 DOORKEY = DemoTask(
     name="doorkey",
     title="MiniGrid DoorKey 6x6",
-    trap="A bonus for picking up the key",
+    trap="Misleading: a bonus for picking up the key",
     env_id="MiniGrid-DoorKey-6x6-v0",
     steps=80_000,
     strategies={
@@ -63,7 +63,7 @@ DOORKEY = DemoTask(
     },
     labels={
         "sparse": "task reward only",
-        "potential": "+ potential (stages left)",
+        "potential": "+ potential",
         "count": "+ count bonus",
         "misleading": "+ misleading bonus",
     },
@@ -73,7 +73,7 @@ DOORKEY = DemoTask(
 DEEP_SEA = DemoTask(
     name="deep_sea",
     title="DeepSea, 14 x 14",
-    trap="A bonus for staying at the left edge",
+    trap="Misleading: a bonus for staying at the left edge",
     env_id="shapegym/DeepSea-v0",
     steps=150_000,
     strategies={

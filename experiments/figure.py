@@ -17,11 +17,11 @@ from shapegym.experiments.demo_tasks import COLOURS, DemoTask
 Episodes = Sequence[Mapping[str, object]]
 """Rows of ``episodes.jsonl``."""
 
-_POINTS = 60
+_POINTS = 30
 
 
 def binned(rows: Episodes, key: str, steps: int) -> NDArray[np.float64]:
-    """Mean of ``key`` over the episodes that ended in each of 60 equal stretches of training; empty ones repeat the last."""
+    """Mean of ``key`` over the episodes that ended in each of 30 equal stretches of training; empty ones repeat the last."""
     sums, counts = np.zeros(_POINTS), np.zeros(_POINTS)
     for row in rows:
         place = min(int(row["step"] * _POINTS / steps), _POINTS - 1)  # type: ignore[operator]
@@ -66,7 +66,7 @@ def draw(
             runs = {name: episodes[task.name, name] for name in task.strategies}
             _draw_success(axes[0, column], task, runs)
             _draw_hacking(axes[1, column], task, runs["misleading"])
-        axes[0, 0].legend(loc="upper left", frameon=True, framealpha=0.9, title="trained on")
+        axes[0, -1].legend(loc="center right", frameon=True, framealpha=0.9, title="trained on")
         seeds = len(next(iter(episodes.values())))
         figure.suptitle("One agent, one task, four rewards", fontsize=18, fontweight="bold")
         figure.supxlabel(
@@ -84,7 +84,7 @@ def _draw_success(ax: Axes, task: DemoTask, runs: Mapping[str, Sequence[Episodes
     for name, seeds in runs.items():
         curves = np.stack([binned(rows, "success", task.steps) for rows in seeds])
         ax.fill_between(
-            steps, curves.min(axis=0), curves.max(axis=0), color=COLOURS[name], alpha=0.15, linewidth=0
+            steps, curves.min(axis=0), curves.max(axis=0), color=COLOURS[name], alpha=0.12, linewidth=0
         )
         ax.plot(steps, curves.mean(axis=0), color=COLOURS[name], linewidth=2.6, label=task.labels[name])
     ax.set(

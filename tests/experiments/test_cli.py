@@ -177,9 +177,7 @@ def test_demo_ends_with_a_table_and_a_picture(tmp_path, monkeypatch):
     from shapegym.experiments import demo
     from shapegym.experiments.demo_tasks import TASKS
 
-    tiny = tuple(
-        replace(task, steps=1024, settings={"num_envs": 4, "n_steps": 64}) for task in TASKS[1:]
-    )
+    tiny = tuple(replace(task, steps=1024, settings={"num_envs": 4, "n_steps": 64}) for task in TASKS[1:])
     monkeypatch.setattr(demo, "quick", lambda: tiny)
     text = shapegym("demo", "--quick", "--workers", "1", "--out", str(tmp_path / "demo"))
     assert "misleading bonus" in text
