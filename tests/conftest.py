@@ -1,12 +1,14 @@
 """What every test runs under: no display, one thread for small networks, and examples that repeat."""
 
 import os
+import tempfile
 
 # Set before NumPy or torch is imported, which is when they are read.
 os.environ.setdefault("MPLBACKEND", "Agg")
 os.environ.setdefault("SDL_VIDEODRIVER", "dummy")
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
+import pytest
 from hypothesis import HealthCheck, settings
 
 # The first example of a test may compile a kernel, so time limits would say nothing about the code.
@@ -16,3 +18,11 @@ settings.register_profile(
 # For looking further than the suite does: pytest --hypothesis-profile=search
 settings.register_profile("search", deadline=None, max_examples=2000)
 settings.load_profile("shapegym")
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _temporary_files_in_one_place(tmp_path_factory):
+    """Stable-Baselines3 makes a folder for every logger; pytest clears what lies here after some sessions."""
+    tempfile.tempdir = str(tmp_path_factory.mktemp("tmp"))
+    yield
+    tempfile.tempdir = None
