@@ -6,7 +6,7 @@ import json
 import warnings
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -123,7 +123,9 @@ def train(
             model = load_checkpoint(checkpoint, venv, reward)
         else:
             model = make_agent(config.algo, venv, reward, seed=config.seed, settings=settings)
-            run_folder.create(folder, _plain(asdict(config)))
+            # Every hyper-parameter, so that a later change of the table does not change what --resume continues.
+            resolved = replace(config, settings=settings.as_dict())
+            run_folder.create(folder, _plain(asdict(resolved)))
         return _learn(model, config, folder, eval_venv, progress)
 
 

@@ -78,6 +78,7 @@ def test_train_fills_a_run_folder(reward, tmp_path):
     assert "judged by the task alone" in text
     config = yaml.safe_load((folder / run_folder.CONFIG).read_text())
     assert config["settings"]["num_envs"] == 4
+    assert config["settings"]["gae_lambda"] == 0.95  # from the table: the request is complete
     assert config["env"] == "shapegym/Corridor-v0"
     rows = read_json_lines(folder / "episodes.jsonl")
     assert rows
