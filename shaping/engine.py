@@ -100,10 +100,13 @@ class RewardEngine:
         self._episodic_nodes: list[EpisodicCombinator] = []
         self._evaluators = [self._compile(node) for node in self._addend_nodes]
         self._inputs = [[self._compile(node) for node in term.inputs] for term in self.terms]
-        self._remembers = [type(term).observe is not Term.observe for term in self.terms]
         self.carries = self._fresh_carries(spec.num_lanes)
         self.ledger = Ledger(self.addends, spec.num_lanes)
         self._parts = np.zeros((len(self.terms), spec.num_lanes))
+        self._plan = [
+            (index, term, inputs, type(term).observe is not Term.observe)
+            for index, (term, inputs) in enumerate(zip(self.terms, self._inputs, strict=True))
+        ]
         self._contributions = np.zeros((len(self.addends), 1, spec.num_lanes))
         self._warned: set[str] = set()
         self.tape = Tape(len(self.terms), spec.num_lanes) if self.episodic and pay_at_end else None
@@ -145,8 +148,7 @@ class RewardEngine:
         transitions.clock = self.clock
         parts = self._parts
         lanes = (self.spec.num_lanes,)
-        plan = zip(self.terms, self.states, self._inputs, self._remembers, strict=True)
-        for index, (term, state, inputs, remembers) in enumerate(plan):
+        for (index, term, inputs, remembers), state in zip(self._plan, self.states, strict=True):
             if inputs:
                 values = [evaluate(parts, None, self.carries) for evaluate in inputs]
                 if remembers:
@@ -179,20 +181,8 @@ class RewardEngine:
                 contributions[index, 0] = evaluate(parts, None, self.carries)
         else:
             self._pay_at_end(self.tape, parts, transitions)
-        success = transitions.next_features.get("success")
-        shaped, records = self.ledger.post(
-            contributions,
-            transitions.reward[None],
-            Episodes(
-                transitions.first[None],
-                transitions.terminated[None],
-                transitions.truncated[None],
-                transitions.active[None],
-            ),
-            clock,
-            None if success is None else success[None],
-        )
-        return shaped[0], contributions[:, 0], records
+        shaped, records = self.ledger.post_step(contributions, transitions, clock)
+        return shaped, contributions[:, 0], records
 
     # ------------------------------------------------------------------ when a reward is needed
 
@@ -289,9 +279,7 @@ class RewardEngine:
             self._episodic_nodes.append(node)
             block = node.combine_block
 
-            def evaluate_block(
-                parts: Parts, episodes: Episodes | None, carries: list[State]
-            ) -> Array:
+            def evaluate_block(parts: Parts, episodes: Episodes | None, carries: list[State]) -> Array:
                 if episodes is None:
                     raise HindsightError(
                         f"{type(node).__name__} needs whole episodes; this value is needed at once."

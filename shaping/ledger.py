@@ -12,7 +12,7 @@ import numpy as np
 
 from shapegym.shaping.errors import NonFiniteError
 from shapegym.shaping.kernels.accounting import settle
-from shapegym.shaping.types import Episodes, State
+from shapegym.shaping.types import Episodes, State, Transitions
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +58,39 @@ class Ledger:
         self._where = np.zeros((num_lanes, 3), dtype=np.int64)
         self._ended = np.zeros((num_lanes, 2 + len(addends)))
 
+    def post_step(
+        self, contributions: np.ndarray, transitions: Transitions, clock: int
+    ) -> tuple[np.ndarray, list[EpisodeRecord]]:
+        """Book one step, as `post` books a block; return the shaped rewards (B,) and the episodes that ended in it.
+
+        Args:
+            contributions: (K, 1, B), what each addend pays.
+            transitions: the step.
+            clock: its global step.
+
+        Raises:
+            NonFiniteError: as `post`.
+        """
+        shaped = np.empty((1, len(self.lengths)))
+        count = settle(
+            contributions,
+            transitions.reward[None],
+            transitions.first[None],
+            transitions.terminated[None],
+            transitions.truncated[None],
+            transitions.active[None],
+            shaped,
+            self.totals,
+            self.lengths,
+            self._where,
+            self._ended,
+        )
+        if count == 0:
+            return shaped[0], []
+        success = transitions.next_features.get("success")
+        rows = None if success is None else success[None]
+        return shaped[0], self._records(count, contributions, self._where, self._ended, clock, rows)
+
     def post(
         self,
         contributions: np.ndarray,
@@ -78,12 +111,9 @@ class Ledger:
         Raises:
             NonFiniteError: if a sum of contributions is not finite, although the parts were (a combinator overflowed).
         """
-        _, num_steps, num_lanes = contributions.shape
-        shaped = np.empty((num_steps, num_lanes))
-        where, ended = self._where, self._ended
-        if num_steps > 1:
-            where = np.empty((max(1, int(np.count_nonzero(episodes.last))), 3), dtype=np.int64)
-            ended = np.empty((len(where), ended.shape[1]))
+        shaped = np.empty(task.shape)
+        where = np.empty((int(np.count_nonzero(episodes.last)), 3), dtype=np.int64)
+        ended = np.empty((len(where), 2 + len(self.addends)))
         count = settle(
             contributions,
             task,
@@ -97,8 +127,19 @@ class Ledger:
             where,
             ended,
         )
-        if count == 0:
-            return shaped, []
+        return shaped, self._records(count, contributions, where, ended, clock, success)
+
+    def _records(
+        self,
+        count: int,
+        contributions: np.ndarray,
+        where: np.ndarray,
+        ended: np.ndarray,
+        clock: int,
+        success: np.ndarray | None,
+    ) -> list[EpisodeRecord]:
+        """Return what `settle` wrote of the ``count`` episodes that ended, or raise what it found."""
+        num_lanes = len(self.lengths)
         if count < 0:
             step, lane = divmod(-1 - count, num_lanes)
             values = dict(zip(self.addends, contributions[:, step, lane].tolist(), strict=True))
@@ -106,17 +147,19 @@ class Ledger:
                 f"The shaped reward of lane {lane} at global step {clock + step * num_lanes} is not finite although every part is: "
                 f"{values}. A combinator overflowed; clip its operands."
             )
-        return shaped, [
+        return [
             EpisodeRecord(
-                lane=int(lane),
-                length=int(length),
-                task_return=float(totals[0]),
-                shaped_return=float(totals[1]),
-                parts=dict(zip(self.addends, totals[2:].tolist(), strict=True)),
+                lane=lane,
+                length=length,
+                task_return=task_return,
+                shaped_return=shaped_return,
+                parts=dict(zip(self.addends, parts, strict=True)),
                 success=None if success is None else bool(success[step, lane]),
-                clock=clock + int(step) * num_lanes,
+                clock=clock + step * num_lanes,
             )
-            for (step, lane, length), totals in zip(where[:count], ended[:count], strict=True)
+            for (step, lane, length), (task_return, shaped_return, *parts) in zip(
+                where[:count].tolist(), ended[:count].tolist(), strict=True
+            )
         ]
 
     def state_dict(self) -> State:

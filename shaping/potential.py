@@ -58,7 +58,7 @@ class Potential(Term):
     def measure(self, transitions: Transitions, state: State, *inputs: np.ndarray) -> np.ndarray:
         """See `Term.measure`."""
         value = self.phi.value  # type: ignore[union-attr]
-        out = np.empty(transitions.num_lanes)
+        out = np.empty(len(transitions.reward))
         potential_difference(
             value(transitions.obs, transitions.features),
             value(transitions.next_obs, transitions.next_features),

@@ -151,9 +151,10 @@ def lane_features(info: Mapping[str, Any], names: Iterable[str], when: str) -> d
         if key not in info:
             raise missing_feature(name, info, when)
         features[name] = np.asarray(info[key])[None]
-    solved = next((key for key in SUCCESS_KEYS if key in info), None)  # for the books: not required
-    if solved is not None:
-        features.setdefault("success", np.asarray(info[solved])[None])
+    for key in SUCCESS_KEYS:  # for the books: not required
+        if key in info:
+            features.setdefault("success", np.asarray(info[key])[None])
+            break
     return features
 
 
