@@ -62,7 +62,7 @@ class VectorEnvBridge(VecEnv):
         last_step: the last transition, None before the first.
 
     Raises:
-        BridgeError: if the autoreset mode is another one.
+        BridgeError: if the autoreset mode is another one, or the environment reuses its observation arrays (``copy=False``).
     """
 
     def __init__(self, env: gym.vector.VectorEnv) -> None:
@@ -72,6 +72,11 @@ class VectorEnvBridge(VecEnv):
                 f"VectorEnvBridge needs SAME_STEP autoreset, {env} has {getattr(mode, 'name', mode)}: SB3 would learn from the "
                 "rows that only reset. Create it with autoreset_mode=gymnasium.vector.AutoresetMode.SAME_STEP (for gym.make_vec of "
                 "an environment without vector entry point: vector_kwargs={'autoreset_mode': ...})."
+            )
+        if not getattr(env, "copy", True):
+            raise BridgeError(
+                f"{env} overwrites the observations that it returned (copy=False), and SB3 keeps them from step to step. Create it "
+                "with copy=True."
             )
         self.env = env
         self.features: Mapping[str, gym.Space] | None = _declared_features(env)
@@ -124,7 +129,7 @@ class VectorEnvBridge(VecEnv):
             next_features = {
                 name: _replace_rows(values, lanes, final[name][lanes]) if name in final else values
                 for name, values in features.items()
-            }
+            } | {name: values for name, values in final.items() if name not in features}
             self._report_ends(
                 infos, lanes, LastStep(next_obs, terminated, truncated, self._features, next_features)
             )

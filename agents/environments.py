@@ -48,17 +48,43 @@ def make_vec_env(
         **kwargs: of the environment.
 
     Raises:
-        SettingsError: if ``num_envs`` is below 1 or the grid view is unknown.
-        gymnasium.error.Error: if the id is not registered or the environment rejects its arguments.
+        SettingsError: if ``num_envs`` is below 1, the grid view is unknown, or the environment rejects its arguments.
+        gymnasium.error.Error: if the id is not registered.
     """
     if num_envs < 1:
         raise SettingsError(f"num_envs must be at least 1, got {num_envs!r}.")
     if grid_view not in get_args(GridView):
         raise SettingsError(f"grid_view must be one of {', '.join(get_args(GridView))}, got {grid_view!r}.")
-    spec = _spec(env_id)
-    venv: VecEnv
+    spec = env_spec(env_id)
+    try:
+        venv = _lanes(spec, num_envs, grid_view, kwargs)
+    except (TypeError, ValueError) as error:
+        if not kwargs:
+            raise
+        raise SettingsError(f"{spec.id} rejects its arguments {kwargs}: {error}") from error
+    if seed is not None:
+        venv.seed(seed)
+    return venv
+
+
+def env_spec(env_id: str) -> EnvSpec:
+    """Return Gymnasium's spec of an id, importing the package that registers it.
+
+    Raises:
+        gymnasium.error.Error: if the id is not registered.
+        ImportError: if the module of "module:id" cannot be imported.
+    """
+    module, _, name = env_id.rpartition(":")
+    packages = [module] if module else []
+    packages += [package for prefix, package in _REGISTERED_BY.items() if name.startswith(prefix)]
+    for package in packages:
+        importlib.import_module(package)
+    return gym.spec(name)
+
+
+def _lanes(spec: EnvSpec, num_envs: int, grid_view: GridView, kwargs: dict[str, Any]) -> VecEnv:
     if _has_native_form(spec):
-        venv = VectorEnvBridge(
+        return VectorEnvBridge(
             gym.make_vec(
                 spec.id,
                 num_envs=num_envs,
@@ -67,21 +93,8 @@ def make_vec_env(
                 **kwargs,
             )
         )
-    else:
-        lane: Callable[[], gym.Env] = partial(_make_lane, spec.id, grid_view, kwargs)
-        venv = DummyVecEnv([lane] * num_envs)
-    if seed is not None:
-        venv.seed(seed)
-    return venv
-
-
-def _spec(env_id: str) -> EnvSpec:
-    module, _, name = env_id.rpartition(":")
-    packages = [module] if module else []
-    packages += [package for prefix, package in _REGISTERED_BY.items() if name.startswith(prefix)]
-    for package in packages:
-        importlib.import_module(package)
-    return gym.spec(name)
+    lane: Callable[[], gym.Env] = partial(_make_lane, spec.id, grid_view, kwargs)
+    return DummyVecEnv([lane] * num_envs)
 
 
 def _has_native_form(spec: EnvSpec) -> bool:

@@ -67,7 +67,8 @@ class Extractor:
 
     def __call__(self, moment: Moment) -> Any:
         """Return the value at a moment, as a Python scalar or as an array of the space's dtype and shape."""
-        value = np.asarray(self.read(moment), dtype=self.space.dtype)
+        # A copy: an environment that moves its own arrays would move the features of steps that are past.
+        value = np.array(self.read(moment), dtype=self.space.dtype)
         if value.shape != self.space.shape:
             raise ValueError(
                 f"read a value of shape {value.shape}, but the space has shape {self.space.shape}"

@@ -312,7 +312,7 @@ class NativeEnv(_Goals, gym.Env[Any, Any]):
         if options:
             raise ValueError(f"unknown reset options {sorted(options)}; the single form has none")
         observation, info = self._lane.reset(seed=None if seed is None else [seed])
-        super().reset(seed=seed)
+        super().reset(seed=None if seed is None else int(seed))
         return _first_lane(observation, self.observation_space), self._info(info)
 
     def step(self, action: Any) -> tuple[Any, float, bool, bool, dict[str, Any]]:

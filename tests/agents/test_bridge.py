@@ -242,3 +242,46 @@ def test_environments_of_others_get_features_and_monitors():
 def test_bad_arguments_are_named(kwargs, message):
     with pytest.raises(SettingsError, match=message):
         make_vec_env("MiniGrid-Empty-5x5-v0", **kwargs)
+
+
+class Ends(gym.Env):
+    """Infos are empty but for the last step's, which says how the episode ended."""
+
+    observation_space = spaces.Box(0, 9, (1,), np.float32)
+    action_space = spaces.Discrete(2)
+
+    def reset(self, *, seed=None, options=None):
+        super().reset(seed=seed)
+        self.t = 0
+        return np.zeros(1, np.float32), {}
+
+    def step(self, action):
+        self.t += 1
+        return (
+            np.full(1, self.t, np.float32),
+            0.0,
+            self.t == 3,
+            False,
+            {"is_success": True} if self.t == 3 else {},
+        )
+
+
+@pytest.mark.parametrize("lanes", [1, 2])
+def test_what_only_an_episodes_last_info_holds_is_kept(lanes):
+    bridge = VectorEnvBridge(SyncVectorEnv([Ends] * lanes, **SAME_STEP))
+    bridge.reset()
+    for _ in range(3):
+        *_, infos = bridge.step(np.zeros(lanes, int))
+    assert all(info["is_success"] for info in infos)
+    assert bridge.last_step.next_features["is_success"].all()
+
+
+def test_observations_that_are_overwritten_are_refused():
+    with pytest.raises(BridgeError, match="copy=True"):
+        VectorEnvBridge(SyncVectorEnv([Ends], copy=False, **SAME_STEP))
+
+
+def test_arguments_that_the_environment_rejects_are_named():
+    for env_id, wrong in (("shapegym/FourRooms-v0", {"size": 2}), ("CartPole-v1", {"sizee": 2})):
+        with pytest.raises(SettingsError, match="rejects its arguments"):
+            make_vec_env(env_id, 2, **wrong)

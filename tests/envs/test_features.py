@@ -14,7 +14,7 @@ from gymnasium.spaces import Box, Discrete
 from gymnasium.vector import AutoresetMode, SyncVectorEnv
 from stable_baselines3.common.vec_env import DummyVecEnv
 
-from shapegym.envs.features import Extractor, FeatureAdapter, adapt_features
+from shapegym.envs.features import Extractor, FeatureAdapter, Moment, adapt_features
 
 READY_IDS = (
     "MiniGrid-DoorKey-5x5-v0",
@@ -274,3 +274,35 @@ def test_errors_say_what_is_wrong_and_what_to_do() -> None:
 def test_own_features_are_left_as_they_are() -> None:
     env = adapt_features(gym.make("CartPole-v1"))
     assert adapt_features(env) is env
+
+
+class _Walker(gym.Env[Any, Any]):
+    """Moves the array that holds its position."""
+
+    observation_space = Box(0, 9, (1,), np.float64)
+    action_space = Discrete(1)
+
+    def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> Any:
+        super().reset(seed=seed)
+        self.position = np.zeros(1)
+        return self.position.copy(), {}
+
+    def step(self, action: int) -> Any:
+        self.position += 1
+        return self.position.copy(), 0.0, False, False, {}
+
+
+def test_features_of_the_past_stay_as_they_were() -> None:
+    space = Box(0, 9, (1,), np.float64)
+
+    def moved(moment: Moment) -> Any:
+        return moment.now["position"] - (0.0 if moment.before is None else moment.before["position"])
+
+    extractors = {
+        "position": Extractor(space, lambda moment: moment.env.position),
+        "moved": Extractor(space, moved),
+    }
+    env = FeatureAdapter(_Walker(), extractors)
+    _, first = env.reset(seed=0)
+    *_, second = env.step(0)
+    assert (first["position"], second["position"], second["moved"]) == (0.0, 1.0, 1.0)

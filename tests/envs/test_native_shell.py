@@ -353,6 +353,14 @@ def test_the_first_reset_covers_all_lanes() -> None:
         NativeVectorEnv(Counter(), 2).reset(options={"reset_mask": np.array([True, False])})
 
 
+def test_a_numpy_integer_is_a_seed() -> None:
+    env = NativeEnv(Counter())
+    env.reset(seed=np.int64(3))
+    again = NativeEnv(Counter())
+    again.reset(seed=3)
+    assert all(np.array_equal(env.snapshot()[name], again.snapshot()[name]) for name in env.snapshot())
+
+
 def test_gymnasiums_vector_wrappers_read_our_info() -> None:
     env = DictInfoToList(RecordEpisodeStatistics(NativeVectorEnv(Counter(max_steps=2), 2)))
     env.reset(seed=0)
