@@ -70,6 +70,10 @@ def make_agent(
         raise SettingsError(
             f"env must be an environment id or an SB3 VecEnv, got {env!r}. For one environment: DummyVecEnv([lambda: env])."
         )
+    if overrides.get("num_envs", venv.num_envs) != venv.num_envs:
+        raise SettingsError(
+            f"num_envs={overrides['num_envs']!r}, but the VecEnv has {venv.num_envs} lanes. Make it with as many, or give an id."
+        )
     require_fitting_actions(algo, venv.action_space)
     arguments = dict(chosen.arguments)
     if chosen.action_noise_std:

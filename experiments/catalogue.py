@@ -5,7 +5,6 @@ from __future__ import annotations
 import difflib
 import importlib
 import inspect
-from typing import Any
 
 import gymnasium as gym
 from rich.console import Console
@@ -31,20 +30,10 @@ from shapegym.shaping.tree import (
 )
 from shapegym.shaping.types import Expression, Spec
 
-_PACKAGES = {"MiniGrid-": "minigrid", "BabyAI-": "minigrid"}
-
 
 def rows(pattern: str) -> list[Row]:
     """Return the rows of the id table that contain ``pattern``, whatever the case."""
     return [row for row in TABLE if pattern.lower() in row.id.lower()]
-
-
-def spec(env_id: str) -> Any:
-    """Return Gymnasium's spec of an id, importing the package that registers it."""
-    for prefix, package in _PACKAGES.items():
-        if env_id.startswith(prefix):
-            importlib.import_module(package)
-    return gym.spec(env_id)
 
 
 def hint(env_id: str) -> str:
@@ -129,6 +118,10 @@ def explain(expression: Expression, env_id: str, gamma: float, console: Console)
         finally:
             venv.close()
         console.print(f"[green]It fits {env_id}.[/]", highlight=False)
+        if declared is None:
+            console.print(
+                "[yellow]The environment declares no features: whether it has those that the reward reads shows when it runs.[/]"
+            )
 
 
 def _returns(dynamics: Dynamics) -> tuple[str, str]:

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import json
-import sys
 import time
-import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -96,17 +94,20 @@ def terms(name: Annotated[str, typer.Argument(help="Show one node with its argum
 def check(
     reward: Annotated[str, typer.Argument(help="A reward file, or the name of a ready one.")],
     env: Annotated[str, typer.Option(help="Also bind it to this environment.")] = "",
-    gamma: Annotated[float, typer.Option(help="The agent's discount.")] = 0.99,
+    gamma: Annotated[float, typer.Option(help="The agent's discount.", min=0, max=1)] = 0.99,
 ) -> None:
     """Show what a reward file says, what it promises, and whether it fits an environment."""
     from shapegym.experiments import catalogue
 
     with _explained():
+        if env:
+            _require_env(env)
         catalogue.explain(_load_reward(reward)[0], env, gamma, out)
 
 
 @app.command()
 def train(
+    context: typer.Context,
     env: Annotated[str, typer.Argument(help="Id of the environment; with --resume it may be left out.")] = "",
     reward: Annotated[
         str,
@@ -129,16 +130,20 @@ def train(
     ] = 10_000,
     eval_episodes: Annotated[int, typer.Option(help="Episodes of each evaluation.")] = 50,
     checkpoint_every: Annotated[int, typer.Option(help="Steps between checkpoints; 0: none.")] = 10_000,
-    resume: Annotated[Path | None, typer.Option(help="Continue the run in this folder.")] = None,
+    resume: Annotated[
+        Path | None, typer.Option(help="Continue the run in this folder, as it was asked for.")
+    ] = None,
 ) -> None:
     """Train an agent on a task with a reward, and judge it by the task alone."""
     from shapegym.agents.callbacks import ShapingCallback
+    from shapegym.agents.checkpoint import checkpoints
     from shapegym.experiments import run_folder
     from shapegym.experiments.run import RunConfig
     from shapegym.experiments.run import train as run
 
     with _explained():
         if resume is not None:
+            _refuse_others(context, "resume")
             config, folder = RunConfig.from_folder(resume), resume
             _say_changes(run_folder.changed_versions(folder))
         elif not env:
@@ -157,7 +162,9 @@ def train(
                 eval_episodes=eval_episodes,
                 checkpoint_every=checkpoint_every,
             )
-            name = "-".join([env.split("/")[-1], Path(reward).stem or "task", algo.lower(), str(seed)])
+            name = "-".join(
+                [env.replace(":", "/").split("/")[-1], Path(reward).stem or "task", algo.lower(), str(seed)]
+            )
             folder = out_dir or Path("runs") / name
         columns = (
             SpinnerColumn(),
@@ -180,7 +187,13 @@ def train(
                 result = run(config, folder, resume=resume is not None, progress=report)
             except KeyboardInterrupt:
                 bar.stop()
-                err.print(f"\nStopped. Continue with: shapegym train --resume {folder}", highlight=False)
+                begun = checkpoints(folder / run_folder.CHECKPOINTS)
+                hint = (
+                    f"Continue with: shapegym train --resume {folder}"
+                    if begun
+                    else "There was no checkpoint yet."
+                )
+                err.print(f"\nStopped. {hint}", highlight=False)
                 raise typer.Exit(130) from None
         summary = json.loads((folder / run_folder.RESULT).read_text(encoding="utf-8"))
         success = "unknown" if result.success_rate is None else f"{result.success_rate:.0%}"
@@ -277,14 +290,30 @@ def _load_reward(name: str) -> tuple[Any, Any]:
 
 
 def _require_env(env_id: str) -> None:
+    from shapegym.agents.environments import env_spec
     from shapegym.experiments import catalogue
 
     try:
-        catalogue.spec(env_id)
-    except gym.error.Error as error:
+        env_spec(env_id)
+    except ImportError as error:
+        raise RunError(f"There is no environment {env_id!r}: {error}.") from None
+    except gym.error.Error:
+        raise RunError(f"There is no environment {env_id!r}.{catalogue.hint(env_id)}") from None
+
+
+def _refuse_others(context: typer.Context, option: str) -> None:
+    """Raise `RunError` if the command got anything beside ``option``, which would have no effect."""
+    others = [
+        parameter.opts[0]
+        for parameter in context.command.params
+        if parameter.name != option
+        and (source := context.get_parameter_source(str(parameter.name))) is not None
+        and source.name == "COMMANDLINE"
+    ]
+    if others:
         raise RunError(
-            f"There is no environment {env_id!r}.{catalogue.hint(env_id) or f' {error}'}"
-        ) from None
+            f"--{option} continues the run as its config.yaml asks for it, so it takes nothing else: leave out {', '.join(others)}."
+        )
 
 
 def _algorithm(name: str) -> str:
@@ -322,10 +351,3 @@ def _escape(text: str) -> str:
     from rich.markup import escape
 
     return escape(text)
-
-
-def main() -> None:
-    """Entry point that keeps third-party warnings off the terminal."""
-    if not sys.warnoptions:
-        warnings.filterwarnings("ignore", category=DeprecationWarning)
-    app()

@@ -45,8 +45,6 @@ def quick(tasks: tuple[DemoTask, ...] = TASKS) -> tuple[DemoTask, ...]:
 
 def run_one(task: DemoTask, strategy: str, seed: int, folder: Path) -> Outcome:
     """Train one agent and return what the table and the picture need."""
-    import shapegym.experiments.potentials  # noqa: F401  # registers the state functions that rewards refer to
-
     config = RunConfig(
         env=task.env_id,
         steps=task.steps,

@@ -15,6 +15,7 @@ from stable_baselines3.common.callbacks import BaseCallback
 from stable_baselines3.common.logger import configure
 from stable_baselines3.common.vec_env import VecEnv
 
+import shapegym.experiments.potentials  # noqa: F401  # registers the state functions that ready rewards refer to
 from shapegym.agents.callbacks import EvaluationCallback, ShapingCallback, find_surface
 from shapegym.agents.checkpoint import CheckpointCallback, checkpoints, load_checkpoint
 from shapegym.agents.environments import make_vec_env

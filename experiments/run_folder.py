@@ -59,8 +59,9 @@ def create(folder: Path, config: dict[str, Any]) -> None:
             "continue it with --resume, or " if (folder / CONFIG).exists() and not is_finished(folder) else ""
         )
         raise RunError(f"{folder} is not empty: {hint}choose another folder with --out.")
+    request = yaml.safe_dump(config, sort_keys=False)  # before the folder exists: values may be no plain data
     folder.mkdir(parents=True, exist_ok=True)
-    write_text(folder / CONFIG, yaml.safe_dump(config, sort_keys=False))
+    write_text(folder / CONFIG, request)
     write_text(folder / VERSIONS, json.dumps(versions(), indent=2) + "\n")
 
 

@@ -117,3 +117,8 @@ def test_torch_threads_are_put_back():
     with pytest.raises(KeyError), torch_threads(1):
         raise KeyError
     assert torch.get_num_threads() == before
+
+
+def test_a_number_of_lanes_that_the_vec_env_does_not_have_is_refused():
+    with pytest.raises(SettingsError, match="the VecEnv has 2 lanes"):
+        make_agent("PPO", make_vec_env("shapegym/Corridor-v0", 2), num_envs=8)

@@ -130,6 +130,35 @@ def test_a_resumed_run_equals_an_uninterrupted_one(reward, tmp_path):
         assert all(np.array_equal(a[key], b[key]) for key in a.files)
 
 
+def test_a_run_on_a_ready_reward_resumes_in_a_new_process(tmp_path):
+    folder = tmp_path / "run"
+    config = RunConfig(
+        "MiniGrid-DoorKey-5x5-v0",
+        128,
+        reward={"potential": {"phi": "doorkey_progress"}},
+        settings={"num_envs": 2, "n_steps": 32, "batch_size": 64},
+        checkpoint_every=64,
+        eval_episodes=1,
+    )
+    train(config, folder)
+    (folder / run_folder.RESULT).unlink()
+    command = [sys.executable, "-m", "shapegym", "train", "--resume", str(folder)]
+    subprocess.run(command, check=True, timeout=120)
+    assert run_folder.is_finished(folder)
+
+
+def test_an_id_may_name_the_module_that_registers_it(tmp_path):
+    text = shapegym("train", "minigrid:MiniGrid-Empty-5x5-v0", "--out", str(tmp_path / "run"), *SMALL)
+    assert "judged by the task alone" in text
+
+
+def test_a_request_that_is_no_plain_data_leaves_no_folder(tmp_path):
+    settings = {"num_envs": 2, "policy_kwargs": {"activation_fn": torch.nn.ReLU}}
+    with pytest.raises(yaml.YAMLError):
+        train(RunConfig("shapegym/Corridor-v0", 64, settings=settings), tmp_path / "run")
+    assert not (tmp_path / "run").exists()
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
@@ -143,6 +172,13 @@ def test_a_resumed_run_equals_an_uninterrupted_one(reward, tmp_path):
         (["train", "shapegym/Corridor-v0", "--reward", "noveltyy"], "Did you mean 'novelty'"),
         (["train", "shapegym/Corridor-v0", "--reward", "nowhere.yaml"], "nowhere.yaml"),
         (["train", "--resume", "nowhere"], "no run folder"),
+        (["train", "--resume", "nowhere", "--steps", "9", "--seed", "0"], "leave out --steps, --seed"),
+        (["train", "shapegym/Corridor-v0", "--resume", "nowhere"], "leave out env"),
+        (["train", "no_such_module:Env-v0"], "No module named 'no_such_module'"),
+        (["train", "shapegym/FourRooms-v0", "--env-arg", "foo=1"], "rejects its arguments {'foo': 1}"),
+        (["train", "shapegym/FourRooms-v0", "--env-arg", "size=2"], "four rooms needs size >= 7"),
+        (["check", "novelty", "--env", "CartPol-v1"], "Did you mean CartPole-v1"),
+        (["check", "novelty", "--gamma", "7"], "for '--gamma'"),
         (["envs", "nothing-like-this"], "No environment matches"),
         (["demo", "--workers", "0"], "at least 1"),
     ],
