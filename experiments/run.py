@@ -63,6 +63,9 @@ class RunConfig:
     checkpoint_every: int = 0
 
     def __post_init__(self) -> None:
+        for key, kind in (("env", str), ("algo", str), ("env_kwargs", Mapping), ("settings", Mapping)):
+            if not isinstance(getattr(self, key), kind):
+                raise RunError(f"{key} must be a {kind.__name__.lower()}, got {getattr(self, key)!r}.")
         for key, low in (
             ("steps", 1),
             ("seed", 0),

@@ -152,6 +152,13 @@ def test_an_id_may_name_the_module_that_registers_it(tmp_path):
     assert "judged by the task alone" in text
 
 
+@pytest.mark.parametrize("damage", ["env: 3", "algo: [PPO]", "settings: 4", "env_kwargs: [size]"])
+def test_a_damaged_config_is_explained(damage, tmp_path):
+    request = {"env": "shapegym/Corridor-v0", "steps": 64} | yaml.safe_load(damage)
+    (tmp_path / run_folder.CONFIG).write_text(yaml.safe_dump(request))
+    assert f"{damage.split(':')[0]} must be a" in shapegym("train", "--resume", str(tmp_path), code=2)
+
+
 def test_a_request_that_is_no_plain_data_leaves_no_folder(tmp_path):
     settings = {"num_envs": 2, "policy_kwargs": {"activation_fn": torch.nn.ReLU}}
     with pytest.raises(yaml.YAMLError):
