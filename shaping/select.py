@@ -68,15 +68,21 @@ class Selector:
         """Return how many numbers a lane it selects, or None for a feature that the environment does not declare.
 
         Raises:
-            ObservationError: if the observation has no such entry or column.
+            ObservationError: if there is no such entry or column, or it holds no numbers (text, a tuple).
         """
         if self.source == "features":
             if spec.features is None or self.key not in spec.features:
                 return None
-            total = _flat_width(spec.features[self.key])  # type: ignore[index]
+            space = spec.features[self.key]  # type: ignore[index]
         else:
-            total = self._observation_width(spec.observation_space)
-        if total is None or self.columns is None:
+            space = self._observed(spec.observation_space)
+        if space.shape is None:
+            raise ObservationError(
+                f"Selector {self.text!r} reads {space}, which is no array of numbers. Select another entry or a feature, or write "
+                "a state function."
+            )
+        total = math.prod(space.shape)
+        if self.columns is None:
             return total
         stop = total if self.columns.stop is None else self.columns.stop
         if stop > total or self.columns.start >= total:
@@ -85,7 +91,7 @@ class Selector:
             )
         return int(stop - self.columns.start)
 
-    def _observation_width(self, space: gym.Space) -> int | None:
+    def _observed(self, space: gym.Space) -> gym.Space:
         if isinstance(space, gym.spaces.Dict):
             if self.key is None:
                 raise ObservationError(
@@ -97,12 +103,12 @@ class Selector:
                 raise ObservationError(
                     f"The observation has no entry {self.key!r}.{suggest(self.key, space.spaces)}"
                 )
-            return _flat_width(space[self.key])
+            return space[self.key]
         if self.key is not None:
             raise ObservationError(
                 f"Selector {self.text!r} names an entry, but the observation is {space}, not a Dict."
             )
-        return _flat_width(space)
+        return space
 
 
 @lru_cache(maxsize=1024)
@@ -125,9 +131,3 @@ def selector(text: str) -> Selector:
             raise ExpressionError(f"Selector {text!r} selects nothing: {start}:{stop} is empty.")
         columns = slice(start, stop)
     return Selector(text, match["source"], match["key"], columns)
-
-
-def _flat_width(space: gym.Space) -> int | None:
-    if isinstance(space, gym.spaces.Discrete):
-        return 1
-    return math.prod(space.shape) if space.shape is not None else None

@@ -14,7 +14,7 @@ It is referred to by its registered name, so an expression with it prints, pickl
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar, TypeAlias
 
@@ -117,10 +117,14 @@ class Table(StateFunction):
 
     def value(self, obs: Observation, features: Features) -> np.ndarray:
         """See `StateFunction.value`; raises `ObservationError` for a state outside the table."""
-        index = selector(self.of).read(obs, features)[:, 0].astype(np.int64)
-        if len(index) and (index.min() < 0 or index.max() >= len(self.values)):
+        states = selector(self.of).read_one(obs, features)
+        with np.errstate(invalid="ignore"):  # a NaN is reported below
+            index = states.astype(np.int64)
+        outside = (index != states) | (index < 0) | (index >= len(self.values))
+        if outside.any():
             raise ObservationError(
-                f"State {index.min()} or {index.max()} is outside a Table of {len(self.values)} values."
+                f"State {states[outside][0]:g} is outside a Table of {len(self.values)} values, for the states 0 to "
+                f"{len(self.values) - 1}."
             )
         return self._array[index]
 
@@ -146,9 +150,10 @@ class Call(StateFunction):
     def value(self, obs: Observation, features: Features) -> np.ndarray:
         """See `StateFunction.value`; raises `ObservationError` unless the function returns one number a lane."""
         value = np.asarray(_CALLABLES[self.function][0](obs, features), dtype=np.float64)
-        if value.ndim != 1:
+        lanes = (_num_lanes(obs),)
+        if value.shape != lanes:
             raise ObservationError(
-                f"State function {self.function!r} returned shape {value.shape}; it must be (B,): one number a lane."
+                f"State function {self.function!r} returned shape {value.shape}; it must be one number a lane, shape {lanes}."
             )
         return value
 
@@ -166,18 +171,32 @@ def state_function(
         reads: names of the features that it reads.
 
     Raises:
-        ExpressionError: if another function has the name.
+        ExpressionError: if another function has the name, or it is no function that was written with def.
     """
 
     def register(function: Callable[[Observation, Features], Any]) -> Call:
+        if not hasattr(function, "__code__"):
+            raise ExpressionError(f"A state function is written with def and has a name, got {function!r}.")
         name = function.__name__
         known, _ = _CALLABLES.get(name, (function, ()))
-        if name in STATE_FUNCTIONS or known.__code__.co_code != function.__code__.co_code:
+        if name in STATE_FUNCTIONS or _definition(known) != _definition(function):
             raise ExpressionError(f"A state function called {name!r} is registered already; rename yours.")
         _CALLABLES[name] = (function, tuple(reads))
         return Call(name)
 
     return register if function is None else register(function)
+
+
+def _definition(function: Callable[..., Any]) -> tuple[Any, ...]:
+    """What makes two functions one: a module that is executed again defines the same ones.
+
+    The bytecode alone would not do, because it refers to constants and names by position.
+    """
+    code = function.__code__
+    captured = [cell.cell_contents for cell in getattr(function, "__closure__", None) or ()]
+    captured += getattr(function, "__defaults__", None) or ()
+    plain = [value if isinstance(value, (int, float, str)) else id(value) for value in captured]
+    return code.co_code, code.co_consts, code.co_names, plain
 
 
 def as_state_function(phi: StateFunctionLike) -> StateFunction:
@@ -203,6 +222,12 @@ def _read_or_explain(text: str) -> StateFunction:
         return Call(text)
     except ShapingError as error:
         raise UnknownNameError(f"{error} A selector such as 'features.progress' works too.") from None
+
+
+def _num_lanes(obs: Observation) -> int:
+    while isinstance(obs, (Mapping, tuple)):
+        obs = next(iter(obs.values() if isinstance(obs, Mapping) else obs))
+    return len(obs)
 
 
 def features_of(*texts: str) -> tuple[str, ...]:

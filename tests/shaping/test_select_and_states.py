@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import pickle
 import subprocess
 import sys
@@ -13,7 +14,7 @@ import pytest
 from shapegym.shaping.errors import ExpressionError, ObservationError, UnknownNameError
 from shapegym.shaping.potential import Potential
 from shapegym.shaping.select import selector
-from shapegym.shaping.states import Call, Read, Table, as_state_function, state_function
+from shapegym.shaping.states import _CALLABLES, Call, Read, Table, as_state_function, state_function
 from shapegym.shaping.types import Spec
 
 OBS = np.arange(24.0).reshape(2, 3, 4)
@@ -74,6 +75,11 @@ def test_selectors_are_checked_against_spaces():
     assert selector("features.unknown").width(spec) is None
     with pytest.raises(ObservationError, match=r"reads column 6, but there are only 6 \(0 to 5\)"):
         selector("obs.image[6]").width(spec)
+    with pytest.raises(ObservationError, match="no array of numbers"):
+        selector("obs.mission").width(spec)
+    pair = gym.spaces.Tuple((gym.spaces.Discrete(3), gym.spaces.Discrete(2)))
+    with pytest.raises(ObservationError, match="no array of numbers"):
+        selector("obs").width(Spec(1, pair, gym.spaces.Discrete(2)))
     with pytest.raises(ObservationError, match="not a Dict"):
         selector("obs.image").width(Spec(1, gym.spaces.Discrete(3), gym.spaces.Discrete(2)))
 
@@ -89,6 +95,13 @@ def test_tables_look_up_states():
     np.testing.assert_array_equal(table.value(np.array([2, 0]), {}), [2.0, 0.5])
     with pytest.raises(ObservationError, match="outside a Table of 3 values"):
         table.value(np.array([3]), {})
+    for state in (0.5, np.nan, np.inf, -1.0):
+        with pytest.raises(ObservationError, match=f"State {state:g} is outside"):
+            table.value(np.array([0.0, state]), {})
+    with pytest.raises(
+        ObservationError, match="selects 2 numbers a lane"
+    ):  # undeclared, so not seen at binding
+        Table((0.5, -1.0), "features.agent_pos").value(OBS, FEATURES)
     with pytest.raises(ExpressionError, match="all finite"):
         Table((0.0, float("nan")))
 
@@ -111,6 +124,48 @@ def test_registered_functions_are_data():
 
     with pytest.raises(ExpressionError, match="@state_function"):
         Potential(lambda obs, features: obs[:, 0])
+
+
+@pytest.mark.parametrize("obs", [OBS, {"a": {"b": OBS}}, (OBS, OBS)], ids=["array", "dict", "tuple"])
+def test_a_function_returns_one_number_for_each_lane(obs):
+    """A kernel would read past the end of a shorter array."""
+    for numbers in (1, 3):
+
+        @state_function
+        def always_as_many(obs, features, numbers=numbers):
+            return np.zeros(numbers)
+
+        with pytest.raises(ObservationError, match=rf"shape \({numbers},\).* shape \(2,\)"):
+            always_as_many.value(obs, FEATURES)
+        del _CALLABLES["always_as_many"]
+
+
+def test_a_name_belongs_to_one_function():
+    """Expressions refer to functions by name, so another function must not take the place of a registered one."""
+
+    def define(factor, times, function, power=1):
+        space = {"np": np, "state_function": state_function}
+        body = f"np.{function}(obs[:, 0, 0]) * {times}"
+        exec(f"def taken(obs, features):\n    return {body}\nresult = state_function(taken)", space)
+
+        @state_function
+        def scaled(obs, features, power=power):
+            return (obs[:, 0, 0] * factor) ** power
+
+        return space["result"], scaled
+
+    sine, scaled = define(1000.5, 3, "sin")
+    assert define(1000.5, 3, "sin") == (sine, scaled)  # the same module, executed again
+    for other in ((1000.5, 4, "sin"), (1000.5, 3, "cos"), (2000.5, 3, "sin"), (1000.5, 3, "sin", 2)):
+        with pytest.raises(ExpressionError, match="registered already"):
+            define(*other)
+    np.testing.assert_array_equal(sine.value(OBS, {}), np.sin(OBS[:, 0, 0]) * 3)
+    np.testing.assert_array_equal(scaled.value(OBS, {}), OBS[:, 0, 0] * 1000.5)
+
+
+def test_what_has_no_name_cannot_be_registered():
+    with pytest.raises(ExpressionError, match="written with def"):
+        state_function(functools.partial(np.add, 1))
 
 
 @pytest.mark.parametrize("gamma", [0.0, 1.5, "0.9", float("nan")])
