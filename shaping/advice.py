@@ -76,7 +76,8 @@ class LookAhead(EpisodicCombinator):
     """``gamma * v_{t+1} - v_t`` over the values v of one episode; v = 0 after its last step.
 
     Where a block ends inside an episode, v_{t+1} is not known yet: the last step of the fragment is paid ``-v_t``, and the first
-    step of the next fragment ``v_t`` more, which is the same amount with the same discount (gamma * v_{t+1} one step later).
+    step of the next fragment its own v more: the gamma * v_{t+1} that was due, one step later. So an episode's discounted return
+    does not depend on where rollouts were cut; its plain sum, which the books show, grows by (1 - gamma) v at each cut.
 
     Guarantee of ``TaskReward() + LookAhead(ActionPotential(...))``: optimal actions are argmax_a Q(s, a) + Phi(s, a) (advice); an
     agent that maximises Q alone can be misled.

@@ -14,8 +14,13 @@ from sb3_contrib.common.maskable.buffers import MaskableDictRolloutBuffer, Maska
 from sb3_contrib.common.recurrent.buffers import RecurrentDictRolloutBuffer, RecurrentRolloutBuffer
 from stable_baselines3.common.buffers import DictRolloutBuffer, RolloutBuffer
 
-from shapegym.shaping.errors import WiringError
+from shapegym.shaping.compose import Scale, Sum
+from shapegym.shaping.errors import HindsightError, WiringError
+from shapegym.shaping.gate import Gate
 from shapegym.shaping.surfaces.sb3_buffers import HindsightBuffer, require_task_reward
+from shapegym.shaping.surfaces.sb3_vec import MeasuringVecEnv
+from shapegym.shaping.tree import is_episodic, walk
+from shapegym.shaping.types import Expression
 
 if TYPE_CHECKING:
     from stable_baselines3.common.buffers import RolloutBuffer as _Rollout
@@ -25,6 +30,15 @@ else:
 
 class HindsightRollout(HindsightBuffer, _Rollout):
     """Mixin in front of a rollout buffer class. An episode that goes on in the next rollout is carried over by the engine."""
+
+    def allocate(self, source: MeasuringVecEnv, keep_observations: bool) -> None:
+        """See `HindsightBuffer.allocate`.
+
+        Raises:
+            HindsightError: if what an episode is paid would depend on where rollouts cut it.
+        """
+        _require_additive(source.engine.expression)
+        super().allocate(source, keep_observations)
 
     def reset(self) -> None:
         """Empty the buffer; steps made outside of rollouts (an evaluation, an aborted rollout) enter the books only."""
@@ -48,6 +62,19 @@ class HindsightRollout(HindsightBuffer, _Rollout):
         require_task_reward(self.rewards[kept], settled.task[kept])
         self.rewards[...] = self.rewards + (settled.shaped - settled.task)
         super().compute_returns_and_advantage(last_values, dones)
+
+
+def _require_additive(expression: Expression) -> None:
+    """Check that what a gate holds back for later rollouts reaches the agent as it is: only sums take it apart."""
+    for node in walk(expression):
+        additive = isinstance(node, (Sum, Scale)) or (isinstance(node, Gate) and node.outcome == "sum")
+        inner = next(filter(is_episodic, node.children), None)
+        if inner is not None and not additive:
+            raise HindsightError(
+                f"{type(node).__name__} changes what {type(inner).__name__} pays, which for an episode that spans several rollouts "
+                "is partly held back and paid later: the result would depend on n_steps. Change the operands inside it instead, "
+                "e.g. gate(clip(bonus), threshold=...), or use an algorithm with a replay buffer."
+            )
 
 
 class ShapedRolloutBuffer(HindsightRollout, RolloutBuffer):

@@ -4,15 +4,16 @@ import torch
 from sb3_contrib import MaskablePPO, RecurrentPPO
 from sb3_reference import Walk, additive, gated, potential
 from stable_baselines3 import A2C, PPO
+from stable_baselines3.common.buffers import RolloutBuffer
 from stable_baselines3.common.callbacks import BaseCallback
 from stable_baselines3.common.evaluation import evaluate_policy
 from stable_baselines3.common.vec_env import DummyVecEnv, VecFrameStack, VecNormalize
 
-from shapegym.shaping.compose import Constant, TaskReward
-from shapegym.shaping.errors import WiringError
+from shapegym.shaping.compose import Constant, TaskReward, clip, when
+from shapegym.shaping.errors import HindsightError, WiringError
 from shapegym.shaping.gate import gate
 from shapegym.shaping.potential import Potential
-from shapegym.shaping.schedules import Linear
+from shapegym.shaping.schedules import Linear, anneal
 from shapegym.shaping.surfaces.wiring import engine_of, wire
 
 torch.set_num_threads(1)
@@ -240,3 +241,25 @@ def test_pretrained_without_shaping_then_shaped_goes_on():
     wire(model, PROGRESS).learn(STEPS * 2, reset_num_timesteps=False)
     rewards = model.rollout_buffer.rewards
     np.testing.assert_allclose(rewards, additive([walk.log[STEPS:] for walk in walks], GAMMA), atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        clip,
+        lambda held: anneal(held, Linear()),
+        lambda held: when(TaskReward(), held),
+        lambda held: held * 2.0,
+    ],
+    ids=["clip", "anneal", "when", "scale"],
+)
+def test_what_a_gate_holds_back_is_not_changed_later(change, request):
+    """Clipping the sum of what was held back would pay less the shorter rollouts are."""
+    model = PPO("MlpPolicy", make_walks()[1], **PPO_SMALL, **NET)
+    expression = TaskReward() + change(gate(Constant(1.0), threshold=0.5))
+    if "scale" in request.node.name:
+        wire(model, expression)
+    else:
+        with pytest.raises(HindsightError, match="depend on n_steps"):
+            wire(model, expression)
+        assert type(model.rollout_buffer) is RolloutBuffer
