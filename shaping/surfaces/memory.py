@@ -79,6 +79,8 @@ class Memory:
         for name, values in features.items():
             if name not in stored:  # shapes and dtypes are known when the first arrive
                 stored[name] = np.zeros((self._rows, *values.shape[1:]), dtype=values.dtype)
+            elif not np.can_cast(values.dtype, stored[name].dtype, "safe"):  # 0 at first, then 0.5
+                stored[name] = stored[name].astype(np.result_type(values, stored[name]))
             stored[name][rows] = values
 
 

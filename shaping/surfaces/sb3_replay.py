@@ -49,7 +49,7 @@ class HindsightReplay(HindsightBuffer, _Replay):
         engine = source.engine
         self.check(engine)
         super().allocate(source, keep_observations)
-        self.term_names = engine.term_names
+        self._paid_by = engine.expression, engine.spec.gamma
         self.parts = np.zeros((self.buffer_size, self.n_envs, len(engine.terms)))
         self.task_rewards = np.zeros((self.buffer_size, self.n_envs))
         self.memory = (
@@ -76,12 +76,14 @@ class HindsightReplay(HindsightBuffer, _Replay):
         """Go on with ``source`` after the buffer was loaded; its open episodes stay unpaid.
 
         Raises:
-            WiringError: if the buffer was filled with another expression or number of lanes.
+            WiringError: if the buffer was filled with another expression, discount or number of lanes.
         """
-        if self.term_names != source.engine.term_names or self.n_envs != source.num_envs:
+        engine = source.engine
+        if self._paid_by != (engine.expression, engine.spec.gamma) or self.n_envs != source.num_envs:
+            expression, gamma = self._paid_by
             raise WiringError(
-                f"The loaded buffer holds parts of the terms {', '.join(self.term_names)} for {self.n_envs} lane(s), but the "
-                f"expression has {', '.join(source.engine.term_names)} for {source.num_envs}. Wire the expression that filled it."
+                f"The loaded buffer was paid by {expression} with gamma={gamma} for {self.n_envs} lane(s), and this is "
+                f"{engine.expression} with gamma={engine.spec.gamma} for {source.num_envs}. Wire the expression that filled it."
             )
         self._source = source
         self._open[:] = -1

@@ -1,5 +1,6 @@
 from copy import deepcopy
 
+import gymnasium as gym
 import numpy as np
 import pytest
 import torch
@@ -9,13 +10,15 @@ from stable_baselines3 import DDPG, DQN, SAC, TD3
 from stable_baselines3.common.callbacks import BaseCallback
 from stable_baselines3.common.vec_env import DummyVecEnv, VecFrameStack, VecNormalize
 
-from shapegym.shaping.compose import Constant, TaskReward
+from shapegym.shaping.compose import Constant, Scale, TaskReward
 from shapegym.shaping.counts import CountBonus
 from shapegym.shaping.errors import HindsightError, WiringError
 from shapegym.shaping.gate import gate
 from shapegym.shaping.potential import Potential
 from shapegym.shaping.schedules import Linear
+from shapegym.shaping.surfaces.memory import Memory
 from shapegym.shaping.surfaces.wiring import engine_of, wire
+from shapegym.shaping.types import Spec, Transitions
 
 torch.set_num_threads(1)
 GAMMA = 0.9
@@ -319,10 +322,15 @@ def test_a_saved_buffer_is_loaded_before_wiring(tmp_path, expression):
     rewards = again.replay_buffer.rewards.copy()
     np.testing.assert_array_equal(rewards, model.replay_buffer.rewards)
     again.learn(100)
-    other = DQN("MlpPolicy", make_walks()[1], **settings())
-    other.load_replay_buffer(tmp_path / "buffer.pkl")
-    with pytest.raises(WiringError, match="terms"):
-        wire(other, TaskReward() + 2.0)
+    for unlike, changes in (
+        (expression + 2.0, {}),
+        (Scale(expression, 2.0), {}),  # equal terms, other rewards
+        (expression, {"gamma": 0.5}),
+    ):
+        other = DQN("MlpPolicy", make_walks()[1], **settings(**changes))
+        other.load_replay_buffer(tmp_path / "buffer.pkl")
+        with pytest.raises(WiringError, match="Wire the expression that filled it"):
+            wire(other, unlike)
 
 
 def test_an_emptied_buffer_is_empty():
@@ -332,3 +340,16 @@ def test_an_emptied_buffer_is_empty():
     model.replay_buffer.reset()
     with pytest.raises(HindsightError, match="No episode"):
         model.replay_buffer.sample(4)
+
+
+def test_a_feature_that_begins_as_an_integer_is_kept_whole():
+    spec = Spec(1, gym.spaces.Discrete(2), gym.spaces.Discrete(2))
+    memory = Memory(spec, 4, keep_observations=True)
+    lanes = np.zeros(1, dtype=np.int64)
+    no = np.zeros(1, dtype=bool)
+    for step, value in enumerate((0, 0.5, 1)):
+        features = {"progress": np.array([value])}
+        memory.write(step, Transitions(lanes, lanes, lanes, lanes * 0.0, no, no, no, ~no, features, features))
+    again = memory.read(np.arange(3), None, None, np.zeros(3))
+    np.testing.assert_array_equal(again.features["progress"], [0.0, 0.5, 1.0])
+    np.testing.assert_array_equal(again.next_features["progress"], [0.0, 0.5, 1.0])
