@@ -193,8 +193,11 @@ def _monitors(model: BaseAlgorithm) -> Iterator[Finding]:
 def _discounts(model: BaseAlgorithm) -> Iterator[Finding]:
     gamma = getattr(model, "gamma", None)
     for engine in _engines(model):
-        for name, state in zip(engine.term_names, engine.states, strict=True):
-            if "gamma" in state and state["gamma"] != gamma:
+        for term, name, state in zip(engine.terms, engine.term_names, engine.states, strict=True):
+            telescopes = (
+                Guarantee(term.guarantee) is Guarantee.INVARIANT
+            )  # unlike a running scale with a gamma
+            if telescopes and state.get("gamma", gamma) != gamma:
                 yield _finding("gamma-mismatch", "error", f"{name!r} ({state['gamma']}, not {gamma})")
     buffer = _buffer(model)
     if isinstance(buffer, NStepReplayBuffer) and buffer.gamma != gamma:

@@ -19,9 +19,10 @@ from stable_baselines3.common.vec_env import (
 )
 from stable_baselines3.her.her_replay_buffer import HerReplayBuffer
 
-from shapegym.shaping.compose import TaskReward
+from shapegym.shaping.compose import Constant, TaskReward
 from shapegym.shaping.errors import DiscountError, HindsightError, WiringError
 from shapegym.shaping.gate import gate
+from shapegym.shaping.normalize import normalize
 from shapegym.shaping.potential import Potential
 from shapegym.shaping.surfaces.findings import EXPLANATIONS, check_wiring
 from shapegym.shaping.surfaces.gym_env import ShapedEnv
@@ -180,6 +181,9 @@ CORRECT = {
     "outside VecMonitor": lambda: ppo(online(VecMonitor(dummy()))),
     "shaped lanes around monitors": lambda: dqn(
         dummy(lambda: wire(Monitor(Walk()), PROGRESS, gamma=GAMMA), 2)
+    ),
+    "a running scale with a discount of its own": lambda: wire(
+        ppo(dummy()), TaskReward() + normalize(Constant(0.1), "return", gamma=0.5)
     ),
     "a bonus without guarantee": lambda: wire(ppo(dummy()), TaskReward() + 0.1),
 }
