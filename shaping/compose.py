@@ -48,10 +48,10 @@ def _require_operands(node: str, operands: tuple[object, ...]) -> None:
             raise ExpressionError(f"{node}: operand {position} is {operand!r}, which is not an expression.")
 
 
-def _require_number(node: str, key: str, value: object) -> float:
+def _require_number(node: str, key: str, value: object, *, infinite: bool = False) -> float:
     if isinstance(value, bool) or not isinstance(value, (int, float, np.integer, np.floating)):
         raise ExpressionError(f"{node}: {key} must be a number, got {value!r} ({type(value).__name__}).")
-    if not math.isfinite(value):
+    if math.isnan(value) or (math.isinf(value) and not infinite):
         raise ExpressionError(f"{node}: {key} must be finite, got {value!r}.")
     return float(value)
 
@@ -159,6 +159,8 @@ class Clip(Combinator):
 
     def __post_init__(self) -> None:
         _require_operands("Clip", (self.of,))
+        for key in ("low", "high"):
+            _require_number("Clip", key, getattr(self, key), infinite=True)
         if not self.low <= self.high:
             raise ExpressionError(f"Clip needs low <= high, got low={self.low!r}, high={self.high!r}.")
 
@@ -247,6 +249,10 @@ class LogSigmoidAnd(Combinator):
 
     def __post_init__(self) -> None:
         _require_operands("LogSigmoidAnd", self.of)
+        references = tuple(
+            _require_number("LogSigmoidAnd", "a reference", value) for value in self.references
+        )
+        object.__setattr__(self, "references", references)
         if self.references and len(self.references) != len(self.of):
             raise ExpressionError(
                 f"LogSigmoidAnd has {len(self.of)} operands and {len(self.references)} references: give one each, or none."

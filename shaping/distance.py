@@ -14,6 +14,7 @@ from typing import ClassVar, Literal
 
 import numpy as np
 
+from shapegym.shaping.checks import is_number
 from shapegym.shaping.errors import ExpressionError, ObservationError
 from shapegym.shaping.kernels import distance as kernels
 from shapegym.shaping.select import selector
@@ -219,11 +220,7 @@ class Distance(StateFunction):
 
 
 def _require_positive(node: str, key: str, value: object) -> None:
-    if (
-        isinstance(value, bool)
-        or not isinstance(value, (int, float))
-        or not (math.isfinite(value) and value > 0)
-    ):
+    if not (is_number(value) and value > 0):
         raise ExpressionError(f"{node}: {key} must be a finite number above 0, got {value!r}.")
 
 

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 from typing import ClassVar, Literal
 
 import numpy as np
 
+from shapegym.shaping.checks import is_number
 from shapegym.shaping.errors import ExpressionError
 from shapegym.shaping.kernels import events as kernels
 from shapegym.shaping.select import selector
@@ -219,5 +219,5 @@ def _indicate(left: np.ndarray, op: str, right: np.ndarray | float) -> np.ndarra
 
 
 def _require_finite(node: str, key: str, value: object) -> None:
-    if isinstance(value, bool) or not isinstance(value, (int, float)) or not math.isfinite(value):
+    if not is_number(value):
         raise ExpressionError(f"{node}: {key} must be a finite number, got {value!r}.")

@@ -50,11 +50,17 @@ class Gate(EpisodicCombinator):
     outcome: Literal["sum", "max", "last"] = "sum"
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "thresholds", tuple(float(threshold) for threshold in self.thresholds))
-        if len(self.of) < 2 or not all(isinstance(level, Expression) for level in self.of):
+        levels = self.of if isinstance(self.of, tuple) else ()
+        if len(levels) < 2 or not all(isinstance(level, Expression) for level in levels):
             raise ExpressionError(
-                f"Gate needs at least two levels (expressions), the outcome first, got {self.of!r}."
+                f"Gate needs a tuple of at least two levels (expressions), the outcome first, got {self.of!r}."
             )
+        try:
+            object.__setattr__(self, "thresholds", tuple(float(threshold) for threshold in self.thresholds))
+        except (TypeError, ValueError):
+            raise ExpressionError(
+                f"Gate: thresholds must be a tuple of numbers, got {self.thresholds!r}."
+            ) from None
         if len(self.thresholds) != len(self.of) - 1:
             raise ExpressionError(
                 f"Gate has {len(self.of)} levels and {len(self.thresholds)} thresholds: every level but the last needs one."

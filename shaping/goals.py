@@ -7,12 +7,12 @@ it. All of them are pure in the transition, so hindsight relabelling (HER) measu
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 from typing import ClassVar, Literal
 
 import numpy as np
 
+from shapegym.shaping.checks import is_number
 from shapegym.shaping.distance import Distance
 from shapegym.shaping.errors import ExpressionError
 from shapegym.shaping.states import StateFunction, StateFunctionLike, as_state_function
@@ -83,11 +83,11 @@ class GoalReached(Term):
         nearness = Distance(self.of, self.to, self.norm)
         object.__setattr__(self, "to", nearness.to)
         object.__setattr__(self, "_nearness", nearness)
-        if not (isinstance(self.radius, (int, float)) and math.isfinite(self.radius) and self.radius >= 0):
+        if not (is_number(self.radius) and self.radius >= 0):
             raise ExpressionError(
                 f"GoalReached: radius must be a finite number, at least 0, got {self.radius!r}."
             )
-        if not (isinstance(self.reward, (int, float)) and math.isfinite(self.reward)):
+        if not is_number(self.reward):
             raise ExpressionError(f"GoalReached: reward must be a finite number, got {self.reward!r}.")
 
     @property

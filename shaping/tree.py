@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from shapegym.shaping.compose import Product, Sum, TaskReward
 from shapegym.shaping.errors import ExpressionError
-from shapegym.shaping.types import Combinator, Expression, Guarantee, Term, snake_case
+from shapegym.shaping.types import Combinator, Expression, Guarantee, Term, require_name, snake_case
 
 
 def walk(expression: Expression) -> Iterator[Expression]:
@@ -41,9 +41,9 @@ def part_names(expressions: tuple[Expression, ...]) -> tuple[str, ...]:
     """Return a distinct name for each expression: its own, or that of the node it scales, or its class, numbered if repeated.
 
     Raises:
-        ExpressionError: if two carry the same explicit name.
+        ExpressionError: if two carry the same explicit name, or one is no identifier.
     """
-    explicit = [expression.name for expression in expressions if expression.name]
+    explicit = [require_name(expression.name) for expression in expressions if expression.name is not None]
     repeated = {name for name in explicit if explicit.count(name) > 1}
     if repeated:
         raise ExpressionError(

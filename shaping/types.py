@@ -166,6 +166,17 @@ def snake_case(name: str) -> str:
     return re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", name).lower()
 
 
+def require_name(name: str) -> str:
+    """Return ``name`` if a part can be called so: logs, files and info keys are made of it.
+
+    Raises:
+        ExpressionError: if it is no identifier.
+    """
+    if not (isinstance(name, str) and name.isidentifier()):
+        raise ExpressionError(f"A part's name must be an identifier such as 'key_bonus', got {name!r}.")
+    return name
+
+
 @dataclass(frozen=True)
 class Expression:
     """A node of a reward expression. Combine with ``+ - *`` and the functions of `shapegym.shaping.compose`.
@@ -197,9 +208,7 @@ class Expression:
 
     def named(self, name: str) -> Expression:
         """Return the same expression whose part is called ``name`` in every log."""
-        if not name or not name.isidentifier():
-            raise ExpressionError(f"A part's name must be an identifier such as 'key_bonus', got {name!r}.")
-        return replace(self, name=name)
+        return replace(self, name=require_name(name))
 
     def __str__(self) -> str:
         """The expression as one would write it, without default fields and names."""
@@ -333,5 +342,6 @@ class EpisodicCombinator(Combinator, ABC):
     def combine_block(self, values: Sequence[Array], episodes: Episodes, carry: State) -> Array:
         """Return the rewards, (T, B), from the children's values, each (T, B), updating ``carry`` in place.
 
-        The rewards of an episode, summed over all its fragments, must not depend on where fragments were cut.
+        What an episode is paid over all its fragments must not depend on where they were cut: the sum of its rewards or, for a
+        node with a discount (look-ahead), their discounted sum.
         """

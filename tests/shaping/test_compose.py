@@ -185,9 +185,13 @@ def test_a_lost_guarantee_names_the_node():
         (lambda: TaskReward() * float("nan"), "must be finite"),
         (lambda: TaskReward() + True, "operands are expressions or numbers"),
         (lambda: clip(TaskReward(), 2, 1), "low <= high"),
+        (lambda: clip(TaskReward(), "a", "b"), "low must be a number"),
+        (lambda: clip(TaskReward(), -1.0, float("nan")), "high must be finite, got nan"),
         (lambda: Sum(()), "non-empty"),
         (lambda: Sum((TaskReward(), 3.0)), "operand 1"),
         (lambda: log_sigmoid_and(TaskReward(), references=(1, 2)), "1 operands and 2 references"),
+        (lambda: log_sigmoid_and(TaskReward(), references=("1",)), "reference must be a number"),
+        (lambda: RewardEngine(TaskReward(name="a/b"), spec()), "must be an identifier"),
         (lambda: RewardEngine(3.0, spec()), "A reward is an expression"),
     ],
 )

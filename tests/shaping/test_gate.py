@@ -151,6 +151,9 @@ def test_advice_is_refused_where_it_makes_no_sense():
     ("build", "message"),
     [
         (lambda: Gate((TaskReward(),), ()), "at least two levels"),
+        (lambda: Gate([TaskReward(), TaskReward()], (1.0,)), "tuple of at least two levels"),
+        (lambda: Gate((TaskReward(), TaskReward()), 1.0), "tuple of numbers"),
+        (lambda: gate(TaskReward(), threshold="high"), "tuple of numbers"),
         (lambda: Gate((TaskReward(), TaskReward()), (1.0, 2.0)), "2 levels and 2 thresholds"),
         (lambda: gate(TaskReward(), threshold=float("nan")), "NaN"),
         (lambda: Gate((TaskReward(), TaskReward()), (1.0,), outcome="mean"), "one of sum, max, last"),
