@@ -91,7 +91,7 @@ def load_checkpoint(
     algorithm: type[BaseAlgorithm] | None = None,
     device: str = "cpu",
 ) -> BaseAlgorithm:
-    """Return the model of a checkpoint on ``env``, wired to ``reward``, ready to go on.
+    """Return the model of a checkpoint on ``env``, wired to ``reward``, ready to go on; a warning says if new episodes begin.
 
         model = load_checkpoint("run/checkpoints/step_50000", make_vec_env("shapegym/FourRooms-v0", 16), reward)
         model.learn(100_000 - model.num_timesteps, reset_num_timesteps=False)
@@ -221,6 +221,12 @@ def _restore(folder: Path, manifest: dict[str, Any], model: BaseAlgorithm) -> No
         for name, value in state["last"].items():
             setattr(model, name, value)
     else:
+        warnings.warn(
+            f"{folder.name} holds no state of the environments, so they begin new episodes: the run will not repeat the "
+            "uninterrupted one.",
+            UserWarning,
+            stacklevel=3,
+        )
         model._last_obs = None  # learn() then resets the environments
         buffer = getattr(model, "replay_buffer", None)
         if isinstance(buffer, HerReplayBuffer):

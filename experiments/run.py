@@ -161,7 +161,7 @@ def _learn(
     model.set_logger(configure(str(folder / run_folder.TENSORBOARD), ["tensorboard"]))
     try:
         with warnings.catch_warnings():
-            # The command line says so once, when the run is resumed.
+            # `load_checkpoint` says so when it matters: when the run is resumed.
             warnings.filterwarnings("ignore", message=".*has no snapshots", category=UserWarning)
             model.learn(
                 config.steps - model.num_timesteps,

@@ -206,7 +206,8 @@ def test_environments_without_snapshots_begin_new_episodes_and_say_so(tmp_path):
     model = small(env=single())
     with pytest.warns(UserWarning, match="DummyVecEnv has no snapshots"):
         save_checkpoint(tmp_path / "saved", model)
-    resumed = load_checkpoint(tmp_path / "saved", single(), REWARD)
+    with pytest.warns(UserWarning, match="begin new episodes"):
+        resumed = load_checkpoint(tmp_path / "saved", single(), REWARD)
     assert find_surface(resumed.env).engine.clock == 32
     assert resumed.learn(32, reset_num_timesteps=False).num_timesteps == 64
 
