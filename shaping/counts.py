@@ -9,7 +9,7 @@ give a coarser key (a feature, a ``resolution``) or `SimHash`.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from typing import ClassVar, Literal
 
 import gymnasium as gym
@@ -82,9 +82,6 @@ class CountBonus(Term):
 
     def __post_init__(self) -> None:
         selector(self.key)
-        settings: object = self.hashing
-        if isinstance(settings, Mapping):
-            object.__setattr__(self, "hashing", _sim_hash(settings))
         if not is_number(self.beta):
             raise ExpressionError(f"CountBonus: beta must be a finite number, got {self.beta!r}.")
         if not (is_number(self.exponent) and self.exponent >= 0):
@@ -152,20 +149,24 @@ class CountBonus(Term):
         _make_room(state, len(rows))
         visits = np.empty(len(rows), dtype=np.int64)
         state["size"] += tally(rows, active.astype(np.int64), state["keys"], state["counts"], visits)
-        if self.scope == "episode":
-            state["visits"] = np.where(active, visits, state["visits"])
+        state["visits"] = np.maximum(visits, 1)  # an inactive row may hold an unknown key
 
     def measure(self, transitions: Transitions, state: State, *inputs: np.ndarray) -> np.ndarray:
         """See `Term.measure`."""
-        visits = state["visits"] if self.scope == "episode" else self._lifetime_visits(transitions, state)
-        return self.beta / visits.astype(np.float64) ** self.exponent
+        return self._bonus(state["visits"])
 
-    def _lifetime_visits(self, transitions: Transitions, state: State) -> np.ndarray:
+    def remeasure(self, transitions: Transitions, state: State, *inputs: np.ndarray) -> np.ndarray:
+        """See `Term.remeasure`: reads lifetime counts as they are now; a key never counted has N = 1."""
         visits = np.ones(transitions.num_lanes, dtype=np.int64)
         if len(state["counts"]):
             rows = self._rows(self._values(transitions), state)
             tally(rows, np.zeros(len(rows), dtype=np.int64), state["keys"], state["counts"], visits)
-        return np.maximum(visits, 1)
+        return self._bonus(np.maximum(visits, 1))
+
+    def _bonus(self, visits: np.ndarray) -> np.ndarray:
+        if self.exponent == 0.5:  # the usual one, and a square root takes a fraction of the time of a power
+            return self.beta / np.sqrt(visits)
+        return self.beta / visits.astype(np.float64) ** self.exponent
 
     def _values(self, transitions: Transitions) -> np.ndarray:
         """Return the numbers of each key, (B, n)."""
@@ -238,10 +239,3 @@ def _declared_dtype(key: str, spec: Spec) -> str:
     )
     space = spaces.get(chosen.key) if isinstance(spaces, (Mapping, gym.spaces.Dict)) else spaces  # type: ignore[arg-type]
     return "" if space is None or space.dtype is None else np.dtype(space.dtype).str
-
-
-def _sim_hash(settings: Mapping[str, object]) -> SimHash:
-    known = {field.name for field in fields(SimHash)}
-    if unknown := sorted(set(settings) - known):
-        raise ExpressionError(f"SimHash has no setting {unknown[0]!r}; it has {', '.join(sorted(known))}.")
-    return SimHash(**settings)  # type: ignore[arg-type]

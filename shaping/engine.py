@@ -104,10 +104,12 @@ class RewardEngine:
         self.ledger = Ledger(self.addends, spec.num_lanes)
         self._parts = np.zeros((len(self.terms), spec.num_lanes))
         self._plan = [
-            (index, term, inputs, type(term).observe is not Term.observe)
+            (index, term.measure, term.observe if type(term).observe is not Term.observe else None, inputs)
             for index, (term, inputs) in enumerate(zip(self.terms, self._inputs, strict=True))
         ]
-        self._contributions = np.zeros((len(self.addends), 1, spec.num_lanes))
+        self._contributions = np.zeros((len(self.addends), spec.num_lanes))
+        self._lanes = (spec.num_lanes,)
+        self._is_plain = self._addend_nodes == self.terms
         self._warned: set[str] = set()
         self.tape = Tape(len(self.terms), spec.num_lanes) if self.episodic and pay_at_end else None
 
@@ -147,17 +149,17 @@ class RewardEngine:
         """
         transitions.clock = self.clock
         parts = self._parts
-        lanes = (self.spec.num_lanes,)
-        for (index, term, inputs, remembers), state in zip(self._plan, self.states, strict=True):
+        lanes = self._lanes
+        for (index, measure, observe, inputs), state in zip(self._plan, self.states, strict=True):
             if inputs:
                 values = [evaluate(parts, None, self.carries) for evaluate in inputs]
-                if remembers:
-                    term.observe(transitions, state, *values)
-                value = term.measure(transitions, state, *values)
-            else:
-                if remembers:
-                    term.observe(transitions, state)
-                value = term.measure(transitions, state)
+                if observe is not None:
+                    observe(transitions, state, *values)
+                value = measure(transitions, state, *values)
+            else:  # most terms: a call without unpacking
+                if observe is not None:
+                    observe(transitions, state)
+                value = measure(transitions, state)
             if value.shape != lanes:
                 self._reject_shape(index, value)
             parts[index] = value
@@ -176,13 +178,15 @@ class RewardEngine:
         clock = self.clock
         parts = self.measure(transitions)
         contributions = self._contributions
-        if self.tape is None:
+        if self._is_plain:  # a plain sum of terms, the most common expression
+            contributions[:] = parts
+        elif self.tape is None:
             for index, evaluate in enumerate(self._evaluators):
-                contributions[index, 0] = evaluate(parts, None, self.carries)
+                contributions[index] = evaluate(parts, None, self.carries)
         else:
             self._pay_at_end(self.tape, parts, transitions)
         shaped, records = self.ledger.post_step(contributions, transitions, clock)
-        return shaped, contributions[:, 0], records
+        return shaped, contributions, records
 
     # ------------------------------------------------------------------ when a reward is needed
 
@@ -232,7 +236,7 @@ class RewardEngine:
         for index, term in enumerate(self.terms):
             if term.replay in again:
                 inputs = [evaluate(fresh, None, self.carries) for evaluate in self._inputs[index]]
-                fresh[index] = term.measure(transitions, self.states[index], *inputs)
+                fresh[index] = term.remeasure(transitions, self.states[index], *inputs)
         if screen_parts(fresh, transitions.active) < 0:
             self._handle_nonfinite(fresh, transitions)
         return fresh
@@ -301,13 +305,13 @@ class RewardEngine:
         """Elementwise addends now; an episodic addend's sum over the episode at its last step."""
         tape.append(parts, transitions)
         for index, (node, evaluate) in enumerate(zip(self._addend_nodes, self._evaluators, strict=True)):
-            self._contributions[index, 0] = 0.0 if is_episodic(node) else evaluate(parts, None, self.carries)
+            self._contributions[index] = 0.0 if is_episodic(node) else evaluate(parts, None, self.carries)
         for lane in np.flatnonzero((transitions.terminated | transitions.truncated) & transitions.active):
             episode, segments = tape.close(int(lane), bool(transitions.terminated[lane]))
             carries = self._fresh_carries(1)
             for index, (node, evaluate) in enumerate(zip(self._addend_nodes, self._evaluators, strict=True)):
                 if is_episodic(node):
-                    self._contributions[index, 0, lane] = evaluate(episode, segments, carries).sum()
+                    self._contributions[index, lane] = evaluate(episode, segments, carries).sum()
 
     def _check_features(self) -> None:
         declared = self.spec.features

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from shapegym.shaping.errors import NonFiniteError
-from shapegym.shaping.kernels.accounting import settle
+from shapegym.shaping.kernels.accounting import book_block, book_step
 from shapegym.shaping.types import Episodes, State, Transitions
 
 
@@ -53,10 +53,7 @@ class Ledger:
 
     def __init__(self, addends: tuple[str, ...], num_lanes: int) -> None:
         self.addends = addends
-        self.totals = np.zeros((num_lanes, 2 + len(addends)))
-        self.lengths = np.zeros(num_lanes, dtype=np.int64)
-        self._where = np.zeros((num_lanes, 3), dtype=np.int64)
-        self._ended = np.zeros((num_lanes, 2 + len(addends)))
+        self.books = np.zeros((3 + len(addends), num_lanes))
 
     def post_step(
         self, contributions: np.ndarray, transitions: Transitions, clock: int
@@ -64,32 +61,31 @@ class Ledger:
         """Book one step, as `post` books a block; return the shaped rewards (B,) and the episodes that ended in it.
 
         Args:
-            contributions: (K, 1, B), what each addend pays.
+            contributions: (K, B), what each addend pays.
             transitions: the step.
             clock: its global step.
 
         Raises:
             NonFiniteError: as `post`.
         """
-        shaped = np.empty((1, len(self.lengths)))
-        count = settle(
-            contributions,
-            transitions.reward[None],
-            transitions.first[None],
-            transitions.terminated[None],
-            transitions.truncated[None],
-            transitions.active[None],
-            shaped,
-            self.totals,
-            self.lengths,
-            self._where,
-            self._ended,
+        t = transitions
+        shaped = np.empty(len(t.reward))
+        count = book_step(
+            contributions, t.reward, t.first, t.terminated, t.truncated, t.active, shaped, self.books
         )
         if count == 0:
-            return shaped[0], []
-        success = transitions.next_features.get("success")
-        rows = None if success is None else success[None]
-        return shaped[0], self._records(count, contributions, self._where, self._ended, clock, rows)
+            return shaped, []
+        lanes = np.flatnonzero((t.terminated | t.truncated) & t.active)
+        where = np.stack([np.zeros_like(lanes), lanes], axis=1)
+        success = t.next_features.get("success")
+        return shaped, self._records(
+            count,
+            contributions[:, None],
+            where,
+            self.books[:, lanes].T,
+            clock,
+            None if success is None else success[None],
+        )
 
     def post(
         self,
@@ -112,9 +108,9 @@ class Ledger:
             NonFiniteError: if a sum of contributions is not finite, although the parts were (a combinator overflowed).
         """
         shaped = np.empty(task.shape)
-        where = np.empty((int(np.count_nonzero(episodes.last)), 3), dtype=np.int64)
-        ended = np.empty((len(where), 2 + len(self.addends)))
-        count = settle(
+        where = np.empty((int(np.count_nonzero(episodes.last)), 2), dtype=np.int64)
+        ended = np.empty((len(where), len(self.books)))
+        count = book_block(
             contributions,
             task,
             episodes.first,
@@ -122,8 +118,7 @@ class Ledger:
             episodes.truncated,
             episodes.active,
             shaped,
-            self.totals,
-            self.lengths,
+            self.books,
             where,
             ended,
         )
@@ -138,8 +133,8 @@ class Ledger:
         clock: int,
         success: np.ndarray | None,
     ) -> list[EpisodeRecord]:
-        """Return what `settle` wrote of the ``count`` episodes that ended, or raise what it found."""
-        num_lanes = len(self.lengths)
+        """Return what a kernel found of the ``count`` episodes that ended, or raise its error."""
+        num_lanes = self.books.shape[1]
         if count < 0:
             step, lane = divmod(-1 - count, num_lanes)
             values = dict(zip(self.addends, contributions[:, step, lane].tolist(), strict=True))
@@ -150,23 +145,22 @@ class Ledger:
         return [
             EpisodeRecord(
                 lane=lane,
-                length=length,
+                length=int(length),
                 task_return=task_return,
                 shaped_return=shaped_return,
                 parts=dict(zip(self.addends, parts, strict=True)),
                 success=None if success is None else bool(success[step, lane]),
                 clock=clock + step * num_lanes,
             )
-            for (step, lane, length), (task_return, shaped_return, *parts) in zip(
+            for (step, lane), (length, task_return, shaped_return, *parts) in zip(
                 where[:count].tolist(), ended[:count].tolist(), strict=True
             )
         ]
 
     def state_dict(self) -> State:
         """Return the books of the open episodes."""
-        return {"totals": self.totals.copy(), "lengths": self.lengths.copy()}
+        return {"books": self.books.copy()}
 
     def load_state_dict(self, state: State) -> None:
         """Continue from `state_dict`."""
-        self.totals[...] = state["totals"]
-        self.lengths[...] = state["lengths"]
+        self.books[...] = state["books"]

@@ -37,6 +37,8 @@ class Selector:
     source: str
     key: str | None
     columns: slice | None
+    single: int | None
+    """The column, if ``columns`` is exactly one."""
 
     @property
     def feature(self) -> str | None:
@@ -57,6 +59,12 @@ class Selector:
         Raises:
             ObservationError: if it selects several (which binding notices only for declared features).
         """
+        source: Any = features if self.source == "features" else obs
+        values = source if self.key is None else source[self.key]
+        if values.ndim == 2 and self.single is not None and self.single < values.shape[1]:
+            return values[:, self.single].astype(
+                np.float64
+            )  # the common case, without the detour over a slice
         values = self.read(obs, features)
         if values.shape[1] != 1:
             raise ObservationError(
@@ -123,11 +131,12 @@ def selector(text: str) -> Selector:
         raise ExpressionError(
             f"{text!r} is not a selector. Write 'obs', 'obs[0:2]', 'obs.<entry>' or 'features.<name>[<column>]'."
         )
-    columns = None
+    columns = single = None
     if match["start"] is not None:
         start = int(match["start"])
         stop = (int(match["stop"]) if match["stop"] else None) if match["range"] else start + 1
         if stop is not None and stop <= start:
             raise ExpressionError(f"Selector {text!r} selects nothing: {start}:{stop} is empty.")
         columns = slice(start, stop)
-    return Selector(text, match["source"], match["key"], columns)
+        single = start if stop == start + 1 else None
+    return Selector(text, match["source"], match["key"], columns, single)

@@ -21,7 +21,7 @@ from typing import Any, ClassVar, TypeAlias
 import numpy as np
 
 from shapegym.shaping.errors import ExpressionError, ObservationError, ShapingError, UnknownNameError, suggest
-from shapegym.shaping.select import selector
+from shapegym.shaping.select import Selector, selector
 from shapegym.shaping.types import Features, Observation, Spec, snake_case
 
 STATE_FUNCTIONS: dict[str, type[StateFunction]] = {}
@@ -64,8 +64,10 @@ class Read(StateFunction):
 
     of: str = "obs"
 
+    _selector: ClassVar[Selector]
+
     def __post_init__(self) -> None:
-        selector(self.of)
+        object.__setattr__(self, "_selector", selector(self.of))
 
     @property
     def reads(self) -> tuple[str, ...]:
@@ -74,7 +76,7 @@ class Read(StateFunction):
 
     def check(self, spec: Spec) -> None:
         """Raise `ObservationError` unless exactly one number is selected."""
-        width = selector(self.of).width(spec)
+        width = self._selector.width(spec)
         if width not in (None, 1):
             raise ObservationError(
                 f"Read({self.of!r}) selects {width} numbers a lane; pick one, e.g. {self.of + '[0]'!r}."
@@ -82,7 +84,7 @@ class Read(StateFunction):
 
     def value(self, obs: Observation, features: Features) -> np.ndarray:
         """See `StateFunction.value`."""
-        return selector(self.of).read_one(obs, features)
+        return self._selector.read_one(obs, features)
 
 
 @dataclass(frozen=True)

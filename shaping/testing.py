@@ -217,7 +217,7 @@ def _check_stored_batch(
 ) -> None:
     """A replay buffer measures any number of stored rows at once, and long after they happened."""
     batch = _concatenate(stream)
-    part, stored = term.measure(batch, state), np.concatenate(measured)
+    part, stored = term.remeasure(batch, state), np.concatenate(measured)
     if part.shape != stored.shape or not np.array_equal(part[batch.active], stored[batch.active]):
         raise ComplianceError(
             f"{term!r} declares Replay.RECOMPUTE, but a batch of all {batch.num_lanes} stored transitions measures differently "

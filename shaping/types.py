@@ -300,7 +300,18 @@ class Term(Expression, ABC):
 
     @abstractmethod
     def measure(self, transitions: Transitions, state: State, *inputs: np.ndarray) -> np.ndarray:
-        """Return the parts, (B,) float64, without changing ``state``. Inactive rows may hold anything finite."""
+        """Return the parts of the transitions just observed, (B,) float64, without changing ``state``.
+
+        Inactive rows may hold anything finite.
+        """
+
+    def remeasure(self, transitions: Transitions, state: State, *inputs: np.ndarray) -> np.ndarray:
+        """Return the parts that any stored transitions have now, however many, without changing ``state``.
+
+        Replay buffers call it where `replay` says that parts move on. The same as `measure`, unless that reads what `observe` found
+        out about the very batch that it observed.
+        """
+        return self.measure(transitions, state, *inputs)
 
 
 @dataclass(frozen=True)

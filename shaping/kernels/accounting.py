@@ -13,21 +13,23 @@ from shapegym.shaping.kernels._jit import jit
 @jit
 def screen_parts(parts: np.ndarray, active: np.ndarray) -> int:
     """Zero the parts (N, B) of inactive rows; return the number of active rows, or -1 if an active part is not finite."""
+    num_lanes = active.shape[0]
     count = 0
+    for lane in range(num_lanes):
+        count += active[lane]
+    if count < num_lanes:
+        for lane in range(num_lanes):
+            if not active[lane]:
+                parts[:, lane] = 0.0
     finite = True
-    for lane in range(active.shape[0]):
-        if active[lane]:
-            count += 1
-            for term in range(parts.shape[0]):
-                finite &= np.isfinite(parts[term, lane])
-        else:
-            for term in range(parts.shape[0]):
-                parts[term, lane] = 0.0
+    for term in range(parts.shape[0]):
+        for lane in range(num_lanes):
+            finite &= np.isfinite(parts[term, lane])
     return count if finite else -1
 
 
 @jit
-def settle(
+def book_step(
     contributions: np.ndarray,
     task: np.ndarray,
     first: np.ndarray,
@@ -35,57 +37,96 @@ def settle(
     truncated: np.ndarray,
     active: np.ndarray,
     shaped: np.ndarray,
-    totals: np.ndarray,
-    lengths: np.ndarray,
-    ended_where: np.ndarray,
-    ended_totals: np.ndarray,
+    books: np.ndarray,
 ) -> int:
-    """Sum contributions (K, T, B) left to right into ``shaped`` (T, B) and keep the books of every episode.
+    """Sum contributions (K, B) left to right into ``shaped`` (B,) and keep the books of every lane's open episode.
 
     A row that is no transition is paid nothing: its contributions are set to 0, whatever a combinator makes of zero parts.
 
     Args:
-        contributions: what each addend pays, (K, T, B); inactive rows are overwritten.
-        task: task rewards, (T, B).
-        first: episode starts, (T, B) bool.
-        terminated: (T, B) bool.
-        truncated: (T, B) bool.
-        active: (T, B) bool.
-        shaped: output, (T, B).
-        totals: running sums of task reward, shaped reward and each addend over the open episode of a lane, (B, 2 + K).
-        lengths: steps of the open episode, (B,) int64.
-        ended_where: output, step, lane and length of each episode that ended, (>= number of ends, 3) int64.
-        ended_totals: output, its totals, (>= number of ends, 2 + K).
+        contributions: what each addend pays, (K, B); inactive rows are overwritten.
+        task: task rewards, (B,).
+        first: episode starts, (B,) bool.
+        terminated: (B,) bool.
+        truncated: (B,) bool.
+        active: (B,) bool.
+        shaped: output, (B,).
+        books: steps and sums of task reward, shaped reward and each addend over the open episode, (3 + K, B).
 
     Returns:
-        How many episodes ended; -1 - (t * B + lane) if the shaped reward of that step is not finite.
+        How many episodes ended; or -1 - lane, with the books untouched, if the shaped reward of that lane is not finite.
     """
-    num_addends, num_steps, num_lanes = contributions.shape
+    num_addends, num_lanes = contributions.shape
+    # One pass over the lanes for each array: these loops run several lanes at a time.
+    for lane in range(num_lanes):
+        if not active[lane]:
+            contributions[:, lane] = 0.0
+    shaped[:] = contributions[0]
+    for addend in range(1, num_addends):
+        for lane in range(num_lanes):
+            shaped[lane] += contributions[addend, lane]
+    for lane in range(num_lanes):
+        if not np.isfinite(shaped[lane]):
+            return -1 - lane
+    ended = 0
+    for lane in range(num_lanes):
+        if active[lane]:
+            if first[lane]:
+                books[:, lane] = 0.0
+            books[0, lane] += 1.0
+            books[1, lane] += task[lane]
+            ended += terminated[lane] | truncated[lane]
+    for lane in range(num_lanes):
+        books[2, lane] += shaped[lane]
+    for addend in range(num_addends):
+        for lane in range(num_lanes):
+            books[3 + addend, lane] += contributions[addend, lane]
+    return ended
+
+
+@jit
+def book_block(
+    contributions: np.ndarray,
+    task: np.ndarray,
+    first: np.ndarray,
+    terminated: np.ndarray,
+    truncated: np.ndarray,
+    active: np.ndarray,
+    shaped: np.ndarray,
+    books: np.ndarray,
+    ended_where: np.ndarray,
+    ended_books: np.ndarray,
+) -> int:
+    """`book_step` for each of T steps, in order; arrays have a step axis, (K, T, B) and (T, B).
+
+    Args:
+        contributions: as in `book_step`, and so are the arrays up to ``books``.
+        task: task rewards.
+        first: episode starts.
+        terminated: bool.
+        truncated: bool.
+        active: bool.
+        shaped: output.
+        books: of the open episodes, (3 + K, B).
+        ended_where: output, step and lane of each episode that ended, (>= number of ends, 2) int64.
+        ended_books: output, its books, (>= number of ends, 3 + K).
+
+    Returns:
+        How many episodes ended; or -1 - (t * B + lane) if the shaped reward of that step is not finite.
+    """
+    num_steps, num_lanes = task.shape
     ended = 0
     for t in range(num_steps):
-        for lane in range(num_lanes):
-            if not active[t, lane]:
-                shaped[t, lane] = 0.0
-                contributions[:, t, lane] = 0.0
-                continue
-            if first[t, lane]:
-                totals[lane, :] = 0.0
-                lengths[lane] = 0
-            reward = contributions[0, t, lane]
-            totals[lane, 2] += reward
-            for addend in range(1, num_addends):
-                reward += contributions[addend, t, lane]
-                totals[lane, 2 + addend] += contributions[addend, t, lane]
-            if not np.isfinite(reward):
-                return -1 - (t * num_lanes + lane)
-            shaped[t, lane] = reward
-            totals[lane, 0] += task[t, lane]
-            totals[lane, 1] += reward
-            lengths[lane] += 1
-            if terminated[t, lane] or truncated[t, lane]:
-                ended_where[ended, 0] = t
-                ended_where[ended, 1] = lane
-                ended_where[ended, 2] = lengths[lane]
-                ended_totals[ended, :] = totals[lane, :]
-                ended += 1
+        count = book_step(
+            contributions[:, t], task[t], first[t], terminated[t], truncated[t], active[t], shaped[t], books
+        )
+        if count < 0:
+            return count - t * num_lanes
+        if count > 0:
+            for lane in range(num_lanes):
+                if active[t, lane] and (terminated[t, lane] or truncated[t, lane]):
+                    ended_where[ended, 0] = t
+                    ended_where[ended, 1] = lane
+                    ended_books[ended, :] = books[:, lane]
+                    ended += 1
     return ended

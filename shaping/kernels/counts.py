@@ -16,7 +16,7 @@ _HALF = np.uint64(32)
 def tally(
     rows: np.ndarray, amounts: np.ndarray, keys: np.ndarray, counts: np.ndarray, out: np.ndarray
 ) -> int:
-    """Add to the counts of keys, row by row, and read them; return how many keys are new.
+    """Add to the counts of keys, row by row, then read them all; return how many keys are new.
 
     The table has S slots, a power of two, and is probed linearly. The search is written out here, and is the only one: passing
     arrays to a helper for each row costs several times the search.
@@ -26,7 +26,7 @@ def tally(
         amounts: what to add to each, (B,) int64 >= 0. With 0 the count is only read, and an unknown key stays unknown.
         keys: of the table, (S, W) uint64.
         counts: of the table, (S,) int64, 0 in an empty slot. At least one slot stays empty.
-        out: the count of each key with its own amount, (B,) int64.
+        out: the count of each key when all amounts are added, (B,) int64, so that the order of rows does not matter.
     """
     num_words = rows.shape[1]
     last = counts.shape[0] - 1
@@ -53,7 +53,9 @@ def tally(
                 keys[slot, word] = rows[lane, word]
             new += 1
         counts[slot] += amounts[lane]
-        out[lane] = counts[slot]
+        out[lane] = slot
+    for lane in range(rows.shape[0]):
+        out[lane] = counts[out[lane]]
     return new
 
 

@@ -104,10 +104,10 @@ class ShapedEnv(gym.Wrapper[Any, Any, Any, Any], RecordConstructorArgs):
         collector.keep(lane_features(info, collector.names, "a step"))
         shaped, contributions, records = self.engine.step(transitions)
         transitions.first[0] = terminated or truncated
-        paid = shaped.item()
+        paid = float(shaped[0])
         info = {
             **info,
-            "task_reward": transitions.reward.item(),
+            "task_reward": float(reward),
             "shaped_reward": paid,
             "reward_parts": dict(zip(self.engine.addends, contributions[:, 0].tolist(), strict=True)),
         }

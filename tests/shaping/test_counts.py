@@ -119,17 +119,17 @@ def test_the_order_of_lanes_does_not_matter(seed, hashing):
         np.testing.assert_array_equal(part[order], again)
 
 
-def test_measuring_changes_nothing_and_takes_any_number_of_rows():
+def test_remeasuring_changes_nothing_and_takes_any_number_of_rows():
     bonus = CountBonus(exponent=1)
     state = bound(bonus, 2, box(1))
     np.testing.assert_array_equal(
-        bonus.measure(batch(np.zeros((3, 1))), state), [1, 1, 1]
+        bonus.remeasure(batch(np.zeros((3, 1))), state), [1, 1, 1]
     )  # nothing counted yet
     visit(bonus, state, batch(np.array([[1.0], [1.0]])))
     before = pickle.dumps(state)
     for _ in range(2):
         np.testing.assert_array_equal(
-            bonus.measure(batch(np.array([[1.0], [2.0], [1.0]])), state), [0.5, 1, 0.5]
+            bonus.remeasure(batch(np.array([[1.0], [2.0], [1.0]])), state), [0.5, 1, 0.5]
         )
     assert pickle.dumps(state) == before
 
@@ -167,7 +167,7 @@ def test_high_exponents_do_not_overflow():
     state = bound(bonus, 1, box(1))
     visit(bonus, state, batch(np.zeros((1, 1))))
     state["counts"][state["counts"] > 0] = 10**7
-    np.testing.assert_allclose(bonus.measure(batch(np.zeros((1, 1))), state), 1e-21)
+    np.testing.assert_allclose(bonus.remeasure(batch(np.zeros((1, 1))), state), 1e-21)
 
 
 def test_resolution_counts_the_nearest_grid_point():
@@ -230,7 +230,6 @@ def test_facts():
     assert CountBonus().replay is Replay.FROZEN
     assert CountBonus(scope="episode").replay is Replay.STAMP
     assert CountBonus("features.caption").reads == ("caption",)
-    assert CountBonus(hashing={"bits": 16, "seed": 2}) == CountBonus(hashing=SimHash(16, 2))
     assert pickle.loads(pickle.dumps(CountBonus(hashing=SimHash()))) == CountBonus(hashing=SimHash())
     assert hash(CountBonus(hashing=SimHash())) == hash(CountBonus(hashing=SimHash()))
 
@@ -257,9 +256,7 @@ def test_a_product_discounts_what_repeats():
         ({"exponent": -1}, "exponent"),
         ({"scope": "epoch"}, "'lifetime' or 'episode'"),
         ({"hashing": 32}, "SimHash"),
-        ({"hashing": {"bit": 3}}, "no setting 'bit'"),
-        ({"hashing": {"bits": 0}}, "at least 1"),
-        ({"hashing": {"seed": 0.5}}, "seed"),
+        ({"hashing": {"bits": 3}}, "must be None or SimHash"),
         ({"resolution": 0}, "resolution"),
         ({"resolution": 0.1, "hashing": SimHash()}, "either hashing or resolution"),
     ],
@@ -281,3 +278,9 @@ def test_what_cannot_be_a_key_is_refused_and_leaves_the_state_alone():
     with pytest.raises(ObservationError, match="began with 2"):
         visit(bonus, state, batch(np.zeros((1, 1)), True, said=np.array([[1, 2, 3]])))
     assert pickle.dumps(state) == before
+
+
+@pytest.mark.parametrize(("settings", "message"), [({"bits": 0}, "at least 1"), ({"seed": 0.5}, "seed")])
+def test_bad_hash_settings_are_explained(settings, message):
+    with pytest.raises(ExpressionError, match=message):
+        SimHash(**settings)

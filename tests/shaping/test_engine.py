@@ -227,9 +227,9 @@ def test_block_and_step_give_the_same_elementwise_rewards():
 def test_kernels_do_not_recompile():
     engine = RewardEngine(TaskReward() + NEARER, spec())
     engine.step(transitions())
-    compiled = [len(kernel.signatures) for kernel in (accounting.settle, accounting.screen_parts)]
+    compiled = [len(kernel.signatures) for kernel in (accounting.book_step, accounting.screen_parts)]
     RewardEngine(TaskReward(), spec(7)).step(transitions(7))
-    assert [len(kernel.signatures) for kernel in (accounting.settle, accounting.screen_parts)] == compiled
+    assert [len(kernel.signatures) for kernel in (accounting.book_step, accounting.screen_parts)] == compiled
 
 
 def segments(stream) -> Episodes:

@@ -292,8 +292,8 @@ def test_a_file_that_does_not_fit_leaves_the_engine_alone(tmp_path, other, messa
     ("tamper", "message"),
     [
         (
-            lambda state: state["ledger"].update(lengths=np.zeros(3, dtype=np.int64)),
-            "int64 of shape .3,. at 'ledger/lengths'",
+            lambda state: state["ledger"].update(books=np.zeros(3, dtype=np.int64)),
+            "int64 of shape .3,. at 'ledger/books'",
         ),
         (
             lambda state: state["terms"]["milestones"].update(paid=np.zeros(2, dtype=np.float32)),
