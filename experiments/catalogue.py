@@ -27,6 +27,7 @@ from shapegym.shaping.tree import (
     has_task_reward,
     is_episodic,
     part_names,
+    times_task_is_paid,
 )
 from shapegym.shaping.types import Expression, Spec
 
@@ -104,6 +105,8 @@ def explain(expression: Expression, env_id: str, gamma: float, console: Console)
         console.print(f"  {escape(str(loss))}", highlight=False)
     if not has_task_reward(expression):
         console.print("[yellow]The task reward is no part of it: the agent will not know the task.[/]")
+    if (times := times_task_is_paid(expression)) > 1:
+        console.print(f"[yellow]It pays the task reward {times} times: gate includes its outcome already.[/]")
     if is_episodic(expression):
         console.print("Known in hindsight: needs an SB3 rollout or replay buffer (shapegym train does that).")
     if env_id:

@@ -192,6 +192,12 @@ class CountBonus(Term):
             raise ObservationError(
                 f"CountBonus: {self.key!r} selects {values.shape[1]} numbers a lane; it began with {state['width']}."
             )
+        exact = self.hashing is None and self.resolution is None
+        if exact and values.dtype.kind == "f" and np.dtype(state["dtype"]).kind != "f":
+            raise ObservationError(
+                f"CountBonus: {self.key!r} gave {np.dtype(state['dtype'])} at first and {values.dtype} now, which would be cut to "
+                "whole numbers. Declare the feature's space (env.features), or give a resolution or SimHash."
+            )
         if self.hashing is None:
             return _words(values, state["dtype"], self.resolution)
         words = np.empty((len(values), -(-self.hashing.bits // 64)), dtype=np.uint64)

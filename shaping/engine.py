@@ -145,7 +145,8 @@ class RewardEngine:
         The array is reused by the next call.
 
         Raises:
-            NonFiniteError: for a NaN or infinite part of an active row, if ``on_nonfinite="raise"``.
+            NonFiniteError: for a NaN or infinite part of an active row, if ``on_nonfinite="raise"``. The terms have observed the
+                step by then but it is not paid: load a saved state before going on.
         """
         transitions.clock = self.clock
         parts = self._parts

@@ -12,7 +12,7 @@ from typing import ClassVar
 
 import numpy as np
 
-from shapegym.shaping.errors import DiscountError, ExpressionError
+from shapegym.shaping.errors import DiscountError, ExpressionError, ObservationError
 from shapegym.shaping.kernels.potential import potential_difference
 from shapegym.shaping.states import StateFunction, StateFunctionLike, as_state_function
 from shapegym.shaping.types import Expression, Guarantee, Replay, Spec, State, Term, Transitions
@@ -58,14 +58,14 @@ class Potential(Term):
     def measure(self, transitions: Transitions, state: State, *inputs: np.ndarray) -> np.ndarray:
         """See `Term.measure`."""
         value = self.phi.value  # type: ignore[union-attr]
+        phi_t = value(transitions.obs, transitions.features)
+        phi_tp1 = value(transitions.next_obs, transitions.next_features)
         out = np.empty(len(transitions.reward))
-        potential_difference(
-            value(transitions.obs, transitions.features),
-            value(transitions.next_obs, transitions.next_features),
-            transitions.terminated,
-            state["gamma"],
-            out,
-        )
+        if not phi_t.shape == phi_tp1.shape == out.shape:  # the kernel does not check
+            raise ObservationError(
+                f"{self.phi} returned shapes {phi_t.shape} and {phi_tp1.shape} for {len(out)} lane(s); one number a lane is needed."
+            )
+        potential_difference(phi_t, phi_tp1, transitions.terminated, state["gamma"], out)
         return out
 
 

@@ -62,9 +62,8 @@ class Selector:
         source: Any = features if self.source == "features" else obs
         values = source if self.key is None else source[self.key]
         if values.ndim == 2 and self.single is not None and self.single < values.shape[1]:
-            return values[:, self.single].astype(
-                np.float64
-            )  # the common case, without the detour over a slice
+            # The common case, without the detour over a slice.
+            return values[:, self.single].astype(np.float64)
         values = self.read(obs, features)
         if values.shape[1] != 1:
             raise ObservationError(

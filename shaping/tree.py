@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from shapegym.shaping.compose import Product, Sum, TaskReward
+from shapegym.shaping.compose import Product, Scale, Sum, TaskReward
 from shapegym.shaping.errors import ExpressionError
+from shapegym.shaping.gate import Gate
 from shapegym.shaping.types import Combinator, Expression, Guarantee, Term, require_name, snake_case
 
 
@@ -30,6 +31,15 @@ def is_episodic(expression: Expression) -> bool:
 def has_task_reward(expression: Expression) -> bool:
     """Whether the task's own reward is part of the expression."""
     return any(isinstance(node, TaskReward) for node in walk(expression))
+
+
+def times_task_is_paid(expression: Expression) -> int:
+    """Return how often the task reward enters the sum that is paid: ``TaskReward() + gate(bonus, ...)`` pays it twice."""
+    if isinstance(expression, (Sum, Scale)):
+        return sum(map(times_task_is_paid, expression.children))
+    if isinstance(expression, Gate):
+        return times_task_is_paid(expression.of[0])
+    return int(isinstance(expression, TaskReward))
 
 
 def addends_of(expression: Expression) -> tuple[Expression, ...]:

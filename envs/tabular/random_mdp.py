@@ -18,7 +18,7 @@ def random_mdp(
 ) -> FiniteTask:
     """Draw a task: distinct successors uniformly, probabilities from a flat Dirichlet, rewards from N(0, 1).
 
-    Source: the GARNET scheme of Bhatnagar et al. (2009), "Natural actor-critic algorithms", section 6.
+    Source: the GARNET scheme as in Bhatnagar et al. (2009), "Natural actor-critic algorithms".
 
     Args:
         seed: Of all draws.

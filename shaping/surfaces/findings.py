@@ -26,7 +26,7 @@ from shapegym.shaping.surfaces.gym_env import ShapedEnv
 from shapegym.shaping.surfaces.layers import batch_layers, lane_layers, shaped_layers
 from shapegym.shaping.surfaces.sb3_buffers import HindsightBuffer
 from shapegym.shaping.surfaces.sb3_vec import MeasuringVecEnv, ShapedVecEnv
-from shapegym.shaping.tree import guarantee_losses, has_task_reward
+from shapegym.shaping.tree import guarantee_losses, has_task_reward, times_task_is_paid
 from shapegym.shaping.types import Combinator, Guarantee
 
 Severity: TypeAlias = Literal["error", "warning", "info"]
@@ -76,6 +76,10 @@ EXPLANATIONS: dict[str, str] = {
     "n-step-gamma-mismatch": "n-step returns are discounted with {what}: make both equal (replay_buffer_kwargs).",
     "task-dropped": (
         "The expression has no TaskReward(), so the model does not learn from the task. Add it, unless that is meant."
+    ),
+    "task-paid-twice": (
+        "The expression pays the task reward {what} times: gate(...) includes its outcome already. Leave the extra one out, "
+        "unless that is meant."
     ),
     "guarantee-lost": "{what}, so optimal policies may change. Add the invariant part outside of this node to keep them.",
 }
@@ -208,6 +212,8 @@ def _expressions(model: BaseAlgorithm) -> Iterator[Finding]:
     for engine in _engines(model):
         if not has_task_reward(engine.expression):
             yield _finding("task-dropped", "warning")
+        if (times := times_task_is_paid(engine.expression)) > 1:
+            yield _finding("task-paid-twice", "warning", times)
         for loss in guarantee_losses(engine.expression):
             inner = isinstance(loss.node, Combinator) and not isinstance(
                 loss.node, Sum

@@ -284,3 +284,11 @@ def test_what_cannot_be_a_key_is_refused_and_leaves_the_state_alone():
 def test_bad_hash_settings_are_explained(settings, message):
     with pytest.raises(ExpressionError, match=message):
         SimHash(**settings)
+
+
+def test_an_undeclared_feature_that_turns_out_to_be_a_float_is_not_cut():
+    bonus = CountBonus("features.height")
+    state = bound(bonus, 1, box(1))
+    visit(bonus, state, batch(np.zeros((1, 1)), height=np.array([0])))
+    with pytest.raises(ObservationError, match=r"'features.height' gave int64 at first and float64 now"):
+        visit(bonus, state, batch(np.zeros((1, 1)), height=np.array([0.2])))

@@ -188,3 +188,25 @@ for module in pkgutil.walk_packages(package.__path__, "shapegym.shaping."):
 assert known == (set(types.NODES), set(states.STATE_FUNCTIONS)), set(types.NODES) - known[0]
 """
     subprocess.run([sys.executable, "-c", program], check=True, timeout=120)
+
+
+def test_a_state_function_class_must_return_a_number_a_lane():
+    from dataclasses import dataclass
+
+    from shapegym.shaping.engine import RewardEngine
+    from shapegym.shaping.states import STATE_FUNCTIONS, StateFunction
+    from shapegym.shaping.types import Transitions
+
+    @dataclass(frozen=True)
+    class Short(StateFunction):
+        def value(self, obs, features):
+            return np.array([7.0])
+
+    STATE_FUNCTIONS.pop("short")
+    engine = RewardEngine(
+        Potential(Short(), gamma=0.9), Spec(3, gym.spaces.Discrete(5), gym.spaces.Discrete(2))
+    )
+    no = np.zeros(3, dtype=bool)
+    obs = np.zeros(3, dtype=int)
+    with pytest.raises(ObservationError, match=r"returned shapes \(1,\) and \(1,\) for 3 lane"):
+        engine.measure(Transitions(obs, obs, obs, np.zeros(3), no, no, ~no, ~no))

@@ -307,6 +307,10 @@ WRONG = {
         lambda: wire(ppo(dummy()), Potential("features.progress")),
         [("task-dropped", "warning")],
     ),
+    "the task twice": (
+        lambda: wire(ppo(dummy()), TaskReward() + 0.5 * gate(Constant(0.1), threshold=1.0)),
+        [("task-paid-twice", "warning")],
+    ),
     "a clipped potential": (
         lambda: wire(ppo(dummy()), TaskReward() + _clipped()),
         [("guarantee-lost", "info")],
