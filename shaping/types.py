@@ -33,7 +33,7 @@ from typing import Any, ClassVar, TypeAlias
 import gymnasium as gym
 import numpy as np
 
-from shapegym.shaping.errors import ExpressionError
+from shapegym.shaping.errors import ExpressionError, HindsightError
 
 Array: TypeAlias = Any
 """A NumPy array, or, inside combinators, anything that shares its operations (a torch tensor)."""
@@ -326,7 +326,7 @@ class Combinator(Expression):
 
         Uses operations that NumPy and torch share, so that the result is differentiable in tensors among the values.
         """
-        raise NotImplementedError(f"{type(self).__name__} is episodic: it combines whole blocks")
+        raise HindsightError(f"{type(self).__name__} decides from whole episodes: use combine_block.")
 
     def compose_guarantee(self, guarantees: Sequence[Guarantee]) -> Guarantee:
         """Return what the node promises, given what its children promise. The default: bounded if they all are, else nothing."""
