@@ -227,7 +227,7 @@ def _read_or_explain(text: str) -> StateFunction:
 
 
 def _num_lanes(obs: Observation) -> int:
-    while isinstance(obs, (Mapping, tuple)):
+    while not isinstance(obs, np.ndarray):  # Dict and Tuple spaces
         obs = next(iter(obs.values() if isinstance(obs, Mapping) else obs))
     return len(obs)
 
