@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import time
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -38,15 +39,25 @@ err = Console(stderr=True)
 
 @contextmanager
 def _explained() -> Iterator[None]:
-    """Turn what a person got wrong into one red message and exit code 2; let our own mistakes show their traceback."""
+    """Turn what a person got wrong into one red message and exit code 2; let our own mistakes show their traceback.
+
+    Warnings are printed as sentences, without the place in the code that gave them.
+    """
     from shapegym.agents.errors import AgentError
     from shapegym.shaping.errors import ShapingError
 
+    def say(message: Warning | str, *_: Any, **__: Any) -> None:
+        err.print(f"[yellow]Warning:[/] {_escape(str(message))}", highlight=False)
+
+    shown = warnings.showwarning
+    warnings.showwarning = say
     try:
         yield
     except (AgentError, ShapingError, RunError, gym.error.Error, OSError) as error:
         err.print(f"[bold red]Error:[/] {_escape(str(error))}", highlight=False)
         raise typer.Exit(2) from None
+    finally:
+        warnings.showwarning = shown
 
 
 @app.command()
