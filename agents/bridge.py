@@ -20,7 +20,7 @@ from stable_baselines3.common.vec_env import VecEnv
 from stable_baselines3.common.vec_env.base_vec_env import VecEnvIndices, VecEnvObs, VecEnvStepReturn
 
 from shapegym.agents.errors import BridgeError
-from shapegym.shaping.surfaces.collect import SUCCESS_KEYS, as_declaration
+from shapegym.shaping.surfaces.collect import as_declaration, success_in
 
 _FINAL = ("final_obs", "final_info")
 _OF_ONE_LANE = {"observation_space": "single_observation_space", "action_space": "single_action_space"}
@@ -230,7 +230,7 @@ class VectorEnvBridge(VecEnv):
 
     def _report_ends(self, infos: list[dict[str, Any]], lanes: NDArray[np.int64], step: LastStep) -> None:
         elapsed = round(time.time() - self._start_time, 6)
-        success = next((step.next_features[key] for key in SUCCESS_KEYS if key in step.next_features), None)
+        success = success_in(step.next_features)
         for lane in lanes.tolist():
             infos[lane] = {
                 "terminal_observation": _row(step.next_obs, lane),

@@ -13,6 +13,7 @@ from shapegym.agents.errors import SettingsError
 from shapegym.agents.evaluation import Evaluation, evaluate
 from shapegym.agents.metrics import JsonLines
 from shapegym.shaping.ledger import EpisodeRecord
+from shapegym.shaping.surfaces.collect import success_in
 from shapegym.shaping.surfaces.sb3_vec import TransitionVecEnv
 
 EPISODES_FILE = "episodes.jsonl"
@@ -92,7 +93,7 @@ class ShapingCallback(BaseCallback):
                 "environment with shapegym.agents.make_vec_env, or wrap it in SB3's Monitor or VecMonitor."
             )
         episode = info["episode"]
-        success = info.get("is_success", info.get("success"))
+        success = success_in(info)
         return {
             "step": self.num_timesteps,
             "lane": lane,

@@ -13,7 +13,7 @@ from stable_baselines3.common.vec_env.base_vec_env import VecEnvWrapper
 from shapegym.agents.environments import make_vec_env
 from shapegym.agents.errors import EvaluationError
 from shapegym.agents.randomness import isolated_randomness
-from shapegym.shaping.surfaces.collect import SUCCESS_KEYS
+from shapegym.shaping.surfaces.collect import success_in
 from shapegym.shaping.surfaces.sb3_vec import TransitionVecEnv
 
 MAX_LANES = 16
@@ -151,7 +151,7 @@ def _play(model: Policy, venv: VecEnv, episodes: int, seed: int, deterministic: 
             for lane in np.flatnonzero(dones):
                 if len(finished[lane]) < quotas[lane]:
                     info = infos[lane]
-                    success = next((info[key] for key in SUCCESS_KEYS if key in info), None)
+                    success = success_in(info)
                     finished[lane].append((returns[lane], lengths[lane], success))
                     left -= 1
             returns[dones] = 0.0

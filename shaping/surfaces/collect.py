@@ -22,6 +22,11 @@ SUCCESS_KEYS = ("success", "is_success")
 """Info keys that say whether the task is solved: this project's, and Stable-Baselines3's."""
 
 
+def success_in(info: Mapping[str, Any]) -> Any:
+    """Return what an info says about success, under either spelling, or None if it says nothing."""
+    return next((info[key] for key in SUCCESS_KEYS if key in info), None)
+
+
 class Collector:
     """The transitions of an engine's lanes, in arrays that are reused from step to step.
 

@@ -24,12 +24,12 @@ from shapegym.shaping.errors import WiringError
 from shapegym.shaping.ledger import EpisodeRecord
 from shapegym.shaping.state_files import load_engine, save_engine
 from shapegym.shaping.surfaces.collect import (
-    SUCCESS_KEYS,
     Collector,
     as_declaration,
     choose,
     missing_feature,
     source_key,
+    success_in,
     write_lanes,
 )
 from shapegym.shaping.types import Expression, Spec
@@ -171,9 +171,8 @@ class ShapedVectorEnv(VectorWrapper[Any, Any, Any, Any, np.ndarray]):
                 features[name] = _pick(last, name, replaced, "an episode's last step (final_info)")
                 if not replaced.all():
                     features[name] = choose(features[name], _pick(infos, name, ~replaced, "a step"), replaced)
-        solved = next((key for key in SUCCESS_KEYS if key in last), None)  # for the books: not required
-        if solved is not None:
-            features.setdefault("success", np.asarray(last[solved]))
+        if (success := success_in(last)) is not None:  # for the books: not required
+            features.setdefault("success", np.asarray(success))
         return features
 
     def _report(
