@@ -11,6 +11,8 @@ from numpy.typing import NDArray
 
 from shapegym.envs._lanes import first_invalid_index, first_out_of_box
 
+_ALONE = np.ones(1, np.bool_)
+
 
 class ActionBuffer:
     """The actions of B lanes, copied into one writable C-contiguous buffer so that kernels compile once."""
@@ -21,14 +23,28 @@ class ActionBuffer:
         Raises:
             TypeError: `space` is neither Discrete nor a bounded Box.
         """
+        self._start = self._stop = 0
         if isinstance(space, spaces.Discrete):
             self.values: NDArray[Any] = np.zeros(lanes, np.int64)
+            self._start, self._stop = int(space.start), int(space.start + space.n)
         elif isinstance(space, spaces.Box) and space.is_bounded("both"):
             self.values = np.zeros((lanes, *space.shape), space.dtype)
             self._low, self._high = space.low.ravel(), space.high.ravel()
         else:
             raise TypeError(f"the action space must be Discrete or a bounded Box, got {space}")
         self._space = space
+
+    def fill_one(self, action: Any) -> NDArray[Any]:
+        """`fill` for the action of a single lane.
+
+        Raises:
+            TypeError: `action` has the wrong kind of dtype.
+            ValueError: `action` has the wrong shape, or is out of range.
+        """
+        if type(action) is int and self._start <= action < self._stop:
+            self.values[0] = action
+            return self.values
+        return self.fill(np.asarray(action)[np.newaxis], _ALONE)
 
     def fill(self, actions: Any, active: NDArray[np.bool_]) -> NDArray[Any]:
         """Check the actions of the active lanes and take them over.
@@ -50,7 +66,7 @@ class ActionBuffer:
             )
         self.values[...] = given
         if isinstance(self._space, spaces.Discrete):
-            lane = first_invalid_index(self.values, int(self._space.start), int(self._space.n), active)
+            lane = first_invalid_index(self.values, self._start, self._stop, active)
         else:
             lane = first_out_of_box(self.values.reshape(len(given), -1), self._low, self._high, active)
         if lane >= 0:

@@ -3,11 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, TypeVar, cast
+from pathlib import Path
+from typing import Any, TypeVar
 
 import numba
 
 Kernel = TypeVar("Kernel", bound=Callable[..., Any])
+prange = numba.prange
+
+
+def _stamp_of_package() -> tuple[tuple[str, float, int], ...]:
+    """Name, time and size of every source file of this package."""
+    stats = {path: path.stat() for path in sorted(Path(__file__).parent.rglob("*.py"))}
+    return tuple((path.name, stat.st_mtime, stat.st_size) for path, stat in stats.items())
+
+
+_STAMP = _stamp_of_package()
 
 
 def jit(function: Kernel) -> Kernel:
@@ -16,4 +27,23 @@ def jit(function: Kernel) -> Kernel:
     No fastmath: the same seed and actions give the same bits on every run. error_model="numpy": a division by
     zero gives inf or nan as in NumPy, without a branch in the loop.
     """
-    return cast("Kernel", numba.njit(cache=True, error_model="numpy")(function))
+    return _cached(numba.njit(cache=True, error_model="numpy")(function))
+
+
+def jit_parallel(function: Kernel) -> Kernel:
+    """As `jit`, with `prange` loops on `numba.get_num_threads()` threads.
+
+    For loops over chunks of lanes that call a kernel each, so that results do not depend on the number of
+    threads and little code goes through the parallel compiler.
+    """
+    return _cached(numba.njit(cache=True, error_model="numpy", parallel=True)(function))
+
+
+def _cached(dispatcher: Any) -> Any:
+    """Make the cache on disk depend on all of this package, not on the function's own file alone.
+
+    Kernels call kernels of other files, which Numba compiles into them; by itself it would go on using what
+    was compiled from an older version of those files.
+    """
+    dispatcher._cache._cache_file._source_stamp = _STAMP
+    return dispatcher

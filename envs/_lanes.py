@@ -45,6 +45,20 @@ def draw_uniform(streams: NDArray[np.uint64], mask: NDArray[np.bool_], out: NDAr
 
 
 @jit
+def clear_outcome(
+    reward: NDArray[np.float64],
+    terminated: NDArray[np.bool_],
+    success: NDArray[np.bool_],
+    event: NDArray[np.int64],
+) -> None:
+    """Set a step's results to nothing."""
+    for lane in range(reward.shape[0]):
+        reward[lane] = 0.0
+        terminated[lane] = success[lane] = False
+        event[lane] = 0
+
+
+@jit
 def begin_episodes(
     mask: NDArray[np.bool_],
     elapsed: NDArray[np.int64],
@@ -65,6 +79,7 @@ def begin_episodes(
 def end_step(
     active: NDArray[np.bool_],
     max_steps: int,
+    truncates_terminal: bool,
     terminated: NDArray[np.bool_],
     truncated: NDArray[np.bool_],
     elapsed: NDArray[np.int64],
@@ -72,8 +87,8 @@ def end_step(
 ) -> int:
     """Advance the clocks, truncate what ran out of time, and count the lanes whose episode ended.
 
-    A step that reaches a terminal state at the time limit is terminated and not truncated: its value is
-    known.
+    A step that reaches a terminal state at the time limit is terminated and not truncated, as its value is
+    known, unless `truncates_terminal`.
     """
     ended = 0
     for lane in range(active.shape[0]):
@@ -81,7 +96,7 @@ def end_step(
         done[lane] = False
         if active[lane]:
             elapsed[lane] += 1
-            truncated[lane] = elapsed[lane] >= max_steps and not terminated[lane]
+            truncated[lane] = elapsed[lane] >= max_steps and (truncates_terminal or not terminated[lane])
             if terminated[lane] or truncated[lane]:
                 done[lane] = True
                 ended += 1
@@ -89,10 +104,10 @@ def end_step(
 
 
 @jit
-def first_invalid_index(actions: NDArray[np.int64], start: int, n: int, active: NDArray[np.bool_]) -> int:
-    """First active lane whose action is outside start .. start + n - 1, or -1."""
+def first_invalid_index(actions: NDArray[np.int64], start: int, stop: int, active: NDArray[np.bool_]) -> int:
+    """First active lane whose action is outside start .. stop - 1, or -1."""
     for lane in range(actions.shape[0]):
-        if active[lane] and not (start <= actions[lane] < start + n):
+        if active[lane] and not (start <= actions[lane] < stop):
             return lane
     return -1
 

@@ -18,6 +18,8 @@ import numpy as np
 from gymnasium import Space
 from numpy.typing import NDArray
 
+from shapegym.envs._lanes import clear_outcome
+
 State = dict[str, NDArray[Any]]
 """The lanes' state: name -> array (B, ...). Everything that the next step depends on, and nothing else."""
 
@@ -47,8 +49,7 @@ class Outcome:
 
     def clear(self) -> None:
         """Set every entry to zero / False."""
-        for buffer in (self.reward, self.terminated, self.success, self.event):
-            buffer.fill(0)
+        clear_outcome(self.reward, self.terminated, self.success, self.event)
 
 
 class Dynamics(ABC):
@@ -73,6 +74,9 @@ class Dynamics(ABC):
         max_steps: Steps after which an unfinished episode is truncated.
         reset_draws: Uniform numbers in [0, 1) that `reset` needs for a lane.
         step_draws: Uniform numbers in [0, 1) that `step` needs for a lane.
+        truncates_terminal: Whether a step that ends the episode at the time limit counts as truncated too,
+            as MiniGrid reports it. By default it is terminated alone: its value is known.
+        render_modes: What `render` offers, in Gymnasium's words; empty where there is nothing to see.
         fingerprint: Text that identifies the task with all of its knobs; a snapshot goes back only where it
             is equal.
     """
@@ -84,11 +88,22 @@ class Dynamics(ABC):
     max_steps: int
     reset_draws: int = 0
     step_draws: int = 0
+    truncates_terminal: bool = False
+    render_modes: tuple[str, ...] = ()
     fingerprint: str
 
     @abstractmethod
     def allocate(self, lanes: int) -> State:
         """Make the state arrays of `lanes` lanes (any content: a reset follows)."""
+
+    def seed(self, state: State, lane: int, seed: int | None) -> None:  # noqa: B027 (most tasks have none)
+        """Seed a lane's own random stream, of a task that keeps one in its state instead of drawing noise.
+
+        Args:
+            state: The lanes' state, changed in place.
+            lane: Whose stream.
+            seed: Not negative; None takes fresh entropy from the operating system.
+        """
 
     @abstractmethod
     def reset(self, state: State, noise: NDArray[np.float64], mask: NDArray[np.bool_]) -> None:
@@ -121,12 +136,27 @@ class Dynamics(ABC):
         """
 
     @abstractmethod
-    def observe(self, state: State, observation: Any) -> None:
-        """Write every lane's observation: an array (B, *shape), or a dict of such arrays for a Dict space."""
+    def observe(self, state: State, observation: Any, mask: NDArray[np.bool_]) -> None:
+        """Write the observations of the lanes in `mask`; those of the others have not changed.
+
+        Args:
+            state: The lanes' state.
+            observation: An array (B, *shape), or a dict of such arrays for a Dict space. Its other rows hold
+                what was written last, and may be written again.
+            mask: (B,) bool.
+        """
 
     @abstractmethod
-    def measure(self, state: State, features: Mapping[str, NDArray[Any]]) -> None:
-        """Write every lane's features, arrays (B, *shape) by the names in `self.features`."""
+    def measure(self, state: State, features: Mapping[str, NDArray[Any]], mask: NDArray[np.bool_]) -> None:
+        """Write the features of the lanes in `mask`, as `observe` does, into arrays (B, *shape) by name."""
+
+    def render(self, state: State, lane: int, mode: str) -> Any:
+        """What a person sees of a lane, in one of `render_modes`.
+
+        Raises:
+            NotImplementedError: The task has no picture.
+        """
+        raise NotImplementedError(f"{self.fingerprint} cannot be rendered")
 
     def compute_reward(self, achieved_goal: NDArray[Any], desired_goal: NDArray[Any]) -> NDArray[np.float64]:
         """Task reward (...) of reaching `achieved_goal` (..., G) when `desired_goal` (..., G) was asked for.

@@ -8,7 +8,7 @@ the vector form cannot drift apart. Both add to Gymnasium's interface: `features
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, TypeVar, cast
+from typing import Any, TypeVar
 
 import gymnasium as gym
 import numpy as np
@@ -122,14 +122,14 @@ class NativeVectorEnv(_Goals, gym.vector.VectorEnv[Any, Any, NDArray[Any]]):
         }
         self._actions = ActionBuffer(dynamics.action_space, num_envs)
         self._active = np.zeros(num_envs, np.bool_)
+        self._everyone = np.ones(num_envs, np.bool_)
         self._truncated = np.zeros(num_envs, np.bool_)
         self._outcome = Outcome.empty(num_envs)
         self._reset_noise = np.zeros((num_envs, dynamics.reset_draws))
         self._step_noise = np.zeros((num_envs, dynamics.step_draws))
-        self._observation = create_empty_array(dynamics.observation_space, num_envs, fn=np.zeros)
+        self._observation = _buffer(dynamics.observation_space, num_envs)
         self._measured: dict[str, NDArray[Any]] = {
-            name: cast("NDArray[Any]", create_empty_array(space, num_envs, fn=np.zeros))
-            for name, space in dynamics.features.items()
+            name: _buffer(space, num_envs) for name, space in dynamics.features.items()
         }
         self._info_arrays = {
             **self._measured,
@@ -162,12 +162,14 @@ class NativeVectorEnv(_Goals, gym.vector.VectorEnv[Any, Any, NDArray[Any]]):
             raise ResetNeeded("the first reset must cover all lanes: call reset() without a reset_mask first")
         if isinstance(seed, int | np.integer):
             super().reset(seed=int(seed))
-        for lane in np.flatnonzero(mask):
+        for lane in np.flatnonzero(mask).tolist():
             if seeds[lane] is not None or not self._started:
                 self._streams[lane] = seed_stream(seeds[lane])
+                self.dynamics.seed(self._state, lane, seeds[lane])
         self._started = True
         self._begin(mask)
-        return self._observed(), self._info(mask)
+        self._read(mask)
+        return self._returned(self._observation), self._info(mask)
 
     def step(
         self, actions: Any
@@ -185,36 +187,29 @@ class NativeVectorEnv(_Goals, gym.vector.VectorEnv[Any, Any, NDArray[Any]]):
                 ended.
             TypeError, ValueError: An action is invalid; nothing has moved.
         """
-        self._require_start("step")
-        if self.autoreset_mode is AutoresetMode.DISABLED and self._done.any():
-            lanes = np.flatnonzero(self._done).tolist()
-            raise ResetNeeded(
-                f"the episodes of lanes {lanes} have ended: reset these lanes before the next step"
-            )
+        self._require_ready()
         active = np.logical_not(self._done, out=self._active)
         valid_actions = self._actions.fill(actions, active)
 
-        outcome = self._outcome
-        outcome.clear()
-        draw_uniform(self._streams, active, self._step_noise)
-        self.dynamics.step(self._state, valid_actions, self._step_noise, active, outcome)
-        ended = end_step(
-            active, self.dynamics.max_steps, outcome.terminated, self._truncated, self._elapsed, self._done
-        )
-
+        ended = self._advance(valid_actions, active)
         final: dict[str, Any] = {}
         if self.autoreset_mode is AutoresetMode.NEXT_STEP:
             if not active.all():
                 self._begin(~active)
-        elif self.autoreset_mode is AutoresetMode.SAME_STEP and ended:
-            final = self._final()
-            self._begin(self._done.copy())
+            self._read(self._everyone)
+        else:
+            self._read(self._everyone)
+            if self.autoreset_mode is AutoresetMode.SAME_STEP and ended:
+                over = self._done.copy()
+                final = self._final(over)
+                self._begin(over)
+                self._read(over)
         return (
-            self._observed(),
-            self._returned(outcome.reward),
-            self._returned(outcome.terminated),
+            self._returned(self._observation),
+            self._returned(self._outcome.reward),
+            self._returned(self._outcome.terminated),
             self._returned(self._truncated),
-            {**final, **self._info(np.ones(self.num_envs, np.bool_))},
+            {**final, **self._info(self._everyone)},
         )
 
     def snapshot(self, lanes: Sequence[int] | NDArray[np.int64] | None = None) -> Snapshot:
@@ -250,27 +245,50 @@ class NativeVectorEnv(_Goals, gym.vector.VectorEnv[Any, Any, NDArray[Any]]):
         if not self._started:
             raise ResetNeeded(f"call reset() before {method}()")
 
+    def _require_ready(self) -> None:
+        self._require_start("step")
+        if self.autoreset_mode is AutoresetMode.DISABLED and self._done.any():
+            lanes = np.flatnonzero(self._done).tolist()
+            raise ResetNeeded(
+                f"the episodes of lanes {lanes} have ended: reset these lanes before the next step"
+            )
+
+    def _advance(self, actions: NDArray[Any], active: NDArray[np.bool_]) -> int:
+        """Step the active lanes with valid actions, and return how many episodes ended."""
+        outcome = self._outcome
+        outcome.clear()
+        if self.dynamics.step_draws:
+            draw_uniform(self._streams, active, self._step_noise)
+        self.dynamics.step(self._state, actions, self._step_noise, active, outcome)
+        return end_step(
+            active,
+            self.dynamics.max_steps,
+            self.dynamics.truncates_terminal,
+            outcome.terminated,
+            self._truncated,
+            self._elapsed,
+            self._done,
+        )
+
     def _begin(self, mask: NDArray[np.bool_]) -> None:
         draw_uniform(self._streams, mask, self._reset_noise)
         self.dynamics.reset(self._state, self._reset_noise, mask)
         begin_episodes(mask, self._elapsed, self._done, self._outcome.success, self._outcome.event)
 
-    def _observed(self) -> Any:
-        self.dynamics.observe(self._state, self._observation)
-        return self._returned(self._observation)
+    def _read(self, mask: NDArray[np.bool_]) -> None:
+        """Bring the observation and the features of the lanes in `mask` up to date."""
+        self.dynamics.observe(self._state, self._observation, mask)
+        self.dynamics.measure(self._state, self._measured, mask)
 
     def _info(self, present: NDArray[np.bool_]) -> dict[str, Any]:
-        self.dynamics.measure(self._state, self._measured)
         info: dict[str, Any] = {}
         for name, values in self._info_arrays.items():
             info[name] = self._returned(values)
             info[f"_{name}"] = present
         return info
 
-    def _final(self) -> dict[str, Any]:
+    def _final(self, ended: NDArray[np.bool_]) -> dict[str, Any]:
         """What the ended episodes ended with; copied, because the reset that follows reuses the buffers."""
-        ended = self._done.copy()
-        self.dynamics.observe(self._state, self._observation)
         return {
             "final_obs": _copied(self._observation),
             "_final_obs": ended,
@@ -293,12 +311,16 @@ class NativeEnv(_Goals, gym.Env[Any, Any]):
     def __init__(self, dynamics: Dynamics) -> None:
         """Allocate the lane."""
         self._lane = NativeVectorEnv(dynamics, 1, autoreset_mode=AutoresetMode.DISABLED, copy=False)
-        self.metadata = {"render_modes": []}
+        self.metadata = {"render_modes": list(dynamics.render_modes), "render_fps": 10}
         self.dynamics = dynamics
         self.observation_space = dynamics.observation_space
         self.action_space = dynamics.action_space
         self.features = self._lane.features
         self.captions = self._lane.captions
+        self._observation = _one_lane(self.observation_space, self._lane._observation)
+        self._info = [
+            (name, self._lane._info_arrays[name], bool(space.shape)) for name, space in self.features.items()
+        ]
 
     def reset(
         self, *, seed: int | None = None, options: dict[str, Any] | None = None
@@ -311,9 +333,10 @@ class NativeEnv(_Goals, gym.Env[Any, Any]):
         """
         if options:
             raise ValueError(f"unknown reset options {sorted(options)}; the single form has none")
-        observation, info = self._lane.reset(seed=None if seed is None else [seed])
+        lane = self._lane
+        lane.reset(seed=None if seed is None else [seed])
         super().reset(seed=None if seed is None else int(seed))
-        return _first_lane(observation, self.observation_space), self._info(info)
+        return _read_lane(self._observation), _read_lane(self._info)
 
     def step(self, action: Any) -> tuple[Any, float, bool, bool, dict[str, Any]]:
         """Advance by one step.
@@ -322,13 +345,17 @@ class NativeEnv(_Goals, gym.Env[Any, Any]):
             ResetNeeded: Before the first reset, or after the episode has ended.
             TypeError, ValueError: The action is invalid; nothing has moved.
         """
-        observation, reward, terminated, truncated, info = self._lane.step(np.asarray(action)[np.newaxis])
+        lane = self._lane
+        if lane._done.item(0) or not lane._started:
+            lane._require_ready()
+        lane._advance(lane._actions.fill_one(action), lane._everyone)
+        lane._read(lane._everyone)
         return (
-            _first_lane(observation, self.observation_space),
-            reward.item(),
-            terminated.item(),
-            truncated.item(),
-            self._info(info),
+            _read_lane(self._observation),
+            lane._outcome.reward.item(),
+            lane._outcome.terminated.item(),
+            lane._truncated.item(),
+            _read_lane(self._info),
         )
 
     def snapshot(self) -> Snapshot:
@@ -347,9 +374,6 @@ class NativeEnv(_Goals, gym.Env[Any, Any]):
         """
         self._lane.restore(snapshot)
 
-    def _info(self, batched: dict[str, Any]) -> dict[str, Any]:
-        return {name: _first_lane(batched[name], space) for name, space in self.features.items()}
-
 
 def _copied(tree: Any) -> Any:
     if isinstance(tree, dict):
@@ -357,8 +381,30 @@ def _copied(tree: Any) -> Any:
     return tree.copy()
 
 
-def _first_lane(batch: Any, space: Space[Any]) -> Any:
-    """Row 0 as the single form returns it: a Python scalar for shape (), else a new array."""
+def _buffer(space: Space[Any], lanes: int) -> Any:
+    """Zeros for `lanes` lanes of a space; texts are an object array, which Gymnasium would make a tuple."""
     if isinstance(space, spaces.Dict):
-        return {name: _first_lane(batch[name], inner) for name, inner in space.items()}
-    return batch[0].copy() if space.shape else batch[0].item()
+        return {name: _buffer(inner, lanes) for name, inner in space.items()}
+    if isinstance(space, spaces.Text):
+        return np.full(lanes, "", np.object_)
+    return create_empty_array(space, lanes, fn=np.zeros)
+
+
+OneLane = list[tuple[str, Any, bool]]
+
+
+def _one_lane(space: Space[Any], buffer: Any) -> OneLane:
+    """What the single form reads of a buffer: (name, array (1, ...), whether it stays an array).
+
+    The entries of a Dict; the one nameless entry of another space.
+    """
+    named = space.items() if isinstance(space, spaces.Dict) else [("", space)]
+    return [(name, buffer[name] if name else buffer, bool(inner.shape)) for name, inner in named]
+
+
+def _read_lane(entries: OneLane) -> Any:
+    """Lane 0 as the single form returns it: a Python scalar for shape (), else a new array."""
+    if entries and not entries[0][0]:
+        _, buffer, shaped = entries[0]
+        return buffer[0].copy() if shaped else buffer.item(0)
+    return {name: buffer[0].copy() if shaped else buffer.item(0) for name, buffer, shaped in entries}

@@ -15,6 +15,7 @@ from gymnasium.envs.registration import load_env_creator
 from gymnasium.vector import AutoresetMode
 
 from shapegym.envs.dynamics import Dynamics
+from shapegym.envs.grid.ids import GRID_IDS
 from shapegym.envs.native import NativeEnv, NativeVectorEnv
 
 NAMESPACE = "shapegym"
@@ -42,6 +43,7 @@ class Row:
 
 _TABULAR = f"{__package__}.tabular"
 _CONTROL = f"{__package__}.control"
+_GRID = f"{__package__}.grid.families"
 
 TABLE: tuple[Row, ...] = (
     Row("Corridor-v0", f"{_TABULAR}.corridor:corridor"),
@@ -82,6 +84,7 @@ TABLE: tuple[Row, ...] = (
         f"{_CONTROL}.point_maze:PointMaze",
         {"layout": "medium", "random_start": True, "random_goal": True, "goal_conditioned": True},
     ),
+    *(Row(name, f"{_GRID}.{builder}", knobs) for name, builder, knobs in GRID_IDS),
 )
 
 

@@ -208,10 +208,10 @@ class Acrobot(Dynamics):
             outcome.event,
         )
 
-    def observe(self, state: State, observation: Any) -> None:
+    def observe(self, state: State, observation: Any, mask: NDArray[np.bool_]) -> None:
         """Cosines and sines of the angles, and the speeds."""
         _observe(state["joints"], observation)
 
-    def measure(self, state: State, features: Mapping[str, NDArray[Any]]) -> None:
+    def measure(self, state: State, features: Mapping[str, NDArray[Any]], mask: NDArray[np.bool_]) -> None:
         """Height of the tip."""
         _measure(state["joints"], features["tip_height"])

@@ -220,10 +220,10 @@ class CartPoleSwingUp(Dynamics):
             outcome.event,
         )
 
-    def observe(self, state: State, observation: Any) -> None:
+    def observe(self, state: State, observation: Any, mask: NDArray[np.bool_]) -> None:
         """Cart, cosine and sine of the pole's angle, and the share of the hold that is done."""
         _observe(state["cart"], state["held"], self._hold, observation)
 
-    def measure(self, state: State, features: Mapping[str, NDArray[Any]]) -> None:
+    def measure(self, state: State, features: Mapping[str, NDArray[Any]], mask: NDArray[np.bool_]) -> None:
         """Where the cart is and how the pole stands."""
         _measure(state["cart"], features["cart_position"], features["angle"], features["upright"])

@@ -157,11 +157,11 @@ class MountainCar(Dynamics):
             outcome.event,
         )
 
-    def observe(self, state: State, observation: Any) -> None:
+    def observe(self, state: State, observation: Any, mask: NDArray[np.bool_]) -> None:
         """Position and velocity in single precision."""
         observation[...] = state["car"]
 
-    def measure(self, state: State, features: Mapping[str, NDArray[Any]]) -> None:
+    def measure(self, state: State, features: Mapping[str, NDArray[Any]], mask: NDArray[np.bool_]) -> None:
         """Position, velocity, the hill's height there, and the flag."""
         position = state["car"][:, 0]
         height = features["height"]

@@ -247,7 +247,7 @@ class PointMaze(Dynamics):
             outcome.event,
         )
 
-    def observe(self, state: State, observation: Any) -> None:
+    def observe(self, state: State, observation: Any, mask: NDArray[np.bool_]) -> None:
         """Position and goal, in one array or by name."""
         if self._goal_conditioned:
             observation["observation"][...] = state["position"]
@@ -257,7 +257,7 @@ class PointMaze(Dynamics):
             observation[:, :2] = state["position"]
             observation[:, 2:] = state["goal"]
 
-    def measure(self, state: State, features: Mapping[str, NDArray[Any]]) -> None:
+    def measure(self, state: State, features: Mapping[str, NDArray[Any]], mask: NDArray[np.bool_]) -> None:
         """Position and goal."""
         features["agent_pos"][...] = state["position"]
         features["goal_pos"][...] = state["goal"]

@@ -93,7 +93,7 @@ class FiniteDynamics(Dynamics):
             outcome.event,
         )
 
-    def observe(self, state: State, observation: Any) -> None:
+    def observe(self, state: State, observation: Any, mask: NDArray[np.bool_]) -> None:
         """Encode s."""
         if self.observation == "one_hot":
             one_hot_lanes(state["state"], observation)
@@ -102,7 +102,7 @@ class FiniteDynamics(Dynamics):
         else:
             observation[...] = state["state"]
 
-    def measure(self, state: State, features: Mapping[str, NDArray[Any]]) -> None:
+    def measure(self, state: State, features: Mapping[str, NDArray[Any]], mask: NDArray[np.bool_]) -> None:
         """Look s up in the feature tables."""
         features["state"][...] = state["state"]
         for name, table in self.task.features.items():

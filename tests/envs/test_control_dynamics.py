@@ -44,13 +44,13 @@ def random_actions(dynamics: Dynamics, rng: np.random.Generator) -> np.ndarray:
 
 def observed(dynamics: Dynamics, state: State) -> np.ndarray:
     out = np.zeros((LANES, *dynamics.observation_space.shape), np.float32)
-    dynamics.observe(state, out)
+    dynamics.observe(state, out, np.ones(len(next(iter(state.values()))), np.bool_))
     return out
 
 
 def measured(dynamics: Dynamics, state: State) -> Mapping[str, np.ndarray]:
     out = {name: np.zeros((LANES, *space.shape), space.dtype) for name, space in dynamics.features.items()}
-    dynamics.measure(state, out)
+    dynamics.measure(state, out, np.ones(len(next(iter(state.values()))), np.bool_))
     return out
 
 

@@ -159,7 +159,7 @@ def test_the_goals_edge_is_judged_in_the_precision_of_observations() -> None:
     state["position"][0] = (3.75 + 1e-9, 1.5)
     dynamics.step(state, np.zeros((1, 2), np.float32), np.empty((1, 0)), np.ones(1, np.bool_), outcome)
     seen = {name: np.empty((1, 2), np.float32) for name in dynamics.observation_space}
-    dynamics.observe(state, seen)
+    dynamics.observe(state, seen, np.ones(len(next(iter(state.values()))), np.bool_))
     again = dynamics.compute_reward(seen["achieved_goal"], seen["desired_goal"])
     np.testing.assert_array_equal(again, outcome.reward)
     np.testing.assert_array_equal(again, 1.0)

@@ -62,12 +62,12 @@ class Counter(Dynamics):
         outcome.reward[solved] = 1.0
         outcome.event[solved] = 1
 
-    def observe(self, state: State, observation: Any) -> None:
+    def observe(self, state: State, observation: Any, mask: NDArray[np.bool_]) -> None:
         observation["count"][:, 0] = state["count"]
         observation["count"][:, 1] = -state["count"]
         observation["limit"][...] = state["limit"]
 
-    def measure(self, state: State, features: Mapping[str, NDArray[Any]]) -> None:
+    def measure(self, state: State, features: Mapping[str, NDArray[Any]], mask: NDArray[np.bool_]) -> None:
         features["trace"][...] = state["trace"]
 
 

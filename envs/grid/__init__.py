@@ -1,0 +1,1 @@
+"""Compiled grid worlds: MiniGrid to the bit."""

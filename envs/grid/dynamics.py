@@ -1,0 +1,159 @@
+"""Any grid task as the shell's `Dynamics`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from gymnasium import spaces
+from numpy.typing import NDArray
+
+from shapegym.envs.dynamics import Dynamics, Outcome, State
+from shapegym.envs.grid.cells import GREY_WALL
+from shapegym.envs.grid.facts import OBSTACLES
+from shapegym.envs.grid.observations import Observer
+from shapegym.envs.grid.pcg64 import STREAM_WORDS, seed_stream
+from shapegym.envs.grid.readings import Reader
+from shapegym.envs.grid.stepping import CAPTIONS, DONE, step_lanes
+
+ResetLanes = Callable[..., int]
+
+
+class LayoutError(RuntimeError):
+    """A layout could not be drawn: the random search for free cells found none."""
+
+
+@dataclass(frozen=True)
+class GridTask:
+    """A family's layout and rule with its knobs filled in: what is left of MiniGrid's environment class.
+
+    Attributes:
+        name: Family and knobs, as text.
+        width: Cells from left to right, walls included.
+        height: Cells from top to bottom.
+        max_steps: Steps after which an episode is truncated.
+        rule: What the task asks for, from envs/grid/stepping.py.
+        missions: Text of every mission id.
+        reset: Kernel (cells, facts, streams, mask, pad, *knobs) that lays the masked lanes out and returns the
+            first lane that it could not lay out, or -1.
+        knobs: Its last arguments.
+        see_through_walls: Whether walls and doors do not block the view.
+        actions: Number of actions, the first of MiniGrid's seven.
+        obstacles: Number of moving obstacles.
+    """
+
+    name: str
+    width: int
+    height: int
+    max_steps: int
+    rule: int
+    missions: tuple[str, ...]
+    reset: ResetLanes
+    knobs: tuple[Any, ...] = ()
+    see_through_walls: bool = False
+    actions: int = DONE + 1
+    obstacles: int = 0
+
+
+class GridDynamics(Dynamics):
+    """Plays a grid task.
+
+    Args:
+        task: The task.
+        observation: "dict" (MiniGrid's: image, direction, mission), "image", or "flat" (one vector).
+        image: What the image shows: "partial" (MiniGrid's view), "full", "onehot" or "symbolic", each as
+            minigrid's wrapper of that name makes it.
+        mission: "text", "tokens" (ids into `shapegym.envs.grid.missions.VOCABULARY`) or "none"; by default
+            text in a dict and none elsewhere.
+        features: Names beyond the standard ones, of `shapegym.envs.grid.readings`; "all" for all of them.
+        agent_view_size: Side of the view, odd, 3 .. 31.
+
+    Raises:
+        ValueError: Unknown or unfitting option.
+    """
+
+    truncates_terminal = True
+
+    def __init__(
+        self,
+        task: GridTask,
+        *,
+        observation: str = "dict",
+        image: str = "partial",
+        mission: str | None = None,
+        features: str | Sequence[str] = (),
+        agent_view_size: int = 7,
+    ) -> None:
+        self.task = task
+        self.observer = Observer(task, observation, image, mission, agent_view_size)
+        self.reader = Reader(task, features)
+        self.observation_space = self.observer.space
+        self.action_space = spaces.Discrete(task.actions)
+        self.features = self.reader.spaces
+        self.captions = CAPTIONS
+        self.missions = task.missions
+        self.max_steps = task.max_steps
+        self.pad = agent_view_size - 1
+        self.fingerprint = f"{task.name} seen from {self.pad} cells"
+
+    def allocate(self, lanes: int) -> State:
+        """Codes of all cells within walls, and the facts and random stream of every lane."""
+        task, pad = self.task, self.pad
+        return {
+            "cells": np.full((lanes, task.height + 2 * pad, task.width + 2 * pad), GREY_WALL, np.uint8),
+            "facts": np.zeros((lanes, OBSTACLES + 2 * task.obstacles), np.int64),
+            "streams": np.zeros((lanes, STREAM_WORDS), np.uint64),
+        }
+
+    def seed(self, state: State, lane: int, seed: int | None) -> None:
+        """Give the lane the random stream that Gymnasium gives an environment of that seed."""
+        state["streams"][lane] = seed_stream(seed)
+
+    def reset(self, state: State, noise: NDArray[np.float64], mask: NDArray[np.bool_]) -> None:
+        """Lay out new episodes.
+
+        Raises:
+            LayoutError: Where MiniGrid, too, gives up looking for a free cell.
+        """
+        failed = self.task.reset(
+            state["cells"], state["facts"], state["streams"], mask, self.pad, *self.task.knobs
+        )
+        if failed >= 0:
+            raise LayoutError(
+                f"lane {failed}: {self.task.name} found no place for everything that it lays out; "
+                "use a larger grid or fewer objects, then reset"
+            )
+
+    def step(
+        self,
+        state: State,
+        actions: NDArray[Any],
+        noise: NDArray[np.float64],
+        active: NDArray[np.bool_],
+        outcome: Outcome,
+    ) -> None:
+        """Move, and apply the task's rule."""
+        step_lanes(
+            self.task.rule,
+            self.task.max_steps,
+            self.pad,
+            state["cells"],
+            state["facts"],
+            state["streams"],
+            actions,
+            active,
+            outcome.reward,
+            outcome.terminated,
+            outcome.success,
+            outcome.event,
+        )
+
+    def observe(self, state: State, observation: Any, mask: NDArray[np.bool_]) -> None:
+        """What the agent sees."""
+        self.observer.write(state["cells"], state["facts"], mask, observation)
+
+    def measure(self, state: State, features: Mapping[str, NDArray[Any]], mask: NDArray[np.bool_]) -> None:
+        """Where the agent is, what it carries and faces, and whatever else was asked for."""
+        self.reader.write(state["cells"], state["facts"], mask, features)

@@ -1,0 +1,114 @@
+"""Features of grid worlds, for rewards and potentials to read: the names of `shapegym.envs.features`' MiniGrid set."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from gymnasium import Space, spaces
+from numpy.typing import NDArray
+
+from shapegym.envs._jit import jit
+from shapegym.envs.grid.cells import KEY, OBJECTS, PALETTE
+from shapegym.envs.grid.facts import CARRIED, DIRECTION, MISSION, X, Y
+
+if TYPE_CHECKING:
+    from shapegym.envs.grid.dynamics import GridTask
+
+_AHEAD_X = np.array([1, 0, -1, 0])
+_AHEAD_Y = np.array([0, 1, 0, -1])
+_EMPTY_OBJECT = OBJECTS.index("empty")
+
+
+@jit
+def _read_lanes(
+    pad: int,
+    cells: NDArray[np.uint8],
+    facts: NDArray[np.int64],
+    mask: NDArray[np.bool_],
+    agent_pos: NDArray[np.int64],
+    agent_dir: NDArray[np.int64],
+    carrying: NDArray[np.int64],
+    carrying_color: NDArray[np.int64],
+    has_key: NDArray[np.bool_],
+    front: NDArray[np.int64],
+    mission: NDArray[np.int64],
+) -> None:
+    for lane in range(mask.shape[0]):
+        if mask[lane]:
+            x, y, direction = facts[lane, X], facts[lane, Y], facts[lane, DIRECTION]
+            carried = facts[lane, CARRIED]
+            agent_pos[lane, 0], agent_pos[lane, 1] = x, y
+            agent_dir[lane] = direction
+            carrying[lane] = PALETTE[carried, 0] if carried != 0 else _EMPTY_OBJECT
+            carrying_color[lane] = carried & 7 if carried != 0 else -1
+            has_key[lane] = carried >> 3 == KEY >> 3
+            front[lane] = PALETTE[
+                cells[lane, y + _AHEAD_Y[direction] + pad, x + _AHEAD_X[direction] + pad], 0
+            ]
+            mission[lane] = facts[lane, MISSION]
+
+
+@dataclass(frozen=True)
+class Reading:
+    """A feature that costs a look at the whole grid, read only where it is asked for.
+
+    Attributes:
+        space: Its space, by task.
+        write: (task, pad, cells, facts, mask, out): writes the rows in `mask` of `out` (B, ...).
+    """
+
+    space: Callable[[GridTask], Space[Any]]
+    write: Callable[..., None]
+
+
+READINGS: dict[str, Reading] = {}
+"""The features beyond the standard ones, by name."""
+
+
+class Reader:
+    """Writes the features of a task's lanes.
+
+    Attributes:
+        spaces: Space of each feature of one lane, by name.
+    """
+
+    def __init__(self, task: GridTask, features: str | Sequence[str]) -> None:
+        self.spaces: dict[str, Space[Any]] = {
+            "agent_pos": spaces.Box(-1, np.array([task.width, task.height]) - 1, (2,), np.int64),
+            "agent_dir": spaces.Discrete(4),
+            "carrying": spaces.Discrete(11),
+            "carrying_color": spaces.Discrete(7, start=-1),
+            "has_key": spaces.Box(0, 1, (), np.bool_),
+            "front": spaces.Discrete(11),
+            "mission_id": spaces.Discrete(len(task.missions)),
+        }
+        names = (
+            tuple(READINGS) if features == "all" else (features,) if isinstance(features, str) else features
+        )
+        unknown = sorted(set(names) - set(READINGS))
+        if unknown:
+            raise ValueError(
+                f"unknown features {unknown}; beyond the standard ones there are {sorted(READINGS)}"
+            )
+        self._readings = {name: READINGS[name] for name in names}
+        self.spaces.update((name, reading.space(task)) for name, reading in self._readings.items())
+        self._task = task
+
+    def write(
+        self,
+        cells: NDArray[np.uint8],
+        facts: NDArray[np.int64],
+        mask: NDArray[np.bool_],
+        out: Mapping[str, NDArray[Any]],
+    ) -> None:
+        """Write the features of the lanes in `mask` into arrays (B, ...) of `spaces`."""
+        pad = (cells.shape[1] - self._task.height) // 2
+        _read_lanes(
+            pad, cells, facts, mask, out["agent_pos"], out["agent_dir"], out["carrying"], out["carrying_color"],
+            out["has_key"], out["front"], out["mission_id"],
+        )  # fmt: skip
+        for name, reading in self._readings.items():
+            reading.write(self._task, pad, cells, facts, mask, out[name])
