@@ -23,6 +23,14 @@ from shapegym.envs.features import adapt_features
 GridView: TypeAlias = Literal["flat", "image", "flat_full", "image_full"]
 """What an agent sees of MiniGrid: the symbols of its view, or of the full grid; as one vector (MlpPolicy) or an image."""
 
+_GRID_VIEWS: dict[str, dict[str, Any]] = {
+    "flat": {"observation": "flat"},
+    "image": {"observation": "image"},
+    "flat_full": {"observation": "flat", "image": "full"},
+    "image_full": {"observation": "image", "image": "full"},
+}
+"""The same views as options of the compiled grid worlds."""
+
 _REGISTERED_BY = {"MiniGrid-": "minigrid", "BabyAI-": "minigrid", "shapegym/": "shapegym"}
 
 
@@ -44,7 +52,8 @@ def make_vec_env(
         env_id: as `gymnasium.make` takes it; packages known to shapegym are imported as needed.
         num_envs: lanes B.
         seed: of lane 0; None for fresh entropy.
-        grid_view: for MiniGrid and BabyAI only.
+        grid_view: for MiniGrid and BabyAI only; compiled grid worlds (``shapegym/MiniGrid-...``) may be given their own options
+            ``observation`` and ``image`` instead.
         **kwargs: of the environment.
 
     Raises:
@@ -84,6 +93,8 @@ def env_spec(env_id: str) -> EnvSpec:
 
 def _lanes(spec: EnvSpec, num_envs: int, grid_view: GridView, kwargs: dict[str, Any]) -> VecEnv:
     if _has_native_form(spec):
+        if spec.id.startswith("shapegym/MiniGrid-"):
+            kwargs = _GRID_VIEWS[grid_view] | kwargs
         return VectorEnvBridge(
             gym.make_vec(
                 spec.id,

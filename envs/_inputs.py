@@ -34,7 +34,7 @@ class ActionBuffer:
             raise TypeError(f"the action space must be Discrete or a bounded Box, got {space}")
         self._space = space
 
-    def fill_one(self, action: Any) -> NDArray[Any]:
+    def fill_one(self, action: Any) -> None:
         """`fill` for the action of a single lane.
 
         Raises:
@@ -43,11 +43,11 @@ class ActionBuffer:
         """
         if type(action) is int and self._start <= action < self._stop:
             self.values[0] = action
-            return self.values
-        return self.fill(np.asarray(action)[np.newaxis], _ALONE)
+        else:
+            self.fill(np.asarray(action)[np.newaxis], _ALONE)
 
-    def fill(self, actions: Any, active: NDArray[np.bool_]) -> NDArray[Any]:
-        """Check the actions of the active lanes and take them over.
+    def fill(self, actions: Any, active: NDArray[np.bool_]) -> None:
+        """Check the actions of the active lanes and take them over into `values`.
 
         Raises:
             TypeError: `actions` has the wrong kind of dtype.
@@ -71,7 +71,6 @@ class ActionBuffer:
             lane = first_out_of_box(self.values.reshape(len(given), -1), self._low, self._high, active)
         if lane >= 0:
             raise ValueError(f"lane {lane}: action {given[lane]!r} is not in {self._space}")
-        return self.values
 
 
 def lane_seeds(seed: int | Sequence[int | None] | None, lanes: int) -> list[int | None]:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypeVar
 
 import numba
+from numba.core import event
 
 Kernel = TypeVar("Kernel", bound=Callable[..., Any])
 prange = numba.prange
@@ -47,3 +49,25 @@ def _cached(dispatcher: Any) -> Any:
     """
     dispatcher._cache._cache_file._source_stamp = _STAMP
     return dispatcher
+
+
+class _Announcement(event.Listener):
+    """Says once in a process that time goes into compiling, which users would otherwise take for a hang."""
+
+    def __init__(self) -> None:
+        self._said = False
+
+    def on_start(self, event: event.Event) -> None:
+        """A dispatcher starts to compile: nothing usable was in the cache."""
+        module = event.data["dispatcher"].py_func.__module__
+        if not self._said and module.startswith(__package__):
+            self._said = True
+            logging.getLogger(__package__).warning(
+                "compiling environment kernels (%s ...): seconds, once a machine and version", module
+            )
+
+    def on_end(self, event: event.Event) -> None:
+        """Compiled."""
+
+
+event.register("numba:compile", _Announcement())

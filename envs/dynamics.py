@@ -18,7 +18,7 @@ import numpy as np
 from gymnasium import Space
 from numpy.typing import NDArray
 
-from shapegym.envs._lanes import clear_outcome
+from shapegym.envs._lanes import clear_outcome, end_step
 
 State = dict[str, NDArray[Any]]
 """The lanes' state: name -> array (B, ...). Everything that the next step depends on, and nothing else."""
@@ -50,6 +50,37 @@ class Outcome:
     def clear(self) -> None:
         """Set every entry to zero / False."""
         clear_outcome(self.reward, self.terminated, self.success, self.event)
+
+
+@dataclass(frozen=True)
+class Batch:
+    """The shell's buffers for B lanes: what a step reads, and where it writes.
+
+    Attributes:
+        state: The lanes' state.
+        actions: (B,) int64 or (B, *shape), valid for the active lanes.
+        noise: (B, step_draws) uniforms.
+        active: (B,) bool, the lanes to step.
+        everyone: (B,) bool, all True.
+        outcome: Results of the step.
+        elapsed: (B,) int64, steps of the running episode.
+        truncated: (B,) bool, whether this step ran out of time.
+        done: (B,) bool, whether this step ended the episode.
+        observation: As `observe` writes it.
+        features: As `measure` writes them.
+    """
+
+    state: State
+    actions: NDArray[Any]
+    noise: NDArray[np.float64]
+    active: NDArray[np.bool_]
+    everyone: NDArray[np.bool_]
+    outcome: Outcome
+    elapsed: NDArray[np.int64]
+    truncated: NDArray[np.bool_]
+    done: NDArray[np.bool_]
+    observation: Any
+    features: Mapping[str, NDArray[Any]]
 
 
 class Dynamics(ABC):
@@ -150,6 +181,29 @@ class Dynamics(ABC):
     def measure(self, state: State, features: Mapping[str, NDArray[Any]], mask: NDArray[np.bool_]) -> None:
         """Write the features of the lanes in `mask`, as `observe` does, into arrays (B, *shape) by name."""
 
+    def advance(self, batch: Batch) -> int:
+        """Everything that a step does: `step`, the clocks, `observe` and `measure` of all lanes.
+
+        A task whose kernels can do it in one call may override this; it then does the same.
+
+        Returns:
+            How many episodes ended.
+        """
+        batch.outcome.clear()
+        self.step(batch.state, batch.actions, batch.noise, batch.active, batch.outcome)
+        ended = end_step(
+            batch.active,
+            self.max_steps,
+            self.truncates_terminal,
+            batch.outcome.terminated,
+            batch.truncated,
+            batch.elapsed,
+            batch.done,
+        )
+        self.observe(batch.state, batch.observation, batch.everyone)
+        self.measure(batch.state, batch.features, batch.everyone)
+        return ended
+
     def render(self, state: State, lane: int, mode: str) -> Any:
         """What a person sees of a lane, in one of `render_modes`.
 
@@ -157,6 +211,9 @@ class Dynamics(ABC):
             NotImplementedError: The task has no picture.
         """
         raise NotImplementedError(f"{self.fingerprint} cannot be rendered")
+
+    def close(self) -> None:  # noqa: B027 (most tasks have none)
+        """Close the window of render mode "human", if one is open; rendering again opens it anew."""
 
     def compute_reward(self, achieved_goal: NDArray[Any], desired_goal: NDArray[Any]) -> NDArray[np.float64]:
         """Task reward (...) of reaching `achieved_goal` (..., G) when `desired_goal` (..., G) was asked for.

@@ -20,12 +20,16 @@ from numpy.typing import NDArray
 
 from shapegym.envs import snapshot as snapshots
 from shapegym.envs._inputs import ActionBuffer, lane_seeds, reset_mask
-from shapegym.envs._lanes import begin_episodes, draw_uniform, end_step, seed_stream
-from shapegym.envs.dynamics import Dynamics, Outcome
+from shapegym.envs._lanes import begin_episodes, draw_uniform, seed_stream
+from shapegym.envs.dynamics import Batch, Dynamics, Outcome
 from shapegym.envs.snapshot import Snapshot
 
 Tree = TypeVar("Tree")
 GoalReward = Callable[[NDArray[Any], NDArray[Any], Any], NDArray[np.float64]]
+
+
+_FPS = 10
+_NO_MODE = 'there is no picture without a render mode: make the environment with render_mode="rgb_array", say'
 
 
 class _Goals:
@@ -79,6 +83,7 @@ class NativeVectorEnv(_Goals, gym.vector.VectorEnv[Any, Any, NDArray[Any]]):
         *,
         autoreset_mode: AutoresetMode | str = AutoresetMode.NEXT_STEP,
         copy: bool = True,
+        render_mode: str | None = None,
     ) -> None:
         """Allocate the lanes.
 
@@ -87,16 +92,20 @@ class NativeVectorEnv(_Goals, gym.vector.VectorEnv[Any, Any, NDArray[Any]]):
             num_envs: Number of lanes B, at least 1.
             autoreset_mode: See the class.
             copy: False returns the internal buffers, which the next call overwrites.
+            render_mode: What `render` returns; "human" is for the single form alone.
 
         Raises:
-            ValueError: `num_envs` below 1, or an unknown autoreset mode.
+            TypeError: A render mode for a task that has no picture.
+            ValueError: `num_envs` below 1, or an unknown autoreset or render mode.
         """
         if num_envs < 1:
             raise ValueError(f"num_envs must be at least 1, got {num_envs}")
         self.dynamics = dynamics
         self.num_envs = num_envs
         self.autoreset_mode = AutoresetMode(autoreset_mode)
-        self.metadata = {"render_modes": [], "autoreset_mode": self.autoreset_mode}
+        modes = [mode for mode in dynamics.render_modes if mode != "human"]
+        self.metadata = {"render_modes": modes, "render_fps": _FPS, "autoreset_mode": self.autoreset_mode}
+        self.render_mode = _checked_mode(render_mode, modes, dynamics)
         self.copy = copy
         self.single_observation_space = dynamics.observation_space
         self.single_action_space = dynamics.action_space
@@ -121,16 +130,28 @@ class NativeVectorEnv(_Goals, gym.vector.VectorEnv[Any, Any, NDArray[Any]]):
             **{f"state.{name}": array for name, array in self._state.items()},
         }
         self._actions = ActionBuffer(dynamics.action_space, num_envs)
-        self._active = np.zeros(num_envs, np.bool_)
+        self._active = np.ones(num_envs, np.bool_)
         self._everyone = np.ones(num_envs, np.bool_)
         self._truncated = np.zeros(num_envs, np.bool_)
         self._outcome = Outcome.empty(num_envs)
         self._reset_noise = np.zeros((num_envs, dynamics.reset_draws))
-        self._step_noise = np.zeros((num_envs, dynamics.step_draws))
         self._observation = _buffer(dynamics.observation_space, num_envs)
         self._measured: dict[str, NDArray[Any]] = {
             name: _buffer(space, num_envs) for name, space in dynamics.features.items()
         }
+        self._batch = Batch(
+            state=self._state,
+            actions=self._actions.values,
+            noise=np.zeros((num_envs, dynamics.step_draws)),
+            active=self._active,
+            everyone=self._everyone,
+            outcome=self._outcome,
+            elapsed=self._elapsed,
+            truncated=self._truncated,
+            done=self._done,
+            observation=self._observation,
+            features=self._measured,
+        )
         self._info_arrays = {
             **self._measured,
             "success": self._outcome.success,
@@ -168,7 +189,6 @@ class NativeVectorEnv(_Goals, gym.vector.VectorEnv[Any, Any, NDArray[Any]]):
                 self.dynamics.seed(self._state, lane, seeds[lane])
         self._started = True
         self._begin(mask)
-        self._read(mask)
         return self._returned(self._observation), self._info(mask)
 
     def step(
@@ -189,27 +209,36 @@ class NativeVectorEnv(_Goals, gym.vector.VectorEnv[Any, Any, NDArray[Any]]):
         """
         self._require_ready()
         active = np.logical_not(self._done, out=self._active)
-        valid_actions = self._actions.fill(actions, active)
-
-        ended = self._advance(valid_actions, active)
+        self._actions.fill(actions, active)
+        ended = self._advance()
         final: dict[str, Any] = {}
         if self.autoreset_mode is AutoresetMode.NEXT_STEP:
             if not active.all():
                 self._begin(~active)
-            self._read(self._everyone)
-        else:
-            self._read(self._everyone)
-            if self.autoreset_mode is AutoresetMode.SAME_STEP and ended:
-                over = self._done.copy()
-                final = self._final(over)
-                self._begin(over)
-                self._read(over)
+        elif self.autoreset_mode is AutoresetMode.SAME_STEP and ended:
+            over = self._done.copy()
+            final = self._final(over)
+            self._begin(over)
         return (
             self._returned(self._observation),
             self._returned(self._outcome.reward),
             self._returned(self._outcome.terminated),
             self._returned(self._truncated),
             {**final, **self._info(self._everyone)},
+        )
+
+    def render(self) -> tuple[Any, ...] | None:
+        """A picture of every lane, in the render mode that the environment was made with; None without one.
+
+        Raises:
+            ResetNeeded: Before the first reset.
+        """
+        if self.render_mode is None:
+            gym.logger.warn(_NO_MODE)
+            return None
+        self._require_start("render")
+        return tuple(
+            self.dynamics.render(self._state, lane, self.render_mode) for lane in range(self.num_envs)
         )
 
     def snapshot(self, lanes: Sequence[int] | NDArray[np.int64] | None = None) -> Snapshot:
@@ -240,6 +269,9 @@ class NativeVectorEnv(_Goals, gym.vector.VectorEnv[Any, Any, NDArray[Any]]):
             raise ResetNeeded("restoring some lanes needs a reset() of all of them first")
         snapshots.put(snapshot, self._arrays, self.dynamics.fingerprint, index)
         self._started = True
+        restored = np.zeros(self.num_envs, np.bool_)
+        restored[index] = True
+        self._read(restored)
 
     def _require_start(self, method: str) -> None:
         if not self._started:
@@ -253,30 +285,20 @@ class NativeVectorEnv(_Goals, gym.vector.VectorEnv[Any, Any, NDArray[Any]]):
                 f"the episodes of lanes {lanes} have ended: reset these lanes before the next step"
             )
 
-    def _advance(self, actions: NDArray[Any], active: NDArray[np.bool_]) -> int:
-        """Step the active lanes with valid actions, and return how many episodes ended."""
-        outcome = self._outcome
-        outcome.clear()
+    def _advance(self) -> int:
+        """Step the active lanes with the actions in the buffer, and return how many episodes ended."""
         if self.dynamics.step_draws:
-            draw_uniform(self._streams, active, self._step_noise)
-        self.dynamics.step(self._state, actions, self._step_noise, active, outcome)
-        return end_step(
-            active,
-            self.dynamics.max_steps,
-            self.dynamics.truncates_terminal,
-            outcome.terminated,
-            self._truncated,
-            self._elapsed,
-            self._done,
-        )
+            draw_uniform(self._streams, self._active, self._batch.noise)
+        return self.dynamics.advance(self._batch)
 
     def _begin(self, mask: NDArray[np.bool_]) -> None:
         draw_uniform(self._streams, mask, self._reset_noise)
         self.dynamics.reset(self._state, self._reset_noise, mask)
         begin_episodes(mask, self._elapsed, self._done, self._outcome.success, self._outcome.event)
+        self._read(mask)
 
     def _read(self, mask: NDArray[np.bool_]) -> None:
-        """Bring the observation and the features of the lanes in `mask` up to date."""
+        """Bring the observations and the features of the lanes in `mask` up to date."""
         self.dynamics.observe(self._state, self._observation, mask)
         self.dynamics.measure(self._state, self._measured, mask)
 
@@ -308,10 +330,21 @@ class NativeEnv(_Goals, gym.Env[Any, Any]):
     and the other way round.
     """
 
-    def __init__(self, dynamics: Dynamics) -> None:
-        """Allocate the lane."""
+    def __init__(self, dynamics: Dynamics, *, render_mode: str | None = None) -> None:
+        """Allocate the lane.
+
+        Args:
+            dynamics: The task.
+            render_mode: What `render` returns; in "human", reset and step show the state in a window.
+
+        Raises:
+            TypeError: A render mode for a task that has no picture.
+            ValueError: An unknown render mode.
+        """
         self._lane = NativeVectorEnv(dynamics, 1, autoreset_mode=AutoresetMode.DISABLED, copy=False)
-        self.metadata = {"render_modes": list(dynamics.render_modes), "render_fps": 10}
+        self.metadata = {"render_modes": list(dynamics.render_modes), "render_fps": _FPS}
+        self.render_mode = _checked_mode(render_mode, dynamics.render_modes, dynamics)
+        self._shows = render_mode == "human"
         self.dynamics = dynamics
         self.observation_space = dynamics.observation_space
         self.action_space = dynamics.action_space
@@ -336,6 +369,8 @@ class NativeEnv(_Goals, gym.Env[Any, Any]):
         lane = self._lane
         lane.reset(seed=None if seed is None else [seed])
         super().reset(seed=None if seed is None else int(seed))
+        if self._shows:
+            self.render()
         return _read_lane(self._observation), _read_lane(self._info)
 
     def step(self, action: Any) -> tuple[Any, float, bool, bool, dict[str, Any]]:
@@ -348,8 +383,10 @@ class NativeEnv(_Goals, gym.Env[Any, Any]):
         lane = self._lane
         if lane._done.item(0) or not lane._started:
             lane._require_ready()
-        lane._advance(lane._actions.fill_one(action), lane._everyone)
-        lane._read(lane._everyone)
+        lane._actions.fill_one(action)
+        lane._advance()
+        if self._shows:
+            self.render()
         return (
             _read_lane(self._observation),
             lane._outcome.reward.item(),
@@ -357,6 +394,22 @@ class NativeEnv(_Goals, gym.Env[Any, Any]):
             lane._truncated.item(),
             _read_lane(self._info),
         )
+
+    def render(self) -> Any:
+        """A picture of the state, in the render mode that the environment was made with; None without one.
+
+        Raises:
+            ResetNeeded: Before the first reset.
+        """
+        if self.render_mode is None:
+            gym.logger.warn(_NO_MODE)
+            return None
+        self._lane._require_start("render")
+        return self.dynamics.render(self._lane._state, 0, self.render_mode)
+
+    def close(self) -> None:
+        """Close the window, if one is open."""
+        self.dynamics.close()
 
     def snapshot(self) -> Snapshot:
         """Copy the exact state: task state, random stream, clock.
@@ -373,6 +426,15 @@ class NativeEnv(_Goals, gym.Env[Any, Any]):
             SnapshotError: The snapshot does not fit or was changed; nothing has moved.
         """
         self._lane.restore(snapshot)
+
+
+def _checked_mode(mode: str | None, offered: Sequence[str], dynamics: Dynamics) -> str | None:
+    if mode is not None and not dynamics.render_modes:
+        # Stable-Baselines3 asks every environment for pictures, and takes this type for "there are none".
+        raise TypeError(f"{dynamics.fingerprint} has no picture: make it without render_mode")
+    if mode is not None and mode not in offered:
+        raise ValueError(f"render_mode must be one of {tuple(offered)} or None here, got {mode!r}")
+    return mode
 
 
 def _copied(tree: Any) -> Any:

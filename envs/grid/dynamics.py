@@ -16,6 +16,7 @@ from shapegym.envs.grid.facts import OBSTACLES
 from shapegym.envs.grid.observations import Observer
 from shapegym.envs.grid.pcg64 import STREAM_WORDS, seed_stream
 from shapegym.envs.grid.readings import Reader
+from shapegym.envs.grid.rendering import Renderer
 from shapegym.envs.grid.stepping import CAPTIONS, DONE, step_lanes
 
 ResetLanes = Callable[..., int]
@@ -56,6 +57,11 @@ class GridTask:
     actions: int = DONE + 1
     obstacles: int = 0
 
+    def __post_init__(self) -> None:
+        """Check what every family shares."""
+        if not isinstance(self.max_steps, int) or self.max_steps < 1:
+            raise ValueError(f"max_steps must be a positive integer, got {self.max_steps!r}")
+
 
 class GridDynamics(Dynamics):
     """Plays a grid task.
@@ -69,12 +75,17 @@ class GridDynamics(Dynamics):
             text in a dict and none elsewhere.
         features: Names beyond the standard ones, of `shapegym.envs.grid.readings`; "all" for all of them.
         agent_view_size: Side of the view, odd, 3 .. 31.
+        highlight: Whether pictures show the agent's view lighter.
+        tile_size: Pixels of a cell's side in pictures.
+        agent_pov: Whether pictures show the agent's view instead of the whole grid.
+        screen_size: Pixels of the window's side in render mode "human".
 
     Raises:
         ValueError: Unknown or unfitting option.
     """
 
     truncates_terminal = True
+    render_modes = Renderer.modes
 
     def __init__(
         self,
@@ -85,10 +96,22 @@ class GridDynamics(Dynamics):
         mission: str | None = None,
         features: str | Sequence[str] = (),
         agent_view_size: int = 7,
+        highlight: bool = True,
+        tile_size: int = 32,
+        agent_pov: bool = False,
+        screen_size: int = 640,
     ) -> None:
         self.task = task
         self.observer = Observer(task, observation, image, mission, agent_view_size)
         self.reader = Reader(task, features)
+        self.renderer = Renderer(
+            task,
+            agent_view_size,
+            highlight=highlight,
+            tile_size=tile_size,
+            agent_pov=agent_pov,
+            screen_size=screen_size,
+        )
         self.observation_space = self.observer.space
         self.action_space = spaces.Discrete(task.actions)
         self.features = self.reader.spaces
@@ -157,3 +180,13 @@ class GridDynamics(Dynamics):
     def measure(self, state: State, features: Mapping[str, NDArray[Any]], mask: NDArray[np.bool_]) -> None:
         """Where the agent is, what it carries and faces, and whatever else was asked for."""
         self.reader.write(state["cells"], state["facts"], mask, features)
+
+    def render(self, state: State, lane: int, mode: str) -> NDArray[np.uint8] | None:
+        """MiniGrid's picture of a lane: (rows, columns, 3), or None in mode "human", which has a window for it."""
+        pad, task = self.pad, self.task
+        cells = state["cells"][lane, pad : pad + task.height, pad : pad + task.width]
+        return self.renderer.render(cells, state["facts"][lane], mode)
+
+    def close(self) -> None:
+        """Close the window, if one is open."""
+        self.renderer.close()

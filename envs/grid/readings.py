@@ -23,7 +23,7 @@ _EMPTY_OBJECT = OBJECTS.index("empty")
 
 
 @jit
-def _read_lanes(
+def read_lanes(
     pad: int,
     cells: NDArray[np.uint8],
     facts: NDArray[np.int64],
@@ -36,6 +36,7 @@ def _read_lanes(
     front: NDArray[np.int64],
     mission: NDArray[np.int64],
 ) -> None:
+    """The standard features of the lanes in `mask`, into arrays (B, ...)."""
     for lane in range(mask.shape[0]):
         if mask[lane]:
             x, y, direction = facts[lane, X], facts[lane, Y], facts[lane, DIRECTION]
@@ -106,7 +107,7 @@ class Reader:
     ) -> None:
         """Write the features of the lanes in `mask` into arrays (B, ...) of `spaces`."""
         pad = (cells.shape[1] - self._task.height) // 2
-        _read_lanes(
+        read_lanes(
             pad, cells, facts, mask, out["agent_pos"], out["agent_dir"], out["carrying"], out["carrying_color"],
             out["has_key"], out["front"], out["mission_id"],
         )  # fmt: skip

@@ -97,7 +97,7 @@ def _move_obstacles(grid: NDArray[np.uint8], facts: NDArray[np.int64], stream: N
 
 
 @jit
-def _step_range(
+def step_range(
     start: int,
     stop: int,
     rule: int,
@@ -113,6 +113,7 @@ def _step_range(
     success: NDArray[np.bool_],
     event: NDArray[np.int64],
 ) -> None:
+    """`step_lanes` for lanes start .. stop - 1."""
     for lane in range(start, stop):
         if not active[lane]:
             continue
@@ -253,7 +254,7 @@ def _step_chunks(
 ) -> None:
     lanes = active.shape[0]
     for chunk in prange(chunks):
-        _step_range(
+        step_range(
             chunk * lanes // chunks, (chunk + 1) * lanes // chunks, rule, max_steps, pad,
             cells, facts, streams, actions, active, reward, terminated, success, event,
         )  # fmt: skip
@@ -290,6 +291,6 @@ def step_lanes(
         event: (B,), likewise: an index into CAPTIONS.
     """
     over_lanes(
-        _step_range, _step_chunks, len(active), rule, max_steps, pad,
+        step_range, _step_chunks, len(active), rule, max_steps, pad,
         cells, facts, streams, actions, active, reward, terminated, success, event,
     )  # fmt: skip

@@ -24,7 +24,7 @@ _AHEAD_Y = np.array([0, 1, 0, -1])
 
 
 @jit
-def _see_range(
+def see_range(
     start: int,
     stop: int,
     side: int,
@@ -35,6 +35,7 @@ def _see_range(
     mask: NDArray[np.bool_],
     images: NDArray[np.uint8],
 ) -> None:
+    """`see` for lanes start .. stop - 1."""
     middle = side // 2
     full = (1 << side) - 1
     stride = cells.shape[2]
@@ -107,7 +108,7 @@ def _see_chunks(
 ) -> None:
     lanes = mask.shape[0]
     for chunk in prange(chunks):
-        _see_range(
+        see_range(
             chunk * lanes // chunks, (chunk + 1) * lanes // chunks, side, pad, through_walls,
             cells, facts, mask, images,
         )  # fmt: skip
@@ -142,5 +143,5 @@ def see(
             of the view.
     """
     over_lanes(
-        _see_range, _see_chunks, len(mask), side, pad, through_walls, cells, facts, mask, images
+        see_range, _see_chunks, len(mask), side, pad, through_walls, cells, facts, mask, images
     )  # fmt: skip

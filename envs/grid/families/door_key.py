@@ -45,7 +45,42 @@ def reset_lanes(
 
 
 def door_key(size: int = 8, max_steps: int | None = None, **options: Any) -> GridDynamics:
-    """A key, a locked door, a goal behind it."""
+    """MiniGrid's DoorKey (Chevalier-Boisvert et al. 2023).
+
+    Description:
+        A wall with a locked door cuts the room in two. Agent and key are on the left, the goal is in the bottom
+        right corner; column of the wall, row of the door, key and agent are drawn.
+
+    Why it is sparse:
+        Only the goal pays, after a key was picked up and a door unlocked.
+
+    Actions:
+        0 turn left, 1 turn right, 2 forward, 3 pick up, 4 drop, 5 toggle, 6 done (does nothing here).
+
+    Observations:
+        As `GridDynamics` takes them; by default MiniGrid's dict of image, direction and mission.
+
+    Reward:
+        r = 1 - 0.9 t / max_steps at the goal, t the steps of the episode so far, else 0.
+
+    Termination and truncation:
+        Terminates at the goal; truncates after `max_steps` (10 size^2 by default).
+
+    Features:
+        agent_pos (x, y), agent_dir, carrying and carrying_color (MiniGrid's object and colour numbers), has_key,
+        front (object in front), mission_id, success, event; more with `features=`.
+
+    Ids:
+        shapegym/MiniGrid-DoorKey-5x5-v0, -6x6-v0, -8x8-v0, -16x16-v0.
+
+    Args:
+        size: Cells a side, walls included, at least 5.
+        max_steps: Time limit.
+        **options: Of `shapegym.envs.grid.dynamics.GridDynamics`.
+
+    Raises:
+        TypeError, ValueError: A knob is out of range, or an option unknown.
+    """
     at_least("size", size, 5)
     return GridDynamics(
         GridTask(

@@ -11,7 +11,7 @@ from shapegym.envs._jit import jit
 from shapegym.envs.grid.cells import GREEN_GOAL
 from shapegym.envs.grid.dynamics import GridDynamics, GridTask
 from shapegym.envs.grid.facts import DIRECTION, X, Y
-from shapegym.envs.grid.families._knobs import at_least
+from shapegym.envs.grid.families._knobs import at_least, start_cell
 from shapegym.envs.grid.layout import begin_lane, place_agent_anywhere, walled
 from shapegym.envs.grid.stepping import REACH_GOAL
 
@@ -49,9 +49,46 @@ def empty(
     max_steps: int | None = None,
     **options: Any,
 ) -> GridDynamics:
-    """An empty room with the goal in the corner."""
+    """MiniGrid's Empty (Chevalier-Boisvert et al. 2023).
+
+    Description:
+        A room with nothing but the goal, in the bottom right corner. The agent starts at the top left, or in a
+        random cell and direction.
+
+    Why it is sparse:
+        Only the goal pays, and a random walk finds it late in large rooms.
+
+    Actions:
+        0 turn left, 1 turn right, 2 forward, 3 pick up, 4 drop, 5 toggle, 6 done; the last four do nothing here.
+
+    Observations:
+        As `GridDynamics` takes them; by default MiniGrid's dict of image, direction and mission.
+
+    Reward:
+        r = 1 - 0.9 t / max_steps at the goal, t the steps of the episode so far, else 0.
+
+    Termination and truncation:
+        Terminates at the goal; truncates after `max_steps` (4 size^2 by default).
+
+    Features:
+        agent_pos (x, y), agent_dir, carrying and carrying_color (MiniGrid's object and colour numbers), has_key,
+        front (object in front), mission_id, success, event; more with `features=`.
+
+    Ids:
+        shapegym/MiniGrid-Empty-5x5-v0, -6x6-v0, -8x8-v0, -16x16-v0, -Random-5x5-v0, -Random-6x6-v0.
+
+    Args:
+        size: Cells a side, walls included, at least 4.
+        agent_start_pos: The agent's first cell (x, y); None draws cell and direction.
+        agent_start_dir: Its first direction, 0 right, 1 down, 2 left, 3 up.
+        max_steps: Time limit.
+        **options: Of `shapegym.envs.grid.dynamics.GridDynamics`.
+
+    Raises:
+        TypeError, ValueError: A knob is out of range, or an option unknown.
+    """
     at_least("size", size, 4)
-    start = (-1, -1) if agent_start_pos is None else agent_start_pos
+    start = start_cell(agent_start_pos, agent_start_dir, size, size)
     return GridDynamics(
         GridTask(
             name=f"Empty(size={size}, agent_start_pos={agent_start_pos}, agent_start_dir={agent_start_dir})",
@@ -61,7 +98,7 @@ def empty(
             rule=REACH_GOAL,
             missions=("get to the green goal square",),
             reset=reset_lanes,
-            knobs=(*start, agent_start_dir),
+            knobs=start,
             see_through_walls=True,
         ),
         **options,

@@ -1,0 +1,62 @@
+"""Random play of every grid world with Numba's bounds checks on: no kernel touches memory that is not its own.
+
+`pytest -m slow tests/envs/test_grid_fuzz.py` plays 10 million steps.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+_PLAY = """
+import sys
+import numpy as np
+from shapegym.envs.grid.ids import GRID_IDS
+from shapegym.envs.native import NativeVectorEnv
+from shapegym.envs.registration import TABLE, build
+
+total, pattern = int(sys.argv[1]), sys.argv[2]
+rows = [row for row in TABLE if row.name in {name for name, _, _ in GRID_IDS} and pattern in row.name]
+lanes, rng = 64, np.random.default_rng(0)
+looks = [("partial", 7), ("full", 7), ("onehot", 5), ("symbolic", 3), ("partial", 11)]
+for number, row in enumerate(rows):
+    image, side = looks[number % len(looks)]
+    env = NativeVectorEnv(
+        build(row.builder, **row.knobs, image=image, agent_view_size=side, features="all"), lanes, copy=False
+    )
+    env.reset(seed=number)
+    for _ in range(total // len(rows) // lanes + 1):
+        observation, *_ = env.step(rng.integers(env.single_action_space.n, size=lanes))
+    facts = env._state["facts"]
+    height, width = env.dynamics.task.height, env.dynamics.task.width
+    assert (facts[:, :2] >= 0).all() and (facts[:, 0] < width).all() and (facts[:, 1] < height).all(), row.name
+print("played", len(rows))
+"""
+
+
+def play(tmp_path: Path, steps: int, pattern: str) -> str:
+    environment = os.environ | {
+        "NUMBA_BOUNDSCHECK": "1",
+        "NUMBA_NUM_THREADS": "1",  # an exception cannot leave a parallel loop
+        "NUMBA_CACHE_DIR": str(tmp_path),
+    }
+    run = subprocess.run(
+        [sys.executable, "-c", _PLAY, str(steps), pattern],
+        env=environment, capture_output=True, text=True, cwd=tmp_path, check=False,
+    )  # fmt: skip
+    assert run.returncode == 0, run.stderr
+    return run.stdout
+
+
+def test_a_family_with_bounds_checks(tmp_path: Path) -> None:
+    assert play(tmp_path, 20_000, "Dynamic-Obstacles-5x5") == "played 1\n"
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(3600)
+def test_ten_million_steps_with_bounds_checks(tmp_path: Path) -> None:
+    assert play(tmp_path, 10_000_000, "MiniGrid") == "played 76\n"

@@ -1,0 +1,204 @@
+"""Grid worlds in the shell: lanes, threads, snapshots, wrong input, and the compile cache."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import textwrap
+from pathlib import Path
+from typing import Any
+
+import gymnasium as gym
+import numba
+import numpy as np
+import pytest
+from gymnasium.error import ResetNeeded
+
+from shapegym.envs import _threads
+from shapegym.envs.native import NativeEnv, NativeVectorEnv
+from shapegym.envs.registration import build
+
+DOOR_KEY = "shapegym.envs.grid.families.door_key:door_key"
+OBSTACLES = "shapegym.envs.grid.families.dynamic_obstacles:dynamic_obstacles"
+
+
+def play(env: NativeVectorEnv, steps: int, seed: int = 0) -> list[Any]:
+    rng = np.random.default_rng(seed)
+    trace = []
+    for _ in range(steps):
+        observation, *results, info = env.step(rng.integers(env.single_action_space.n, size=env.num_envs))
+        trace.append(
+            [observation["image"], observation["direction"], *results, info["event"], info["agent_pos"]]
+        )
+    return trace
+
+
+def same(one: list[Any], other: list[Any]) -> bool:
+    return all(
+        np.array_equal(a, b) for x, y in zip(one, other, strict=True) for a, b in zip(x, y, strict=True)
+    )
+
+
+@pytest.mark.parametrize("builder", [DOOR_KEY, OBSTACLES])
+def test_threads_change_nothing(builder: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    lanes = 2 * _threads.LANES_PER_THREAD + 1
+    threaded, alone = (NativeVectorEnv(build(builder, size=5), lanes) for _ in range(2))
+    threaded.reset(seed=0)
+    alone.reset(seed=0)
+    trace = play(threaded, 30)
+    monkeypatch.setattr(_threads, "LANES_PER_THREAD", lanes)
+    assert same(trace, play(alone, 30))
+
+
+@pytest.mark.skipif(numba.config.NUMBA_NUM_THREADS < 2, reason="one thread")
+def test_a_forked_process_steps_without_threads(monkeypatch: pytest.MonkeyPatch) -> None:
+    def chunked(*_: Any) -> None:
+        raise AssertionError("a forked process must not enter OpenMP")
+
+    monkeypatch.setattr(_threads, "_PROCESS", -1)
+    calls: list[Any] = []
+    _threads.over_lanes(lambda *a: calls.append(a), chunked, 10_000, "x")
+    assert calls == [(0, 10_000, "x")]
+
+
+def test_snapshot_of_some_lanes_continues_them_to_the_bit() -> None:
+    env = NativeVectorEnv(build(OBSTACLES, size=6, n_obstacles=3), 4)
+    env.reset(seed=5)
+    play(env, 7)
+    snapshot = env.snapshot([1, 3])
+    expected = [[array[[1, 3]] for array in step] for step in play(env, 20, seed=9)]
+    env.restore(snapshot, [1, 3])
+    assert same(expected, [[array[[1, 3]] for array in step] for step in play(env, 20, seed=9)])
+
+
+def test_a_restored_lane_shows_what_it_saw() -> None:
+    env = NativeVectorEnv(build(DOOR_KEY), 3, autoreset_mode="Disabled")
+    seen, _ = env.reset(seed=0)
+    snapshot = env.snapshot([2])
+    play(env, 10)
+    env.restore(snapshot, [2])
+    again, _ = env.reset(options={"reset_mask": np.array([True, False, False])})
+    assert np.array_equal(again["image"][2], seen["image"][2])
+
+
+def test_single_form_and_vector_form_are_the_same_lane() -> None:
+    dynamics = build(DOOR_KEY, size=5, features="all")
+    single, vector = NativeEnv(dynamics), NativeVectorEnv(dynamics, 2, autoreset_mode="SameStep")
+    seen, info = single.reset(seed=3)
+    batch, infos = vector.reset(seed=2)
+    rng = np.random.default_rng(0)
+    for _ in range(700):
+        assert all(np.array_equal(seen[key], batch[key][1]) for key in seen)
+        assert all(np.array_equal(info[key], infos[key][1]) for key in info)
+        action = int(rng.integers(7))
+        seen, *results, info = single.step(action)
+        batch, *batched, infos = vector.step(np.full(2, action))
+        assert results == [values[1] for values in batched]
+        if results[1] or results[2]:
+            final = infos["final_info"]
+            assert all(np.array_equal(info[key], final[key][1]) for key in info)
+            seen, info = single.reset()
+
+
+@pytest.mark.parametrize(
+    ("actions", "error", "message"),
+    [
+        ([0, 7, 1], ValueError, r"lane 1: action .*7.* is not in Discrete\(7\)"),
+        ([0, 0, -1], ValueError, r"lane 2: action .*-1"),
+        ([0, 0], ValueError, r"shape \(3,\), got \(2,\)"),
+        ([0.0, 0.0, 0.0], TypeError, "integers"),
+        ([True, False, True], TypeError, "integers"),
+        (None, TypeError, "integers"),
+    ],
+)
+def test_wrong_actions_move_nothing(actions: Any, error: type[Exception], message: str) -> None:
+    env = NativeVectorEnv(build(DOOR_KEY), 3)
+    env.reset(seed=0)
+    before = env.snapshot()
+    with pytest.raises(error, match=message):
+        env.step(actions)
+    assert all(np.array_equal(value, before[name]) for name, value in env.snapshot().items())
+
+
+@pytest.mark.parametrize("action", [7, -1, 2.5, "left", None, np.array([1, 2])])
+def test_wrong_action_of_the_single_form(action: Any) -> None:
+    env = gym.make("shapegym/MiniGrid-DoorKey-5x5-v0", disable_env_checker=True)
+    env.reset(seed=0)
+    with pytest.raises((TypeError, ValueError)):
+        env.step(action)
+
+
+def test_actions_of_numpy_integers_of_any_width() -> None:
+    env = NativeEnv(build(DOOR_KEY))
+    env.reset(seed=0)
+    for kind in (np.int8, np.uint8, np.int32, np.int64, np.array):
+        env.step(kind(1))
+
+
+def test_step_before_reset_and_after_the_end() -> None:
+    env = NativeEnv(build(DOOR_KEY, max_steps=1))
+    with pytest.raises(ResetNeeded):
+        env.step(0)
+    env.reset()
+    assert env.step(0)[3]
+    with pytest.raises(ResetNeeded):
+        env.step(0)
+
+
+@pytest.mark.parametrize(
+    ("knobs", "message"),
+    [
+        ({"observation": "rgb"}, "observation must be one of"),
+        ({"image": "fog"}, "image must be one of"),
+        ({"mission": "speech"}, "mission must be one of"),
+        ({"observation": "flat", "mission": "text"}, "tokens"),
+        ({"agent_view_size": 4}, "odd"),
+        ({"agent_view_size": 33}, "3 .. 31"),
+        ({"features": "smell"}, "unknown features"),
+        ({"size": 4}, "size must be at least 5"),
+        ({"max_steps": 0}, "max_steps"),
+    ],
+)
+def test_unknown_options(knobs: dict[str, Any], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        build(DOOR_KEY, **knobs)
+
+
+def test_memory_of_a_lane() -> None:
+    state = build(DOOR_KEY).allocate(1)
+    assert sum(array.nbytes for array in state.values()) <= 2048
+
+
+@pytest.mark.slow
+def test_an_edited_callee_is_compiled_again(tmp_path: Path) -> None:
+    """Numba's own cache looks at the file of the calling kernel alone."""
+    package = tmp_path / "shapegym_envs"
+    package.mkdir()
+    source = Path(_threads.__file__).with_name("_jit.py").read_text()
+    (package / "__init__.py").touch()
+    (package / "_jit.py").write_text(source)
+    (package / "caller.py").write_text(
+        textwrap.dedent(
+            """
+            from shapegym_envs._jit import jit
+            from shapegym_envs.callee import inner
+
+            @jit
+            def outer():
+                return inner()
+            """
+        )
+    )
+    command = [sys.executable, "-c", "from shapegym_envs.caller import outer; print(outer())"]
+    answers = []
+    for answer in (1, 22):
+        (package / "callee.py").write_text(
+            f"from shapegym_envs._jit import jit\n\n@jit\ndef inner():\n    return {answer}\n"
+        )
+        environment = os.environ | {"PYTHONPATH": str(tmp_path), "NUMBA_CACHE_DIR": str(tmp_path / "cache")}
+        run = subprocess.run(
+            command, env=environment, capture_output=True, text=True, check=True, cwd=tmp_path
+        )
+        answers.append(run.stdout.strip())
+    assert answers == ["1", "22"]
