@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from shapegym.envs.grid.cells import GREY_WALL, RED_LAVA
+
 
 def at_least(name: str, value: int, least: int) -> None:
     """Check an integer knob.
@@ -32,3 +34,16 @@ def start_cell(
     if direction not in range(4):
         raise ValueError(f"agent_start_dir must be in 0 .. 3, got {direction!r}")
     return int(x), int(y), int(direction)
+
+
+def obstacle_code(obstacle_type: str) -> int:
+    """The code of what stands in the way, "lava" or "wall" in any case.
+
+    Raises:
+        ValueError: It is neither.
+    """
+    codes = {"lava": RED_LAVA, "wall": GREY_WALL}
+    name = str(obstacle_type).lower()
+    if name not in codes:
+        raise ValueError(f"obstacle_type must be one of {list(codes)}, got {obstacle_type!r}")
+    return codes[name]
