@@ -344,7 +344,6 @@ class NativeEnv(_Goals, gym.Env[Any, Any]):
         self._lane = NativeVectorEnv(dynamics, 1, autoreset_mode=AutoresetMode.DISABLED, copy=False)
         self.metadata = {"render_modes": list(dynamics.render_modes), "render_fps": _FPS}
         self.render_mode = _checked_mode(render_mode, dynamics.render_modes, dynamics)
-        self._shows = render_mode == "human"
         self.dynamics = dynamics
         self.observation_space = dynamics.observation_space
         self.action_space = dynamics.action_space
@@ -369,7 +368,7 @@ class NativeEnv(_Goals, gym.Env[Any, Any]):
         lane = self._lane
         lane.reset(seed=None if seed is None else [seed])
         super().reset(seed=None if seed is None else int(seed))
-        if self._shows:
+        if self.render_mode == "human":
             self.render()
         return _read_lane(self._observation), _read_lane(self._info)
 
@@ -385,7 +384,7 @@ class NativeEnv(_Goals, gym.Env[Any, Any]):
             lane._require_ready()
         lane._actions.fill_one(action)
         lane._advance()
-        if self._shows:
+        if self.render_mode == "human":
             self.render()
         return (
             _read_lane(self._observation),

@@ -93,9 +93,9 @@ def build(builder: str, **knobs: Any) -> Dynamics:
     return cast("Dynamics", load_env_creator(builder)(**knobs))
 
 
-def make_env(builder: str, **knobs: Any) -> NativeEnv:
+def make_env(builder: str, *, render_mode: str | None = None, **knobs: Any) -> NativeEnv:
     """Entry point of the single form of every id in the table."""
-    return NativeEnv(build(builder, **knobs))
+    return NativeEnv(build(builder, **knobs), render_mode=render_mode)
 
 
 def make_vector_env(
@@ -104,10 +104,13 @@ def make_vector_env(
     *,
     autoreset_mode: AutoresetMode | str = AutoresetMode.NEXT_STEP,
     copy: bool = True,
+    render_mode: str | None = None,
     **knobs: Any,
 ) -> NativeVectorEnv:
     """Entry point of the vector form of every id in the table."""
-    return NativeVectorEnv(build(builder, **knobs), num_envs, autoreset_mode=autoreset_mode, copy=copy)
+    return NativeVectorEnv(
+        build(builder, **knobs), num_envs, autoreset_mode=autoreset_mode, copy=copy, render_mode=render_mode
+    )
 
 
 def register_all() -> None:
