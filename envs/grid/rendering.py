@@ -99,7 +99,7 @@ def _mirror(task: GridTask, options: dict[str, Any]) -> Any:
     from minigrid.core.mission import MissionSpace
     from minigrid.minigrid_env import MiniGridEnv
 
-    return MiniGridEnv(
+    return MiniGridEnv(  # type: ignore[abstract]  # what is missing lays out episodes
         MissionSpace(lambda: task.missions[0]),
         width=task.width,
         height=task.height,
@@ -113,7 +113,7 @@ def _thing(code: int) -> Any:
     """The minigrid object of a code; None for an empty cell and for empty hands."""
     from minigrid.core.world_object import Key, WorldObj
 
-    thing = WorldObj.decode(*PALETTE[code].tolist())
+    thing: Any = WorldObj.decode(*PALETTE[code].tolist())
     if BOX + 8 <= code < PICKABLE_END:
         thing.contains = Key(COLORS[(code - BOX) // 8 - 1])
     return thing
