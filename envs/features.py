@@ -72,9 +72,9 @@ def _paid_end(moment: Moment) -> bool:
 # --- MiniGrid (Chevalier-Boisvert et al. 2023); object, colour and action numbers are the package's ---
 
 
-_EMPTY, _DOOR, _KEY, _GOAL, _LAVA = 1, 4, 5, 8, 9
+_EMPTY, _WALL, _DOOR, _KEY, _BOX, _GOAL, _LAVA = 1, 2, 4, 5, 7, 8, 9
 _OPEN, _LOCKED = 0, 2
-_FORWARD = 2
+_FORWARD, _TOGGLE = 2, 5
 
 _GRID_CAPTIONS = (
     "",
@@ -88,6 +88,7 @@ _GRID_CAPTIONS = (
     "you open a door",
     "you close a door",
     "you bump into something",
+    "you open a box",
 )
 
 
@@ -132,8 +133,8 @@ def _has_key(moment: Moment) -> bool:
 def _front(moment: Moment) -> int:
     x, y = moment.env.front_pos
     width, height = moment.env.width, moment.env.height
-    # An agent that died on the border's lava may look outside the grid.
-    return int(moment.shared(_cells)[x, y, 0]) if 0 <= x < width and 0 <= y < height else _EMPTY
+    # An agent that died on the border's lava may look outside the grid, where it sees walls.
+    return int(moment.shared(_cells)[x, y, 0]) if 0 <= x < width and 0 <= y < height else _WALL
 
 
 def _grid_event(moment: Moment) -> int:
@@ -153,6 +154,7 @@ def _grid_event(moment: Moment) -> int:
         now["doors_open"] > before["doors_open"],
         now["doors_open"] < before["doors_open"],
         moment.action == _FORWARD and not moved,
+        moment.action == _TOGGLE and before["front"] == _BOX != now["front"],
     )
     # The first that holds, in the order of the captions, so that an episode's end hides what came with it.
     return next((event for event, held in enumerate(happened, start=1) if held), 0)

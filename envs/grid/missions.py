@@ -37,3 +37,16 @@ def tokenize(missions: Sequence[str]) -> NDArray[np.uint8]:
             )
         tokens[row, : len(words)] = [_ID[word] for word in words]
     return tokens
+
+
+def detokenize(tokens: NDArray[np.integer]) -> str:
+    """The mission that token ids (MAX_TOKENS,) stand for, in MiniGrid's words but without commas.
+
+    Raises:
+        ValueError: A token is outside the vocabulary.
+    """
+    ids = np.asarray(tokens)
+    unknown = ids[(ids < 0) | (ids >= len(VOCABULARY))]
+    if unknown.size:
+        raise ValueError(f"tokens {unknown.tolist()} are outside the vocabulary of {len(VOCABULARY)} words")
+    return " ".join(VOCABULARY[index] for index in ids[ids != 0])

@@ -2,21 +2,23 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Literal, get_args
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from gymnasium import Space, spaces
 from numpy.typing import NDArray
 
 from shapegym.envs.grid.facts import DIRECTION, MISSION
+from shapegym.envs.grid.images import IMAGES
 from shapegym.envs.grid.missions import MAX_TOKENS, VOCABULARY, tokenize
-from shapegym.envs.grid.view import MAX_VIEW, see
+from shapegym.envs.grid.view import MAX_VIEW
 
 if TYPE_CHECKING:
     from shapegym.envs.grid.dynamics import GridTask
 
-Container = Literal["dict", "image", "flat"]
-Mission = Literal["text", "tokens", "none"]
+MISSIONS = {"dict": ("text", "tokens", "none"), "image": ("none",), "flat": ("none", "tokens")}
+"""What may be said of the mission in each form of observation; the first is the default."""
 
 
 class Observer:
@@ -29,60 +31,75 @@ class Observer:
     def __init__(
         self, task: GridTask, observation: str, image: str, mission: str | None, agent_view_size: int
     ) -> None:
+        _require("observation", observation, MISSIONS)
+        _require("image", image, IMAGES)
         if mission is None:
-            mission = "text" if observation == "dict" else "none"
-        _require("observation", observation, get_args(Container))
-        _require("mission", mission, get_args(Mission))
-        _require("image", image, ("partial",))
-        if mission == "text" and observation != "dict":
-            raise ValueError(
-                f"observation={observation!r} holds numbers: it takes mission='tokens' or 'none'"
-            )
-        self._side = agent_view_size
-        if self._side % 2 == 0 or not 3 <= self._side <= MAX_VIEW:
+            mission = MISSIONS[observation][0]
+        _require(f"observation={observation!r}: mission", mission, MISSIONS[observation])
+        if not isinstance(agent_view_size, int) or agent_view_size not in range(3, MAX_VIEW + 1, 2):
             raise ValueError(f"agent_view_size must be odd and in 3 .. {MAX_VIEW}, got {agent_view_size!r}")
-        self._through_walls = task.see_through_walls
-        self._container, self._mission = observation, mission
-        self._texts = np.array(task.missions, np.object_)
-        self._tokens = tokenize(task.missions)
-        self._shape = (self._side, self._side, 3)
-        self._pixels = int(np.prod(self._shape))
-        self.space = self._space(task)
+        self.side = agent_view_size
+        self.through_walls = task.see_through_walls
+        self._write_image = IMAGES[image].write
+        box = IMAGES[image].space(task.width, task.height, agent_view_size)
+        self._pixels = int(np.prod(box.shape))
+        self._words = _words(task.missions, mission)
+        self._in_dict = observation == "dict"
+        self.space: Space[Any]
+        if self._in_dict:
+            entries: dict[str, Space[Any]] = {"image": box, "direction": spaces.Discrete(4)}
+            if mission != "none":
+                entries["mission"] = _TOKENS if mission == "tokens" else _text(task.missions)
+            self.space = spaces.Dict(entries)
+        elif observation == "flat":
+            self.space = _joined(box, _TOKENS) if mission == "tokens" else _joined(box)
+        else:
+            self.space = box
 
     def write(
         self, cells: NDArray[np.uint8], facts: NDArray[np.int64], mask: NDArray[np.bool_], out: Any
     ) -> None:
         """Write the observations of the lanes in `mask` into arrays (B, ...) of `space`."""
-        image = out["image"] if self._container == "dict" else out
-        see(self._side, self._side - 1, self._through_walls, cells, facts, mask, image.reshape(len(mask), -1))
-        if self._container == "dict":
+        if self._in_dict:
+            image = out["image"]
             out["direction"][...] = facts[:, DIRECTION]
-            if self._mission == "text":
-                out["mission"][...] = self._texts[facts[:, MISSION]]
-            elif self._mission == "tokens":
-                out["mission"][...] = self._tokens[facts[:, MISSION]]
-        elif self._mission == "tokens":
-            out[:, self._pixels :] = self._tokens[facts[:, MISSION]]
-
-    def _space(self, task: GridTask) -> Space[Any]:
-        image = spaces.Box(0, 255, self._shape, np.uint8)
-        if self._container == "image":
-            return image
-        tokens = spaces.Box(0, len(VOCABULARY) - 1, (MAX_TOKENS,), np.uint8)
-        if self._container == "flat":
-            words = MAX_TOKENS if self._mission == "tokens" else 0
-            return spaces.Box(0, 255, (self._pixels + words,), np.uint8)
-        entries: dict[str, Space[Any]] = {"image": image, "direction": spaces.Discrete(4)}
-        if self._mission == "text":
-            letters = "".join(sorted({" ", *"".join(task.missions)}))
-            entries["mission"] = spaces.Text(
-                max(map(len, (" ", *task.missions))), min_length=0, charset=letters
-            )
-        elif self._mission == "tokens":
-            entries["mission"] = tokens
-        return spaces.Dict(entries)
+            if self._words is not None:
+                out["mission"][...] = self._words[facts[:, MISSION]]
+        else:
+            image = out
+            if self._words is not None:
+                out[:, self._pixels :] = self._words[facts[:, MISSION]]
+        pad = self.side - 1
+        self._write_image(
+            self.side, pad, self.through_walls, cells, facts, mask, image.reshape(len(mask), -1)
+        )
 
 
-def _require(knob: str, value: object, choices: tuple[str, ...]) -> None:
-    if value not in choices:
-        raise ValueError(f"{knob} must be one of {choices}, got {value!r}")
+_TOKENS = spaces.Box(0, len(VOCABULARY) - 1, (MAX_TOKENS,), np.uint8)
+
+
+def _words(missions: tuple[str, ...], mission: str) -> NDArray[Any] | None:
+    """What is said of every mission id: (M,) texts, (M, MAX_TOKENS) tokens, or nothing."""
+    if mission == "none":
+        return None
+    return tokenize(missions) if mission == "tokens" else np.array(missions, np.object_)
+
+
+def _text(missions: tuple[str, ...]) -> spaces.Text:
+    texts = (" ", *missions)  # a charset may not be empty
+    return spaces.Text(max(map(len, texts)), min_length=0, charset="".join(sorted(set("".join(texts)))))
+
+
+def _joined(*boxes: spaces.Box) -> spaces.Box:
+    """The boxes as one vector, of the first one's dtype."""
+    return spaces.Box(
+        np.concatenate([box.low.ravel() for box in boxes], dtype=boxes[0].dtype),
+        np.concatenate([box.high.ravel() for box in boxes], dtype=boxes[0].dtype),
+        dtype=boxes[0].dtype,
+    )
+
+
+def _require(knob: str, value: object, choices: Iterable[str]) -> None:
+    names = tuple(choices)
+    if value not in names:
+        raise ValueError(f"{knob} must be one of {names}, got {value!r}")

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -13,6 +12,9 @@ from numpy.typing import NDArray
 from shapegym.envs._jit import jit
 from shapegym.envs.grid.cells import KEY, OBJECTS, PALETTE
 from shapegym.envs.grid.facts import CARRIED, DIRECTION, MISSION, X, Y
+from shapegym.envs.grid.reading import Reading
+from shapegym.envs.grid.room_ids import ROOMS
+from shapegym.envs.grid.scans import SCANS
 
 if TYPE_CHECKING:
     from shapegym.envs.grid.dynamics import GridTask
@@ -52,20 +54,7 @@ def read_lanes(
             mission[lane] = facts[lane, MISSION]
 
 
-@dataclass(frozen=True)
-class Reading:
-    """A feature that costs a look at the whole grid, read only where it is asked for.
-
-    Attributes:
-        space: Its space, by task.
-        write: (task, pad, cells, facts, mask, out): writes the rows in `mask` of `out` (B, ...).
-    """
-
-    space: Callable[[GridTask], Space[Any]]
-    write: Callable[..., None]
-
-
-READINGS: dict[str, Reading] = {}
+READINGS: Mapping[str, Reading] = {**SCANS, **ROOMS}
 """The features beyond the standard ones, by name."""
 
 
