@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import time
 import warnings
 from collections.abc import Iterator
@@ -279,6 +280,57 @@ def demo(
         out.print(f"Picture: {picture}")
 
 
+@app.command()
+def play(
+    context: typer.Context,
+    env: Annotated[str, typer.Argument(help="Id of a grid world; `shapegym envs MiniGrid` lists them.")],
+    seed: Annotated[int, typer.Option(help="Of the first episode; the others follow from it.", min=0)] = 0,
+    env_arg: Annotated[
+        list[str] | None, typer.Option("--env-arg", help="An argument of the environment, as KEY=VALUE.")
+    ] = None,
+    record: Annotated[
+        Path | None, typer.Option(help="Write an animated picture (GIF) instead of opening a window.")
+    ] = None,
+    policy: Annotated[str, typer.Option(help="Who plays in the recording: random or planner.")] = "random",
+    episodes: Annotated[int, typer.Option(help="Episodes of the recording.", min=1)] = 1,
+    fps: Annotated[int, typer.Option(help="Its steps a second.", min=1, max=50)] = 8,
+    max_steps: Annotated[int, typer.Option(help="Steps after which it leaves an episode.", min=1)] = 300,
+) -> None:
+    """Play a grid world yourself, or record how a policy plays it."""
+    os.environ.setdefault("PYGAME_HIDE_SUPPORT_PROMPT", "1")
+    from shapegym.experiments import play as playing
+    from shapegym.experiments import recording
+    from shapegym.experiments.scene import Scene, open_grid_world
+
+    with _explained():
+        _require_env(env)
+        arguments = _pairs("--env-arg", env_arg)
+        if record is None:
+            for option in ("policy", "episodes", "fps", "max_steps"):
+                if _was_given(context, option):
+                    raise RunError(
+                        f"--{option.replace('_', '-')} is for recordings: add --record FILE.gif, or leave it out."
+                    )
+            scene = Scene(open_grid_world(env, arguments, playing.SIDE), playing.HELP)
+            returns = playing.play(scene, seed)
+            if returns:
+                out.print(f"Returns: {', '.join(f'{value:.2f}' for value in returns)}", highlight=False)
+            return
+        outcomes = recording.record(
+            Scene(open_grid_world(env, arguments, recording.SIDE)),
+            policy,
+            record,
+            seed=seed,
+            episodes=episodes,
+            fps=fps,
+            max_steps=max_steps,
+        )
+        for number, (solved, total, steps) in enumerate(outcomes, start=1):
+            end = "solved" if solved else "not solved"
+            out.print(f"Episode {number}: {end}, {steps} steps, return {total:.2f}", highlight=False)
+        out.print(f"Recording: {record}", highlight=False)
+
+
 def _load_reward(name: str) -> tuple[Any, Any]:
     """Return the expression of a reward file, or of a ready reward, and its data."""
     from importlib import resources
@@ -317,14 +369,17 @@ def _refuse_others(context: typer.Context, option: str) -> None:
     others = [
         parameter.opts[0]
         for parameter in context.command.params
-        if parameter.name != option
-        and (source := context.get_parameter_source(str(parameter.name))) is not None
-        and source.name == "COMMANDLINE"
+        if parameter.name != option and _was_given(context, str(parameter.name))
     ]
     if others:
         raise RunError(
             f"--{option} continues the run as its config.yaml asks for it, so it takes nothing else: leave out {', '.join(others)}."
         )
+
+
+def _was_given(context: typer.Context, parameter: str) -> bool:
+    source = context.get_parameter_source(parameter)
+    return source is not None and source.name == "COMMANDLINE"
 
 
 def _algorithm(name: str) -> str:
