@@ -119,7 +119,7 @@ class GridDynamics(Dynamics):
         self.missions = task.missions
         self.max_steps = task.max_steps
         self.pad = agent_view_size - 1
-        self.fingerprint = f"{task.name} seen from {self.pad} cells"
+        self.fingerprint = f"{task.name}, {task.max_steps} steps, seen from {self.pad} cells"
 
     def allocate(self, lanes: int) -> State:
         """Codes of all cells within walls, and the facts and random stream of every lane."""

@@ -71,7 +71,8 @@ def door_key(size: int = 8, max_steps: int | None = None, **options: Any) -> Gri
         front (object in front), mission_id, success, event; more with `features=`.
 
     Ids:
-        shapegym/MiniGrid-DoorKey-5x5-v0, -6x6-v0, -8x8-v0, -16x16-v0.
+        shapegym/MiniGrid-DoorKey-5x5-v0, shapegym/MiniGrid-DoorKey-6x6-v0,
+        shapegym/MiniGrid-DoorKey-8x8-v0, shapegym/MiniGrid-DoorKey-16x16-v0.
 
     Args:
         size: Cells a side, walls included, at least 5.

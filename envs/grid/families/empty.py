@@ -75,7 +75,9 @@ def empty(
         front (object in front), mission_id, success, event; more with `features=`.
 
     Ids:
-        shapegym/MiniGrid-Empty-5x5-v0, -6x6-v0, -8x8-v0, -16x16-v0, -Random-5x5-v0, -Random-6x6-v0.
+        shapegym/MiniGrid-Empty-5x5-v0, shapegym/MiniGrid-Empty-6x6-v0, shapegym/MiniGrid-Empty-8x8-v0,
+        shapegym/MiniGrid-Empty-16x16-v0, shapegym/MiniGrid-Empty-Random-5x5-v0,
+        shapegym/MiniGrid-Empty-Random-6x6-v0.
 
     Args:
         size: Cells a side, walls included, at least 4.
