@@ -36,10 +36,11 @@ def pair(id: str, **options: Any) -> tuple[gym.Env[Any, Any], gym.Env[Any, Any]]
     ("id", "options"),
     [
         (DOOR_KEY, {}),
-        (DOOR_KEY, {"agent_pov": True}),
+        (DOOR_KEY, {"agent_pov": True, "tile_size": 8}),
         (DOOR_KEY, {"highlight": False, "tile_size": 9}),
         (DOOR_KEY, {"agent_pov": True, "highlight": False, "agent_view_size": 3, "tile_size": 12}),
         ("MiniGrid-Empty-Random-6x6-v0", {"agent_view_size": 5, "tile_size": 8}),
+        ("MiniGrid-Empty-5x5-v0", {"agent_pov": True, "tile_size": 8}),  # sees through walls
         ("MiniGrid-FourRooms-v0", {"tile_size": 8}),
         ("MiniGrid-LavaCrossingS9N3-v0", {"tile_size": 8}),
         ("MiniGrid-Dynamic-Obstacles-5x5-v0", {"tile_size": 8}),
