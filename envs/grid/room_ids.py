@@ -24,7 +24,7 @@ from numpy.typing import NDArray
 
 from shapegym.envs._jit import jit, jit_parallel, prange
 from shapegym.envs._threads import over_lanes
-from shapegym.envs.grid.cells import OBJECTS, PALETTE
+from shapegym.envs.grid.cells import OPAQUE, OPEN_DOOR
 from shapegym.envs.grid.facts import X, Y
 from shapegym.envs.grid.reading import Reading
 
@@ -33,47 +33,83 @@ if TYPE_CHECKING:
 
 
 _OUTSIDE = 0
-"""The corner of the padding, which comes before all cells of the grid, stands for everything outside."""
-
-_IS_BARRIER = PALETTE[:, 0] == OBJECTS.index("wall")
-_IS_BARRIER |= PALETTE[:, 0] == OBJECTS.index("door")
+"""The label of everything that reaches the border; those of rooms follow."""
 
 
 @jit
-def _is_gap(codes: NDArray[np.uint8], at: int, along: int, across: int) -> bool:
-    """Whether the floor cell `at` is a gap that is passed in steps of `along`, between barriers at +-`across`."""
-    before, behind = at - along, at + along
-    return (
-        _IS_BARRIER[codes[at - across]]
-        and _IS_BARRIER[codes[at + across]]
-        and not _IS_BARRIER[codes[before]]
-        and not _IS_BARRIER[codes[behind]]
-        and not (_IS_BARRIER[codes[before - across]] and _IS_BARRIER[codes[before + across]])
-        and not (_IS_BARRIER[codes[behind - across]] and _IS_BARRIER[codes[behind + across]])
-    )
+def _mark_rooms(
+    codes: NDArray[np.uint8],
+    barrier: NDArray[np.uint8],
+    squeezed: NDArray[np.uint8],
+    inside: NDArray[np.uint8],
+) -> None:
+    """Set `inside` (height + 2, width + 2) to 1 in every cell of a room, and to 0 in walls and doorways.
+
+    Without branches, for the compiler to take many cells at a time. `barrier` is 1 on its border; `squeezed`
+    (2, height + 2, width + 2) holds whether barriers are on the left and on the right, or above and below.
+    """
+    height, width = codes.shape
+    for y in range(height):
+        for x in range(width):
+            code = codes[y, x]
+            barrier[y + 1, x + 1] = (code >= OPAQUE) | (code >> 3 == OPEN_DOOR >> 3)
+    for y in range(1, height + 1):
+        for x in range(1, width + 1):
+            floor = barrier[y, x] ^ 1
+            squeezed[0, y, x] = floor & barrier[y, x - 1] & barrier[y, x + 1]
+            squeezed[1, y, x] = floor & barrier[y - 1, x] & barrier[y + 1, x]
+    for y in range(1, height + 1):
+        for x in range(1, width + 1):
+            closed_up_and_down = (
+                barrier[y - 1, x] | barrier[y + 1, x] | squeezed[0, y - 1, x] | squeezed[0, y + 1, x]
+            )
+            closed_left_and_right = (
+                barrier[y, x - 1] | barrier[y, x + 1] | squeezed[1, y, x - 1] | squeezed[1, y, x + 1]
+            )
+            gap = squeezed[0, y, x] & (closed_up_and_down ^ 1) | squeezed[1, y, x] & (
+                closed_left_and_right ^ 1
+            )
+            inside[y, x] = (barrier[y, x] | gap) ^ 1
 
 
 @jit
-def _is_doorway(codes: NDArray[np.uint8], at: int, stride: int) -> bool:
-    """Whether nobody who stands in the cell `at` is in a room; walls are no rooms either."""
-    return _IS_BARRIER[codes[at]] or _is_gap(codes, at, 1, stride) or _is_gap(codes, at, stride, 1)
-
-
-@jit
-def _first_cell(parents: NDArray[np.int64], at: int) -> int:
-    """The first cell of the set of joined cells that `at` is in, whose paths it shortens."""
-    while parents[at] != at:
-        parents[at] = parents[parents[at]]
-        at = parents[at]
-    return at
+def _root(parents: NDArray[np.int64], label: int) -> int:
+    """The first label of the room that `label` belongs to."""
+    while parents[label] != label:
+        parents[label] = parents[parents[label]]
+        label = parents[label]
+    return label
 
 
 @jit
 def _join(parents: NDArray[np.int64], one: int, other: int) -> None:
-    """Make one set of the sets of two cells; a parent of -1 says that the other cell is in none."""
-    if parents[other] >= 0:
-        first, second = _first_cell(parents, one), _first_cell(parents, other)
-        parents[max(first, second)] = min(first, second)
+    """Two labels turn out to be one room, which keeps the first label."""
+    first, second = _root(parents, one), _root(parents, other)
+    parents[max(first, second)] = min(first, second)
+
+
+@jit
+def _label_rooms(inside: NDArray[np.uint8], labels: NDArray[np.int64], parents: NDArray[np.int64]) -> None:
+    """Give connected cells labels of one root, and roots in reading order; -1 is the label of other cells."""
+    height, width = inside.shape[0] - 2, inside.shape[1] - 2
+    parents[_OUTSIDE] = _OUTSIDE
+    count = _OUTSIDE + 1
+    for y in range(1, height + 1):
+        for x in range(1, width + 1):
+            if not inside[y, x]:
+                labels[y, x] = -1
+                continue
+            label, above = labels[y, x - 1], labels[y - 1, x]
+            if label < 0 and above < 0:
+                label = parents[count] = count
+                count += 1
+            elif label < 0:
+                label = above
+            elif above >= 0 and above != label:
+                _join(parents, label, above)
+            labels[y, x] = label
+            if x in (1, width) or y in (1, height):
+                _join(parents, label, _OUTSIDE)
 
 
 @jit
@@ -86,32 +122,22 @@ def _room_range(
     mask: NDArray[np.bool_],
     rooms: NDArray[np.int64],
 ) -> None:
-    rows, stride = cells.shape[1], cells.shape[2]
-    parents = np.empty(rows * stride, np.int64)
-    parents[:] = -1
-    parents[_OUTSIDE] = _OUTSIDE
+    height, width = cells.shape[1] - 2 * pad, cells.shape[2] - 2 * pad
+    barrier = np.ones((height + 2, width + 2), np.uint8)
+    squeezed = np.zeros((2, height + 2, width + 2), np.uint8)
+    inside = np.zeros((height + 2, width + 2), np.uint8)
+    labels = np.full((height + 2, width + 2), -1)
+    parents = np.empty(height * width + 1, np.int64)
     for lane in range(start, stop):
         if not mask[lane]:
             continue
-        codes = cells[lane].reshape(rows * stride)
-        here = (facts[lane, Y] + pad) * stride + facts[lane, X] + pad
-        if _is_doorway(codes, here, stride):
-            rooms[lane] = 0
-            continue
-        for row in range(pad, rows - pad):
-            for column in range(pad, stride - pad):
-                at = row * stride + column
-                if _is_doorway(codes, at, stride):
-                    parents[at] = -1
-                    continue
-                parents[at] = at
-                _join(parents, at, at - stride)
-                _join(parents, at, at - 1)
-                if row in (pad, rows - pad - 1) or column in (pad, stride - pad - 1):
-                    _join(parents, at, _OUTSIDE)
+        x, y = facts[lane, X], facts[lane, Y]
+        _mark_rooms(cells[lane, pad : pad + height, pad : pad + width], barrier, squeezed, inside)
         room = 0
-        for at in range(_OUTSIDE + 1, _first_cell(parents, here) + 1):
-            room += parents[at] == at
+        if inside[y + 1, x + 1]:
+            _label_rooms(inside, labels, parents)
+            for label in range(_OUTSIDE + 1, _root(parents, labels[y + 1, x + 1]) + 1):
+                room += parents[label] == label
         rooms[lane] = room
 
 
