@@ -70,4 +70,4 @@ class _Announcement(event.Listener):
         """Compiled."""
 
 
-event.register("numba:compile", _Announcement())
+event.register("numba:compile", _Announcement())  # type: ignore[no-untyped-call]

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -68,6 +68,7 @@ class Batch:
         done: (B,) bool, whether this step ended the episode.
         observation: As `observe` writes it.
         features: As `measure` writes them.
+        scratch: Whatever the task wants to keep for this batch.
     """
 
     state: State
@@ -81,6 +82,7 @@ class Batch:
     done: NDArray[np.bool_]
     observation: Any
     features: Mapping[str, NDArray[Any]]
+    scratch: dict[str, Any] = field(default_factory=dict)
 
 
 class Dynamics(ABC):

@@ -10,9 +10,10 @@ import numpy as np
 from gymnasium import spaces
 from numpy.typing import NDArray
 
-from shapegym.envs.dynamics import Dynamics, Outcome, State
+from shapegym.envs.dynamics import Batch, Dynamics, Outcome, State
 from shapegym.envs.grid.cells import GREY_WALL
 from shapegym.envs.grid.facts import OBSTACLES
+from shapegym.envs.grid.fused import advance_lane
 from shapegym.envs.grid.observations import Observer
 from shapegym.envs.grid.pcg64 import STREAM_WORDS, seed_stream
 from shapegym.envs.grid.readings import Reader
@@ -171,6 +172,51 @@ class GridDynamics(Dynamics):
             outcome.terminated,
             outcome.success,
             outcome.event,
+        )
+
+    def advance(self, batch: Batch) -> int:
+        """A single lane in one call; more lanes, or another image than the partial view, as by default."""
+        if len(batch.active) > 1 or not self.observer.partial:
+            return super().advance(batch)
+        arguments = batch.scratch.get("lane")
+        if arguments is None:
+            arguments = batch.scratch["lane"] = self._arguments_of_lane(batch)
+        ended = advance_lane(*arguments)
+        self.reader.write_beyond(
+            self.pad, batch.state["cells"], batch.state["facts"], batch.everyone, batch.features
+        )
+        return ended
+
+    def _arguments_of_lane(self, batch: Batch) -> tuple[Any, ...]:
+        """What `advance_lane` takes; a mission does not change within an episode, so a reset has written it."""
+        task, observer, outcome, features = self.task, self.observer, batch.outcome, batch.features
+        directions = observer.directions(batch.observation)
+        return (
+            task.rule,
+            task.max_steps,
+            observer.side,
+            observer.through_walls,
+            batch.state["cells"],
+            batch.state["facts"],
+            batch.state["streams"],
+            batch.actions,
+            batch.active,
+            outcome.reward,
+            outcome.terminated,
+            outcome.success,
+            outcome.event,
+            batch.elapsed,
+            batch.truncated,
+            batch.done,
+            observer.image_rows(batch.observation),
+            features["agent_dir"] if directions is None else directions,
+            features["agent_pos"],
+            features["agent_dir"],
+            features["carrying"],
+            features["carrying_color"],
+            features["has_key"],
+            features["front"],
+            features["mission_id"],
         )
 
     def observe(self, state: State, observation: Any, mask: NDArray[np.bool_]) -> None:

@@ -31,6 +31,7 @@ def advance_lane(
     truncated: NDArray[np.bool_],
     done: NDArray[np.bool_],
     images: NDArray[np.uint8],
+    directions: NDArray[np.int64],
     agent_pos: NDArray[np.int64],
     agent_dir: NDArray[np.int64],
     carrying: NDArray[np.int64],
@@ -50,4 +51,5 @@ def advance_lane(
     read_lanes(
         pad, cells, facts, active, agent_pos, agent_dir, carrying, carrying_color, has_key, front, mission
     )
+    directions[0] = agent_dir[0]
     return ended

@@ -26,6 +26,9 @@ class Observer:
 
     Attributes:
         space: Space of one lane's observation.
+        side: Cells of a side of the agent's view.
+        through_walls: Whether the view passes through walls.
+        partial: Whether the image is the agent's view, as `envs.grid.view.see` writes it.
     """
 
     def __init__(
@@ -40,6 +43,7 @@ class Observer:
             raise ValueError(f"agent_view_size must be odd and in 3 .. {MAX_VIEW}, got {agent_view_size!r}")
         self.side = agent_view_size
         self.through_walls = task.see_through_walls
+        self.partial = image == "partial"
         self._write_image = IMAGES[image].write
         box = IMAGES[image].space(task.width, task.height, agent_view_size)
         self._pixels = int(np.prod(box.shape))
@@ -60,19 +64,24 @@ class Observer:
         self, cells: NDArray[np.uint8], facts: NDArray[np.int64], mask: NDArray[np.bool_], out: Any
     ) -> None:
         """Write the observations of the lanes in `mask` into arrays (B, ...) of `space`."""
+        self._write_image(
+            self.side, self.side - 1, self.through_walls, cells, facts, mask, self.image_rows(out)
+        )
         if self._in_dict:
-            image = out["image"]
             out["direction"][...] = facts[:, DIRECTION]
             if self._words is not None:
                 out["mission"][...] = self._words[facts[:, MISSION]]
-        else:
-            image = out
-            if self._words is not None:
-                out[:, self._pixels :] = self._words[facts[:, MISSION]]
-        pad = self.side - 1
-        self._write_image(
-            self.side, pad, self.through_walls, cells, facts, mask, image.reshape(len(mask), -1)
-        )
+        elif self._words is not None:
+            out[:, self._pixels :] = self._words[facts[:, MISSION]]
+
+    def image_rows(self, out: Any) -> NDArray[Any]:
+        """The array (B, N) whose rows begin with the images' pixels, a view into `out`."""
+        image = out["image"] if self._in_dict else out
+        return image.reshape(len(image), -1)
+
+    def directions(self, out: Any) -> NDArray[np.int64] | None:
+        """The array (B,) of directions, where there is one."""
+        return out["direction"] if self._in_dict else None
 
 
 _TOKENS = spaces.Box(0, len(VOCABULARY) - 1, (MAX_TOKENS,), np.uint8)

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from shapegym.envs._jit import jit
 from shapegym.envs.grid.cells import KEY, OBJECTS, PALETTE
-from shapegym.envs.grid.facts import CARRIED, DIRECTION, MISSION, X, Y
+from shapegym.envs.grid.facts import CARRIED, DIRECTION, MISSION, STEP_X, STEP_Y, X, Y
 from shapegym.envs.grid.reading import Reading
 from shapegym.envs.grid.room_ids import ROOMS
 from shapegym.envs.grid.scans import SCANS
@@ -19,8 +19,6 @@ from shapegym.envs.grid.scans import SCANS
 if TYPE_CHECKING:
     from shapegym.envs.grid.dynamics import GridTask
 
-_AHEAD_X = np.array([1, 0, -1, 0])
-_AHEAD_Y = np.array([0, 1, 0, -1])
 _EMPTY_OBJECT = OBJECTS.index("empty")
 
 
@@ -48,9 +46,7 @@ def read_lanes(
             carrying[lane] = PALETTE[carried, 0] if carried != 0 else _EMPTY_OBJECT
             carrying_color[lane] = carried & 7 if carried != 0 else -1
             has_key[lane] = carried >> 3 == KEY >> 3
-            front[lane] = PALETTE[
-                cells[lane, y + _AHEAD_Y[direction] + pad, x + _AHEAD_X[direction] + pad], 0
-            ]
+            front[lane] = PALETTE[cells[lane, y + STEP_Y[direction] + pad, x + STEP_X[direction] + pad], 0]
             mission[lane] = facts[lane, MISSION]
 
 
@@ -100,5 +96,16 @@ class Reader:
             pad, cells, facts, mask, out["agent_pos"], out["agent_dir"], out["carrying"], out["carrying_color"],
             out["has_key"], out["front"], out["mission_id"],
         )  # fmt: skip
+        self.write_beyond(pad, cells, facts, mask, out)
+
+    def write_beyond(
+        self,
+        pad: int,
+        cells: NDArray[np.uint8],
+        facts: NDArray[np.int64],
+        mask: NDArray[np.bool_],
+        out: Mapping[str, NDArray[Any]],
+    ) -> None:
+        """Write the features that were asked for beyond the standard ones."""
         for name, reading in self._readings.items():
             reading.write(self._task, pad, cells, facts, mask, out[name])

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from shapegym.envs._jit import jit
 from shapegym.envs.grid.cells import CLOSED_DOOR, EMPTY, LOCKED_DOOR, WALL
-from shapegym.envs.grid.facts import DIRECTION, X, Y
+from shapegym.envs.grid.facts import DIRECTION, STEP_X, STEP_Y, X, Y
 from shapegym.envs.grid.layout import (
     ENDLESS,
     clear,
@@ -27,8 +27,6 @@ from shapegym.envs.grid.pcg64 import integers
 
 RIGHT, DOWN, LEFT, UP = range(4)
 """A room's walls, in the order of the agent's directions."""
-STEP_X = np.array([1, 0, -1, 0])
-STEP_Y = np.array([0, 1, 0, -1])
 
 DOOR_X, DOOR_Y, PASSAGE = range(3)
 """What `rooms` holds of a wall; an outer wall has no door cell: (-1, -1)."""

@@ -29,6 +29,8 @@ from shapegym.envs.grid.facts import (
     OBSTACLES,
     OTHER_X,
     OTHER_Y,
+    STEP_X,
+    STEP_Y,
     STEPS,
     TARGET_CODE,
     TARGET_X,
@@ -81,9 +83,6 @@ CAPTIONS = (
     BOX_OPENED,
 ) = range(len(CAPTIONS))
 
-_STEP_X = np.array([1, 0, -1, 0])
-_STEP_Y = np.array([0, 1, 0, -1])
-
 
 @jit
 def _move_obstacles(grid: NDArray[np.uint8], facts: NDArray[np.int64], stream: NDArray[np.uint64]) -> None:
@@ -121,7 +120,7 @@ def step_range(
         x, y, direction = facts[lane, X], facts[lane, Y], facts[lane, DIRECTION]
         carried = facts[lane, CARRIED]
         facts[lane, STEPS] += 1
-        row, column = y + _STEP_Y[direction] + pad, x + _STEP_X[direction] + pad
+        row, column = y + STEP_Y[direction] + pad, x + STEP_X[direction] + pad
         front = cells[lane, row, column]
         happened, pays, ends = NOTHING, False, False
 

@@ -12,15 +12,13 @@ from numpy.typing import NDArray
 from shapegym.envs._jit import jit, jit_parallel, prange
 from shapegym.envs._threads import over_lanes
 from shapegym.envs.grid.cells import EMPTY, PALETTE
-from shapegym.envs.grid.facts import CARRIED, DIRECTION, X, Y
+from shapegym.envs.grid.facts import CARRIED, DIRECTION, STEP_X, STEP_Y, X, Y
 
 MAX_VIEW = 31
 """Largest side of a view: a row of it is a word of bits."""
 
 _PACKED = PALETTE[:, 0] + (PALETTE[:, 1].astype(np.int64) << 8) + (PALETTE[:, 2].astype(np.int64) << 16)
 _ONE, _TWO = np.uint64(1), np.uint64(2)
-_AHEAD_X = np.array([1, 0, -1, 0])
-_AHEAD_Y = np.array([0, 1, 0, -1])
 
 
 @jit
@@ -46,8 +44,8 @@ def see_range(
         if not mask[lane]:
             continue
         direction = facts[lane, DIRECTION]
-        ahead = _AHEAD_X[direction] + stride * _AHEAD_Y[direction]
-        right = -_AHEAD_Y[direction] + stride * _AHEAD_X[direction]
+        ahead = STEP_X[direction] + stride * STEP_Y[direction]
+        right = -STEP_Y[direction] + stride * STEP_X[direction]
         here = lane * lane_size + (facts[lane, Y] + pad) * stride + facts[lane, X] + pad
         pixel = lane * images.shape[1]
         seen, beyond = 1 << middle, 0

@@ -20,14 +20,12 @@ from shapegym.envs.grid.cells import (
     SORTED_COLORS,
 )
 from shapegym.envs.grid.dynamics import GridDynamics, GridTask
-from shapegym.envs.grid.facts import TARGET_X, TARGET_Y
+from shapegym.envs.grid.facts import STEP_X, STEP_Y, TARGET_X, TARGET_Y
 from shapegym.envs.grid.families._knobs import at_least
 from shapegym.envs.grid.layout import begin_lane
 from shapegym.envs.grid.pcg64 import integers
 from shapegym.envs.grid.rooms import (
     RIGHT,
-    STEP_X,
-    STEP_Y,
     add_door,
     begin_rooms,
     new_rooms,
