@@ -88,7 +88,9 @@ def gymnasium_rules(subject: _Subject) -> None:
     """Gymnasium's own checker finds nothing, not even a warning."""
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        warnings.filterwarnings("ignore", ".*is out of date", DeprecationWarning)  # an older version is no fault
+        warnings.filterwarnings(
+            "ignore", ".*is out of date", DeprecationWarning
+        )  # an older version is no fault
         try:
             check_env(subject.single(), skip_render_check=True)
         except Warning as warning:
