@@ -14,6 +14,8 @@ from rich.table import Table
 
 import shapegym  # noqa: F401  # registers the ids of the table
 from shapegym.envs.dynamics import Dynamics
+from shapegym.envs.grid.dynamics import GridDynamics
+from shapegym.envs.grid.readings import READINGS
 from shapegym.envs.registration import TABLE, Row, build
 from shapegym.envs.tabular.dynamics import FiniteDynamics
 from shapegym.envs.tabular.solver import optimal_return, random_return
@@ -45,35 +47,37 @@ def hint(env_id: str) -> str:
 
 def table(found: list[Row]) -> Table:
     """Return a line for each environment; returns are exact where the task is finite."""
-    result = Table("id", "observation", "actions", "steps", "optimal", "random", "features")
-    for column in (3, 4, 5):
-        result.columns[column].justify = "right"
+    result = Table(box=SIMPLE, pad_edge=False)
+    result.add_column("id", no_wrap=True)
+    for column in ("actions", "steps", "optimal", "random"):
+        result.add_column(column, justify="right", no_wrap=True)
     for row in found:
         dynamics = build(row.builder, **row.knobs)
-        optimal, random = _returns(dynamics)
-        result.add_row(
-            row.id,
-            _short(dynamics.observation_space),
-            _short(dynamics.action_space),
-            str(dynamics.max_steps),
-            optimal,
-            random,
-            " ".join(dynamics.features),
-        )
+        result.add_row(row.id, _short(dynamics.action_space), str(dynamics.max_steps), *_returns(dynamics))
     return result
 
 
 def show(row: Row, console: Console) -> None:
-    """Print everything about one environment: its table line, its documentation and its knobs."""
+    """Print everything about one environment: its table line, spaces, features, documentation and knobs."""
     module, _, name = row.builder.partition(":")
     builder = getattr(importlib.import_module(module), name)
+    dynamics = build(row.builder, **row.knobs)
     console.print(table([row]))
+    console.print(f"[bold]Actions[/] {escape(str(dynamics.action_space))}", highlight=False)
+    console.print(f"[bold]Observation[/] {escape(str(dynamics.observation_space))}", highlight=False)
+    console.print(f"[bold]Features[/] {', '.join([*dynamics.features, 'success', 'event'])}", highlight=False)
     documents = (inspect.getdoc(importlib.import_module(module)) or "", inspect.getdoc(builder) or "")
     documentation = max(documents, key=len)
     console.print(Markdown(documentation))
     console.print(
         f"[bold]Knobs[/] (gym.make({row.id!r}, ...)): {inspect.signature(builder)}", highlight=False
     )
+    if isinstance(dynamics, GridDynamics):
+        console.print(
+            f"[bold]Options[/] of every grid world: {inspect.signature(GridDynamics)}\n"
+            f"[bold]Features[/] beyond those above, with features=(...): {', '.join(READINGS)}",
+            highlight=False,
+        )
 
 
 def nodes(name: str) -> Table:
@@ -131,9 +135,3 @@ def _returns(dynamics: Dynamics) -> tuple[str, str]:
     if not isinstance(dynamics, FiniteDynamics):
         return "", ""
     return f"{optimal_return(dynamics.task):.3g}", f"{random_return(dynamics.task):.2g}"
-
-
-def _short(space: gym.Space) -> str:
-    if isinstance(space, gym.spaces.Discrete):
-        return f"Discrete({space.n})"
-    return f"Box{space.shape}" if isinstance(space, gym.spaces.Box) else type(space).__name__
