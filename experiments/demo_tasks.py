@@ -17,7 +17,7 @@ COLOURS = {"sparse": "#7a7a7a", "potential": "#0072b2", "count": "#009e73", "mis
 """Distinct to colour-blind eyes (Okabe & Ito 2008)."""
 
 PICKED_UP = 5
-"""Event id of MiniGrid's feature adapter: "you pick up an object"."""
+"""Event id of grid worlds: "you pick up an object"."""
 
 
 @dataclass(frozen=True)
@@ -53,7 +53,7 @@ DOORKEY = DemoTask(
     name="doorkey",
     title="MiniGrid DoorKey 6x6",
     trap="Misleading: a bonus for picking up the key",
-    env_id="MiniGrid-DoorKey-6x6-v0",
+    env_id="shapegym/MiniGrid-DoorKey-6x6-v0",
     steps=80_000,
     strategies={
         "sparse": TASK,
@@ -67,6 +67,7 @@ DOORKEY = DemoTask(
         "count": "+ count bonus",
         "misleading": "+ misleading bonus",
     },
+    env_kwargs={"features": ("key_pos", "door_pos", "goal_pos", "doors_locked")},
     settings={"learning_rate": 1e-3},
 )
 
