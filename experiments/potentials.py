@@ -28,6 +28,19 @@ def doorkey_progress(obs: Observation, features: Features) -> np.ndarray:
     )
 
 
+@state_function(reads=("needed_distance", "needed_stages"))
+def needed_progress(obs: Observation, features: Features) -> np.ndarray:
+    """Any MiniGrid task of this package: minus the stages left and a part of a stage for the steps d to the next, d / (d + 10).
+
+    The environment must report what it reads: ``gym.make(id, features=("needed_distance", "needed_stages"))``. The part stays
+    below 1 however far the next thing is, so doing the present one never lowers the potential: from stage k, next to the thing,
+    -k - 1/11 becomes more than -(k - 1) - 1 = -k. It is 0 where the task is done, or asks for nothing, and negative elsewhere.
+    """
+    del obs
+    distance = features["needed_distance"]
+    return np.asarray(-features["needed_stages"] - distance / (distance + 10))
+
+
 @state_function(reads=("agent_pos",))
 def deep_sea_lag(obs: Observation, features: Features) -> np.ndarray:
     """DeepSea: minus how far the agent has fallen behind the diagonal that leads to the treasure, in columns."""

@@ -11,7 +11,9 @@ from numpy.typing import NDArray
 
 from shapegym.envs._jit import jit
 from shapegym.envs.grid.cells import KEY, OBJECTS, PALETTE
+from shapegym.envs.grid.distances import DISTANCES
 from shapegym.envs.grid.facts import CARRIED, DIRECTION, MISSION, STEP_X, STEP_Y, X, Y
+from shapegym.envs.grid.needs import NEEDS
 from shapegym.envs.grid.reading import Reading
 from shapegym.envs.grid.room_ids import ROOMS
 from shapegym.envs.grid.scans import SCANS
@@ -50,7 +52,7 @@ def read_lanes(
             mission[lane] = facts[lane, MISSION]
 
 
-READINGS: Mapping[str, Reading] = {**SCANS, **ROOMS}
+READINGS: Mapping[str, Reading] = {**SCANS, **ROOMS, **DISTANCES, **NEEDS}
 """The features beyond the standard ones, by name."""
 
 
