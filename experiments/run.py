@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
+from statistics import fmean
 from typing import Any
 
 from stable_baselines3.common.base_class import BaseAlgorithm
@@ -16,11 +17,12 @@ from stable_baselines3.common.logger import configure
 from stable_baselines3.common.vec_env import VecEnv
 
 import shapegym.experiments.potentials  # noqa: F401  # registers the state functions that ready rewards refer to
-from shapegym.agents.callbacks import EvaluationCallback, ShapingCallback, find_surface
+from shapegym.agents.callbacks import EPISODES_FILE, EvaluationCallback, ShapingCallback, find_surface
 from shapegym.agents.checkpoint import CheckpointCallback, checkpoints, load_checkpoint
 from shapegym.agents.environments import make_vec_env
 from shapegym.agents.evaluation import Evaluation, evaluate
 from shapegym.agents.factory import make_agent, torch_threads
+from shapegym.agents.metrics import read_json_lines
 from shapegym.agents.settings import resolve_settings
 from shapegym.experiments import run_folder
 from shapegym.experiments.errors import RunError
@@ -29,6 +31,9 @@ from shapegym.shaping.state_files import save_engine
 
 EVALUATION_SEED = 1_000_000
 """Far from training seeds, so that evaluation plays other episodes."""
+
+RECENT_EPISODES = 100
+"""Training episodes over which a result averages what was paid."""
 
 Progress = Callable[[int, ShapingCallback], None]
 """Called with the global step while a run goes on."""
@@ -180,9 +185,21 @@ def _learn(
         **result.as_row(),
         "steps": model.num_timesteps,
         "steps_to_first_success": episodes.steps_to_first_success,
+        **_recent(folder / EPISODES_FILE),
     }
     run_folder.write_text(folder / run_folder.RESULT, json.dumps(summary, indent=2) + "\n")
     return result
+
+
+def _recent(path: Path) -> dict[str, Any]:
+    """What the last training episodes were paid: the shaped return and that of each part, as means."""
+    rows = read_json_lines(path)[-RECENT_EPISODES:] if path.exists() else []
+    if not rows:  # a short run may finish no episode
+        return {"shaped_return": None, "parts": {}}
+    return {
+        "shaped_return": fmean(row["shaped_return"] for row in rows),
+        "parts": {name: fmean(row["parts"][name] for row in rows) for name in rows[-1]["parts"]},
+    }
 
 
 class _Report(BaseCallback):

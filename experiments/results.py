@@ -1,0 +1,240 @@
+"""The results of a sweep: an index with a row for each finished run, and what comparisons read from it.
+
+``results.jsonl`` is all that tables, statistics and reports need, so that ten thousand runs open in a moment; the run folders
+hold the rest. A row is written once, when its run is complete.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, fields
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from shapegym.agents.callbacks import EVALUATIONS_FILE
+from shapegym.agents.metrics import read_json_lines
+from shapegym.experiments import run_folder
+from shapegym.experiments.errors import RunError
+from shapegym.experiments.plan import Job
+
+INDEX = "results.jsonl"
+CURVES = ("success_rate", "mean_return", "mean_length")
+COSTS = "costs.json"
+"""Wall-clock time and where it went; apart from the result, which is the same on every repetition."""
+
+
+@dataclass(frozen=True)
+class Row:
+    """One finished run.
+
+    Attributes:
+        id: of the job.
+        task: of the job.
+        strategy: of the job.
+        entry: of the job.
+        seed: of the job.
+        stage: of the job.
+        variant: of the job.
+        digest: of the job's request.
+        steps: budget.
+        success_rate: of the final evaluation on the task; None where the task does not say.
+        mean_return: task return of the final evaluation.
+        mean_length: of its episodes.
+        episodes: how many it had.
+        first_success: global step of the first successful training episode, None if there was none.
+        shaped_return: mean over the last 100 training episodes; None without episodes.
+        parts: mean of each part's return over the same episodes.
+        curve: evaluations on the task during training: "step" and each of `CURVES`, lists of equal length.
+        versions: of packages.
+        costs: as ``costs.json`` has them; empty if it has none.
+        checksum: of ``result.json``.
+    """
+
+    id: str
+    task: str
+    strategy: str
+    entry: str
+    seed: int
+    stage: int
+    variant: Mapping[str, Any]
+    digest: str
+    steps: int
+    success_rate: float | None
+    mean_return: float
+    mean_length: float
+    episodes: int
+    first_success: int | None
+    shaped_return: float | None
+    parts: Mapping[str, float]
+    curve: Mapping[str, list[Any]]
+    versions: Mapping[str, str]
+    costs: Mapping[str, Any] = field(default_factory=dict)
+    checksum: str = ""
+
+    def as_line(self) -> str:
+        """The row as a line of the index."""
+        return json.dumps(asdict(self), allow_nan=False) + "\n"
+
+    @classmethod
+    def from_line(cls, line: str) -> Row:
+        """The inverse of `as_line`.
+
+        Raises:
+            ValueError: if the line is none.
+        """
+        data = json.loads(line)
+        if not isinstance(data, dict) or {item.name for item in fields(cls)} != data.keys():
+            raise ValueError("not a row of results")
+        return cls(**data)
+
+
+def row_of(job: Job, folder: Path) -> Row:
+    """Read a finished run.
+
+    Args:
+        job: the job.
+        folder: its run folder.
+
+    Raises:
+        RunError: if the run is not finished, or a file of it is damaged.
+    """
+    path = folder / run_folder.RESULT
+    try:
+        text = path.read_bytes()
+        result = json.loads(text)
+        versions = json.loads((folder / run_folder.VERSIONS).read_text(encoding="utf-8"))
+        evaluations = (
+            read_json_lines(folder / EVALUATIONS_FILE) if (folder / EVALUATIONS_FILE).exists() else []
+        )
+        costs = json.loads((folder / COSTS).read_text(encoding="utf-8")) if (folder / COSTS).exists() else {}
+        return Row(
+            id=job.id,
+            task=job.task,
+            strategy=job.strategy,
+            entry=job.entry,
+            seed=job.config.seed,
+            stage=job.stage,
+            variant=dict(job.variant),
+            digest=job.digest,
+            steps=job.config.steps,
+            success_rate=result["success_rate"],
+            mean_return=result["mean_return"],
+            mean_length=result["mean_length"],
+            episodes=result["episodes"],
+            first_success=result["steps_to_first_success"],
+            shaped_return=result["shaped_return"],
+            parts=result["parts"],
+            curve={name: [row[name] for row in evaluations] for name in ("step", *CURVES)},
+            versions=versions,
+            costs=costs,
+            checksum=hashlib.sha256(text).hexdigest()[:16],
+        )
+    except FileNotFoundError as error:
+        raise RunError(
+            f"The run in {folder} is not complete: it has no {Path(error.filename).name}."
+        ) from None
+    except (ValueError, KeyError, TypeError) as error:
+        raise RunError(
+            f"The run in {folder} is damaged: {error!r}. Delete the folder to run it again."
+        ) from None
+
+
+@dataclass(frozen=True)
+class Results:
+    """The rows of a sweep.
+
+    Attributes:
+        folder: of the sweep.
+        rows: in the order of the index.
+    """
+
+    folder: Path
+    rows: tuple[Row, ...]
+
+    @classmethod
+    def open(cls, folder: Path) -> Results:
+        """Read the index of a sweep; a torn last line, which a killed process leaves, is left out.
+
+        Raises:
+            RunError: if there is no index, another line is damaged, or a run is in it twice.
+        """
+        path = folder / INDEX
+        if not path.is_file():
+            raise RunError(f"{folder} holds no results yet: it has no {INDEX}. `shapegym sweep` makes them.")
+        rows: dict[str, Row] = {}
+        for number, line in enumerate(path.read_text(encoding="utf-8").split("\n")[:-1], start=1):
+            try:
+                row = Row.from_line(line)
+            except ValueError as error:
+                raise RunError(
+                    f"{path}, line {number}, is damaged: {error}. `shapegym sweep` writes the index anew."
+                ) from None
+            if row.id in rows:
+                raise RunError(f"{path}, line {number}: the run {row.id} is there twice.")
+            rows[row.id] = row
+        return cls(folder, tuple(rows.values()))
+
+    @property
+    def tasks(self) -> tuple[str, ...]:
+        """In order of appearance."""
+        return tuple(dict.fromkeys(row.task for row in self.rows))
+
+    def contenders(self, task: str | None = None) -> tuple[str, ...]:
+        """What is compared, by name: strategies with their variants and stages, without the task, in order of appearance."""
+        return tuple(dict.fromkeys(contender(row) for row in self.rows if task in (None, row.task)))
+
+    def of(self, task: str, name: str) -> tuple[Row, ...]:
+        """The runs of a contender on a task, by seed."""
+        found = (row for row in self.rows if row.task == task and contender(row) == name)
+        return tuple(sorted(found, key=lambda row: row.seed))
+
+
+def contender(row: Row) -> str:
+    """The entry of a row without its task."""
+    return row.entry.removeprefix(f"{row.task}/")
+
+
+def scores(rows: tuple[Row, ...], metric: str) -> NDArray[np.float64]:
+    """Final scores (runs,) by seed; ``metric`` is "success_rate" or "mean_return". A rate the task does not tell is nan."""
+    return np.array(
+        [np.nan if getattr(row, metric) is None else getattr(row, metric) for row in rows], np.float64
+    )
+
+
+def curves(rows: tuple[Row, ...], metric: str) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+    """Evaluations during training: steps (T,) and values (runs, T), at the steps that all runs have.
+
+    Args:
+        rows: runs of one contender on one task.
+        metric: one of `CURVES`.
+    """
+    common = sorted(set.intersection(*(set(row.curve["step"]) for row in rows))) if rows else []
+    values = []
+    for row in rows:
+        at = dict(zip(row.curve["step"], row.curve[metric], strict=True))
+        values.append([np.nan if at[step] is None else at[step] for step in common])
+    return np.array(common, np.int64), np.array(values, np.float64).reshape(len(rows), len(common))
+
+
+def steps_to(rows: tuple[Row, ...], threshold: float | None) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
+    """Steps (runs,) until an event, and whether it happened (runs,); where it did not, the budget, right-censored.
+
+    Args:
+        rows: runs of one contender on one task.
+        threshold: success rate of the first evaluation that counts; None for the first successful training episode.
+    """
+    when = [row.first_success if threshold is None else _first_at(row, threshold) for row in rows]
+    times = [row.steps if step is None else step for step, row in zip(when, rows, strict=True)]
+    return np.array(times, np.float64), np.array([step is not None for step in when], np.bool_)
+
+
+def _first_at(row: Row, threshold: float) -> int | None:
+    reached = zip(row.curve["step"], row.curve["success_rate"], strict=True)
+    step = next((step for step, rate in reached if rate is not None and rate >= threshold), None)
+    final = row.success_rate is not None and row.success_rate >= threshold
+    return row.steps if step is None and final else step
