@@ -17,8 +17,10 @@ def grid_world(env: Any) -> NativeEnv | NativeVectorEnv:
     Raises:
         TypeError: `env` is no grid world of this package.
     """
+    from shapegym.envs.grid.dynamics import GridDynamics  # whose features use this module
+
     native = getattr(env, "unwrapped", env)
-    if not isinstance(native, NativeEnv | NativeVectorEnv) or not hasattr(native.dynamics, "task"):
+    if not (isinstance(native, NativeEnv | NativeVectorEnv) and isinstance(native.dynamics, GridDynamics)):
         raise TypeError(f"expected a grid world (an id shapegym/MiniGrid-...), got {env}")
     return native
 
