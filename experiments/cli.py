@@ -5,16 +5,10 @@ from __future__ import annotations
 import json
 import os
 import time
-import warnings
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Annotated, Any
 
-import gymnasium as gym
 import typer
-import yaml
-from rich.console import Console
 from rich.progress import (
     BarColumn,
     MofNCompleteColumn,
@@ -26,6 +20,18 @@ from rich.progress import (
 )
 from rich.table import Table
 
+from shapegym.experiments.console import (
+    err,
+    explained,
+    known_algorithm,
+    out,
+    pairs,
+    refuse_others,
+    require_env,
+    reward_named,
+    say_changes,
+    was_given,
+)
 from shapegym.experiments.errors import RunError
 
 app = typer.Typer(
@@ -34,31 +40,6 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_show_locals=False,
 )
-out = Console()
-err = Console(stderr=True)
-
-
-@contextmanager
-def _explained() -> Iterator[None]:
-    """Turn what a person got wrong into one red message and exit code 2; let our own mistakes show their traceback.
-
-    Warnings are printed as sentences, without the place in the code that gave them.
-    """
-    from shapegym.agents.errors import AgentError
-    from shapegym.shaping.errors import ShapingError
-
-    def say(message: Warning | str, *_: Any, **__: Any) -> None:
-        err.print(f"[yellow]Warning:[/] {_escape(str(message))}", highlight=False)
-
-    shown = warnings.showwarning
-    warnings.showwarning = say
-    try:
-        yield
-    except (AgentError, ShapingError, RunError, gym.error.Error, OSError) as error:
-        err.print(f"[bold red]Error:[/] {_escape(str(error))}", highlight=False)
-        raise typer.Exit(2) from None
-    finally:
-        warnings.showwarning = shown
 
 
 @app.command()
@@ -70,7 +51,7 @@ def envs(
     """List the environments, or show one."""
     from shapegym.experiments import catalogue
 
-    with _explained():
+    with explained():
         rows = catalogue.rows(pattern)
         if len(rows) == 1 or any(
             row.id.removeprefix("shapegym/") == pattern.removeprefix("shapegym/") for row in rows
@@ -98,7 +79,7 @@ def terms(name: Annotated[str, typer.Argument(help="Show one node with its argum
     """List what rewards are made of: terms, combinators, state functions."""
     from shapegym.experiments import catalogue
 
-    with _explained():
+    with explained():
         out.print(catalogue.nodes(name))
 
 
@@ -111,10 +92,10 @@ def check(
     """Show what a reward file says, what it promises, and whether it fits an environment."""
     from shapegym.experiments import catalogue
 
-    with _explained():
+    with explained():
         if env:
-            _require_env(env)
-        catalogue.explain(_load_reward(reward)[0], env, gamma, out)
+            require_env(env)
+        catalogue.explain(reward_named(reward)[0], env, gamma, out)
 
 
 @app.command()
@@ -153,23 +134,23 @@ def train(
     from shapegym.experiments.run import RunConfig
     from shapegym.experiments.run import train as run
 
-    with _explained():
+    with explained():
         if resume is not None:
-            _refuse_others(context, "resume")
+            refuse_others(context, "resume")
             config, folder = RunConfig.from_folder(resume), resume
-            _say_changes(run_folder.changed_versions(folder))
+            say_changes(run_folder.changed_versions(folder))
         elif not env:
             raise RunError("Which environment? Give its id (`shapegym envs` lists them), or --resume FOLDER.")
         else:
-            _require_env(env)
+            require_env(env)
             config = RunConfig(
                 env=env,
                 steps=steps,
-                algo=_algorithm(algo),
-                reward=_load_reward(reward)[1] if reward else None,
+                algo=known_algorithm(algo),
+                reward=reward_named(reward)[1] if reward else None,
                 seed=seed,
-                env_kwargs=_pairs("--env-arg", env_arg),
-                settings=_pairs("--set", set_),
+                env_kwargs=pairs("--env-arg", env_arg),
+                settings=pairs("--set", set_),
                 eval_every=eval_every,
                 eval_episodes=eval_episodes,
                 checkpoint_every=checkpoint_every,
@@ -234,7 +215,7 @@ def demo(
     from shapegym.experiments.demo_tasks import TASKS
     from shapegym.experiments.figure import draw
 
-    with _explained():
+    with explained():
         if workers < 1:
             raise RunError(f"--workers must be at least 1, got {workers}.")
         if out_dir.exists() and (not out_dir.is_dir() or any(out_dir.iterdir())):
@@ -302,12 +283,12 @@ def play(
     from shapegym.experiments import recording
     from shapegym.experiments.scene import Scene, open_grid_world
 
-    with _explained():
-        _require_env(env)
-        arguments = _pairs("--env-arg", env_arg)
+    with explained():
+        require_env(env)
+        arguments = pairs("--env-arg", env_arg)
         if record is None:
             for option in ("policy", "episodes", "fps", "max_steps"):
-                if _was_given(context, option):
+                if was_given(context, option):
                     raise RunError(
                         f"--{option.replace('_', '-')} is for recordings: add --record FILE.gif, or leave it out."
                     )
@@ -329,91 +310,3 @@ def play(
             end = "solved" if solved else "not solved"
             out.print(f"Episode {number}: {end}, {steps} steps, return {total:.2f}", highlight=False)
         out.print(f"Recording: {record}", highlight=False)
-
-
-def _load_reward(name: str) -> tuple[Any, Any]:
-    """Return the expression of a reward file, or of a ready reward, and its data."""
-    from importlib import resources
-
-    import shapegym.experiments.potentials  # noqa: F401  # registers the state functions that ready rewards refer to
-    from shapegym.shaping.config import load_reward, to_data
-    from shapegym.shaping.errors import suggest
-
-    path = Path(name)
-    if not path.suffix:
-        ready = resources.files("shapegym.experiments") / "rewards"
-        names = sorted(Path(item.name).stem for item in ready.iterdir() if item.name.endswith(".yaml"))
-        if name not in names:
-            raise RunError(
-                f"There is no ready reward {name!r}.{suggest(name, names)} Or give a file: reward.yaml."
-            )
-        path = Path(str(ready / f"{name}.yaml"))
-    expression = load_reward(path)
-    return expression, to_data(expression)
-
-
-def _require_env(env_id: str) -> None:
-    from shapegym.agents.environments import env_spec
-    from shapegym.experiments import catalogue
-
-    try:
-        env_spec(env_id)
-    except ImportError as error:
-        raise RunError(f"There is no environment {env_id!r}: {error}.") from None
-    except gym.error.Error:
-        raise RunError(f"There is no environment {env_id!r}.{catalogue.hint(env_id)}") from None
-
-
-def _refuse_others(context: typer.Context, option: str) -> None:
-    """Raise `RunError` if the command got anything beside ``option``, which would have no effect."""
-    others = [
-        parameter.opts[0]
-        for parameter in context.command.params
-        if parameter.name != option and _was_given(context, str(parameter.name))
-    ]
-    if others:
-        raise RunError(
-            f"--{option} continues the run as its config.yaml asks for it, so it takes nothing else: leave out {', '.join(others)}."
-        )
-
-
-def _was_given(context: typer.Context, parameter: str) -> bool:
-    source = context.get_parameter_source(parameter)
-    return source is not None and source.name == "COMMANDLINE"
-
-
-def _algorithm(name: str) -> str:
-    from shapegym.agents.settings import ALGORITHMS
-
-    return next((known for known in ALGORITHMS if known.lower() == name.lower()), name)
-
-
-def _pairs(option: str, texts: list[str] | None) -> dict[str, Any]:
-    pairs = {}
-    for text in texts or []:
-        key, equals, value = text.partition("=")
-        if not (key and equals):
-            raise RunError(f"{option} takes KEY=VALUE, got {text!r}.")
-        try:
-            pairs[key] = yaml.safe_load(value)
-        except yaml.YAMLError:
-            raise RunError(
-                f"{option} {key}: {value!r} is no value; write a number, true, a text or {{a: 1}}."
-            ) from None
-        if isinstance(pairs[key], str):
-            with suppress(ValueError):
-                pairs[key] = float(value)  # YAML takes 1e-3 for a text
-    return pairs
-
-
-def _say_changes(changes: dict[str, tuple[str, str]]) -> None:
-    for name, (then, now) in changes.items():
-        err.print(
-            f"[yellow]Warning:[/] the run began with {name} {then}; this is {now}. It may not continue to the bit."
-        )
-
-
-def _escape(text: str) -> str:
-    from rich.markup import escape
-
-    return escape(text)

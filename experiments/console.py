@@ -1,0 +1,130 @@
+"""What commands share: the two consoles, errors as sentences, options that become values."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+import gymnasium as gym
+import typer
+import yaml
+from rich.console import Console
+from rich.markup import escape
+
+from shapegym.experiments.errors import RunError
+
+out = Console()
+err = Console(stderr=True)
+
+
+@contextmanager
+def explained() -> Iterator[None]:
+    """Turn what a person got wrong into one red message and exit code 2; let our own mistakes show their traceback.
+
+    Warnings are printed as sentences, without the place in the code that gave them.
+    """
+    from shapegym.agents.errors import AgentError
+    from shapegym.shaping.errors import ShapingError
+
+    def say(message: Warning | str, *_: Any, **__: Any) -> None:
+        err.print(f"[yellow]Warning:[/] {escape(str(message))}", highlight=False)
+
+    shown = warnings.showwarning
+    warnings.showwarning = say
+    try:
+        yield
+    except (AgentError, ShapingError, RunError, gym.error.Error, OSError) as error:
+        err.print(f"[bold red]Error:[/] {escape(str(error))}", highlight=False)
+        raise typer.Exit(2) from None
+    finally:
+        warnings.showwarning = shown
+
+
+def reward_named(name: str) -> tuple[Any, Any]:
+    """Return the expression of a reward file, or of a ready reward, and its data."""
+    from importlib import resources
+
+    import shapegym.experiments.potentials  # noqa: F401  # registers the state functions that ready rewards refer to
+    from shapegym.shaping.config import load_reward, to_data
+    from shapegym.shaping.errors import suggest
+
+    path = Path(name)
+    if not path.suffix:
+        ready = resources.files("shapegym.experiments") / "rewards"
+        names = sorted(Path(item.name).stem for item in ready.iterdir() if item.name.endswith(".yaml"))
+        if name not in names:
+            raise RunError(
+                f"There is no ready reward {name!r}.{suggest(name, names)} Or give a file: reward.yaml."
+            )
+        path = Path(str(ready / f"{name}.yaml"))
+    expression = load_reward(path)
+    return expression, to_data(expression)
+
+
+def require_env(env_id: str) -> None:
+    """Raise `RunError`, with the nearest ids, if there is no such environment."""
+    from shapegym.agents.environments import env_spec
+    from shapegym.experiments import catalogue
+
+    try:
+        env_spec(env_id)
+    except ImportError as error:
+        raise RunError(f"There is no environment {env_id!r}: {error}.") from None
+    except gym.error.Error:
+        raise RunError(f"There is no environment {env_id!r}.{catalogue.hint(env_id)}") from None
+
+
+def refuse_others(context: typer.Context, option: str) -> None:
+    """Raise `RunError` if the command got anything beside ``option``, which would have no effect."""
+    others = [
+        parameter.opts[0]
+        for parameter in context.command.params
+        if parameter.name != option and was_given(context, str(parameter.name))
+    ]
+    if others:
+        raise RunError(
+            f"--{option} continues the run as its config.yaml asks for it, so it takes nothing else: leave out {', '.join(others)}."
+        )
+
+
+def was_given(context: typer.Context, parameter: str) -> bool:
+    """Whether the option stands on the command line."""
+    source = context.get_parameter_source(parameter)
+    return source is not None and source.name == "COMMANDLINE"
+
+
+def known_algorithm(name: str) -> str:
+    """Return the algorithm's name as the table spells it; an unknown one as it is."""
+    from shapegym.agents.settings import ALGORITHMS
+
+    return next((known for known in ALGORITHMS if known.lower() == name.lower()), name)
+
+
+def pairs(option: str, texts: list[str] | None) -> dict[str, Any]:
+    """Return the values of a repeatable KEY=VALUE option, read as YAML."""
+    values = {}
+    for text in texts or []:
+        key, equals, value = text.partition("=")
+        if not (key and equals):
+            raise RunError(f"{option} takes KEY=VALUE, got {text!r}.")
+        try:
+            values[key] = yaml.safe_load(value)
+        except yaml.YAMLError:
+            raise RunError(
+                f"{option} {key}: {value!r} is no value; write a number, true, a text or {{a: 1}}."
+            ) from None
+        if isinstance(values[key], str):
+            with suppress(ValueError):
+                values[key] = float(value)  # YAML takes 1e-3 for a text
+    return values
+
+
+def say_changes(changes: dict[str, tuple[str, str]]) -> None:
+    """Warn that a run goes on under other versions."""
+    for name, (then, now) in changes.items():
+        err.print(
+            f"[yellow]Warning:[/] the run began with {name} {then}; this is {now}. It may not continue to the bit."
+        )
