@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import importlib
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from functools import partial
 from typing import Any, Literal, TypeAlias, get_args
@@ -19,6 +19,9 @@ from stable_baselines3.common.vec_env import DummyVecEnv, VecEnv
 from shapegym.agents.bridge import VectorEnvBridge
 from shapegym.agents.errors import SettingsError
 from shapegym.envs.features import adapt_features
+from shapegym.envs.grid.readings import READINGS
+from shapegym.shaping.tree import terms_of
+from shapegym.shaping.types import Expression
 
 GridView: TypeAlias = Literal["flat", "image", "flat_full", "image_full"]
 """What an agent sees of MiniGrid: the symbols of its view, or of the full grid; as one vector (MlpPolicy) or an image."""
@@ -30,6 +33,8 @@ _GRID_VIEWS: dict[str, dict[str, Any]] = {
     "image_full": {"observation": "image", "image": "full"},
 }
 """The same views as options of the compiled grid worlds."""
+
+_GRID_WORLDS = "shapegym/MiniGrid-"
 
 _REGISTERED_BY = {"MiniGrid-": "minigrid", "BabyAI-": "minigrid", "shapegym/": "shapegym"}
 
@@ -76,6 +81,21 @@ def make_vec_env(
     return venv
 
 
+def with_features(env_id: str, reward: Expression | None, kwargs: Mapping[str, Any]) -> dict[str, Any]:
+    """Return ``kwargs``, and for a grid world also the features that ``reward`` reads and the environment reports on request only.
+
+    Args:
+        env_id: as `make_vec_env` takes it.
+        reward: what will be measured; None for the plain task.
+        kwargs: of the environment. ``features`` in it are left as they are.
+    """
+    if reward is None or "features" in kwargs or not env_id.startswith(_GRID_WORLDS):
+        return dict(kwargs)
+    read = {name for term in terms_of(reward) for name in (*term.reads, *term.reads_before)}
+    wanted = sorted(read & READINGS.keys())
+    return {**kwargs, "features": wanted} if wanted else dict(kwargs)
+
+
 def env_spec(env_id: str) -> EnvSpec:
     """Return Gymnasium's spec of an id, importing the package that registers it.
 
@@ -93,7 +113,7 @@ def env_spec(env_id: str) -> EnvSpec:
 
 def _lanes(spec: EnvSpec, num_envs: int, grid_view: GridView, kwargs: dict[str, Any]) -> VecEnv:
     if _has_native_form(spec):
-        if spec.id.startswith("shapegym/MiniGrid-"):
+        if spec.id.startswith(_GRID_WORLDS):
             kwargs = _GRID_VIEWS[grid_view] | kwargs
         return VectorEnvBridge(
             gym.make_vec(

@@ -114,9 +114,9 @@ def explain(expression: Expression, env_id: str, gamma: float, console: Console)
     if is_episodic(expression):
         console.print("Known in hindsight: needs an SB3 rollout or replay buffer (shapegym train does that).")
     if env_id:
-        from shapegym.agents.environments import make_vec_env
+        from shapegym.agents.environments import make_vec_env, with_features
 
-        venv = make_vec_env(env_id, 1)
+        venv = make_vec_env(env_id, 1, **with_features(env_id, expression, {}))
         try:
             declared = getattr(venv, "features", None) or (
                 venv.get_attr("features")[0] if venv.has_attr("features") else None

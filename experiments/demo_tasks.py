@@ -67,7 +67,6 @@ DOORKEY = DemoTask(
         "count": "+ count bonus",
         "misleading": "+ misleading bonus",
     },
-    env_kwargs={"features": ("key_pos", "door_pos", "goal_pos", "doors_locked")},
     settings={"learning_rate": 1e-3},
 )
 

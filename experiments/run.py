@@ -19,7 +19,7 @@ from stable_baselines3.common.vec_env import VecEnv
 import shapegym.experiments.potentials  # noqa: F401  # registers the state functions that ready rewards refer to
 from shapegym.agents.callbacks import EPISODES_FILE, EvaluationCallback, ShapingCallback, find_surface
 from shapegym.agents.checkpoint import CheckpointCallback, checkpoints, load_checkpoint
-from shapegym.agents.environments import make_vec_env
+from shapegym.agents.environments import make_vec_env, with_features
 from shapegym.agents.evaluation import Evaluation, evaluate
 from shapegym.agents.factory import make_agent, torch_threads
 from shapegym.agents.metrics import read_json_lines
@@ -122,9 +122,8 @@ def train(
         checkpoint = _last_checkpoint(folder)
     with torch_threads(1), ExitStack() as cleanup:
         # Made before the model, because a checkpoint restores the random streams that they would draw from.
-        venv = _open(
-            cleanup, make_vec_env(config.env, settings.num_envs, seed=config.seed, **config.env_kwargs)
-        )
+        env_kwargs = with_features(config.env, reward, config.env_kwargs)
+        venv = _open(cleanup, make_vec_env(config.env, settings.num_envs, seed=config.seed, **env_kwargs))
         eval_venv = _open(
             cleanup, make_vec_env(config.env, min(config.eval_episodes, 16), **config.env_kwargs)
         )
