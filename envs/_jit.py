@@ -42,12 +42,16 @@ def jit_parallel(function: Kernel) -> Kernel:
 
 
 def _cached(dispatcher: Any) -> Any:
-    """Make the cache on disk depend on all of this package, not on the function's own file alone.
+    """Make the cache on disk depend on all of this package, and pickles name the kernel instead of holding its code.
 
     Kernels call kernels of other files, which Numba compiles into them; by itself it would go on using what
-    was compiled from an older version of those files.
+    was compiled from an older version of those files. And a kernel that arrives in another process as code is
+    none of that process's: it would be compiled once more.
     """
-    dispatcher._cache._cache_file._source_stamp = _STAMP
+    if not numba.config.DISABLE_JIT:  # else it is the plain function
+        dispatcher._cache._cache_file._source_stamp = _STAMP
+        name = dispatcher.__name__
+        dispatcher.__reduce_ex__ = lambda protocol: name
     return dispatcher
 
 

@@ -68,7 +68,8 @@ class Batch:
         done: (B,) bool, whether this step ended the episode.
         observation: As `observe` writes it.
         features: As `measure` writes them.
-        scratch: Whatever the task wants to keep for this batch.
+        scratch: Whatever the task wants to keep for this batch; copies and pickles begin with none, as it may
+            hold views, which a copy would part from their arrays.
     """
 
     state: State
@@ -83,6 +84,10 @@ class Batch:
     observation: Any
     features: Mapping[str, NDArray[Any]]
     scratch: dict[str, Any] = field(default_factory=dict)
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Everything but the scratch, for copies and pickles."""
+        return {**self.__dict__, "scratch": {}}
 
 
 class Dynamics(ABC):

@@ -168,6 +168,8 @@ def find_rooms(
     over_lanes(_room_range, _room_chunks, len(mask), pad, cells, facts, mask, out)
 
 
-ROOMS: dict[str, Reading] = {
-    "room": Reading(lambda task: spaces.Discrete(task.width * task.height), find_rooms)
-}
+def _ids(task: GridTask) -> spaces.Discrete:
+    return spaces.Discrete(task.width * task.height)
+
+
+ROOMS: dict[str, Reading] = {"room": Reading(_ids, find_rooms)}

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import copy
 import os
+import pickle
 import subprocess
 import sys
 import textwrap
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -99,6 +102,45 @@ def test_single_form_and_vector_form_are_the_same_lane() -> None:
             final = infos["final_info"]
             assert all(np.array_equal(info[key], final[key][1]) for key in info)
             seen, info = single.reset()
+
+
+@pytest.mark.parametrize("options", [{}, {"observation": "flat", "mission": "tokens"}, {"features": "room"}])
+@pytest.mark.parametrize("clone", [copy.deepcopy, lambda env: pickle.loads(pickle.dumps(env))])
+def test_a_copy_of_an_environment_in_mid_episode_goes_on_like_it(
+    options: dict[str, Any], clone: Callable[[NativeEnv], NativeEnv]
+) -> None:
+    env = NativeEnv(build(DOOR_KEY, **options))
+    env.reset(seed=1)
+    env.step(0)
+    other = clone(env)
+    for action in (0, 2, 1, 2, 0, 0):
+        (seen, *results, info), (seen_too, *results_too, info_too) = env.step(action), other.step(action)
+        np.testing.assert_equal((seen_too, info_too), (seen, info))
+        assert results_too == results
+
+
+def test_a_pickle_names_kernels() -> None:
+    """Numba would send their code, which another process compiles anew each time."""
+    pickled = pickle.dumps(build(DOOR_KEY).task.reset)
+    assert b"reset_lanes" in pickled
+    assert len(pickled) < 200
+
+
+def test_kernels_run_as_plain_python() -> None:
+    """As debuggers and coverage need it."""
+    program = f"""
+        from shapegym.envs.native import NativeEnv
+        from shapegym.envs.registration import build
+        env = NativeEnv(build("{DOOR_KEY}"))
+        seen, _ = env.reset(seed=0)
+        print(seen["image"].sum() + sum(env.step(action)[0]["image"].sum() for action in (0, 2, 1)))
+    """
+    command = [sys.executable, "-c", textwrap.dedent(program)]
+    plain, compiled = (
+        subprocess.run(command, env=os.environ | variables, capture_output=True, text=True, check=True).stdout
+        for variables in ({"NUMBA_DISABLE_JIT": "1"}, {"NUMBA_DISABLE_JIT": "0"})
+    )
+    assert plain == compiled
 
 
 @pytest.mark.parametrize(
