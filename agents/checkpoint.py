@@ -266,6 +266,8 @@ class CheckpointCallback(BaseCallback):
                 f"{self.folder} holds checkpoints of another run. Choose another folder, or resume from {later[-1]}."
             )
         for path in later:  # of a future that this run, resumed from an earlier one, replaces
+            _discard(path)
+        for path in self.folder.glob(".*.partial"):  # what a killed process was about to save or discard
             shutil.rmtree(path)
 
     def _on_rollout_start(self) -> None:
@@ -276,7 +278,7 @@ class CheckpointCallback(BaseCallback):
         if self.model.use_sde:
             self.model.policy.reset_noise(self.model.n_envs)  # type: ignore[operator]
         for path in checkpoints(self.folder)[: -self.keep]:
-            shutil.rmtree(path)
+            _discard(path)
 
     def _on_step(self) -> bool:
         return True
@@ -286,6 +288,13 @@ def checkpoints(folder: str | Path) -> list[Path]:
     """Return the checkpoints that `CheckpointCallback` wrote to ``folder``, the latest last."""
     found = (path for path in Path(folder).glob("step_*") if path.name.removeprefix("step_").isdigit())
     return sorted(found, key=_step)
+
+
+def _discard(path: Path) -> None:
+    """Delete a checkpoint; first its name, so that a process killed meanwhile leaves none that looks whole."""
+    doomed = path.with_name(f".{path.name}.{uuid.uuid4().hex}.partial")
+    os.rename(path, doomed)
+    shutil.rmtree(doomed)
 
 
 def _step(path: Path) -> int:

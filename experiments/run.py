@@ -131,10 +131,14 @@ def train(
             model = load_checkpoint(checkpoint, venv, reward)
         else:
             model = make_agent(config.algo, venv, reward, seed=config.seed, settings=settings)
-            # Every hyper-parameter, so that a later change of the table does not change what --resume continues.
-            resolved = replace(config, settings=settings.as_dict())
-            run_folder.create(folder, _plain(asdict(resolved)))
+            run_folder.create(folder, request_of(config))
         return _learn(model, config, folder, eval_venv, progress)
+
+
+def request_of(config: RunConfig) -> dict[str, Any]:
+    """Return what ``config.yaml`` holds: every hyper-parameter, so that a later change of the table does not change a run."""
+    settings = resolve_settings(config.algo, config.env, config.settings)
+    return _plain(asdict(replace(config, settings=settings.as_dict())))
 
 
 def _open(cleanup: ExitStack, venv: VecEnv) -> VecEnv:

@@ -2,7 +2,7 @@
 
 ==================  =================================================================================
 ``config.yaml``     the complete request: environment, reward, agent settings, seed, budget
-``versions.json``   Python and the packages that results depend on
+``versions.json``   Python, the packages and the kind of machine that results depend on
 ``episodes.jsonl``  a row for every training episode: task return, shaped return, parts, success
 ``evaluations.jsonl``  a row for every evaluation on the task
 ``tensorboard/``    event files
@@ -16,8 +16,9 @@
 from __future__ import annotations
 
 import json
-import os
 import platform
+from contextlib import suppress
+from functools import cache
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -25,6 +26,7 @@ from typing import Any
 import yaml
 
 from shapegym.experiments.errors import RunError
+from shapegym.shaping.atomic_file import replacing
 
 CONFIG, VERSIONS, RESULT = "config.yaml", "versions.json", "result.json"
 TENSORBOARD, CHECKPOINTS, MODEL, SHAPING = "tensorboard", "checkpoints", "model.zip", "shaping.npz"
@@ -43,9 +45,8 @@ _PACKAGES = (
 
 def write_text(path: Path, text: str) -> None:
     """Write a file whole or not at all."""
-    partial = path.with_name(f".{path.name}.partial")
-    partial.write_text(text, encoding="utf-8")
-    os.replace(partial, path)
+    with replacing(path) as file:
+        file.write(text.encode())
 
 
 def create(folder: Path, config: dict[str, Any]) -> None:
@@ -89,7 +90,7 @@ def is_finished(folder: Path) -> bool:
 
 
 def changed_versions(folder: Path) -> dict[str, tuple[str, str]]:
-    """Return the packages that have another version now than when the run began: name -> (then, now)."""
+    """Return what is another now than when the run began: name -> (then, now)."""
     path = folder / VERSIONS
     then = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
     now = versions()
@@ -97,5 +98,19 @@ def changed_versions(folder: Path) -> dict[str, tuple[str, str]]:
 
 
 def versions() -> dict[str, str]:
-    """Return the versions of Python and of the packages that results depend on."""
-    return {"python": platform.python_version(), **{name: version(name) for name in _PACKAGES}}
+    """Return the versions of Python and of the packages that results depend on, and the kind of machine."""
+    return {
+        "python": platform.python_version(),
+        **{name: version(name) for name in _PACKAGES},
+        "machine": _machine(),
+    }
+
+
+@cache
+def _machine() -> str:
+    """Operating system, architecture and processor: on another, sums of floats may round differently."""
+    processor = platform.processor()
+    with suppress(OSError, StopIteration):
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
+        processor = next(line.partition(":")[2].strip() for line in lines if line.startswith("model name"))
+    return " ".join(filter(None, (platform.system(), platform.machine(), processor)))
