@@ -61,7 +61,7 @@ class Settings:
             raise SettingsError(
                 f"action_noise_std must be a number of at least 0, got {self.action_noise_std!r}."
             )
-        if self.action_noise_std and "action_noise" not in _known_keys(self.algo):
+        if self.action_noise_std and "action_noise" not in hyper_parameters(self.algo):
             raise SettingsError(f"{self.algo} explores by its own policy; it has no action_noise_std.")
 
     def as_dict(self) -> dict[str, Any]:
@@ -94,7 +94,7 @@ def resolve_settings(algo: str, env_id: str = "", overrides: Mapping[str, Any] |
     Raises:
         SettingsError: for an unknown algorithm or hyper-parameter; suggests the nearest.
     """
-    known = _known_keys(algo)
+    known = hyper_parameters(algo)
     resolved: dict[str, Any] = {}
     layers = [
         values
@@ -112,7 +112,12 @@ def resolve_settings(algo: str, env_id: str = "", overrides: Mapping[str, Any] |
 
 
 @cache
-def _known_keys(algo: str) -> frozenset[str]:
+def hyper_parameters(algo: str) -> frozenset[str]:
+    """Return the names of everything that can be set for ``algo``.
+
+    Raises:
+        SettingsError: if there is no such algorithm.
+    """
     arguments = inspect.signature(algorithm_of(algo).__init__).parameters
     return frozenset((arguments.keys() - _GIVEN_BY_MAKE_AGENT) | {"policy", "num_envs"}) | (
         {"action_noise_std"} if "action_noise" in arguments else set()
