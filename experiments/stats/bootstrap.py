@@ -97,10 +97,10 @@ def resampled(
 
 
 def tally(drawn: NDArray[np.int64]) -> NDArray[np.float64]:
-    """How often each run was drawn: indices (R, runs) -> shares (R, runs) that sum to one."""
+    """How often each run was drawn: indices (R, runs) -> counts (R, runs), as floats for products without rounding."""
     rows, runs = drawn.shape
     flat = drawn + runs * np.arange(rows)[:, None]
-    return np.bincount(flat.ravel(), minlength=rows * runs).reshape(rows, runs) / runs
+    return np.bincount(flat.ravel(), minlength=rows * runs).reshape(rows, runs).astype(np.float64)
 
 
 def percentiles(samples: NDArray[np.float64], level: float) -> tuple[Any, Any]:

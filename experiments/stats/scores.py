@@ -105,7 +105,9 @@ def probability_of_improvement(
 
     def improvement(drawn: list[NDArray[np.int64]]) -> Floats:
         pairs = zip(drawn[: len(wins)], wins, drawn[len(wins) :], strict=True)
-        return np.mean([np.sum((tally(i) @ won) * tally(j), axis=1) for i, won, j in pairs], axis=0)
+        return np.mean(
+            [np.sum((tally(i) @ won) * tally(j), axis=1) / won.size for i, won, j in pairs], axis=0
+        )
 
     sizes = (*map(len, ours), *map(len, theirs))
     low, high = percentiles(resampled(sizes, resamples, seed, improvement), level)
@@ -140,7 +142,9 @@ def performance_profile(
         tuple(map(len, tasks)),
         resamples,
         seed,
-        lambda drawn: np.mean([tally(i) @ passed for i, passed in zip(drawn, above, strict=True)], axis=0),
+        lambda drawn: np.mean(
+            [tally(i) @ passed / len(passed) for i, passed in zip(drawn, above, strict=True)], axis=0
+        ),
     )
     low, high = percentiles(samples, level)
     return np.mean([passed.mean(axis=0) for passed in above], axis=0), low, high
