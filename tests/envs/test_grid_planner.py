@@ -7,7 +7,7 @@ from typing import Any
 import gymnasium as gym
 import numpy as np
 import pytest
-from grid_reference import AHEAD, Cell, Grid, Thing, can_get_to, fewest_actions, geodesic
+from grid_reference import AHEAD, Cell, Grid, Thing, can_get_to, fewest_actions, geodesic, turns_and_steps
 from gymnasium.error import ResetNeeded
 from hypothesis import given
 from hypothesis import strategies as st
@@ -167,12 +167,17 @@ CARRIABLE = st.sampled_from([0, 0, KEY + YELLOW, KEY + RED, BALL, BOX + 8 * (YEL
 
 @st.composite
 def grids(draw: st.DrawFn) -> NDArray[np.uint8]:
-    """(height, width) codes of walls and things, with a goal in the last cell."""
+    """(height, width) codes of walls and things, some with a wall of doors across, and a goal in the last cell."""
     width, height = draw(st.integers(2, 7)), draw(st.integers(2, 7))
     codes = st.sampled_from(PLACES) | st.sampled_from(PLACES + THINGS)
     grid = np.array(draw(st.lists(codes, min_size=width * height, max_size=width * height)), np.uint8)
     grid[0], grid[-1] = EMPTY, GOAL
-    return grid.reshape(height, width)
+    grid = grid.reshape(height, width)
+    if width > 2 and draw(st.booleans()):
+        doors = st.sampled_from([WALL, LOCKED_DOOR + YELLOW, LOCKED_DOOR + RED])
+        grid[:, width - 2] = draw(st.lists(doors, min_size=height, max_size=height))
+        grid[1, 0] = draw(st.sampled_from(THINGS[:5]))
+    return grid
 
 
 @given(grids(), CARRIABLE)
@@ -244,14 +249,31 @@ def test_what_is_carried_is_put_down_before_the_target_is_picked_up() -> None:
     assert length[0] > 5, "the agent turns round: what it put down must not lie in its way"
 
 
+def scratch_of(grid: NDArray[np.uint8], agent: Cell) -> tuple[walking.Scratch, int]:
+    """The map of a grid, and what a row adds to a cell."""
+    dynamics, state = lane_of(grid, agent)
+    stride = grid.shape[1] + 2
+    scratch = walking.make_scratch((grid.shape[0] + 2) * stride)
+    needs._draw_map(REACH_GOAL, dynamics.pad, state["cells"][0], state["facts"][0], scratch)
+    return scratch, stride
+
+
+@given(grids(), st.integers(0, 3))
+def test_poses_are_reached_by_the_fewest_actions(grid: NDArray[np.uint8], direction: int) -> None:
+    scratch, stride = scratch_of(grid, (0, 0))
+    walking.explore(scratch, stride, 4 * (stride + 1) + direction)
+    things = {(x, y): thing_of(int(code)) for (y, x), code in np.ndenumerate(grid)}
+    counts = turns_and_steps(things, (0, 0, direction))
+    for pose, count in enumerate(scratch.actions.tolist()):
+        row, column = divmod(pose // 4, stride)
+        assert count == counts.get((column - 1, row - 1, pose % 4), walking.NEVER)
+
+
 @given(grids(), st.data())
 def test_a_spare_cell_separates_nothing(grid: NDArray[np.uint8], data: st.DataObject) -> None:
     empty = [(x, y) for (y, x), code in np.ndenumerate(grid) if code == EMPTY]
     x, y = data.draw(st.sampled_from(empty))
-    dynamics, state = lane_of(grid, (0, 0))
-    stride = grid.shape[1] + 2
-    scratch = walking.make_scratch((grid.shape[0] + 2) * stride)
-    needs._draw_map(REACH_GOAL, dynamics.pad, state["cells"][0], state["facts"][0], scratch)
+    scratch, stride = scratch_of(grid, (0, 0))
     kinds = scratch.kinds.reshape(-1, stride)[1:-1, 1:-1]
     if not walking.is_spare(scratch, stride, (y + 1) * stride + x + 1):
         return

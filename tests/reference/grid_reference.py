@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping
 from heapq import heappop, heappush
 
 Cell = tuple[int, int]
+Pose = tuple[int, int, int]
 Thing = tuple[str, str, str, str | None]
 Grid = Mapping[Cell, Thing]
 
@@ -59,24 +60,28 @@ def geodesic(grid: Grid, start: Cell, sought: Callable[[Thing], bool], key: str 
     return min(lengths, default=None)
 
 
-def fewest_actions(grid: Grid, start: tuple[int, int, int], goal: Cell) -> int | None:
-    """Least turns, steps and door openings from a pose (x, y, direction) into `goal`; nothing is picked up."""
-    done = set()
+def turns_and_steps(grid: Grid, start: Pose) -> dict[Pose, int]:
+    """Least turns, steps and door openings from a pose to every other; nothing is picked up."""
+    counts: dict[Pose, int] = {}
     heap = [(0, start)]
     while heap:
-        count, (x, y, direction) = heappop(heap)
-        if (x, y) == goal:
-            return count
-        if (x, y, direction) in done:
+        count, pose = heappop(heap)
+        if pose in counts:
             continue
-        done.add((x, y, direction))
+        counts[pose] = count
+        x, y, direction = pose
         for turn in (1, 3):
             heappush(heap, (count + 1, (x, y, (direction + turn) % 4)))
         near = (x + AHEAD[direction][0], y + AHEAD[direction][1])
         cost = price(grid.get(near, WALL), None)
         if cost is not None:
             heappush(heap, (count + cost, (*near, direction)))
-    return None
+    return counts
+
+
+def fewest_actions(grid: Grid, start: Pose, goal: Cell) -> int:
+    """Least turns, steps and door openings from a pose into `goal`, which can be reached."""
+    return min(count for (x, y, _), count in turns_and_steps(grid, start).items() if (x, y) == goal)
 
 
 def can_get_to(grid: Grid, start: Cell, goals: set[Cell], carried: Thing | None) -> bool:
