@@ -338,8 +338,9 @@ def test_the_exact_test_is_that_of_scipy() -> None:
 
 
 def test_sums_that_differ_by_rounding_are_ties() -> None:
-    """0.1 + 0.2 is not 0.3 in binary: of the signs of (0.1, 0.2, -0.3) all eight have sums of at least 0."""
-    assert stats.paired_test(pairs([0.1, 0.2, 0.0]), pairs([0.0, 0.0, 0.3])).p == 1
+    """±(0.1 + 0.2 - 0.3) + 0.05 is 0.05 twice, but not in binary: all sixteen sums are at least as far from 0."""
+    assert 0.1 + 0.2 - 0.3 + 0.05 > -0.1 - 0.2 + 0.3 + 0.05
+    assert stats.paired_test(pairs([0.1, 0.2, 0.0, 0.05]), pairs([0.0, 0.0, 0.3, 0.0])).p == 1
 
 
 def test_pairs_are_found_by_name_not_by_order() -> None:
