@@ -48,7 +48,7 @@ def _cached(dispatcher: Any) -> Any:
     was compiled from an older version of those files. And a kernel that arrives in another process as code is
     none of that process's: it would be compiled once more.
     """
-    if not numba.config.DISABLE_JIT:  # else it is the plain function
+    if hasattr(dispatcher, "_cache"):  # with NUMBA_DISABLE_JIT=1 it is the plain function
         dispatcher._cache._cache_file._source_stamp = _STAMP
         name = dispatcher.__name__
         dispatcher.__reduce_ex__ = lambda protocol: name

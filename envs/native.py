@@ -118,7 +118,7 @@ class NativeVectorEnv(_Goals, gym.vector.VectorEnv[Any, Any, NDArray[Any]]):
             "event": spaces.Discrete(len(dynamics.captions)),
         }
 
-        self._started = False
+        self._seeded = self._started = False
         self._state = dynamics.allocate(num_envs)
         self._streams = np.zeros(num_envs, np.uint64)
         self._elapsed = np.zeros(num_envs, np.int64)
@@ -184,10 +184,10 @@ class NativeVectorEnv(_Goals, gym.vector.VectorEnv[Any, Any, NDArray[Any]]):
         if isinstance(seed, int | np.integer):
             super().reset(seed=int(seed))
         for lane in np.flatnonzero(mask).tolist():
-            if seeds[lane] is not None or not self._started:
+            if seeds[lane] is not None or not self._seeded:
                 self._streams[lane] = seed_stream(seeds[lane])
                 self.dynamics.seed(self._state, lane, seeds[lane])
-        self._started = True
+        self._seeded = True
         self._begin(mask)
         return self._returned(self._observation), self._info(mask)
 
@@ -268,7 +268,7 @@ class NativeVectorEnv(_Goals, gym.vector.VectorEnv[Any, Any, NDArray[Any]]):
         if not self._started and len(index) < self.num_envs:
             raise ResetNeeded("restoring some lanes needs a reset() of all of them first")
         snapshots.put(snapshot, self._arrays, self.dynamics.fingerprint, index)
-        self._started = True
+        self._seeded = self._started = True
         restored = np.zeros(self.num_envs, np.bool_)
         restored[index] = True
         self._read(restored)
@@ -293,7 +293,9 @@ class NativeVectorEnv(_Goals, gym.vector.VectorEnv[Any, Any, NDArray[Any]]):
 
     def _begin(self, mask: NDArray[np.bool_]) -> None:
         draw_uniform(self._streams, mask, self._reset_noise)
+        self._started = False  # and so it stays if a lane finds no start state
         self.dynamics.reset(self._state, self._reset_noise, mask)
+        self._started = True
         begin_episodes(mask, self._elapsed, self._done, self._outcome.success, self._outcome.event)
         self._read(mask)
 
@@ -304,6 +306,7 @@ class NativeVectorEnv(_Goals, gym.vector.VectorEnv[Any, Any, NDArray[Any]]):
 
     def _info(self, present: NDArray[np.bool_]) -> dict[str, Any]:
         info: dict[str, Any] = {}
+        present = self._returned(present)
         for name, values in self._info_arrays.items():
             info[name] = self._returned(values)
             info[f"_{name}"] = present

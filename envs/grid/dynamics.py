@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -60,8 +60,9 @@ class GridTask:
 
     def __post_init__(self) -> None:
         """Check what every family shares."""
-        if not isinstance(self.max_steps, int) or self.max_steps < 1:
-            raise ValueError(f"max_steps must be a positive integer, got {self.max_steps!r}")
+        steps = self.max_steps
+        if not isinstance(steps, int) or isinstance(steps, bool) or not 1 <= steps < 2**63:
+            raise ValueError(f"max_steps must be a positive integer, got {steps!r} (the largest is 2^63 - 1)")
 
 
 class GridDynamics(Dynamics):
@@ -76,13 +77,14 @@ class GridDynamics(Dynamics):
             text in a dict and none elsewhere.
         features: Names beyond the standard ones, of `shapegym.envs.grid.readings`; "all" for all of them.
         agent_view_size: Side of the view, odd, 3 .. 31.
+        see_through_walls: Whether walls and doors do not block the view; None leaves it to the task.
         highlight: Whether pictures show the agent's view lighter.
         tile_size: Pixels of a cell's side in pictures.
         agent_pov: Whether pictures show the agent's view instead of the whole grid.
         screen_size: Pixels of the window's side in render mode "human".
 
     Raises:
-        ValueError: Unknown or unfitting option.
+        TypeError, ValueError: Unknown or unfitting option.
     """
 
     truncates_terminal = True
@@ -97,11 +99,16 @@ class GridDynamics(Dynamics):
         mission: str | None = None,
         features: str | Sequence[str] = (),
         agent_view_size: int = 7,
+        see_through_walls: bool | None = None,
         highlight: bool = True,
         tile_size: int = 32,
         agent_pov: bool = False,
         screen_size: int = 640,
     ) -> None:
+        if see_through_walls is not None:
+            if not isinstance(see_through_walls, bool):
+                raise TypeError(f"see_through_walls must be True, False or None, got {see_through_walls!r}")
+            task = replace(task, see_through_walls=see_through_walls)
         self.task = task
         self.observer = Observer(task, observation, image, mission, agent_view_size)
         self.reader = Reader(task, features)
@@ -194,6 +201,7 @@ class GridDynamics(Dynamics):
         return (
             task.rule,
             task.max_steps,
+            self.truncates_terminal,
             observer.side,
             observer.through_walls,
             batch.state["cells"],

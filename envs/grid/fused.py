@@ -16,6 +16,7 @@ from shapegym.envs.grid.view import see_range
 def advance_lane(
     rule: int,
     max_steps: int,
+    truncates_terminal: bool,
     side: int,
     through_walls: bool,
     cells: NDArray[np.uint8],
@@ -46,7 +47,7 @@ def advance_lane(
     step_range(
         0, 1, rule, max_steps, pad, cells, facts, streams, actions, active, reward, terminated, success, event
     )
-    ended = end_step(active, max_steps, True, terminated, truncated, elapsed, done)
+    ended = end_step(active, max_steps, truncates_terminal, terminated, truncated, elapsed, done)
     see_range(0, 1, side, pad, through_walls, cells, facts, active, images)
     read_lanes(
         pad, cells, facts, active, agent_pos, agent_dir, carrying, carrying_color, has_key, front, mission

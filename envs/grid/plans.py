@@ -144,7 +144,11 @@ def _enter(
     node = len(scratch.labels) - 1 if at_end else 8 * cell + hands
     if cost < scratch.labels[node]:
         scratch.labels[node], scratch.heads[node] = cost, head
-        _push(scratch.heap, cost * _NODE + node)
+        if stages > 0:
+            _push(scratch.heap, cost * _NODE + node)
+        else:  # as cheap as the node that it is entered from: no need to sort it
+            scratch.queue[scratch.queue[-1]] = node
+            scratch.queue[-1] += 1
 
 
 @jit
@@ -165,8 +169,14 @@ def cheapest_plan(
         if scratch.actions[pose] != NEVER:
             front = (pose >> 2) + ahead(pose & 3, stride)
             _enter(scratch, front, _AS_NOW, 0, -1, scratch.actions[pose], drop_count, carried, wish)
-    while scratch.heap[-1] > 0:
-        node = _pop(scratch.heap) % _NODE
+    queue = scratch.queue  # used as a stack, its size in the last entry
+    queue[-1] = 0
+    while queue[-1] > 0 or scratch.heap[-1] > 0:
+        if queue[-1] > 0:
+            queue[-1] -= 1
+            node = queue[queue[-1]]
+        else:
+            node = _pop(scratch.heap) % _NODE
         if node == end:
             return labels[end] // _STAGE, scratch.heads[end]
         if settled[node]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -73,10 +73,12 @@ class Reader:
             "front": spaces.Discrete(11),
             "mission_id": spaces.Discrete(len(task.missions)),
         }
-        names = (
-            tuple(READINGS) if features == "all" else (features,) if isinstance(features, str) else features
-        )
-        unknown = sorted(set(names) - set(READINGS))
+        if not isinstance(features, Iterable):
+            raise TypeError(f"features must be names, or 'all', got {features!r}")
+        names = (features,) if isinstance(features, str) else tuple(features)
+        if names == ("all",):
+            names = tuple(READINGS)
+        unknown = sorted(str(name) for name in names if str(name) not in READINGS)
         if unknown:
             raise ValueError(
                 f"unknown features {unknown}; beyond the standard ones there are {sorted(READINGS)}"

@@ -47,9 +47,9 @@ def busy(theirs: Any, rng: np.random.Generator) -> int:
     return int(rng.integers(actions))
 
 
-def hold_equal_images(name: str, image: str, side: int, seeds: int, steps: int) -> None:
-    theirs = WRAPPERS[image](gym.make(name, agent_view_size=side, disable_env_checker=True))
-    ours = gym.make(f"shapegym/{name}", image=image, agent_view_size=side).unwrapped
+def hold_equal_images(name: str, image: str, side: int, seeds: int, steps: int, **knobs: Any) -> None:
+    theirs = WRAPPERS[image](gym.make(name, agent_view_size=side, disable_env_checker=True, **knobs))
+    ours = gym.make(f"shapegym/{name}", image=image, agent_view_size=side, **knobs).unwrapped
     space = theirs.observation_space["image"]
     assert ours.observation_space["image"] == space
     for seed in range(seeds):
@@ -79,6 +79,12 @@ def test_images_equal_those_of_minigrids_wrappers(name: str, image: str) -> None
 def test_views_of_every_size_equal_minigrids(image: str, side: int) -> None:
     for name in ("MiniGrid-DoorKey-8x8-v0", "MiniGrid-FourRooms-v0", "MiniGrid-Empty-8x8-v0"):
         hold_equal_images(name, image, side, seeds=2, steps=15)
+
+
+@pytest.mark.parametrize("see_through_walls", [True, False])
+def test_sight_through_walls_is_an_option(see_through_walls: bool) -> None:
+    for name in ("MiniGrid-DoorKey-6x6-v0", "MiniGrid-MultiRoom-N2-S4-v0", "MiniGrid-FourRooms-v0"):
+        hold_equal_images(name, "partial", 7, 2, 20, see_through_walls=see_through_walls)
 
 
 @pytest.mark.parametrize("image", WRAPPERS)

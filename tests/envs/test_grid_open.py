@@ -220,6 +220,8 @@ WRONG: list[tuple[Builder, dict[str, Any], str]] = [
     (dist_shift, {"strip2_row": 0}, "strip2_row must be at least 1, got 0"),
     (dist_shift, {"strip2_row": 6}, "strip2_row must be at most height - 2 = 5, got 6"),
     (dist_shift, {"agent_start_pos": (8, 1)}, "agent_start_pos .* got"),
+    (dist_shift, {"agent_start_pos": (1.5, 1)}, r"agent_start_pos .* got \(1.5, 1\)"),
+    (dist_shift, {"agent_start_pos": 3}, "agent_start_pos .* got 3"),
     (dist_shift, {"agent_start_dir": 4}, "agent_start_dir .* got 4"),
     (fetch, {"numObjs": 0}, "numObjs must be at least 1, got 0"),
     (fetch, {"size": 4, "numObjs": 4}, "with numObjs=4, size must be at least 5, got 4"),

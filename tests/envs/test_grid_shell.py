@@ -19,6 +19,7 @@ import pytest
 from gymnasium.error import ResetNeeded
 
 from shapegym.envs import _threads
+from shapegym.envs.grid.readings import READINGS
 from shapegym.envs.native import NativeEnv, NativeVectorEnv
 from shapegym.envs.registration import build
 
@@ -119,6 +120,15 @@ def test_a_copy_of_an_environment_in_mid_episode_goes_on_like_it(
         assert results_too == results
 
 
+def test_masks_of_infos_are_the_callers_own() -> None:
+    env, other = (NativeVectorEnv(build(DOOR_KEY), 2) for _ in range(2))
+    env.reset(seed=0)
+    other.reset(seed=0)
+    env.step([0, 0])[-1]["_success"][:] = False
+    other.step([0, 0])
+    assert same(play(env, 20), play(other, 20))
+
+
 def test_a_pickle_names_kernels() -> None:
     """Numba would send their code, which another process compiles anew each time."""
     pickled = pickle.dumps(build(DOOR_KEY).task.reset)
@@ -198,6 +208,7 @@ def test_step_before_reset_and_after_the_end() -> None:
         ({"agent_view_size": 4}, "odd"),
         ({"agent_view_size": 33}, "3 .. 31"),
         ({"features": "smell"}, "unknown features"),
+        ({"features": ["room", 3]}, r"unknown features \['3'\]"),
         ({"size": 4}, "size must be at least 5"),
         ({"max_steps": 0}, "max_steps"),
     ],
@@ -205,6 +216,36 @@ def test_step_before_reset_and_after_the_end() -> None:
 def test_unknown_options(knobs: dict[str, Any], message: str) -> None:
     with pytest.raises(ValueError, match=message):
         build(DOOR_KEY, **knobs)
+
+
+@pytest.mark.parametrize(
+    ("knobs", "message"),
+    [
+        ({"features": None}, "features must be names, or 'all', got None"),
+        ({"see_through_walls": "no"}, "see_through_walls must be True, False or None, got 'no'"),
+        ({"siez": 8}, "siez"),
+    ],
+)
+def test_options_of_a_wrong_kind(knobs: dict[str, Any], message: str) -> None:
+    with pytest.raises(TypeError, match=message):
+        build(DOOR_KEY, **knobs)
+
+
+@pytest.mark.parametrize("names", [["room", "room"], iter(["room"]), {"room"}, "room"])
+def test_features_come_in_any_collection(names: Any) -> None:
+    assert "room" in build(DOOR_KEY, features=names).features
+
+
+@pytest.mark.parametrize("names", ["all", ["all"]])
+def test_all_features(names: Any) -> None:
+    assert set(READINGS) < set(build(DOOR_KEY, features=names).features)
+
+
+def test_places_are_the_same_task_however_they_are_written() -> None:
+    """YAML knows lists, sweeps know NumPy's integers; a snapshot goes from one to the other."""
+    empty = "shapegym.envs.grid.families.empty:empty"
+    places = [(2, 1), [2, 1], np.array([2, 1])]
+    assert len({build(empty, agent_start_pos=place).fingerprint for place in places}) == 1
 
 
 def test_memory_of_a_lane() -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from shapegym.envs.grid.cells import GREY_WALL, RED_LAVA
 
 
@@ -18,8 +20,37 @@ def at_least(name: str, value: int, least: int) -> None:
         raise ValueError(f"{name} must be at least {least}, got {value}")
 
 
+def flag(name: str, value: bool) -> bool:
+    """Check a knob that is on or off; 1 and 0 mean the same.
+
+    Raises:
+        TypeError: It is neither; a text "no" would else count as true.
+    """
+    if value not in (True, False):
+        raise TypeError(f"{name} must be True or False, got {value!r}")
+    return bool(value)
+
+
+def pair(name: str, position: Sequence[int], least: int, most_x: int, most_y: int) -> tuple[int, int]:
+    """Check a place (x, y), each from `least` to its most.
+
+    Raises:
+        ValueError: It is no such pair of integers.
+    """
+    try:
+        x, y = position
+        inside = x in range(least, most_x + 1) and y in range(least, most_y + 1)
+    except (TypeError, ValueError):
+        inside = False
+    if not inside:
+        raise ValueError(
+            f"{name} must be (x, y), x in {least} .. {most_x} and y in {least} .. {most_y}, got {position!r}"
+        )
+    return int(x), int(y)
+
+
 def start_cell(
-    position: tuple[int, int] | None, direction: int, width: int, height: int
+    position: Sequence[int] | None, direction: int, width: int, height: int
 ) -> tuple[int, int, int]:
     """Check the start (x, y) and direction of an agent; (-1, -1, 0) where it is drawn.
 
@@ -28,12 +59,10 @@ def start_cell(
     """
     if position is None:
         return -1, -1, 0
-    x, y = position
-    if not (0 < x < width - 1 and 0 < y < height - 1):
-        raise ValueError(f"agent_start_pos must be inside the walls of {width} x {height}, got {position!r}")
+    x, y = pair("agent_start_pos", position, 1, width - 2, height - 2)
     if direction not in range(4):
         raise ValueError(f"agent_start_dir must be in 0 .. 3, got {direction!r}")
-    return int(x), int(y), int(direction)
+    return x, y, int(direction)
 
 
 def obstacle_code(obstacle_type: str) -> int:

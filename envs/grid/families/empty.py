@@ -93,7 +93,7 @@ def empty(
     start = start_cell(agent_start_pos, agent_start_dir, size, size)
     return GridDynamics(
         GridTask(
-            name=f"Empty(size={size}, agent_start_pos={agent_start_pos}, agent_start_dir={agent_start_dir})",
+            name=f"Empty(size={size}, start={start})",
             width=size,
             height=size,
             max_steps=4 * size**2 if max_steps is None else max_steps,

@@ -11,6 +11,7 @@ from shapegym.envs._jit import jit
 from shapegym.envs.grid.cells import EMPTY, GREEN_GOAL, GREY_WALL
 from shapegym.envs.grid.dynamics import GridDynamics, GridTask
 from shapegym.envs.grid.facts import DIRECTION, X, Y
+from shapegym.envs.grid.families._knobs import pair
 from shapegym.envs.grid.layout import (
     begin_lane,
     horizontal_line,
@@ -72,10 +73,7 @@ def _cell(name: str, position: tuple[int, int] | None) -> tuple[int, int]:
     """A given position (x, y), checked; (-1, -1) where it is drawn."""
     if position is None:
         return -1, -1
-    inside = range(1, SIZE - 1)
-    if len(position) != 2 or position[0] not in inside or position[1] not in inside:
-        raise ValueError(f"{name} must be (x, y) in 1 .. {SIZE - 2} each, got {position!r}")
-    return int(position[0]), int(position[1])
+    return pair(name, position, 1, SIZE - 2, SIZE - 2)
 
 
 def four_rooms(
@@ -125,7 +123,7 @@ def four_rooms(
     goal = _cell("goal_pos", goal_pos)
     return GridDynamics(
         GridTask(
-            name=f"FourRooms(agent_pos={agent_pos}, goal_pos={goal_pos})",
+            name=f"FourRooms(agent_pos={agent}, goal_pos={goal})",
             width=SIZE,
             height=SIZE,
             max_steps=max_steps,

@@ -11,7 +11,7 @@ from shapegym.envs._jit import jit
 from shapegym.envs.grid.cells import BALL, GREEN, GREY_WALL, KEY
 from shapegym.envs.grid.dynamics import GridDynamics, GridTask
 from shapegym.envs.grid.facts import DIRECTION, OTHER_X, OTHER_Y, TARGET_X, TARGET_Y, X, Y
-from shapegym.envs.grid.families._knobs import at_least
+from shapegym.envs.grid.families._knobs import at_least, flag
 from shapegym.envs.grid.layout import begin_lane, horizontal_line, vertical_line, walled
 from shapegym.envs.grid.pcg64 import integers
 from shapegym.envs.grid.stepping import CHOOSE_TARGET
@@ -103,22 +103,23 @@ def memory(
         **options: Of `shapegym.envs.grid.dynamics.GridDynamics`.
 
     Raises:
-        TypeError: A knob is no integer.
+        TypeError: `size` is no integer, or `random_length` no bool.
         ValueError: `size` is even or too small.
     """
-    at_least("size", size, 7 if random_length else 5)
+    drawn = flag("random_length", random_length)
+    at_least("size", size, 7 if drawn else 5)
     if size % 2 == 0:
         raise ValueError(f"size must be odd, got {size}: the hallway is the middle row")
     return GridDynamics(
         GridTask(
-            name=f"Memory(size={size}, random_length={random_length})",
+            name=f"Memory(size={size}, random_length={drawn})",
             width=size,
             height=size,
             max_steps=5 * size**2 if max_steps is None else max_steps,
             rule=CHOOSE_TARGET,
             missions=("go to the matching object at the end of the hallway",),
             reset=reset_lanes,
-            knobs=(bool(random_length),),
+            knobs=(drawn,),
         ),
         **options,
     )

@@ -21,7 +21,7 @@ from shapegym.envs.grid.cells import (
 )
 from shapegym.envs.grid.dynamics import GridDynamics, GridTask
 from shapegym.envs.grid.facts import STEP_X, STEP_Y, TARGET_X, TARGET_Y
-from shapegym.envs.grid.families._knobs import at_least
+from shapegym.envs.grid.families._knobs import at_least, flag, pair
 from shapegym.envs.grid.layout import begin_lane
 from shapegym.envs.grid.pcg64 import integers
 from shapegym.envs.grid.rooms import (
@@ -205,16 +205,17 @@ def obstructed_maze_door(
     Raises:
         TypeError, ValueError: A knob is out of range, or an option unknown.
     """
+    knobs = flag("key_in_box", key_in_box), flag("blocked", blocked)
     return GridDynamics(
         GridTask(
-            name=f"ObstructedMazeDoor(key_in_box={key_in_box}, blocked={blocked})",
+            name="ObstructedMazeDoor(key_in_box={}, blocked={})".format(*knobs),
             width=2 * ROOM_SIZE - 1,
             height=ROOM_SIZE,
             max_steps=8 * ROOM_SIZE**2 if max_steps is None else max_steps,
             rule=PICK_UP_TARGET,
             missions=(MISSION,),
             reset=reset_two_rooms,
-            knobs=(bool(key_in_box), bool(blocked)),
+            knobs=knobs,
         ),
         **options,
     )
@@ -281,21 +282,18 @@ def obstructed_maze(
     Raises:
         TypeError, ValueError: A knob is out of range, or an option unknown.
     """
-    agent_i, agent_j = agent_room
-    for name, value, least, most in (
-        ("agent_room[0]", agent_i, 0, 2),
-        ("agent_room[1]", agent_j, 0, 2),
-        ("num_quarters", num_quarters, 1, 4),
-    ):
-        at_least(name, value, least)
-        if value > most:
-            raise ValueError(f"{name} must be at most {most}, got {value}")
+    room = pair("agent_room", agent_room, 0, 2, 2)
+    boxed, obstructed = flag("key_in_box", key_in_box), flag("blocked", blocked)
+    late = flag("keys_last", keys_last)
+    at_least("num_quarters", num_quarters, 1)
+    if num_quarters > 4:
+        raise ValueError(f"num_quarters must be at most 4, got {num_quarters}")
     at_least("num_rooms_visited", num_rooms_visited, 1)
     return GridDynamics(
         GridTask(
             name=(
-                f"ObstructedMaze(agent_room={agent_room}, key_in_box={key_in_box}, blocked={blocked}, "
-                f"num_quarters={num_quarters}, keys_last={keys_last})"
+                f"ObstructedMaze(agent_room={room}, key_in_box={boxed}, blocked={obstructed}, "
+                f"num_quarters={num_quarters}, keys_last={late})"
             ),
             width=3 * ROOM_SIZE - 2,
             height=3 * ROOM_SIZE - 2,
@@ -303,7 +301,7 @@ def obstructed_maze(
             rule=PICK_UP_TARGET,
             missions=(MISSION,),
             reset=reset_quarters,
-            knobs=(agent_i, agent_j, bool(key_in_box), bool(blocked), num_quarters, bool(keys_last)),
+            knobs=(*room, boxed, obstructed, num_quarters, late),
         ),
         **options,
     )
