@@ -224,7 +224,7 @@ def test_area_is_that_of_trapezoids(steps: list[int], data: st.DataObject, budge
 
 
 def test_leukaemia_under_treatment() -> None:
-    """Medians 23 and 8 weeks; survival and intervals as lifelines 0.30 and R's survfit(conf.type="log-log") have them."""
+    """Medians 23 and 8 weeks; survival and log-log intervals as lifelines 0.30.3 computes them."""
     found = stats.kaplan_meier(TREATED, RELAPSED)
     assert found.median == 23
     assert stats.kaplan_meier(PLACEBO, ALL).median == 8
