@@ -1,0 +1,233 @@
+"""Sweeps: every job of a plan run once, whatever happens to the processes that run them.
+
+`run_job` is what makes it safe. It holds the run's lock, which the operating system releases when the process dies, and looks at
+the folder to see how far the run came: complete, at a checkpoint, or nowhere. So it does not matter who was killed and when, nor
+how many sweeps work on one folder.
+"""
+
+from __future__ import annotations
+
+import shutil
+import time
+import traceback
+import uuid
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal, Protocol
+
+import gymnasium as gym
+from filelock import FileLock, Timeout
+
+from shapegym.agents.callbacks import ShapingCallback
+from shapegym.agents.checkpoint import checkpoints
+from shapegym.agents.errors import AgentError, CheckpointError
+from shapegym.experiments import run_folder
+from shapegym.experiments.errors import RunError
+from shapegym.experiments.plan import Job, Plan, digest_of, run_path
+from shapegym.experiments.results import Row
+from shapegym.experiments.run import request_of, train
+from shapegym.experiments.workspace import LOCKS, TRASH, Workspace, require_unedited
+from shapegym.shaping.errors import ShapingError
+
+PROGRESS_SECONDS = 0.5
+"""Between two reports of one run."""
+
+PATIENCE_SECONDS = 1.0
+"""Between two looks at runs that another sweep is working on."""
+
+Kind = Literal["started", "progress", "finished", "failed", "skipped"]
+
+
+@dataclass(frozen=True)
+class Event:
+    """What happened to a job.
+
+    Attributes:
+        kind: "skipped" says that another process is running the job.
+        job_id: of the job.
+        step: global step, of "progress".
+        message: why it failed; the first line is for tables.
+    """
+
+    kind: Kind
+    job_id: str
+    step: int = 0
+    message: str = ""
+
+
+OnEvent = Callable[[Event], None]
+
+
+class Executor(Protocol):
+    """Runs jobs somewhere, with `attempt`."""
+
+    def run(self, jobs: Sequence[Job], folder: Path, on_event: OnEvent) -> None:
+        """Return when every job has finished, failed or been skipped, and ``on_event`` was told so, in the caller's thread."""
+
+
+class Search(Protocol):
+    """Decides which jobs there are."""
+
+    def jobs(self, done: Mapping[str, Row]) -> Sequence[Job]:
+        """Return all jobs that should exist given the finished ones; always the same, so that a restart continues."""
+
+
+@dataclass(frozen=True)
+class Fixed:
+    """The search that knows its jobs in advance."""
+
+    plan: Plan
+
+    def jobs(self, done: Mapping[str, Row]) -> Sequence[Job]:
+        """Return the jobs of the plan."""
+        return self.plan.jobs
+
+
+class RunBusy(RunError):
+    """Another process is running the job."""
+
+
+def sweep(workspace: Workspace, search: Search, executor: Executor, on_event: OnEvent) -> dict[str, str]:
+    """Run what is missing, and return why jobs failed: id -> message. Whatever failed is tried again by the next sweep.
+
+    Args:
+        workspace: the folder.
+        search: the jobs.
+        executor: where they run.
+        on_event: told what happens, after it is on record.
+    """
+    failed: dict[str, str] = {}
+    by_id: dict[str, Job] = {}
+
+    def handle(event: Event) -> None:
+        try:
+            job = by_id[event.job_id]
+            if event.kind in ("finished", "skipped") and run_folder.is_finished(
+                run_path(workspace.folder, job.id)
+            ):
+                workspace.record(job)
+                event = Event("finished", job.id)
+        except (OSError, RunError) as error:
+            event = Event("failed", event.job_id, message=message_of(error))
+        if event.kind == "failed":
+            failed[event.job_id] = event.message
+            with suppress(OSError):  # a full disk takes no note either
+                workspace.note_failure(event.job_id, event.message)
+        on_event(event)
+
+    while True:
+        jobs = search.jobs(workspace.rows)
+        workspace.add(jobs)
+        missing = [job for job in jobs if job.id not in workspace.rows and job.id not in failed]
+        if not missing:
+            break
+        by_id.update((job.id, job) for job in missing)
+        executor.run(missing, workspace.folder, handle)
+        workspace.refresh()
+        if not any(job.id in workspace.rows or job.id in failed for job in missing):
+            time.sleep(PATIENCE_SECONDS)
+    workspace.tidy()
+    return failed
+
+
+def attempt(job: Job, folder: Path, on_event: OnEvent) -> Event:
+    """Run a job and return how it ended; what executors call in a worker."""
+    next_report = 0.0
+
+    def progress(step: int, _: ShapingCallback) -> None:
+        nonlocal next_report
+        if (now := time.monotonic()) >= next_report:
+            next_report = now + PROGRESS_SECONDS
+            on_event(Event("progress", job.id, step))
+
+    try:
+        on_event(Event("started", job.id))
+        run_job(job, folder, progress)
+    except RunBusy:
+        return Event("skipped", job.id)
+    except Exception as error:  # whatever it is, the other jobs go on
+        return Event("failed", job.id, message=message_of(error))
+    return Event("finished", job.id)
+
+
+def run_job(job: Job, folder: Path, progress: Callable[[int, ShapingCallback], None] | None = None) -> None:
+    """Leave a complete run folder: keep it, continue it from its last checkpoint, or start it anew.
+
+    Args:
+        job: the job.
+        folder: of the sweep.
+        progress: see `shapegym.experiments.run.train`.
+
+    Raises:
+        RunBusy: if another process is at it.
+        RunError: if the folder is complete, but not what the job asks for.
+    """
+    path = run_path(folder, job.id)
+    with _alone(folder, job.id):
+        if run_folder.is_finished(path):
+            require_unedited(job, path)
+            return
+        resume = _can_continue(job, path)
+        try:
+            if resume:
+                _remove_drafts(path)
+                train(job.config, path, resume=True, progress=progress)
+        except CheckpointError:
+            resume = False
+        if not resume:
+            _clear(path, folder)
+            train(job.config, path, progress=progress)
+        shutil.rmtree(path / run_folder.CHECKPOINTS, ignore_errors=True)  # they are larger than all the rest
+
+
+def message_of(error: Exception) -> str:
+    """Why a job failed: the sentence of an error made for people, else also the place in the code."""
+    if isinstance(error, (AgentError, ShapingError, RunError, gym.error.Error, OSError)):
+        return str(error)
+    trace = "".join(traceback.format_tb(error.__traceback__))
+    return f"{type(error).__name__}: {error}\n{trace}"
+
+
+@contextmanager
+def _alone(folder: Path, job_id: str) -> Iterator[None]:
+    path = folder / LOCKS / f"{digest_of(job_id)}.lock"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    lock = FileLock(path)
+    try:
+        lock.acquire(blocking=False)
+    except Timeout:
+        raise RunBusy(f"Another process is running {job_id}.") from None
+    try:
+        yield
+    finally:
+        lock.release()
+
+
+def _can_continue(job: Job, path: Path) -> bool:
+    """Whether the folder holds a part of exactly this run: the same request, packages and machine."""
+    if not checkpoints(path / run_folder.CHECKPOINTS):
+        return False
+    try:
+        return run_folder.read_config(path) == request_of(job.config) and not run_folder.changed_versions(
+            path
+        )
+    except (RunError, ValueError):
+        return False
+
+
+def _remove_drafts(path: Path) -> None:
+    """What a killed process was about to write."""
+    for draft in path.glob(".*.tmp"):
+        draft.unlink()
+
+
+def _clear(path: Path, folder: Path) -> None:
+    """Delete a half-made run; first its place, so that a process killed meanwhile leaves nothing that can be continued."""
+    if path.exists():
+        trash = folder / TRASH
+        trash.mkdir(exist_ok=True)
+        doomed = trash / uuid.uuid4().hex
+        path.rename(doomed)
+        shutil.rmtree(doomed, ignore_errors=True)
