@@ -83,8 +83,10 @@ class Reader:
             raise ValueError(
                 f"unknown features {unknown}; beyond the standard ones there are {sorted(READINGS)}"
             )
-        self._readings = {name: READINGS[name] for name in names}
-        self.spaces.update((name, reading.space(task)) for name, reading in self._readings.items())
+        self._names = tuple(
+            dict.fromkeys(names)
+        )  # names, so that a reader pickles whatever readings are made of
+        self.spaces.update((name, READINGS[name].space(task)) for name in self._names)
         self._task = task
 
     def write(
@@ -111,5 +113,5 @@ class Reader:
         out: Mapping[str, NDArray[Any]],
     ) -> None:
         """Write the features that were asked for beyond the standard ones."""
-        for name, reading in self._readings.items():
-            reading.write(self._task, pad, cells, facts, mask, out[name])
+        for name in self._names:
+            READINGS[name].write(self._task, pad, cells, facts, mask, out[name])

@@ -105,7 +105,7 @@ def test_single_form_and_vector_form_are_the_same_lane() -> None:
             seen, info = single.reset()
 
 
-@pytest.mark.parametrize("options", [{}, {"observation": "flat", "mission": "tokens"}, {"features": "room"}])
+@pytest.mark.parametrize("options", [{}, {"observation": "flat", "mission": "tokens"}, {"features": "all"}])
 @pytest.mark.parametrize("clone", [copy.deepcopy, lambda env: pickle.loads(pickle.dumps(env))])
 def test_a_copy_of_an_environment_in_mid_episode_goes_on_like_it(
     options: dict[str, Any], clone: Callable[[NativeEnv], NativeEnv]
