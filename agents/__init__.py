@@ -1,7 +1,7 @@
 """Stable-Baselines3 agents that train on the shaped reward and are judged by the task reward.
 
-Make: `make_vec_env`, `make_agent`, `resolve_settings`. Watch: `ShapingCallback`, `EvaluationCallback`, `evaluate`. Keep:
-`CheckpointCallback`, `save_checkpoint`, `load_checkpoint`. Compare with: `OptimalPolicy`, `RandomPolicy`.
+Make: `make_vec_env`, `make_agent`, `resolve_settings`. Watch: `ShapingCallback`, `EvaluationCallback`, `evaluate`,
+`CostMeter`. Keep: `CheckpointCallback`, `save_checkpoint`, `load_checkpoint`. Compare with: `OptimalPolicy`, `RandomPolicy`.
 
 Names are imported when they are first used, because torch and Stable-Baselines3 take seconds.
 """
@@ -28,6 +28,7 @@ _HOMES = {
     "factory": ("make_agent", "torch_threads"),
     "metrics": ("JsonLines", "read_json_lines"),
     "oracle": ("OptimalPolicy", "RandomPolicy"),
+    "profiling": ("CostMeter", "Costs"),
     "settings": ("ALGORITHMS", "Settings", "resolve_settings"),
 }
 _HOME_OF = {name: module for module, names in _HOMES.items() for name in names}

@@ -15,6 +15,7 @@ import shutil
 import uuid
 import warnings
 import zipfile
+from collections.abc import Callable
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -247,15 +248,19 @@ class CheckpointCallback(BaseCallback):
         folder: gets one folder a checkpoint, ``step_<global step>``.
         every: global steps.
         keep: how many of the latest are kept, at least 1.
+        on_saved: called after each.
     """
 
-    def __init__(self, folder: str | Path, every: int, *, keep: int = 3) -> None:
+    def __init__(
+        self, folder: str | Path, every: int, *, keep: int = 3, on_saved: Callable[[], None] | None = None
+    ) -> None:
         super().__init__()
         if every < 1 or keep < 1:
             raise CheckpointError(f"every and keep must be at least 1, got {every!r} and {keep!r}.")
         self.folder = Path(folder)
         self.every = every
         self.keep = keep
+        self.on_saved = on_saved
         self._next = every
 
     def _on_training_start(self) -> None:
@@ -279,6 +284,8 @@ class CheckpointCallback(BaseCallback):
             self.model.policy.reset_noise(self.model.n_envs)  # type: ignore[operator]
         for path in checkpoints(self.folder)[: -self.keep]:
             _discard(path)
+        if self.on_saved is not None:
+            self.on_saved()
 
     def _on_step(self) -> bool:
         return True

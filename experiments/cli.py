@@ -126,17 +126,23 @@ def train(
     resume: Annotated[
         Path | None, typer.Option(help="Continue the run in this folder, as it was asked for.")
     ] = None,
+    profile: Annotated[
+        bool, typer.Option("--profile", help="Show where the time went, the reward term by term.")
+    ] = False,
+    wandb: Annotated[
+        str, typer.Option(metavar="PROJECT", help="Show the run on Weights & Biases too (extra [wandb]).")
+    ] = "",
 ) -> None:
     """Train an agent on a task with a reward, and judge it by the task alone."""
     from shapegym.agents.callbacks import ShapingCallback
     from shapegym.agents.checkpoint import checkpoints
-    from shapegym.experiments import run_folder
+    from shapegym.experiments import costs, run_folder
     from shapegym.experiments.run import RunConfig
     from shapegym.experiments.run import train as run
 
     with explained():
         if resume is not None:
-            refuse_others(context, "resume")
+            refuse_others(context, "resume", "profile", "wandb")
             config, folder = RunConfig.from_folder(resume), resume
             say_changes(run_folder.changed_versions(folder))
         elif not env:
@@ -177,7 +183,7 @@ def train(
                 bar.update(task, completed=step, news=news)
 
             try:
-                result = run(config, folder, resume=resume is not None, progress=report)
+                result = run(config, folder, resume=resume is not None, progress=report, wandb=wandb)
             except KeyboardInterrupt:
                 bar.stop()
                 begun = checkpoints(folder / run_folder.CHECKPOINTS)
@@ -198,8 +204,12 @@ def train(
         table.add_row("task return", f"{result.mean_return:.3f}")
         table.add_row("episode length", f"{result.mean_length:.1f}")
         table.add_row("steps to first success", "never" if first is None else f"{first:,}")
+        spent = costs.read(folder)
+        table.add_row("training", costs.summary(spent))
         table.add_row("run folder", str(folder))
         out.print(table)
+        if profile:
+            out.print(costs.table(spent))
 
 
 @app.command()

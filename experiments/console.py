@@ -77,12 +77,12 @@ def require_env(env_id: str) -> None:
         raise RunError(f"There is no environment {env_id!r}.{catalogue.hint(env_id)}") from None
 
 
-def refuse_others(context: typer.Context, option: str) -> None:
-    """Raise `RunError` if the command got anything beside ``option``, which would have no effect."""
+def refuse_others(context: typer.Context, option: str, *allowed: str) -> None:
+    """Raise `RunError` if the command got anything beside ``option`` and ``allowed``, which would have no effect."""
     others = [
         parameter.opts[0]
         for parameter in context.command.params
-        if parameter.name != option and was_given(context, str(parameter.name))
+        if parameter.name not in (option, *allowed) and was_given(context, str(parameter.name))
     ]
     if others:
         raise RunError(

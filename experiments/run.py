@@ -23,8 +23,10 @@ from shapegym.agents.environments import make_vec_env, with_features
 from shapegym.agents.evaluation import Evaluation, evaluate
 from shapegym.agents.factory import make_agent, torch_threads
 from shapegym.agents.metrics import read_json_lines
+from shapegym.agents.profiling import CostMeter, Costs
 from shapegym.agents.settings import resolve_settings
-from shapegym.experiments import run_folder
+from shapegym.experiments import costs as cost_file
+from shapegym.experiments import run_folder, tracking
 from shapegym.experiments.errors import RunError
 from shapegym.shaping.config import from_data
 from shapegym.shaping.state_files import save_engine
@@ -101,7 +103,12 @@ class RunConfig:
 
 
 def train(
-    config: RunConfig, folder: Path, *, resume: bool = False, progress: Progress | None = None
+    config: RunConfig,
+    folder: Path,
+    *,
+    resume: bool = False,
+    progress: Progress | None = None,
+    wandb: str = "",
 ) -> Evaluation:
     """Train an agent, fill its run folder and return its final evaluation on the task.
 
@@ -110,16 +117,20 @@ def train(
         folder: of the run; new, or that of the run to continue.
         resume: continue from the folder's last checkpoint.
         progress: told about the run as it goes on.
+        wandb: project of Weights & Biases that shows the run too; empty for none. No part of the request.
 
     Raises:
-        RunError: if the folder does not fit the request.
+        RunError: if the folder does not fit the request, or ``wandb`` is asked for and not there.
         AgentError: for settings that do not exist or do not fit.
         ShapingError: for a reward that does not fit the environment or the agent.
     """
     reward = None if config.reward is None else from_data(config.reward)
     settings = resolve_settings(config.algo, config.env, config.settings)
+    tracking.require(wandb)
+    earlier = None
     if resume:
         checkpoint = _last_checkpoint(folder)
+        earlier = cost_file.read(folder)
     with torch_threads(1), ExitStack() as cleanup:
         # Made before the model, because a checkpoint restores the random streams that they would draw from.
         env_kwargs = with_features(config.env, reward, config.env_kwargs)
@@ -132,7 +143,8 @@ def train(
         else:
             model = make_agent(config.algo, venv, reward, seed=config.seed, settings=settings)
             run_folder.create(folder, request_of(config))
-        return _learn(model, config, folder, eval_venv, progress)
+        with tracking.tracked(wandb, folder, run_folder.read_config(folder), resume=resume):
+            return _learn(model, config, folder, eval_venv, progress, earlier)
 
 
 def request_of(config: RunConfig) -> dict[str, Any]:
@@ -147,12 +159,25 @@ def _open(cleanup: ExitStack, venv: VecEnv) -> VecEnv:
 
 
 def _learn(
-    model: BaseAlgorithm, config: RunConfig, folder: Path, eval_venv: VecEnv, progress: Progress | None
+    model: BaseAlgorithm,
+    config: RunConfig,
+    folder: Path,
+    eval_venv: VecEnv,
+    progress: Progress | None,
+    earlier: Costs | None,
 ) -> Evaluation:
+    meter = CostMeter(model)
+
+    def write_costs() -> None:
+        costs = meter.costs()
+        cost_file.write(folder, costs if earlier is None else earlier.then(costs))
+
     episodes = ShapingCallback(folder)
     callbacks: list[BaseCallback] = [episodes]
     if config.checkpoint_every:
-        callbacks.append(CheckpointCallback(folder / run_folder.CHECKPOINTS, config.checkpoint_every))
+        callbacks.append(
+            CheckpointCallback(folder / run_folder.CHECKPOINTS, config.checkpoint_every, on_saved=write_costs)
+        )
     if config.eval_every:
         callbacks.append(
             EvaluationCallback(
@@ -171,11 +196,12 @@ def _learn(
         with warnings.catch_warnings():
             # `load_checkpoint` says so when it matters: when the run is resumed.
             warnings.filterwarnings("ignore", message=".*has no snapshots", category=UserWarning)
-            model.learn(
-                config.steps - model.num_timesteps,
-                callback=callbacks,
-                reset_num_timesteps=model.num_timesteps == 0,
-            )
+            with meter:
+                model.learn(
+                    config.steps - model.num_timesteps,
+                    callback=callbacks,
+                    reset_num_timesteps=model.num_timesteps == 0,
+                )
         result = evaluate(model, eval_venv, config.eval_episodes, seed=EVALUATION_SEED, deterministic=False)
     finally:
         model.logger.close()
@@ -190,6 +216,7 @@ def _learn(
         "steps_to_first_success": episodes.steps_to_first_success,
         **_recent(folder / EPISODES_FILE),
     }
+    write_costs()
     run_folder.write_text(folder / run_folder.RESULT, json.dumps(summary, indent=2) + "\n")
     return result
 

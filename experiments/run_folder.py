@@ -9,6 +9,7 @@
 ``checkpoints/``    what `--resume` continues from
 ``model.zip``       the trained agent, as Stable-Baselines3 saves it
 ``shaping.npz``     the reward's state (counts, statistics, schedules)
+``costs.json``      wall-clock time and where it went; the one file that differs from repetition to repetition
 ``result.json``     the final evaluation; a folder without it is unfinished
 ==================  =================================================================================
 """
@@ -28,7 +29,7 @@ import yaml
 from shapegym.experiments.errors import RunError
 from shapegym.shaping.atomic_file import replacing
 
-CONFIG, VERSIONS, RESULT = "config.yaml", "versions.json", "result.json"
+CONFIG, VERSIONS, RESULT, COSTS = "config.yaml", "versions.json", "result.json", "costs.json"
 TENSORBOARD, CHECKPOINTS, MODEL, SHAPING = "tensorboard", "checkpoints", "model.zip", "shaping.npz"
 
 _PACKAGES = (

@@ -44,6 +44,9 @@ from shapegym.shaping.types import (
 Parts: TypeAlias = Any
 """Values by term: an (N, ...) array, or a list of N arrays or tensors."""
 
+Wrap: TypeAlias = Callable[[str, Callable[..., Any]], Callable[..., Any]]
+"""(part name, method of its term) -> what is called instead."""
+
 Evaluator: TypeAlias = Callable[[Parts, Episodes | None, list[State]], Array]
 """(parts by term, episodes of the block or None for one step, carries) -> value of the node."""
 
@@ -103,10 +106,7 @@ class RewardEngine:
         self.carries = self._fresh_carries(spec.num_lanes)
         self.ledger = Ledger(self.addends, spec.num_lanes)
         self._parts = np.zeros((len(self.terms), spec.num_lanes))
-        self._plan = [
-            (index, term.measure, term.observe if type(term).observe is not Term.observe else None, inputs)
-            for index, (term, inputs) in enumerate(zip(self.terms, self._inputs, strict=True))
-        ]
+        self.instrument()
         self._contributions = np.zeros((len(self.addends), spec.num_lanes))
         self._lanes = (spec.num_lanes,)
         self._is_plain = self._addend_nodes == self.terms
@@ -136,6 +136,24 @@ class RewardEngine:
                 "hindsight: shapegym.wire(model, expression) on an SB3 algorithm (its rollout or replay buffer). Or pass "
                 "pay_at_end=True, which pays an episode's sum at its last step: a different algorithm, with late credit."
             )
+
+    def instrument(self, wrap: Wrap = lambda _, method: method) -> None:
+        """Call the terms' methods through ``wrap``, such as a stopwatch; without an argument, directly again.
+
+        Args:
+            wrap: gets every method once, now, so that steps pay only for what it returns.
+        """
+        named = list(zip(self.term_names, self.terms, strict=True))
+        self._plan = [
+            (
+                index,
+                wrap(name, term.measure),
+                wrap(name, term.observe) if type(term).observe is not Term.observe else None,
+                self._inputs[index],
+            )
+            for index, (name, term) in enumerate(named)
+        ]
+        self._remeasures = [wrap(name, term.remeasure) for name, term in named]
 
     # ------------------------------------------------------------------ when a transition happens
 
@@ -237,7 +255,7 @@ class RewardEngine:
         for index, term in enumerate(self.terms):
             if term.replay in again:
                 inputs = [evaluate(fresh, None, self.carries) for evaluate in self._inputs[index]]
-                fresh[index] = term.remeasure(transitions, self.states[index], *inputs)
+                fresh[index] = self._remeasures[index](transitions, self.states[index], *inputs)
         if screen_parts(fresh, transitions.active) < 0:
             self._handle_nonfinite(fresh, transitions)
         return fresh
