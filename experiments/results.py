@@ -24,7 +24,7 @@ from shapegym.experiments.plan import Job
 
 INDEX = "results.jsonl"
 CURVES = ("success_rate", "mean_return", "mean_length")
-COSTS = "costs.json"
+COSTS = run_folder.COSTS
 """Wall-clock time and where it went; apart from the result, which is the same on every repetition."""
 
 
@@ -53,6 +53,7 @@ class Row:
         versions: of packages.
         costs: as ``costs.json`` has them; empty if it has none.
         checksum: of ``result.json``.
+        request: checksum of ``config.yaml``.
     """
 
     id: str
@@ -75,6 +76,7 @@ class Row:
     versions: Mapping[str, str]
     costs: Mapping[str, Any] = field(default_factory=dict)
     checksum: str = ""
+    request: str = ""
 
     def as_line(self) -> str:
         """The row as a line of the index."""
@@ -91,6 +93,11 @@ class Row:
         if not isinstance(data, dict) or {item.name for item in fields(cls)} != data.keys():
             raise ValueError("not a row of results")
         return cls(**data)
+
+
+def checksum(content: bytes) -> str:
+    """Sixteen hexadecimal digits that change with a file."""
+    return hashlib.sha256(content).hexdigest()[:16]
 
 
 def row_of(job: Job, folder: Path) -> Row:
@@ -132,7 +139,8 @@ def row_of(job: Job, folder: Path) -> Row:
             curve={name: [row[name] for row in evaluations] for name in ("step", *CURVES)},
             versions=versions,
             costs=costs,
-            checksum=hashlib.sha256(text).hexdigest()[:16],
+            checksum=checksum(text),
+            request=checksum((folder / run_folder.CONFIG).read_bytes()),
         )
     except FileNotFoundError as error:
         raise RunError(
