@@ -25,15 +25,14 @@ from numpy.typing import NDArray
 
 from shapegym.envs._jit import jit
 from shapegym.envs.grid.cells import BOX, KEY, PICKABLE_END
-from shapegym.envs.grid.stepping import DONE, PICK_UP, TOGGLE
-from shapegym.envs.grid.walking import BLOCKED, LOCKED, NEVER, OPEN, OPEN_AND_TAKE, TAKE, Scratch, ahead
+from shapegym.envs.grid.stepping import DONE, FORWARD, PICK_UP, TOGGLE
+from shapegym.envs.grid.walking import FREE, LOCKED, NEVER, OPEN, OPEN_AND_TAKE, SHUT, TAKE, Scratch, ahead
 
 _STAGE = 1 << 24  # a cost is stages * _STAGE + actions to the first thing
 _UNKNOWN = 1 << 40
 _NODE = 1 << 20  # an entry of the heap is cost * _NODE + node
-_AS_NOW, _OTHER, _KEY = range(
-    3
-)  # what is in the hands on a path: as now, no key, a key of colour 0 (of 1, ...)
+_AS_NOW, _OTHER, _KEY = range(3)  # hands on a path: as they are now, no key, a key of colour 0 (then 1, ...)
+_FETCH = -1  # a first action that is found at the key
 
 
 @jit
@@ -83,127 +82,125 @@ def _key_color(code: int) -> int:
 
 
 @jit
-def _enter(
-    scratch: Scratch,
-    cell: int,
-    hands: int,
-    cost: int,
-    head: int,
-    count: int,
-    drop_count: int,
-    carried: int,
-    wish: int,
-) -> None:
-    """Offer a way into `cell` from a node beside it.
+def _toll(kind: int, code: int, hands: int, carried: int, key_cost: int) -> tuple[int, int, int]:
+    """What it takes to get past a cell.
 
-    Nodes are 8 * cell + hands, the last node is the end. A head is 8 * cell + action of the first thing of a
-    path; it is -1 in the free region, where `count` is the number of actions to facing `cell`.
+    Args:
+        kind: How to get past it, from walking.py.
+        code: What stands there.
+        hands: What the agent has in its hands when it comes.
+        carried: What it carries now.
+        key_cost: Cost of the key that fits, where it is a locked door.
+
+    Returns:
+        Stages (-1: no way), what is in the hands then, the first action there (_FETCH: elsewhere, for the key).
     """
-    kind = scratch.kinds[cell]
-    at_end = scratch.wanted[cell] and wish != DONE
-    if kind == BLOCKED and not at_end:
-        return
-    first = head < 0
-    take = 1 if hands == _AS_NOW and carried == 0 else 2
-    action, stages = TOGGLE, 0
+    if kind in (FREE, SHUT):
+        return 0, hands, FORWARD
+    if kind == OPEN:
+        return 1, hands, TOGGLE
+    if kind in (TAKE, OPEN_AND_TAKE):
+        take = 1 if hands == _AS_NOW and carried == 0 else 2
+        taken = _key_color(code) + _KEY  # without a key, _OTHER
+        return (take, taken, PICK_UP) if kind == TAKE else (1 + take, taken, TOGGLE)
     if kind == LOCKED:
-        stages = 1
-        color = scratch.codes[cell] & 7
-        if hands == _KEY + color or (hands == _AS_NOW and carried == KEY + color):
-            pass
-        elif carried == KEY + color:
-            stages += 2  # it was put down on the way
-            hands = _KEY + color
-        else:
-            key_cost = scratch.keys[0, color]
-            if key_cost == _UNKNOWN:
-                return
-            stages += key_cost // _STAGE
-            if first:
-                head, count = scratch.keys[1, color], key_cost % _STAGE
-            elif hands != _AS_NOW and carried == 0:
-                stages += 1  # the key was reckoned with free hands
-            hands = _KEY + color
-    elif at_end:
-        action, stages = wish, take if wish == PICK_UP else 1
-    else:
-        if kind in (OPEN, OPEN_AND_TAKE):
-            stages = 1
-        if kind == TAKE:
-            action = PICK_UP
-        if kind in (TAKE, OPEN_AND_TAKE):
-            stages += take
-            color = _key_color(scratch.codes[cell])
-            hands = _OTHER if color < 0 else _KEY + color
-    if first:
-        if stages == 0:
-            return  # still in the free region
-        cost = drop_count if action == PICK_UP and carried != 0 else count
-        head = head if head >= 0 else 8 * cell + action
-    cost += stages * _STAGE
-    node = len(scratch.labels) - 1 if at_end else 8 * cell + hands
-    if cost < scratch.labels[node]:
-        scratch.labels[node], scratch.heads[node] = cost, head
-        if stages > 0:
-            _push(scratch.heap, cost * _NODE + node)
-        else:  # as cheap as the node that it is entered from: no need to sort it
-            scratch.queue[scratch.queue[-1]] = node
-            scratch.queue[-1] += 1
+        key = _KEY + (code & 7)
+        fits_now = carried == KEY + (code & 7)
+        if hands == key or (hands == _AS_NOW and fits_now):
+            return 1, hands, TOGGLE
+        if fits_now:
+            return 3, key, TOGGLE  # put down on the way, and picked up again
+        if key_cost != _UNKNOWN:
+            reckoned_with_free_hands = hands != _AS_NOW and carried == 0
+            return 1 + key_cost // _STAGE + reckoned_with_free_hands, key, _FETCH
+    return -1, hands, FORWARD
 
 
 @jit
 def cheapest_plan(
     scratch: Scratch, stride: int, here: int, carried: int, wish: int, drop_count: int
 ) -> tuple[int, int]:
-    """Stages of the cheapest plan from the cell `here`, and its head; -1, -1 without one."""
-    codes, kinds, labels, settled = scratch.codes, scratch.kinds, scratch.labels, scratch.settled
-    labels[:] = _UNKNOWN
-    settled[:] = False
-    scratch.keys[:] = _UNKNOWN
-    scratch.heap[-1] = 0
+    """The cheapest plan for doing `wish` with a wanted cell.
+
+    Args:
+        scratch: With the map of a lane, and its free region explored.
+        stride: Cells of a row of the map.
+        here: The agent's cell.
+        carried: The code that it carries.
+        wish: PICK_UP, TOGGLE, FORWARD or DROP in front of the cell, or DONE beside it.
+        drop_count: Actions to where it would put down what it carries.
+
+    Returns:
+        Its stages, and 8 * cell + action of the first thing to do; -1, -1 without a plan.
+    """
+    codes, kinds, wanted, actions = scratch.codes, scratch.kinds, scratch.wanted, scratch.actions
+    # Nodes are 8 * cell + hands, the last one is the end; heads are first things, -1 in the free region.
+    labels, heads, settled = scratch.labels, scratch.heads, scratch.settled
+    keys, heap, stack = scratch.keys, scratch.heap, scratch.queue
     end = len(labels) - 1
+    labels[:], heads[:], settled[:] = _UNKNOWN, -1, False
+    keys[:] = _UNKNOWN
+    heap[-1] = waiting = 0
     if carried >> 3 != KEY >> 3 and _key_color(carried) >= 0:  # a box: put it down, open it, pick up its key
-        scratch.keys[0, _key_color(carried)] = 3 * _STAGE + drop_count
-        scratch.keys[1, _key_color(carried)] = 8 * here + PICK_UP
-    for pose in range(len(scratch.actions)):
-        if scratch.actions[pose] != NEVER:
-            front = (pose >> 2) + ahead(pose & 3, stride)
-            _enter(scratch, front, _AS_NOW, 0, -1, scratch.actions[pose], drop_count, carried, wish)
-    queue = scratch.queue  # used as a stack, its size in the last entry
-    queue[-1] = 0
-    while queue[-1] > 0 or scratch.heap[-1] > 0:
-        if queue[-1] > 0:
-            queue[-1] -= 1
-            node = queue[queue[-1]]
+        keys[0, _key_color(carried)] = 3 * _STAGE + drop_count
+        keys[1, _key_color(carried)] = 8 * here + PICK_UP
+    for at in range(len(codes)):
+        if actions[4 * at] != NEVER:
+            labels[8 * at] = 0
+            stack[waiting] = 8 * at
+            waiting += 1
+    while waiting > 0 or heap[-1] > 0:
+        if waiting > 0:  # nodes as cheap as the last one need no sorting
+            waiting -= 1
+            node = stack[waiting]
         else:
-            node = _pop(scratch.heap) % _NODE
+            node = _pop(heap) % _NODE
         if node == end:
-            return labels[end] // _STAGE, scratch.heads[end]
+            return labels[end] // _STAGE, heads[end]
         if settled[node]:
             continue
         settled[node] = True
-        at, hands, cost, head = node >> 3, node & 7, labels[node], scratch.heads[node]
-        if wish == DONE and beside(scratch.wanted, stride, at) >= 0 and cost + _STAGE < labels[end]:
-            labels[end], scratch.heads[end] = cost + _STAGE, head
-            _push(scratch.heap, labels[end] * _NODE + end)
+        at, hands = node >> 3, node & 7
+        if wish == DONE and beside(wanted, stride, at) >= 0 and labels[node] + _STAGE < labels[end]:
+            labels[end], heads[end] = labels[node] + _STAGE, heads[node]
+            _push(heap, labels[end] * _NODE + end)
         for direction in range(4):
-            _enter(scratch, at + ahead(direction, stride), hands, cost, head, 0, drop_count, carried, wish)
-        color = _key_color(codes[at])
-        if color < 0 or cost >= scratch.keys[0, color]:
-            continue
-        scratch.keys[0, color], scratch.keys[1, color] = cost, head
-        for door in range(len(codes)):  # the doors that it fits, from wherever they have been reached
-            if kinds[door] != LOCKED or codes[door] & 7 != color:
+            cell = at + ahead(direction, stride)
+            color = codes[cell] & 7
+            key_cost = keys[0, color] if kinds[cell] == LOCKED else _UNKNOWN
+            stages, to_hands, action = _toll(kinds[cell], codes[cell], hands, carried, key_cost)
+            to = 8 * cell + to_hands
+            if wanted[cell] and wish != DONE:
+                to = end
+                if kinds[cell] != LOCKED:
+                    action = wish
+                    stages = 2 if wish == PICK_UP and (hands != _AS_NOW or carried != 0) else 1
+            if stages < 0:
                 continue
-            for direction in range(4):
-                side = door - ahead(direction, stride)
-                pose = 4 * side + direction
-                if scratch.actions[pose] != NEVER:
-                    _enter(scratch, door, _AS_NOW, 0, -1, scratch.actions[pose], drop_count, carried, wish)
-                for from_node in range(8 * side, 8 * side + 8):
-                    if settled[from_node]:
-                        _enter(
-                            scratch, door, from_node & 7, labels[from_node], scratch.heads[from_node], 0,
-                            drop_count, carried, wish,
-                        )  # fmt: skip
+            cost, head = labels[node], heads[node]
+            if head < 0 and stages > 0:
+                if action == _FETCH:
+                    cost, head = keys[0, color] % _STAGE, keys[1, color]
+                else:
+                    cost = drop_count if action == PICK_UP and carried != 0 else actions[4 * at + direction]
+                    head = 8 * cell + action
+            cost += stages * _STAGE
+            if cost < labels[to]:
+                labels[to], heads[to] = cost, head
+                if stages == 0:
+                    stack[waiting] = to
+                    waiting += 1
+                else:
+                    _push(heap, cost * _NODE + to)
+        color = _key_color(codes[at]) if hands >= _KEY else -1
+        if color >= 0 and labels[node] < keys[0, color]:
+            keys[0, color], keys[1, color] = labels[node], heads[node]
+            for door in range(len(codes)):  # whoever stands before a door that it fits looks once more
+                if kinds[door] == LOCKED and codes[door] & 7 == color:
+                    for direction in range(4):
+                        side = 8 * (door + ahead(direction, stride))
+                        for again in range(side, side + 8):
+                            if settled[again]:
+                                settled[again] = False
+                                _push(heap, labels[node] * _NODE + again)
     return -1, -1

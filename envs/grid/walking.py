@@ -39,7 +39,7 @@ class Scratch(NamedTuple):
         wanted: (M,) bool, the cells that the task asks for.
         actions: (4M,) int64, least number of actions from the agent's pose to each pose, or NEVER.
         firsts: (4M,) int64, the first of these actions.
-        queue: (8M,) int64.
+        queue: (8M,) int64, a queue here and a stack there.
         labels: (8M + 1,) int64, of the search in plans.py, like the next four.
         heads: (8M + 1,) int64.
         settled: (8M + 1,) bool.
