@@ -28,7 +28,7 @@ from shapegym.experiments.errors import RunError
 from shapegym.experiments.plan import Job, Plan, digest_of, run_path
 from shapegym.experiments.results import Row
 from shapegym.experiments.run import request_of, train
-from shapegym.experiments.workspace import LOCKS, TRASH, Workspace, require_unedited
+from shapegym.experiments.workspace import LOCKS, TRASH, Workspace, require_unedited, wandb_project
 from shapegym.shaping.errors import ShapingError
 
 PROGRESS_SECONDS = 0.5
@@ -89,7 +89,13 @@ class RunBusy(RunError):
     """Another process is running the job."""
 
 
-def sweep(workspace: Workspace, search: Search, executor: Executor, on_event: OnEvent) -> dict[str, str]:
+def sweep(
+    workspace: Workspace,
+    search: Search,
+    executor: Executor,
+    on_event: OnEvent,
+    on_jobs: Callable[[Sequence[Job]], None] = lambda jobs: None,
+) -> dict[str, str]:
     """Run what is missing, and return why jobs failed: id -> message. Whatever failed is tried again by the next sweep.
 
     Args:
@@ -97,18 +103,17 @@ def sweep(workspace: Workspace, search: Search, executor: Executor, on_event: On
         search: the jobs.
         executor: where they run.
         on_event: told what happens, after it is on record.
+        on_jobs: told which jobs there are, whenever there are more.
     """
     failed: dict[str, str] = {}
-    by_id: dict[str, Job] = {}
 
     def handle(event: Event) -> None:
         try:
-            job = by_id[event.job_id]
             if event.kind in ("finished", "skipped") and run_folder.is_finished(
-                run_path(workspace.folder, job.id)
+                run_path(workspace.folder, event.job_id)
             ):
-                workspace.record(job)
-                event = Event("finished", job.id)
+                workspace.record(by_id[event.job_id])
+                event = Event("finished", event.job_id)
         except (OSError, RunError) as error:
             event = Event("failed", event.job_id, message=message_of(error))
         if event.kind == "failed":
@@ -120,13 +125,13 @@ def sweep(workspace: Workspace, search: Search, executor: Executor, on_event: On
     while True:
         jobs = search.jobs(workspace.rows)
         workspace.add(jobs)
-        missing = [job for job in jobs if job.id not in workspace.rows and job.id not in failed]
-        if not missing:
+        on_jobs(jobs)
+        by_id = {job.id: job for job in jobs if job.id not in workspace.rows and job.id not in failed}
+        if not by_id:
             break
-        by_id.update((job.id, job) for job in missing)
-        executor.run(missing, workspace.folder, handle)
+        executor.run(list(by_id.values()), workspace.folder, handle)
         workspace.refresh()
-        if not any(job.id in workspace.rows or job.id in failed for job in missing):
+        if not any(job_id in workspace.rows or job_id in failed for job_id in by_id):
             time.sleep(PATIENCE_SECONDS)
     workspace.tidy()
     return failed
@@ -169,16 +174,16 @@ def run_job(job: Job, folder: Path, progress: Callable[[int, ShapingCallback], N
         if run_folder.is_finished(path):
             require_unedited(job, path)
             return
-        resume = _can_continue(job, path)
+        resume, wandb = _can_continue(job, path), wandb_project(folder)
         try:
             if resume:
                 _remove_drafts(path)
-                train(job.config, path, resume=True, progress=progress)
+                train(job.config, path, resume=True, progress=progress, wandb=wandb)
         except CheckpointError:
             resume = False
         if not resume:
             _clear(path, folder)
-            train(job.config, path, progress=progress)
+            train(job.config, path, progress=progress, wandb=wandb)
         shutil.rmtree(path / run_folder.CHECKPOINTS, ignore_errors=True)  # they are larger than all the rest
 
 

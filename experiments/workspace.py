@@ -96,12 +96,13 @@ class Workspace:
     def refresh(self) -> None:
         """Read what the index has gained."""
         if not self._index.exists():
-            self.rows, self._read_to, self._last = {}, 0, b""
+            self._forget()
             return
         with self._index.open("rb") as file:
             file.seek(self._read_to - len(self._last))
             if file.read(len(self._last)) != self._last:  # written anew
-                self.rows, self._read_to = {}, file.seek(0)
+                self._forget()
+                file.seek(0)
             lines = file.read().splitlines(keepends=True)
         if lines and not lines[-1].endswith(b"\n"):
             del lines[-1]  # torn, or not yet whole
@@ -146,12 +147,21 @@ class Workspace:
         lines = "".join(row.as_line() for row in rows)
         if not self._index.exists() or self._index.read_bytes() != lines.encode():
             _write_lines(self._index, [lines])
-        self.rows, self._read_to, self._last = {}, 0, b""
+        self._forget()
         self.refresh()
+
+    def _forget(self) -> None:
+        self.rows.clear()
+        self._read_to, self._last = 0, b""
 
 
 def open_workspace(
-    folder: Path, plan: Plan | None = None, *, mixed: bool = False, request: Mapping[str, Any] | None = None
+    folder: Path,
+    plan: Plan | None = None,
+    *,
+    mixed: bool = False,
+    request: Mapping[str, Any] | None = None,
+    wandb: str = "",
 ) -> Workspace:
     """Create the folder of a sweep, or open it to go on.
 
@@ -160,6 +170,7 @@ def open_workspace(
         plan: what to run; jobs that the folder's plan lacks are added to it. None takes the folder's.
         mixed: accept results of other package versions and machines beside new ones.
         request: what was asked for, for `shapegym sweep FOLDER`.
+        wandb: project of Weights & Biases that shows the runs too.
 
     Raises:
         RunError: if the folder is no sweep's, or another's; if a run changed since, was edited or is damaged; or if results are of
@@ -184,7 +195,7 @@ def open_workspace(
             _require_one_version(workspace)
         if plan is not None:
             workspace.add(plan.jobs)
-            _write_header(folder, plan, request)
+            _write_header(folder, plan, request, wandb)
     shutil.rmtree(folder / TRASH, ignore_errors=True)
     return workspace
 
@@ -217,7 +228,7 @@ def read_plan(folder: Path) -> Plan:
 
 
 def read_header(folder: Path) -> dict[str, Any]:
-    """Return ``sweep.json``: name, title, shapegym, request.
+    """Return ``sweep.json``: name, title, shapegym, request, wandb.
 
     Raises:
         RunError: if it is missing or damaged.
@@ -232,6 +243,11 @@ def read_header(folder: Path) -> dict[str, Any]:
     except (ValueError, KeyError, TypeError) as error:
         raise RunError(f"{path} is damaged: {error!r}.") from None
     return header
+
+
+def wandb_project(folder: Path) -> str:
+    """Return the project of Weights & Biases that shows the runs of a folder too; empty for none, or if it is no sweep's."""
+    return read_header(folder).get("wandb", "") if (folder / SWEEP).exists() else ""
 
 
 def read_failures(folder: Path) -> dict[str, str]:
@@ -311,13 +327,14 @@ def _difference(then: Any, now: Any, at: str = "") -> str:
     return "" if then == now else f"{at.removesuffix('.')} was {then!r} and is {now!r}"
 
 
-def _write_header(folder: Path, plan: Plan, request: Mapping[str, Any] | None) -> None:
+def _write_header(folder: Path, plan: Plan, request: Mapping[str, Any] | None, wandb: str) -> None:
     header = {
         "format": FORMAT,
         "name": plan.name,
         "title": plan.title,
         "shapegym": run_folder.versions()["shapegym"],
         "request": dict(request or {}),
+        "wandb": wandb,
     }
     _write_lines(folder / SWEEP, [json.dumps(header, indent=2) + "\n"])
 
