@@ -47,3 +47,15 @@ def deep_sea_lag(obs: Observation, features: Features) -> np.ndarray:
     del obs
     row, column = features["agent_pos"].T
     return np.asarray(column - row, dtype=np.float64)
+
+
+@state_function(reads=("height", "velocity"))
+def mountain_car_energy(obs: Observation, features: Features) -> np.ndarray:
+    """Mountain car: mechanical energy less that of standing on the hill, E = g h / 3 / 0.45 + v^2 / 2 with g = 0.0025, over its span.
+
+    About -1 at rest in the valley and 0 with just enough speed to roll up to the flag; pushing along the velocity raises it.
+    """
+    del obs
+    energy = 0.0025 / 3 / 0.45 * features["height"] + features["velocity"] ** 2 / 2
+    top, valley = 0.0025 / 3 / 0.45 * np.array([0.45 * np.sin(3 * 0.5) + 0.55, 0.1])
+    return np.asarray((energy - top) / (top - valley), dtype=np.float64)
