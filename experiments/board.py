@@ -138,9 +138,7 @@ def leaderboard(rows: Iterable[Row]) -> Table:
         key=lambda line: (line[1] or 0.0, line[2] or 0.0),
         reverse=True,
     )
-    table = Table(
-        title="Judged by the task alone: means over tasks of the means over seeds", title_justify="left"
-    )
+    table = Table(title="Judged by the task alone", title_justify="left")
     table.add_column("trained on")
     for heading in ("success", "task return", "tasks", "runs"):
         table.add_column(heading, justify="right")

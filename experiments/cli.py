@@ -20,6 +20,11 @@ from rich.progress import (
 )
 from rich.table import Table
 
+from shapegym.experiments.commands.suites import suites
+from shapegym.experiments.commands.sweep import sweep
+from shapegym.experiments.commands.verify import verify
+from shapegym.experiments.commands.compare import compare
+from shapegym.experiments.commands.report import report
 from shapegym.experiments.console import (
     err,
     explained,
@@ -40,6 +45,8 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_show_locals=False,
 )
+app.command()(report)
+app.command()(compare)
 
 
 @app.command()
@@ -320,3 +327,8 @@ def play(
             end = "solved" if solved else "not solved"
             out.print(f"Episode {number}: {end}, {steps} steps, return {total:.2f}", highlight=False)
         out.print(f"Recording: {record}", highlight=False)
+
+
+app.command()(sweep)
+app.command()(suites)
+app.command()(verify)

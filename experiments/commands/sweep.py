@@ -16,8 +16,10 @@ from shapegym.experiments.errors import RunError
 
 if TYPE_CHECKING:
     from shapegym.experiments.board import Board
+    from shapegym.experiments.executors.ray import RayExecutor
     from shapegym.experiments.plan import Plan
-    from shapegym.experiments.sweep import Event, Executor, OnEvent, Search
+    from shapegym.experiments.pool import LocalPool
+    from shapegym.experiments.sweep import Event, OnEvent, Search
 
 _FIXED = ("out_dir", "quick", "only", "seeds", "set_", "search", "trials", "ablate", "wandb")
 """Options that a sweep keeps from its beginning."""
@@ -44,7 +46,7 @@ def sweep(
     seeds: Annotated[int | None, typer.Option(help="How many, in place of the suite's.", min=1)] = None,
     workers: Annotated[
         int | None,
-        typer.Option(help="Processes, each on one core; as many as there are cores by default.", min=1),
+        typer.Option(help="Runs at a time, each on one core; as many as there are cores by default.", min=1),
     ] = None,
     on: Annotated[str, typer.Option(help="local, ray, or ray://HOST:PORT.")] = "local",
     set_: Annotated[
@@ -69,7 +71,7 @@ def sweep(
     ] = False,
 ) -> None:
     """Compare rewards: train every entry of a suite with every seed. Interrupted sweeps go on where they stopped."""
-    with explained(), _executor(on, workers) as executor:
+    with explained(), _executor(on, workers, mixed) as executor:
         from shapegym.experiments.board import Board, first_line, leaderboard
         from shapegym.experiments.sweep import sweep as run
         from shapegym.experiments.workspace import FAILURES, SWEEP, open_workspace, read_header
@@ -120,10 +122,9 @@ def _asked(request: dict[str, Any]) -> tuple[Plan, Search]:
     """The first jobs of what the command line asks for, and the search that knows the others."""
     from dataclasses import replace
 
-    from shapegym.experiments.search import SEARCHES, Choices, ablated, parse_axes
+    from shapegym.experiments.search import Choices, ablated, make_search, parse_axes
     from shapegym.experiments.suite import load_suite
     from shapegym.experiments.sweep import Fixed
-    from shapegym.shaping.errors import suggest
 
     suite = load_suite(request["suite"])
     plan = suite.plan(quick=request["quick"], seeds=request["seeds"], only=request["only"])
@@ -131,14 +132,8 @@ def _asked(request: dict[str, Any]) -> tuple[Plan, Search]:
         plan = ablated(plan)
     axes = {path: Choices(path, tuple(values)) for path, values in suite.sweep.items()}
     axes |= {axis.path: axis for axis in parse_axes(request["set"])}
-    kind, trials = request["search"] or "grid", request["trials"]
-    if kind not in SEARCHES:
-        raise RunError(f"There is no search {kind!r}.{suggest(kind, SEARCHES)} Known: {', '.join(SEARCHES)}.")
-    if trials is not None and kind == "grid":
-        raise RunError("A grid tries every combination: leave out --trials, or take --search random.")
-    if axes or request["search"]:
-        options = {} if trials is None else {"trials": trials}
-        search = SEARCHES[kind](plan, list(axes.values()), **options)
+    if axes or request["search"] or request["trials"]:
+        search = make_search(request["search"] or "grid", plan, list(axes.values()), request["trials"])
     else:
         search = Fixed(plan)
     return replace(plan, jobs=tuple(search.jobs({}))), search
@@ -163,21 +158,16 @@ def _refuse_changes(context: typer.Context, folder: Path) -> None:
             )
 
 
-@contextmanager
-def _executor(on: str, workers: int | None) -> Iterator[Executor]:
+def _executor(on: str, workers: int | None, mixed: bool) -> LocalPool | RayExecutor:
     if on == "local":
         from shapegym.experiments.pool import LocalPool
 
-        with LocalPool(workers) as pool:
-            yield pool
-    elif on == "ray" or on.startswith("ray://"):
+        return LocalPool(workers)
+    if on == "ray" or on.startswith("ray://"):
         from shapegym.experiments.executors.ray import RayExecutor
 
-        if workers is not None:
-            raise RunError("--workers is for --on local: Ray knows the cores of its machines.")
-        yield RayExecutor(on.removeprefix("ray") and on)
-    else:
-        raise RunError(f"--on takes local, ray or ray://HOST:PORT, not {on!r}.")
+        return RayExecutor(on, workers, mixed=mixed)
+    raise RunError(f"--on takes local, ray or ray://HOST:PORT, not {on!r}.")
 
 
 @contextmanager
