@@ -19,7 +19,7 @@ from stable_baselines3.common.vec_env import DummyVecEnv, VecEnv
 from shapegym.agents.bridge import VectorEnvBridge
 from shapegym.agents.errors import SettingsError
 from shapegym.envs.features import adapt_features
-from shapegym.envs.grid.readings import READINGS
+from shapegym.envs.grid.readings import reading_of
 from shapegym.shaping.tree import terms_of
 from shapegym.shaping.types import Expression
 
@@ -92,7 +92,7 @@ def with_features(env_id: str, reward: Expression | None, kwargs: Mapping[str, A
     if reward is None or "features" in kwargs or not env_id.startswith(_GRID_WORLDS):
         return dict(kwargs)
     read = {name for term in terms_of(reward) for name in (*term.reads, *term.reads_before)}
-    wanted = sorted(read & READINGS.keys())
+    wanted = sorted(name for name in read if reading_of(name) is not None)
     return {**kwargs, "features": wanted} if wanted else dict(kwargs)
 
 

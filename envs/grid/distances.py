@@ -54,6 +54,7 @@ def _distance_range(
     facts: NDArray[np.int64],
     mask: NDArray[np.bool_],
     sought: NDArray[np.bool_],
+    cell: int,
     distances: NDArray[np.int64],
 ) -> None:
     stride, size = cells.shape[2], cells.shape[1] * cells.shape[2]
@@ -66,7 +67,7 @@ def _distance_range(
             continue
         codes = cells[lane].reshape(size)
         here = (facts[lane, Y] + pad) * stride + facts[lane, X] + pad
-        if sought[codes[here]]:
+        if sought[codes[here]] or here == cell:
             distances[lane] = 0
             continue
         fitting = LOCKED_DOOR + (facts[lane, CARRIED] & 7) if facts[lane, CARRIED] >> 3 == KEY >> 3 else -1
@@ -85,7 +86,7 @@ def _distance_range(
                 code = codes[to]
                 if code >> 3 == WALL >> 3:  # first: what lies beyond the grid is walls
                     continue
-                if sought[code]:
+                if sought[code] or to == cell:
                     distances[lane] = steps[at] + 1
                     break
                 if seen_by[to] == lane:
@@ -106,45 +107,49 @@ def _distance_chunks(
     facts: NDArray[np.int64],
     mask: NDArray[np.bool_],
     sought: NDArray[np.bool_],
+    cell: int,
     distances: NDArray[np.int64],
 ) -> None:
     lanes = mask.shape[0]
     for chunk in prange(chunks):
         _distance_range(
-            chunk * lanes // chunks, (chunk + 1) * lanes // chunks, pad, cells, facts, mask, sought, distances
+            chunk * lanes // chunks,
+            (chunk + 1) * lanes // chunks,
+            pad,
+            cells,
+            facts,
+            mask,
+            sought,
+            cell,
+            distances,
         )
 
 
-def geodesic_distances(env: Any, kind: str, color: str | None = None) -> NDArray[np.int64]:
-    """How far the agents have to walk to the nearest thing of a kind; see the module for what a step is.
+def geodesic_distances(env: Any, to: str | tuple[int, int], color: str | None = None) -> NDArray[np.int64]:
+    """How far the agents have to walk to the nearest thing of a kind, or to a cell; see the module for what a step is.
 
     Args:
         env: A grid world, single or vector form, wrapped or not.
-        kind: One of `KINDS`.
-        color: One of MiniGrid's colours; None for any.
+        to: One of `KINDS`, or a cell (x, y).
+        color: Of the thing, one of MiniGrid's colours; None for any.
 
     Returns:
-        (B,) steps (B = 1 for the single form); width * height where no way leads to such a thing.
+        (B,) steps (B = 1 for the single form); width * height where no way leads there.
 
     Raises:
-        ValueError: Unknown kind or colour.
+        ValueError: Unknown kind or colour, or a cell outside the grid.
         TypeError: `env` is no grid world.
         ResetNeeded: It was never reset.
     """
-    if kind not in KINDS:
-        raise ValueError(f"kind must be one of {KINDS}, got {kind!r}")
-    if color is not None and color not in COLORS:
-        raise ValueError(f"color must be one of {COLORS} or None, got {color!r}")
     dynamics, state = grid_lanes(env)
     distances = np.empty(len(state["facts"]), np.int64)
-    everyone = np.ones(len(distances), np.bool_)
     _write(
-        _codes_of(kind, color),
+        *_sought(to, color, dynamics.task),
         dynamics.task,
         dynamics.pad,
         state["cells"],
         state["facts"],
-        everyone,
+        np.ones(len(distances), np.bool_),
         distances,
     )
     return distances
@@ -155,6 +160,36 @@ def distance_space(task: GridTask) -> Space[Any]:
     return spaces.Discrete(task.width * task.height + 1)
 
 
+def distance_to_cell(x: int, y: int) -> Reading:
+    """The distance to a cell as a feature."""
+
+    def space(task: GridTask) -> Space[Any]:
+        _require_inside((x, y), task)
+        return distance_space(task)
+
+    return Reading(space, partial(_write, np.zeros(256, np.bool_), (x, y)))
+
+
+def _sought(
+    to: str | tuple[int, int], color: str | None, task: GridTask
+) -> tuple[NDArray[np.bool_], tuple[int, int] | None]:
+    """Which codes are sought, and which cell."""
+    if color is not None and color not in COLORS:
+        raise ValueError(f"color must be one of {COLORS} or None, got {color!r}")
+    if not isinstance(to, str):
+        _require_inside(to, task)
+        return np.zeros(256, np.bool_), to
+    if to not in KINDS:
+        raise ValueError(f"to must be a cell (x, y) or one of {KINDS}, got {to!r}")
+    return _codes_of(to, color), None
+
+
+def _require_inside(cell: tuple[int, int], task: GridTask) -> None:
+    x, y = cell
+    if not (0 <= x < task.width and 0 <= y < task.height):
+        raise ValueError(f"the cell {cell!r} is outside of the grid of {task.width} x {task.height} cells")
+
+
 def _codes_of(kind: str, color: str | None = None) -> NDArray[np.bool_]:
     """Which of the 256 codes are things of a kind."""
     codes = PALETTE[:, 0] == OBJECTS.index(kind)
@@ -163,6 +198,7 @@ def _codes_of(kind: str, color: str | None = None) -> NDArray[np.bool_]:
 
 def _write(
     sought: NDArray[np.bool_],
+    cell: tuple[int, int] | None,
     task: GridTask,
     pad: int,
     cells: NDArray[np.uint8],
@@ -171,11 +207,12 @@ def _write(
     out: NDArray[np.int64],
 ) -> None:
     del task
-    over_lanes(_distance_range, _distance_chunks, len(mask), pad, cells, facts, mask, sought, out)
+    at = -1 if cell is None else (cell[1] + pad) * cells.shape[2] + cell[0] + pad
+    over_lanes(_distance_range, _distance_chunks, len(mask), pad, cells, facts, mask, sought, at, out)
 
 
 DISTANCES: dict[str, Reading] = {
-    f"distance_to_{kind}": Reading(distance_space, partial(_write, _codes_of(kind)))
+    f"distance_to_{kind}": Reading(distance_space, partial(_write, _codes_of(kind), None))
     for kind in KINDS
     if kind != "lava"
 }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -11,7 +12,7 @@ from numpy.typing import NDArray
 
 from shapegym.envs._jit import jit
 from shapegym.envs.grid.cells import KEY, OBJECTS, PALETTE
-from shapegym.envs.grid.distances import DISTANCES
+from shapegym.envs.grid.distances import DISTANCES, distance_to_cell
 from shapegym.envs.grid.facts import CARRIED, DIRECTION, MISSION, STEP_X, STEP_Y, X, Y
 from shapegym.envs.grid.needs import NEEDS
 from shapegym.envs.grid.reading import Reading
@@ -53,7 +54,15 @@ def read_lanes(
 
 
 READINGS: Mapping[str, Reading] = {**SCANS, **ROOMS, **DISTANCES, **NEEDS}
-"""The features beyond the standard ones, by name."""
+"""The features beyond the standard ones, by name; `reading_of` knows cells besides."""
+
+_CELL = re.compile(r"distance_to_(\d+)_(\d+)")
+
+
+def reading_of(name: str) -> Reading | None:
+    """The feature of a name, None if there is none: one of `READINGS`, or ``distance_to_X_Y`` for the cell (X, Y)."""
+    cell = _CELL.fullmatch(name)
+    return distance_to_cell(int(cell[1]), int(cell[2])) if cell else READINGS.get(name)
 
 
 class Reader:
@@ -78,16 +87,26 @@ class Reader:
         names = (features,) if isinstance(features, str) else tuple(features)
         if names == ("all",):
             names = tuple(READINGS)
-        unknown = sorted(str(name) for name in names if str(name) not in READINGS)
-        if unknown:
-            raise ValueError(
-                f"unknown features {unknown}; beyond the standard ones there are {sorted(READINGS)}"
-            )
-        self._names = tuple(
-            dict.fromkeys(names)
-        )  # names, so that a reader pickles whatever readings are made of
-        self.spaces.update((name, READINGS[name].space(task)) for name in self._names)
         self._task = task
+        self._readings: dict[str, Reading] = {}
+        for name in names:
+            reading = reading_of(str(name))
+            if reading is None:
+                raise ValueError(
+                    f"unknown features: {name!r}; beyond the standard ones there are {sorted(READINGS)} and "
+                    "'distance_to_X_Y' for the cell (X, Y)"
+                )
+            self._readings[name] = reading
+            self.spaces[name] = reading.space(task)
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Readings go by their names: they may hold functions that do not pickle."""
+        return {**self.__dict__, "_readings": tuple(self._readings)}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        """Look the readings up again."""
+        readings = {name: reading_of(name) for name in state["_readings"]}
+        self.__dict__.update(state, _readings=readings)
 
     def write(
         self,
@@ -113,5 +132,5 @@ class Reader:
         out: Mapping[str, NDArray[Any]],
     ) -> None:
         """Write the features that were asked for beyond the standard ones."""
-        for name in self._names:
-            READINGS[name].write(self._task, pad, cells, facts, mask, out[name])
+        for name, reading in self._readings.items():
+            reading.write(self._task, pad, cells, facts, mask, out[name])

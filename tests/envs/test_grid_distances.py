@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pickle
 from typing import Any
 
 import gymnasium as gym
@@ -63,7 +64,7 @@ def measure(
     facts[:, [X, Y]], facts[:, CARRIED] = agents, carried
     out, everyone = np.full(len(agents), -7), np.ones(len(agents), np.bool_)
     distances._write(
-        distances._codes_of(kind, color), None, 2, padded(grid, len(agents)), facts, everyone, out
+        distances._codes_of(kind, color), None, None, 2, padded(grid, len(agents)), facts, everyone, out
     )  # type: ignore[arg-type]
     return out
 
@@ -150,13 +151,38 @@ def test_chunks_of_lanes_measure_what_one_loop_measures(monkeypatch: pytest.Monk
 
 @pytest.mark.parametrize(
     ("kind", "color", "message"),
-    [("keys", None, "kind must be one of .*'key'"), ("key", "pink", "color must be one of .*'purple'")],
+    [("keys", None, "or one of .*'key'"), ("key", "pink", "color must be one of .*'purple'")],
 )
 def test_unknown_things_are_named(kind: str, color: str | None, message: str) -> None:
     env = gym.make("shapegym/MiniGrid-Empty-5x5-v0")
     env.reset()
     with pytest.raises(ValueError, match=message):
         geodesic_distances(env, kind, color)
+
+
+def test_distance_to_a_cell_is_that_to_the_goal_in_it() -> None:
+    env: Any = gym.make_vec(
+        "shapegym/MiniGrid-DoorKey-8x8-v0", num_envs=8, features=("distance_to_6_6", "distance_to_0_0")
+    )
+    _, info = env.reset(seed=0)
+    rng = np.random.default_rng(0)
+    for _ in range(200):
+        np.testing.assert_array_equal(info["distance_to_6_6"], geodesic_distances(env, "goal"))
+        np.testing.assert_array_equal(info["distance_to_6_6"], geodesic_distances(env, (6, 6)))
+        assert (info["distance_to_0_0"] == 64).all(), "no way leads into a wall"
+        *_, info = env.step(rng.integers(7, size=8))
+    twin = pickle.loads(pickle.dumps(env))
+    actions = rng.integers(7, size=8)
+    np.testing.assert_array_equal(
+        twin.step(actions)[4]["distance_to_6_6"], env.step(actions)[4]["distance_to_6_6"]
+    )
+    walked = geodesic_distances(env, tuple(env.step(actions)[4]["agent_pos"][0]))
+    assert walked[0] == 0
+    for cell in ((8, 0), (0, -1)):
+        with pytest.raises(ValueError, match="outside of the grid of 8 x 8"):
+            geodesic_distances(env, cell)
+    with pytest.raises(ValueError, match="outside of the grid"):
+        gym.make("shapegym/MiniGrid-DoorKey-8x8-v0", features="distance_to_9_9")
 
 
 def test_other_environments_are_refused() -> None:
