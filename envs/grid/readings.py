@@ -87,17 +87,16 @@ class Reader:
         names = (features,) if isinstance(features, str) else tuple(features)
         if names == ("all",):
             names = tuple(READINGS)
+        found = {str(name): reading_of(str(name)) for name in names}
+        unknown = sorted(name for name, reading in found.items() if reading is None)
+        if unknown:
+            raise ValueError(
+                f"unknown features {unknown}; beyond the standard ones there are {sorted(READINGS)} and "
+                "'distance_to_X_Y' for the cell (X, Y)"
+            )
         self._task = task
-        self._readings: dict[str, Reading] = {}
-        for name in names:
-            reading = reading_of(str(name))
-            if reading is None:
-                raise ValueError(
-                    f"unknown features: {name!r}; beyond the standard ones there are {sorted(READINGS)} and "
-                    "'distance_to_X_Y' for the cell (X, Y)"
-                )
-            self._readings[name] = reading
-            self.spaces[name] = reading.space(task)
+        self._readings = {name: reading for name, reading in found.items() if reading is not None}
+        self.spaces.update((name, reading.space(task)) for name, reading in self._readings.items())
 
     def __getstate__(self) -> dict[str, Any]:
         """Readings go by their names: they may hold functions that do not pickle."""
