@@ -1,0 +1,84 @@
+"""``shapegym verify``."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Iterable
+from itertools import islice
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.markup import escape
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+from shapegym.experiments.console import err, explained, out
+
+if TYPE_CHECKING:
+    from shapegym.experiments.plan import Job
+    from shapegym.experiments.verification import Repetition
+
+_SHOWN = 20
+
+
+def verify(
+    folder: Annotated[Path, typer.Argument(help="Folder of a sweep.")],
+    runs: Annotated[int, typer.Option(help="How many runs to train again; 0: none.", min=0)] = 1,
+    seed: Annotated[int, typer.Option(help="Which: draws the sample.", min=0)] = 0,
+) -> None:
+    """Check a sweep that somebody made: its index against its run folders, and sampled runs by training them again."""
+    from shapegym.experiments.results import Results
+    from shapegym.experiments.verification import check_books, sample
+
+    with explained():
+        if wrong := list(check_books(folder)):
+            _complain(wrong)
+        else:
+            out.print(
+                f"{len(Results.open(folder).rows):,} results are those of their run folders.", highlight=False
+            )
+        for job in sample(folder, runs, seed) if runs else ():
+            wrong += _judged(job, _repeated(job, folder))
+        if wrong:
+            raise typer.Exit(1)
+
+
+def _repeated(job: Job, folder: Path) -> Repetition:
+    from shapegym.experiments.verification import repeat
+
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    with tempfile.TemporaryDirectory() as scratch, Progress(*columns, console=err, transient=True) as bar:
+        task = bar.add_task(job.id, total=job.config.steps)
+        return repeat(job, folder, Path(scratch) / "run", lambda step, _: bar.update(task, completed=step))
+
+
+def _judged(job: Job, repetition: Repetition) -> list[str]:
+    """Say what came of a repetition; return what speaks against the result."""
+    from shapegym.experiments.verification import TOLERANCE
+
+    for name, (then, now) in repetition.changed.items():
+        out.print(f"{job.id} was made with {name} {then}, this is {now}.", highlight=False, markup=False)
+    if wrong := [f"{job.id}: {failure}" for failure in repetition.failures]:
+        _complain(wrong)
+        if repetition.resumed:
+            err.print(
+                f"{job.id} was interrupted and went on {repetition.resumed} times. If its environment has no snapshots, that "
+                "alone makes another run of it.",
+                highlight=False,
+            )
+    elif repetition.differences:
+        out.print(
+            f"{job.id}: not equal to the bit, which other versions explain; within {TOLERANCE:g} of success and return.",
+            highlight=False,
+        )
+    else:
+        out.print(f"{job.id}: equal to the bit.", highlight=False)
+    return wrong
+
+
+def _complain(wrong: Iterable[str]) -> None:
+    lines = list(wrong)
+    for line in islice(lines, _SHOWN):
+        err.print(f"[bold red]Differs:[/] {escape(line)}", highlight=False, soft_wrap=True)
+    if len(lines) > _SHOWN:
+        err.print(f"... and {len(lines) - _SHOWN:,} more.", highlight=False)

@@ -1,0 +1,323 @@
+"""Suites: what is written in them is what runs, and every mistake is named with its line before anything trains."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from shapegym.experiments.cli import app
+from shapegym.experiments.errors import RunError
+from shapegym.experiments.plan import Job, Plan
+from shapegym.experiments.results import Results, contender
+from shapegym.experiments.suite import Suite, load_suite, ready_suites
+from shapegym.experiments.sweep import Fixed, OnEvent, attempt, sweep
+from shapegym.experiments.workspace import open_workspace
+
+SUITE = """\
+title: Two rewards
+seeds: 3
+eval: {points: 4, episodes: 8}
+settings: {learning_rate: 1e-3, clip_range: 0.1}
+rewards:
+  sparse: null
+  count: {sum: [task_reward, {count_bonus: {key: features.state, beta: 0.1}}]}
+tasks:
+  corridor:
+    env: shapegym/Corridor-v0
+    steps: 1000
+    tags: [easy]
+  sea:
+    env: shapegym/DeepSea-v0
+    env_kwargs: {size: 5}
+    steps: 2000
+    algo: DQN
+    settings: {batch_size: 16}
+    rewards:
+      count: {sum: [task_reward, {count_bonus: {key: obs, beta: 0.5}}]}
+      own: novelty
+quick: {tags: [easy], seeds: [7], budget: 0.5}
+"""
+
+
+@pytest.fixture
+def write(tmp_path: Path):
+    def write(text: str) -> Path:
+        path = tmp_path / "two.yaml"
+        path.write_text(text)
+        return path
+
+    return write
+
+
+def edited(old: str, new: str) -> str:
+    assert SUITE.count(old) == 1, old
+    return SUITE.replace(old, new)
+
+
+# ---------------------------------------------------------------------- what a suite says
+
+
+def test_plan_holds_every_entry_with_every_seed_in_fair_order(write):
+    plan = load_suite(write(SUITE)).plan()
+    entries = ["corridor/sparse", "corridor/count", "sea/sparse", "sea/count", "sea/own"]
+    assert [job.id for job in plan.jobs] == [f"{entry}/{seed}" for seed in range(3) for entry in entries]
+    assert (plan.name, plan.title) == ("two", "Two rewards")
+
+
+def test_tasks_override_rewards_and_settings_of_their_suite(write):
+    jobs = {job.id: job.config for job in load_suite(write(SUITE)).plan().jobs}
+    corridor, sea = jobs["corridor/count/0"], jobs["sea/count/0"]
+    assert corridor.settings == {"learning_rate": 1e-3, "clip_range": 0.1}
+    assert (sea.algo, sea.settings, sea.env_kwargs) == ("DQN", {"batch_size": 16}, {"size": 5})
+    assert [config.reward["sum"][1]["count_bonus"]["beta"] for config in (corridor, sea)] == [0.1, 0.5]
+    assert jobs["sea/sparse/0"].reward is None
+    assert (sea.steps, sea.eval_every, sea.eval_episodes, sea.checkpoint_every) == (2000, 500, 8, 1000)
+
+
+def test_quick_takes_its_tasks_seeds_and_budget(write):
+    plan = load_suite(write(SUITE)).plan(quick=True)
+    assert [job.id for job in plan.jobs] == ["corridor/sparse/7", "corridor/count/7"]
+    assert {job.config.steps for job in plan.jobs} == {500}
+    assert plan.name == "two-quick"
+
+
+def test_seeds_and_entries_can_be_chosen(write):
+    suite = load_suite(write(SUITE))
+    assert [job.id for job in suite.plan(seeds=2, only="sea/c").jobs] == ["sea/count/0", "sea/count/1"]
+    assert [job.id for job in suite.plan(seeds=[4], only="own").jobs] == ["sea/own/4"]
+
+
+def test_a_reward_is_the_same_request_however_it_is_written(write):
+    short = load_suite(write(SUITE)).plan(only="corridor/count").jobs
+    full = edited(
+        "{count_bonus: {key: features.state, beta: 0.1}}",
+        "{count_bonus: {beta: 0.1, scope: lifetime, exponent: 0.5, hashing: null, resolution: null, key: features.state}}",
+    )
+    assert [job.digest for job in load_suite(write(full)).plan(only="corridor/count").jobs] == [
+        job.digest for job in short
+    ]
+
+
+def test_reward_files_are_found_beside_the_suite(write, tmp_path):
+    (tmp_path / "bonus.yaml").write_text("reward: {sum: [task_reward, {count_bonus: {key: obs}}]}\n")
+    jobs = load_suite(write(edited("own: novelty", "own: bonus.yaml"))).plan(only="own").jobs
+    assert jobs[0].config.reward["sum"][1]["count_bonus"]["key"] == "obs"
+
+
+def test_a_swept_field_becomes_an_axis(write):
+    text = SUITE + "sweep: {reward.count_bonus.beta: [0.1, 0.2], settings.learning_rate: 'log:1e-4..1e-2'}\n"
+    suite = load_suite(write(text))
+    assert [axis.path for axis in suite.axes] == ["reward.count_bonus.beta", "settings.learning_rate"]
+    assert len(suite.plan().jobs) == 15  # the plan itself is not varied
+
+
+# ---------------------------------------------------------------------- what a person can get wrong
+
+MISTAKES = {
+    "unknown key": (("about: x\ntitel: x\n" + SUITE), r"two.yaml:2:1: titel: .*Did you mean 'title'"),
+    "unknown key of a task": (
+        edited("env_kwargs:", "env_args:"),
+        r":15:5: tasks.sea.env_args: .*Did you mean 'env_kwargs'",
+    ),
+    "unknown key of quick": (edited("budget: 0.5", "budge: 0.5"), r"quick.budge: .*Did you mean 'budget'"),
+    "missing key": (edited("    steps: 1000\n", ""), r":9:3: tasks.corridor: The key 'steps' is missing"),
+    "text for a number": (
+        edited("steps: 1000", "steps: many"),
+        r":11:5: tasks.corridor.steps: .*integer.*'many'",
+    ),
+    "no steps": (edited("steps: 1000", "steps: 0"), r"tasks.corridor.steps: .*greater than or equal to 1"),
+    "seeds": (edited("seeds: 3", "seeds: some"), r":2:1: seeds: .*integer, or .*list.*'some'"),
+    "no seeds": (edited("seeds: 3", "seeds: []"), r":2:1: seeds"),
+    "the same seed twice": (edited("[7]", "[7, 7]"), r"quick.seeds\[1\]: The seed 7 is there twice"),
+    "the same task twice": (
+        edited("  sea:\n", "  corridor:\n"),
+        r":13:3: The key 'corridor' is repeated \(first in line 9\)",
+    ),
+    "the same strategy twice": (edited("      own:", "      count:"), r"The key 'count' is repeated"),
+    "a name that is no path": (edited("      own:", "      own/2:"), r"tasks.sea.rewards.own/2: .*pattern"),
+    "unknown environment": (
+        edited("shapegym/Corridor-v0", "shapegym/Coridor-v0"),
+        r":10:5: tasks.corridor.env: .*Did you mean shapegym/Corridor-v0",
+    ),
+    "missing package": (
+        edited("shapegym/Corridor-v0", "absent_package:Env-v0"),
+        r":10:5: tasks.corridor.env: .*absent_package",
+    ),
+    "unknown algorithm": (edited("algo: DQN", "algo: DQM"), r":17:5: tasks.sea.algo: .*Did you mean 'DQN'"),
+    "unknown setting": (
+        edited("clip_range", "clip_rang"),
+        r":4:33: settings.clip_rang: .*Did you mean 'clip_range'",
+    ),
+    "unknown setting of a task": (
+        edited("{batch_size", "{batchsize"),
+        r":18:16: tasks.sea.settings.batchsize: .*Did you mean 'batch_size'",
+    ),
+    "unknown node": (
+        edited("features.state, beta: 0.1}}]}", "features.state}}, curiosity]}"),
+        r":7:3: rewards.count: sum\[2\]: 'curiosity' is not known here",
+    ),
+    "unknown ready reward": (
+        edited("novelty", "noveltea"),
+        r":21:7: tasks.sea.rewards.own: .*Did you mean 'novelty'",
+    ),
+    "missing reward file": (edited("novelty", "bonus.yaml"), r":21:7: tasks.sea.rewards.own: .*bonus.yaml"),
+    "no strategies": (
+        "title: x\nseeds: 1\ntasks: {a: {env: shapegym/Corridor-v0, steps: 5}}\n",
+        r":3:9: tasks.a: a has no strategies",
+    ),
+    "no tasks": ("title: x\nseeds: 1\ntasks: {}\n", r":3:1: tasks: "),
+    "unknown quick task": (
+        edited("tags: [easy], seeds", "tasks: [corridr], seeds"),
+        r"quick.tasks\[0\]: There is no task 'corridr'. Did you mean 'corridor'",
+    ),
+    "unknown quick tag": (
+        edited("{tags: [easy]", "{tags: [hard]"),
+        r"quick.tags\[0\]: There is no tag 'hard'",
+    ),
+    "too large a quick part": (
+        edited("budget: 0.5", "budget: 2"),
+        r"quick.budget: .*less than or equal to 1",
+    ),
+    "empty grid": (SUITE + "sweep: {steps: []}\n", r":23:9: sweep.steps: "),
+    "the same value twice": (SUITE + "sweep: {steps: [5, 5]}\n", r":23:9: sweep.steps: .*twice"),
+    "range that goes down": (SUITE + "sweep: {steps: 9..5}\n", r":23:9: sweep.steps: .*goes up"),
+    "not YAML": ("title: [", r"two.yaml:.*Not YAML"),
+    "no mapping": ("just text", r"two.yaml:1:1: .*just text"),
+    "nothing": ("", r"two.yaml:1:1: "),
+}
+
+
+@pytest.mark.parametrize("name", MISTAKES)
+def test_mistakes_are_named_with_file_line_and_key(write, name):
+    text, message = MISTAKES[name]
+    with pytest.raises(RunError, match=message):
+        load_suite(write(text))
+
+
+MISFITS = {
+    "feature that the task lacks": (
+        edited("features.state, beta: 0.1", "features.room"),
+        r":9:3: tasks.corridor: .*room",
+    ),
+    "argument that the environment lacks": (edited("{size: 5}", "{sise: 5}"), r":13:3: tasks.sea: .*sise"),
+    "algorithm that cannot act there": (edited("algo: DQN", "algo: SAC"), r"tasks.sea: .*Box actions"),
+    "value that the algorithm rejects": (
+        edited("{batch_size: 16}", "{learning_rate: fast}"),
+        r"tasks.sea: .*rejects",
+    ),
+    "gate where none can be": (
+        edited("own: novelty", "own: {clip: {of: {gate: {of: [task_reward, 1], thresholds: [0]}}}}").replace(
+            "    algo: DQN\n    settings: {batch_size: 16}\n", ""
+        ),
+        r"tasks.sea.rewards.own: ",
+    ),
+    "grid that fits no reward": (
+        SUITE + "sweep: {reward.potential.gamma: [1]}\n",
+        r"sweep.reward.potential.gamma: ",
+    ),
+    "grid of unknown fields": (
+        SUITE + "sweep: {reward.count_bonus.betta: [1]}\n",
+        r"sweep.reward.count_bonus.betta: .*Did you mean",
+    ),
+    "value that a swept field refuses": (SUITE + "sweep: {reward.count_bonus.beta: [much]}\n", r"much"),
+}
+
+
+@pytest.mark.parametrize("name", MISFITS)
+def test_what_cannot_run_is_named_before_anything_trains(write, name):
+    text, message = MISFITS[name]
+    suite = load_suite(write(text))
+    with pytest.raises(RunError, match=message):
+        suite.plan()
+
+
+def test_nothing_to_run_is_an_error(write):
+    suite = load_suite(write(SUITE))
+    with pytest.raises(RunError, match="No entry of two contains 'seee'"):
+        suite.plan(only="seee")
+    with pytest.raises(RunError, match="at least one seed"):
+        suite.plan(seeds=0)
+    with pytest.raises(RunError, match="no quick part"):
+        load_suite(write(SUITE[: SUITE.index("quick")])).plan(quick=True)
+
+
+def test_files_that_cannot_be_read(tmp_path):
+    with pytest.raises(RunError, match="Did you mean 'ladder'"):
+        load_suite("lader")
+    with pytest.raises(RunError, match="cannot be read"):
+        load_suite(tmp_path / "absent.yaml")
+    (tmp_path / "latin.yaml").write_bytes("title: é".encode("latin-1"))
+    with pytest.raises(RunError, match="not UTF-8"):
+        load_suite(tmp_path / "latin.yaml")
+
+
+# ---------------------------------------------------------------------- the ready suites
+
+
+@pytest.fixture(scope="module", params=ready_suites())
+def ready(request) -> Suite:
+    return load_suite(request.param)
+
+
+def test_every_entry_of_every_ready_suite_can_run(ready):
+    plan = ready.plan(seeds=1)
+    assert {(job.task, job.strategy) for job in plan.jobs} == set(ready.entries())
+    assert ready.about
+
+
+def test_the_quick_part_is_a_part(ready):
+    whole = {(job.entry): job.config.steps for job in ready.plan(seeds=1).jobs}
+    quick = ready.plan(quick=True).jobs
+    assert all(job.config.steps <= whole[job.entry] for job in quick)
+    assert len(quick) == len(ready.entries(quick=True)) * len(ready.seeds_of(quick=True))
+
+
+def test_tuning_seeds_are_apart_from_those_of_the_suites(ready):
+    assert not {100, 101, 102} & set(ready.seeds_of())
+
+
+def test_the_quick_ladder_is_what_it_promises():
+    plan = load_suite("ladder").plan(quick=True)
+    assert len({job.task for job in plan.jobs}) == 6
+    assert {"sparse", "potential", "count", "gated"} <= {job.strategy for job in plan.jobs}
+    assert {job.config.seed for job in plan.jobs} == set(range(5))
+
+
+class Here:
+    """Runs jobs in this process."""
+
+    def run(self, jobs: Sequence[Job], folder: Path, on_event: OnEvent) -> None:
+        for job in jobs:
+            on_event(attempt(job, folder, on_event))
+
+
+def test_a_ready_suite_sweeps(tmp_path):
+    plan = load_suite("ladder").plan(seeds=1, only="deep_sea")
+    small = {"num_envs": 4, "n_steps": 24, "batch_size": 48}
+    jobs = tuple(
+        replace(job, config=replace(job.config, steps=400, eval_every=200, eval_episodes=4, settings=small))
+        for job in plan.jobs
+    )
+    workspace = open_workspace(tmp_path / "sweep", Plan(plan.name, plan.title, jobs))
+    assert sweep(workspace, Fixed(workspace.plan), Here(), lambda event: None) == {}
+    rows = Results.open(tmp_path / "sweep").rows
+    assert [contender(row) for row in rows] == ["sparse", "potential", "count", "gated"]
+    assert all(len(row.curve["step"]) == 2 for row in rows)
+
+
+def test_suites_are_listed_and_shown(write):
+    def say(*arguments: str, code: int = 0) -> str:
+        result = CliRunner().invoke(app, ["suites", *arguments], env={"COLUMNS": "200"})
+        assert result.exit_code == code, result.output
+        return result.output
+
+    assert all(name in say() for name in ready_suites())
+    shown = say(str(write(SUITE)))
+    assert "sparse, count, own" in shown
+    assert "whole: 15 runs" in shown
+    assert "--quick: 2 runs" in shown
+    assert "Did you mean 'ladder'" in say("lader", code=2)
