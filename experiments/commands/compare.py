@@ -1,0 +1,30 @@
+"""``shapegym compare``."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+from rich.markup import escape
+
+from shapegym.experiments.console import err, explained, out
+
+
+def compare(
+    a: Annotated[str, typer.Argument(help="Folder of a sweep, or FOLDER:CONTENDER.")],
+    b: Annotated[str, typer.Argument(help="What A is compared with, written alike.")],
+    on: Annotated[
+        str, typer.Option("--on", help="success, return or area (under the learning curve of success).")
+    ] = "success",
+) -> None:
+    """Compare two sweeps, or two contenders, task by task: A minus B."""
+    from shapegym.experiments.comparison import compare as compared
+    from shapegym.experiments.comparison import summary, table
+
+    with explained():
+        comparisons = list(compared(a, b, on))
+        for warning in dict.fromkeys(text for comparison in comparisons for text in comparison.warnings):
+            err.print("[yellow]Warning:[/]", escape(warning), highlight=False)
+        for comparison in comparisons:
+            out.print(table(comparison))
+            out.print(summary(comparison), style="dim", markup=False, highlight=False)

@@ -1,0 +1,24 @@
+"""``shapegym report``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from shapegym.experiments.console import explained, out
+
+
+def report(
+    folder: Annotated[Path, typer.Argument(help="Folder of a sweep.")],
+    target: Annotated[
+        Path | None, typer.Option("--out", help="The HTML file; FOLDER/report.html by default.")
+    ] = None,
+) -> None:
+    """Write what a sweep has shown: one HTML file that needs nothing else, and Markdown beside it."""
+    from shapegym.experiments.report import write_report
+
+    with explained():
+        page, text = write_report(folder, target)
+        out.print(f"Report: {page}\nMarkdown: {text}", highlight=False, soft_wrap=True)

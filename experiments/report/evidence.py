@@ -1,0 +1,190 @@
+"""What a report is made from: the finished runs of a sweep, what was planned and asked for, and what failed."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import asdict, dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from shapegym.experiments import run_folder
+from shapegym.experiments.errors import RunError
+from shapegym.experiments.plan import Job, Plan, run_path
+from shapegym.experiments.results import CURVES, INDEX, Results, Row, contender
+from shapegym.experiments.workspace import read_failures, read_plan
+
+BASELINE = "sparse"
+TASK_FACTS = ("env", "env_kwargs", "steps", "eval_episodes")
+"""Fields of a request that make scores comparable: what is played, for how long, and how it is judged."""
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """The finished runs of one sweep, ready to be compared.
+
+    Of a successive halving these are the runs of its last stage; the shorter runs that led there are ``earlier``.
+
+    Attributes:
+        folder: of the sweep.
+        plan: all that was asked for.
+        rows: the runs that are compared.
+        earlier: runs of earlier stages.
+        failures: job id -> why it failed, of jobs that have no result.
+    """
+
+    folder: Path
+    plan: Plan
+    rows: tuple[Row, ...]
+    earlier: tuple[Row, ...]
+    failures: Mapping[str, str]
+
+    @cached_property
+    def jobs(self) -> Mapping[str, Job]:
+        """The plan by job id."""
+        return {job.id: job for job in self.plan.jobs}
+
+    @cached_property
+    def groups(self) -> Mapping[tuple[str, str], tuple[Row, ...]]:
+        """(task, contender) -> its runs by seed."""
+        groups: dict[tuple[str, str], list[Row]] = {}
+        for row in self.rows:
+            groups.setdefault((row.task, contender(row)), []).append(row)
+        return {key: tuple(sorted(rows, key=lambda row: row.seed)) for key, rows in groups.items()}
+
+    @cached_property
+    def tasks(self) -> tuple[str, ...]:
+        """In the order of the plan."""
+        return _in_order((job.task for job in self.plan.jobs), (row.task for row in self.rows))
+
+    @cached_property
+    def contenders(self) -> tuple[str, ...]:
+        """In the order of the plan."""
+        planned = (job.entry.removeprefix(f"{job.task}/") for job in self.plan.jobs)
+        return _in_order(planned, map(contender, self.rows))
+
+    @cached_property
+    def baseline(self) -> str:
+        """What the others are compared with: ``sparse`` if it takes part, else the first."""
+        return BASELINE if BASELINE in self.contenders else self.contenders[0]
+
+    @property
+    def unfinished(self) -> int:
+        """How many planned runs have neither a result nor a failure."""
+        done = {row.id for row in (*self.rows, *self.earlier)}
+        return sum(job not in done and job not in self.failures for job in self.jobs)
+
+    @property
+    def seeds(self) -> str:
+        """How many seeds a contender has on a task, such as ``5`` or ``3 to 5``."""
+        counts = [len(rows) for rows in self.groups.values()]
+        return str(min(counts)) if min(counts) == max(counts) else f"{min(counts)} to {max(counts)}"
+
+    def request(self, row: Row) -> Mapping[str, Any]:
+        """The complete request of a run: from its folder, where every setting is written out, else as planned."""
+        try:
+            return run_folder.read_config(run_path(self.folder, row.id))
+        except RunError:
+            return asdict(self.jobs[row.id].config)
+
+    def warnings(self) -> Iterator[str]:
+        """What a reader must know before believing a number."""
+        if self.unfinished or self.failures:
+            yield (
+                f"The sweep is not complete: {len(self.rows) + len(self.earlier)} of {len(self.jobs)} runs are finished, "
+                f"{len(self.failures)} failed, {self.unfinished} are missing. All numbers are of the finished ones."
+            )
+        for package, counts in _mixed(row.versions for row in self.rows).items():
+            seen = ", ".join(f"{version} ({runs} runs)" for version, runs in counts.items())
+            yield f"The runs differ in {package}: {seen}. Differences between contenders may come from there."
+        for task in self.tasks:
+            facts = self.task_facts(self.rows_of(task))
+            for fact, values in facts.items():
+                if len(values) > 1:
+                    yield (
+                        f"On {task} the runs differ in {fact} ({' and '.join(sorted(values)[:3])}), so their scores are not about "
+                        "the same task."
+                    )
+
+    def rows_of(self, task: str) -> tuple[Row, ...]:
+        """The runs of a task."""
+        return tuple(row for (of, _), rows in self.groups.items() if of == task for row in rows)
+
+    def task_facts(self, rows: Iterable[Row]) -> Mapping[str, set[str]]:
+        """Each of `TASK_FACTS`, and the values that some runs have there."""
+        configs = [self.jobs[row.id].config for row in rows]
+        return {
+            fact: {json.dumps(getattr(config, fact), sort_keys=True) for config in configs}
+            for fact in TASK_FACTS
+        }
+
+
+def gather(folder: Path) -> Evidence:
+    """Read the folder of a sweep.
+
+    Raises:
+        RunError: if it is no sweep, holds no results, or one is damaged; names the row.
+    """
+    if not folder.is_dir():
+        raise RunError(f"There is no folder {folder}.")
+    rows = Results.open(folder).rows
+    if not rows:
+        raise RunError(f"{folder} holds no results yet: no run is finished.")
+    plan = read_plan(folder)
+    digests = {job.id: job.digest for job in plan.jobs}
+    for row in rows:
+        if fault := _fault(row, digests.get(row.id)):
+            raise RunError(
+                f"{folder / INDEX}: the row of {row.id!r} is damaged: {fault}. Delete {INDEX}: `shapegym sweep` writes it anew."
+            )
+    last = max(row.stage for row in rows)
+    finished = {row.id for row in rows}
+    return Evidence(
+        folder,
+        plan,
+        tuple(row for row in rows if row.stage == last),
+        tuple(row for row in rows if row.stage < last),
+        {job: message for job, message in read_failures(folder).items() if job not in finished},
+    )
+
+
+def _fault(row: Row, digest: str | None) -> str:
+    """What makes a row useless, or nothing."""
+    if row.digest != digest:
+        return "it is of another request than the plan's"
+    for name in ("variant", "parts", "curve", "versions", "costs"):
+        if not isinstance(getattr(row, name), Mapping):
+            return f"{name} is {getattr(row, name)!r}, which has no keys"
+    told = {name: getattr(row, name) for name in ("success_rate", "first_success", "shaped_return")}
+    numbers = {
+        **{name: getattr(row, name) for name in ("mean_return", "steps", "seed", "stage")},
+        **{name: value for name, value in told.items() if value is not None},
+        **{f"parts.{name}": value for name, value in row.parts.items()},
+        **{
+            f"costs.{name}": row.costs[name] for name in ("seconds", "frames_per_second") if name in row.costs
+        },
+    }
+    for name, value in numbers.items():
+        if isinstance(value, bool) or not isinstance(value, (int, float)) or not math.isfinite(value):
+            return f"{name} is {value!r}, which is no finite number"
+    if len({len(row.curve.get(name, ())) for name in ("step", *CURVES)}) > 1:
+        return "the columns of its curve have different lengths"
+    return ""
+
+
+def _in_order(planned: Iterable[str], found: Iterable[str]) -> tuple[str, ...]:
+    """What was found: first what the plan names, in its order."""
+    names = dict.fromkeys(found)
+    return tuple(name for name in dict.fromkeys((*planned, *names)) if name in names)
+
+
+def _mixed(versions: Iterator[Mapping[str, str]]) -> Mapping[str, Counter[str]]:
+    """Package -> how many runs had which version, of packages with more than one."""
+    counts: dict[str, Counter[str]] = {}
+    for run in versions:
+        for package, version in run.items():
+            counts.setdefault(package, Counter())[version] += 1
+    return {package: seen for package, seen in counts.items() if len(seen) > 1}

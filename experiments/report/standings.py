@@ -1,0 +1,253 @@
+"""Who is better, over all tasks: the leaderboard, what leaving a part out costs, and performance profiles.
+
+Success lies between 0 and 1 on every task. Task returns do not, so over tasks they are compared on a scale of each task's own:
+0 is the worst run of the comparison, 1 the best.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from shapegym.experiments.report.evidence import Evidence
+from shapegym.experiments.results import Row, scores
+from shapegym.experiments.stats import (
+    Interval,
+    aggregate,
+    holm,
+    paired_test,
+    performance_profile,
+    probability_of_improvement,
+)
+
+SUCCESS, RETURN = "success_rate", "mean_return"
+WITHOUT = "-without-"
+"""Between the name of a strategy and that of the part that an ablation leaves out."""
+
+Pairs = dict[Any, float]
+"""(task, seed) -> score."""
+
+
+@dataclass(frozen=True)
+class Standing:
+    """A line of the leaderboard.
+
+    Attributes:
+        contender: what is compared.
+        strategy: its reward.
+        variant: its swept fields.
+        tasks: how many tasks it has runs on.
+        runs: how many runs.
+        success: interquartile mean over all runs of the tasks that tell success; None if none does.
+        task_return: interquartile mean of the scaled task return.
+        improvement: probability that a run is better than one of the baseline; None for the baseline.
+        p: of the paired test against the baseline, adjusted for the number of contenders.
+        pairs: how many runs had a partner.
+    """
+
+    contender: str
+    strategy: str
+    variant: Mapping[str, Any]
+    tasks: int
+    runs: int
+    success: Interval | None
+    task_return: Interval
+    improvement: Interval | None = None
+    p: float | None = None
+    pairs: int = 0
+
+    @property
+    def rank(self) -> tuple[int, float, float]:
+        """What sorts the leaderboard: contenders with most tasks first, then success, then the task return."""
+        success = self.success.estimate if self.success else 0.0
+        return (-self.tasks, -success, -self.task_return.estimate)
+
+
+@dataclass(frozen=True)
+class Leaderboard:
+    """All contenders, the best first.
+
+    Attributes:
+        standings: the lines.
+        metric: what improvement and tests are about: success if any task tells it, else the task return.
+        baseline: contender that the others are compared with.
+    """
+
+    standings: tuple[Standing, ...]
+    metric: str
+    baseline: str
+
+    def of(self, contender: str) -> Standing:
+        """The line of a contender."""
+        return next(line for line in self.standings if line.contender == contender)
+
+    @property
+    def complete(self) -> bool:
+        """Whether all contenders have runs on the same tasks, as many of them as any."""
+        return len({line.tasks for line in self.standings}) == 1
+
+
+@dataclass(frozen=True)
+class Ablation:
+    """What leaving one part out changes; positive is better without it.
+
+    Attributes:
+        strategy: the whole.
+        part: what was left out.
+        success: mean difference of paired runs; None if no task tells success.
+        task_return: mean difference of the scaled task return.
+        p: of the paired test on success, or else the task return, adjusted for the number of ablations.
+        pairs: how many.
+    """
+
+    strategy: str
+    part: str
+    success: Interval | None
+    task_return: Interval
+    p: float
+    pairs: int
+
+
+@dataclass(frozen=True)
+class Profile:
+    """Share of a contender's runs above each threshold of success, with its interval; arrays (thresholds,)."""
+
+    contender: str
+    thresholds: NDArray[np.float64]
+    share: NDArray[np.float64]
+    low: NDArray[np.float64]
+    high: NDArray[np.float64]
+
+
+def leaderboard(evidence: Evidence) -> Leaderboard:
+    """Compare all contenders over all tasks."""
+    scale = _scales(evidence)
+    success = {name: _scores(evidence, name, SUCCESS, scale) for name in evidence.contenders}
+    returns = {name: _scores(evidence, name, RETURN, scale) for name in evidence.contenders}
+    metric, judged = (SUCCESS, success) if any(success.values()) else (RETURN, returns)
+    baseline = evidence.baseline
+    improvement: dict[str, Interval] = {}
+    tested: dict[str, tuple[float, int]] = {}
+    for name in evidence.contenders:
+        pairs = _paired(evidence, name, baseline, metric, scale)
+        if name != baseline and pairs[0]:
+            shared = judged[name].keys() & judged[baseline].keys()
+            ours, theirs = ({task: judged[side][task] for task in shared} for side in (name, baseline))
+            improvement[name] = probability_of_improvement(ours, theirs)
+            tested[name] = paired_test(*pairs).p, len(pairs[0])
+    adjusted = dict(zip(tested, holm([p for p, _ in tested.values()]).tolist(), strict=True))
+    lines = []
+    for name in evidence.contenders:
+        rows = [row for task in evidence.tasks for row in evidence.groups.get((task, name), ())]
+        lines.append(
+            Standing(
+                name,
+                rows[0].strategy,
+                rows[0].variant,
+                len({row.task for row in rows}),
+                len(rows),
+                aggregate(success[name]) if success[name] else None,
+                aggregate(returns[name]),
+                improvement.get(name),
+                adjusted.get(name),
+                tested[name][1] if name in tested else 0,
+            )
+        )
+    return Leaderboard(tuple(sorted(lines, key=lambda line: line.rank)), metric, baseline)
+
+
+def ablations(evidence: Evidence) -> tuple[Ablation, ...]:
+    """Compare every strategy that lacks a part with the whole one."""
+    scale = _scales(evidence)
+    found = []
+    for name in evidence.contenders:
+        strategy, separator, rest = name.partition(WITHOUT)
+        part, mark, swept = rest.partition("~")
+        whole = strategy + mark + swept
+        returns = _paired(evidence, name, whole, RETURN, scale)
+        if not separator or not returns[0]:
+            continue
+        success = _paired(evidence, name, whole, SUCCESS, scale)
+        found.append(
+            Ablation(
+                whole,
+                part,
+                aggregate(_differences(*success), np.mean) if success[0] else None,
+                aggregate(_differences(*returns), np.mean),
+                paired_test(*(success if success[0] else returns)).p,
+                len(returns[0]),
+            )
+        )
+    adjusted = holm([ablation.p for ablation in found]).tolist()
+    return tuple(replace(ablation, p=p) for ablation, p in zip(found, adjusted, strict=True))
+
+
+def profiles(evidence: Evidence, names: Iterable[str]) -> tuple[Profile, ...]:
+    """The performance profiles of some contenders, over the tasks that tell success."""
+    thresholds = np.linspace(0.0, 0.99, 34)
+    found = []
+    for name in names:
+        if success := _scores(evidence, name, SUCCESS, {}):
+            found.append(Profile(name, thresholds, *performance_profile(success, thresholds, resamples=1000)))
+    return tuple(found)
+
+
+def _paired(
+    evidence: Evidence, ours: str, theirs: str, metric: str, scale: Mapping[str, tuple[float, float]]
+) -> tuple[Pairs, Pairs]:
+    """The scores of two contenders by (task, seed), where both have one."""
+    sides = [
+        {
+            (task, row.seed): float(_scaled(score, scale[task] if metric == RETURN else None))
+            for task in evidence.tasks
+            for row in evidence.groups.get((task, name), ())
+            if (score := getattr(row, metric)) is not None
+        }
+        for name in (ours, theirs)
+    ]
+    shared = [pair for pair in sides[0] if pair in sides[1]]
+    return {pair: sides[0][pair] for pair in shared}, {pair: sides[1][pair] for pair in shared}
+
+
+def _differences(ours: Pairs, theirs: Pairs) -> dict[str, list[float]]:
+    differences: dict[str, list[float]] = {}
+    for pair, score in ours.items():
+        differences.setdefault(pair[0], []).append(score - theirs[pair])
+    return differences
+
+
+def _scores(
+    evidence: Evidence, name: str, metric: str, scale: Mapping[str, tuple[float, float]]
+) -> dict[str, NDArray[np.float64]]:
+    found = {}
+    for task in evidence.tasks:
+        values = known(evidence.groups.get((task, name), ()), metric)
+        if values.size:
+            found[task] = _scaled(values, scale[task] if metric == RETURN else None)
+    return found
+
+
+def known(rows: tuple[Row, ...], metric: str) -> NDArray[np.float64]:
+    """The final scores of the runs that have one."""
+    values = scores(rows, metric)
+    return values[~np.isnan(values)]
+
+
+def _scales(evidence: Evidence) -> dict[str, tuple[float, float]]:
+    """Task -> its lowest and highest run."""
+    returns: dict[str, list[float]] = {}
+    for row in evidence.rows:
+        returns.setdefault(row.task, []).append(row.mean_return)
+    return {task: (min(values), max(values)) for task, values in returns.items()}
+
+
+def _scaled(values: Any, scale: tuple[float, float] | None) -> Any:
+    """On a scale from the worst to the best run; all the same is 0."""
+    if scale is None:
+        return values
+    low, high = scale
+    return (values - low) / (high - low) if high > low else values * 0.0
