@@ -50,7 +50,8 @@ def tracked(project: str, folder: Path, config: Mapping[str, Any], *, resume: bo
         if not resume:
             shutil.rmtree(folder)  # nothing has run in it yet
         raise RunError(
-            f"Weights & Biases refuses the run: {error}. Log in (wandb login), or set WANDB_MODE=offline, or leave --wandb out."
+            f"Weights & Biases refuses the run: {str(error).rstrip('.')}. Log in (wandb login), or set WANDB_MODE=offline, "
+            "or leave --wandb out."
         ) from None
     try:
         yield

@@ -51,8 +51,9 @@ class Clock:
         fast = getattr(thing, method)
 
         def slowed(*args, **kwargs):
+            result = fast(*args, **kwargs)  # first what it calls, which may be on other accounts
             self.spend(who, time)
-            return fast(*args, **kwargs)
+            return result
 
         setattr(thing, method, slowed)
 
@@ -111,7 +112,12 @@ def test_every_moment_counts_for_what_spent_it(algo, shaped, clock, slow_term):
         clock.slow(model.policy, "predict_values", "policy", 1)
         clock.slow(model.rollout_buffer, "compute_returns_and_advantage", "learner", 13)
     if shaped:
-        clock.slow(find_surface(model.env), "settle", "reward", 17)
+        surface = find_surface(model.env)
+        clock.slow(surface, "settle", "reward", 17)
+        clock.slow(surface.engine, "pay", "reward", 31)
+        clock.slow(surface.engine, "remeasure", "reward", 37)
+        if algo == "DQN":
+            clock.slow(model.replay_buffer, "remeasure", "learner", 41)  # between the two
     with CostMeter(model) as meter:
         clock.spend("other", 19)
         model.learn(128, callback=Spending(clock))
