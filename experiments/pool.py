@@ -36,6 +36,11 @@ def available_cores() -> int:
     return os.cpu_count() or 1
 
 
+def log_of(job_id: str, pid: int) -> Path:
+    """Return where a worker writes what a job prints, relative to the folder of the sweep."""
+    return Path(LOGS) / f"{job_id}-{pid}.txt"
+
+
 class LocalPool:
     """Executor with worker processes, each on one thread, that last until it is closed. A context manager.
 
@@ -142,13 +147,14 @@ class _Worker:
     def _died(self) -> Event | None:
         from shapegym.experiments.sweep import Event
 
-        code, job, ready = self.bury(), self.job, self.ready
+        pid, job, ready = self.process.pid or 0, self.job, self.ready
+        code = self.bury()
         if not ready:
             raise RunError(f"A worker process could not start: it ended with {_in_words(code)}.")
         self.start()
         if job is None:
             return None
-        where = f"What it printed last is in {LOGS}/{job.id}.txt."
+        where = f"What it printed, if anything, is in {log_of(job.id, pid)}."
         return Event("failed", job.id, message=f"Its process ended with {_in_words(code)}. {where}")
 
 
@@ -192,7 +198,7 @@ def _work(pipe: Connection) -> None:
         except EOFError:
             return
         try:
-            with _printing_to(folder / LOGS / f"{job.id}.txt"):
+            with _printing_to(folder / log_of(job.id, os.getpid())):
                 event = attempt(job, folder, pipe.send)
         except OSError as error:
             event = Event("failed", job.id, message=message_of(error))

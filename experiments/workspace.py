@@ -47,13 +47,13 @@ class Workspace:
         rows: the finished ones by id; other processes' since `refresh`.
     """
 
-    def __init__(self, folder: Path, plan: Plan) -> None:
+    def __init__(self, folder: Path) -> None:
         self.folder = folder
-        self.plan = plan
+        self.plan = Plan("", "", ())
         self.rows: dict[str, Row] = {}
         self.lock = FileLock(folder / LOCKS / "books.lock")
         self._index = folder / INDEX
-        self._vetted: set[str] = set()
+        self._vetted: dict[str, Job] = {}
         self._read_to, self._last = 0, b""  # what of the index `rows` holds: its size and last line
 
     def add(self, jobs: Sequence[Job]) -> None:
@@ -62,7 +62,7 @@ class Workspace:
         Raises:
             RunError: if a job of the plan has this id, but another request.
         """
-        new = [job for job in jobs if job.id not in self._vetted]
+        new = [job for job in jobs if self._vetted.get(job.id) != job]
         if not new:
             return
         with self.lock:
@@ -70,7 +70,7 @@ class Workspace:
             self.plan = _union(stored, new)
             if len(self.plan.jobs) > len(stored.jobs) or not (self.folder / PLAN).exists():
                 _write_lines(self.folder / PLAN, map(_plan_line, self.plan.jobs))
-        self._vetted.update(job.id for job in new)
+        self._vetted.update((job.id, job) for job in new)
 
     def record(self, job: Job) -> None:
         """Write the row of a complete run into the index, unless it is there.
@@ -176,20 +176,21 @@ def open_workspace(
         RunError: if the folder is no sweep's, or another's; if a run changed since, was edited or is damaged; or if results are of
             other versions and ``mixed`` is not set.
     """
-    if (folder / SWEEP).is_file():
-        stored = read_plan(folder)
-        if plan is not None and stored.name != plan.name:
-            raise RunError(
-                f"{folder} is the sweep of {stored.name}, not of {plan.name}: choose another folder with --out."
-            )
-    elif plan is None:
-        raise RunError(f"{folder} is no sweep: it has no {SWEEP}.")
-    else:
+    if not (folder / SWEEP).is_file():
+        if plan is None:
+            raise RunError(f"{folder} is no sweep: it has no {SWEEP}.")
         _require_empty(folder)
-        stored = Plan(plan.name, plan.title, ())
     (folder / LOCKS).mkdir(parents=True, exist_ok=True)
-    workspace = Workspace(folder, stored)
+    workspace = Workspace(folder)
     with workspace.lock:
+        if (folder / SWEEP).is_file():
+            workspace.plan = read_plan(folder)
+            if plan is not None and workspace.plan.name != plan.name:
+                raise RunError(
+                    f"{folder} is the sweep of {workspace.plan.name}, not of {plan.name}: choose another folder with --out."
+                )
+        elif plan is not None:
+            workspace.plan = Plan(plan.name, plan.title, ())
         workspace.rebuild()
         if not mixed:
             _require_one_version(workspace)
@@ -294,9 +295,10 @@ def _require_empty(folder: Path) -> None:
     if folder.exists() and not folder.is_dir():
         raise RunError(f"{folder} is a file: choose another folder with --out.")
     begun = {LOCKS, PLAN}  # of a sweep that was killed at its beginning
-    if folder.exists() and any(
+    others = folder.exists() and any(
         item.name not in begun and not item.name.endswith(".tmp") for item in folder.iterdir()
-    ):
+    )
+    if others and not (folder / SWEEP).is_file():  # which another process may have written just now
         raise RunError(f"{folder} is not empty, and no sweep: choose another folder with --out.")
 
 
