@@ -54,18 +54,18 @@ def command(config: Mapping[str, Any], seeds: tuple[int, ...], name: str) -> str
         name: of the reward file and the run folders.
     """
     name = "".join(letter if letter.isalnum() or letter in "._+-" else "_" for letter in name)
-    words = ["shapegym", "train", str(config["env"])]
+    parts = [["shapegym", "train", str(config["env"])]]
     lines = []
     if config.get("reward") is not None:
         lines += [f"cat > {name}.yaml <<'END'", _yaml({"reward": config["reward"]}).rstrip(), "END"]
-        words += ["--reward", f"{name}.yaml"]
+        parts.append(["--reward", f"{name}.yaml"])
     for key in _OPTIONS:
         if key in config:
-            words += [f"--{key.replace('_', '-')}", str(config[key])]
+            parts.append([f"--{key.replace('_', '-')}", str(config[key])])
     for option, key in (("--env-arg", "env_kwargs"), ("--set", "settings")):
         for field, value in config.get(key, {}).items():
-            words += [option, f"{field}={json.dumps(value)}"]
-    again = f'{shlex.join(words)} --seed "$seed" --out "again/{name}-$seed"'
+            parts.append([option, f"{field}={json.dumps(value)}"])
+    again = " \\\n    ".join([*map(shlex.join, parts), f'--seed "$seed" --out "again/{name}-$seed"'])
     return "\n".join([*lines, f"for seed in {' '.join(map(str, seeds))}; do", f"  {again}", "done"])
 
 

@@ -1,7 +1,7 @@
 """Who is better, over all tasks: the leaderboard, what leaving a part out costs, and performance profiles.
 
 Success lies between 0 and 1 on every task. Task returns do not, so over tasks they are compared on a scale of each task's own:
-0 is the worst run of the comparison, 1 the best.
+0 is the worst run of the comparison, 1 the best. Tasks where all runs earn the same tell nobody apart and are left out there.
 """
 
 from __future__ import annotations
@@ -30,6 +30,8 @@ WITHOUT = "-without-"
 
 Pairs = dict[Any, float]
 """(task, seed) -> score."""
+Scale = Mapping[str, tuple[float, float]]
+"""Task -> the task returns of its worst and its best run."""
 
 
 @dataclass(frozen=True)
@@ -43,7 +45,7 @@ class Standing:
         tasks: how many tasks it has runs on.
         runs: how many runs.
         success: interquartile mean over all runs of the tasks that tell success; None if none does.
-        task_return: interquartile mean of the scaled task return.
+        task_return: interquartile mean of the scaled task return; None if all runs of its tasks earn the same.
         improvement: probability that a run is better than one of the baseline; None for the baseline.
         p: of the paired test against the baseline, adjusted for the number of contenders.
         pairs: how many runs had a partner.
@@ -55,7 +57,7 @@ class Standing:
     tasks: int
     runs: int
     success: Interval | None
-    task_return: Interval
+    task_return: Interval | None
     improvement: Interval | None = None
     p: float | None = None
     pairs: int = 0
@@ -64,7 +66,7 @@ class Standing:
     def rank(self) -> tuple[int, float, float]:
         """What sorts the leaderboard: contenders with most tasks first, then success, then the task return."""
         success = self.success.estimate if self.success else 0.0
-        return (-self.tasks, -success, -self.task_return.estimate)
+        return (-self.tasks, -success, -self.task_return.estimate if self.task_return else 0.0)
 
 
 @dataclass(frozen=True)
@@ -99,7 +101,7 @@ class Ablation:
         strategy: the whole.
         part: what was left out.
         success: mean difference of paired runs; None if no task tells success.
-        task_return: mean difference of the scaled task return.
+        task_return: mean difference of the scaled task return; None if all runs earn the same.
         p: of the paired test on success, or else the task return, adjusted for the number of ablations.
         pairs: how many.
     """
@@ -107,7 +109,7 @@ class Ablation:
     strategy: str
     part: str
     success: Interval | None
-    task_return: Interval
+    task_return: Interval | None
     p: float
     pairs: int
 
@@ -151,7 +153,7 @@ def leaderboard(evidence: Evidence) -> Leaderboard:
                 len({row.task for row in rows}),
                 len(rows),
                 aggregate(success[name]) if success[name] else None,
-                aggregate(returns[name]),
+                aggregate(returns[name]) if returns[name] else None,
                 improvement.get(name),
                 adjusted.get(name),
                 tested[name][1] if name in tested else 0,
@@ -169,17 +171,18 @@ def ablations(evidence: Evidence) -> tuple[Ablation, ...]:
         part, mark, swept = rest.partition("~")
         whole = strategy + mark + swept
         returns = _paired(evidence, name, whole, RETURN, scale)
-        if not separator or not returns[0]:
-            continue
         success = _paired(evidence, name, whole, SUCCESS, scale)
+        judged = success if success[0] else returns
+        if not separator or not judged[0]:
+            continue
         found.append(
             Ablation(
                 whole,
                 part,
                 aggregate(_differences(*success), np.mean) if success[0] else None,
-                aggregate(_differences(*returns), np.mean),
-                paired_test(*(success if success[0] else returns)).p,
-                len(returns[0]),
+                aggregate(_differences(*returns), np.mean) if returns[0] else None,
+                paired_test(*judged).p,
+                len(judged[0]),
             )
         )
     adjusted = holm([ablation.p for ablation in found]).tolist()
@@ -188,24 +191,22 @@ def ablations(evidence: Evidence) -> tuple[Ablation, ...]:
 
 def profiles(evidence: Evidence, names: Iterable[str]) -> tuple[Profile, ...]:
     """The performance profiles of some contenders, over the tasks that tell success."""
-    thresholds = np.linspace(0.0, 0.99, 34)
+    thresholds, scale = np.linspace(0.0, 0.99, 34), _scales(evidence)
     found = []
     for name in names:
-        if success := _scores(evidence, name, SUCCESS, {}):
+        if success := _scores(evidence, name, SUCCESS, scale):
             found.append(Profile(name, thresholds, *performance_profile(success, thresholds, resamples=1000)))
     return tuple(found)
 
 
-def _paired(
-    evidence: Evidence, ours: str, theirs: str, metric: str, scale: Mapping[str, tuple[float, float]]
-) -> tuple[Pairs, Pairs]:
+def _paired(evidence: Evidence, ours: str, theirs: str, metric: str, scale: Scale) -> tuple[Pairs, Pairs]:
     """The scores of two contenders by (task, seed), where both have one."""
     sides = [
         {
-            (task, row.seed): float(_scaled(score, scale[task] if metric == RETURN else None))
-            for task in evidence.tasks
+            (task, row.seed): float(_scaled(score, metric, scale[task]))
+            for task in scale
             for row in evidence.groups.get((task, name), ())
-            if (score := getattr(row, metric)) is not None
+            if (metric != RETURN or _tells(scale[task])) and (score := getattr(row, metric)) is not None
         }
         for name in (ours, theirs)
     ]
@@ -220,14 +221,12 @@ def _differences(ours: Pairs, theirs: Pairs) -> dict[str, list[float]]:
     return differences
 
 
-def _scores(
-    evidence: Evidence, name: str, metric: str, scale: Mapping[str, tuple[float, float]]
-) -> dict[str, NDArray[np.float64]]:
+def _scores(evidence: Evidence, name: str, metric: str, scale: Scale) -> dict[str, NDArray[np.float64]]:
     found = {}
-    for task in evidence.tasks:
+    for task in scale:
         values = known(evidence.groups.get((task, name), ()), metric)
-        if values.size:
-            found[task] = _scaled(values, scale[task] if metric == RETURN else None)
+        if values.size and (metric != RETURN or _tells(scale[task])):
+            found[task] = _scaled(values, metric, scale[task])
     return found
 
 
@@ -238,16 +237,15 @@ def known(rows: tuple[Row, ...], metric: str) -> NDArray[np.float64]:
 
 
 def _scales(evidence: Evidence) -> dict[str, tuple[float, float]]:
-    """Task -> its lowest and highest run."""
-    returns: dict[str, list[float]] = {}
-    for row in evidence.rows:
-        returns.setdefault(row.task, []).append(row.mean_return)
+    """Task -> the task returns of its worst and its best run."""
+    returns = {task: [row.mean_return for row in evidence.rows_of(task)] for task in evidence.tasks}
     return {task: (min(values), max(values)) for task, values in returns.items()}
 
 
-def _scaled(values: Any, scale: tuple[float, float] | None) -> Any:
-    """On a scale from the worst to the best run; all the same is 0."""
-    if scale is None:
-        return values
-    low, high = scale
-    return (values - low) / (high - low) if high > low else values * 0.0
+def _tells(ends: tuple[float, float]) -> bool:
+    return ends[1] > ends[0]
+
+
+def _scaled(values: Any, metric: str, ends: tuple[float, float]) -> Any:
+    """Task returns between the worst and the best run; success as it is."""
+    return (values - ends[0]) / (ends[1] - ends[0]) if metric == RETURN else values

@@ -27,6 +27,10 @@ def verdict(evidence: Evidence, board: Leaderboard) -> Iterator[str]:
         yield "No contender solves any task within the budget."
         yield f"All interquartile means of success are 0 {scope}; longer runs or easier tasks could tell them apart."
         return
+    if board.metric != SUCCESS and all(line.task_return is None for line in board.standings):
+        yield "All contenders earn the same."
+        yield f"No task tells success, and all runs of a task have one task return {scope}."
+        return
     base = board.of(board.baseline)
     reached = f"{interval(_score(best, board))} against {interval(_score(base, board))}"
     if best.contender == board.baseline:
@@ -142,7 +146,7 @@ def seconds(value: float) -> str:
 def _score(line: Standing, board: Leaderboard) -> Interval:
     if board.metric == SUCCESS:
         return line.success or Interval(math.nan, math.nan, math.nan)
-    return line.task_return
+    return line.task_return or Interval(math.nan, math.nan, math.nan)
 
 
 def _is_worse(line: Standing) -> bool:

@@ -210,6 +210,23 @@ def test_task_returns_count_on_a_scale_of_each_task(tmp_path):
     )
 
 
+def test_a_task_where_all_earn_the_same_tells_nobody_apart(tmp_path):
+    def edit(row: Row) -> Row:
+        return replace(row, mean_return=0.5 if row.task == "task1" else float(row.strategy == "count"))
+
+    board = leaderboard(gather(sweep(tmp_path, edit)))
+    assert board.of("count").task_return.estimate == 1.0
+    assert board.of("sparse").task_return.estimate == 0.0
+
+
+def test_all_the_same_is_said_so(tmp_path):
+    folder = sweep(tmp_path, lambda row: replace(row, success_rate=None, mean_return=-1.0))
+    page = compose(gather(folder))
+    assert page.verdict[0] == "All contenders earn the same."
+    assert {line.task_return for line in page.board.standings} == {None}
+    assert all("earn the same" in text for text in written(folder))
+
+
 @pytest.mark.parametrize(
     ("success", "headline", "sentence"),
     [
