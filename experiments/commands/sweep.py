@@ -95,9 +95,9 @@ def sweep(
             }
             plan, chosen = _asked(request)
             folder = out_dir or Path("sweeps") / plan.name
-        workspace = open_workspace(folder, plan, mixed=mixed, request=request, wandb=wandb)
-        board = Board(workspace.rows)
         try:
+            workspace = open_workspace(folder, plan, mixed=mixed, request=request, wandb=wandb)
+            board = Board(workspace.rows)
             with _shown(board) as show:
                 failed = run(workspace, chosen, executor, show, board.set_jobs)
         except KeyboardInterrupt:

@@ -22,7 +22,7 @@ from shapegym.experiments.results import Results
 from shapegym.experiments.run import RunConfig
 from shapegym.experiments.suite import load_suite
 from shapegym.experiments.sweep import Fixed, run_job, sweep
-from shapegym.experiments.workspace import open_workspace, read_failures
+from shapegym.experiments.workspace import SWEEP, open_workspace, read_failures
 
 REFERENCE = Path(__file__).parents[1] / "reference"
 SUITE = {
@@ -79,14 +79,12 @@ def results(folder: Path, plan: Plan) -> tuple[list[dict], dict[str, list[bytes]
 
 def torment(suite: Path, folder: Path, kills: int, seed: int, longest: float) -> None:
     """Start a sweep again and again; each time kill it, its whole group or one of its workers, or interrupt it."""
-    chance = random.Random(seed)
+    chance, header = random.Random(seed), folder / SWEEP  # written whenever a sweep opens its folder
     for _ in range(kills):
+        began = header.stat().st_mtime_ns if header.exists() else 0
         process = start(suite, folder)
-        before = time.monotonic()
-        while (
-            not list(folder.glob("runs/*/*/*")) and process.poll() is None and time.monotonic() - before < 60
-        ):
-            time.sleep(0.05)
+        while process.poll() is None and (not header.exists() or header.stat().st_mtime_ns == began):
+            time.sleep(0.02)
         time.sleep(chance.uniform(0.0, longest))
         how = chance.choice(["parent", "group", "interrupt"])
         if process.poll() is None:
