@@ -27,8 +27,8 @@ from shapegym.experiments.stats import seed_warning
 RELIABLE = 0.8
 """The success rate that the second kind of survival curve waits for."""
 
-MOST_REQUESTS = 2000
-"""Configurations that a report lists, two kilobytes each."""
+MOST_DETAILS = 1000
+"""Contenders and tasks for which a report tells parts, costs and configurations, three kilobytes each."""
 
 
 @dataclass(frozen=True)
@@ -105,7 +105,7 @@ class Page:
         swept: names of the swept fields.
         costs: by contender.
         requests: by task and contender, of the best ones.
-        unlisted: how many contenders have none there, for want of room.
+        unlisted: how many contenders have no parts, costs and requests, for want of room.
         earlier: contenders of earlier stages: name, runs, budget, mean success, mean task return.
     """
 
@@ -143,8 +143,8 @@ def compose(evidence: Evidence) -> Page:
     board = leaderboard(evidence)
     drawn = _drawn(board)
     slots = {one.contender: one.slot for one in drawn}
-    sections = [_section(evidence, task, slots) for task in evidence.tasks]
-    listed = [line.contender for line in board.standings][: max(1, MOST_REQUESTS // len(evidence.tasks))]
+    listed = [line.contender for line in board.standings][: max(1, MOST_DETAILS // len(evidence.tasks))]
+    sections = [_section(evidence, task, slots, listed) for task in evidence.tasks]
     fewest = min(len(rows) for rows in evidence.groups.values())
     few = seed_warning(fewest)
     uneven = "Not all contenders have runs on the same tasks: the leaderboard compares each with the baseline where both have."
@@ -160,7 +160,7 @@ def compose(evidence: Evidence) -> Page:
         sections,
         ablations(evidence),
         sorted({field for line in board.standings for field in line.variant}),
-        list(_costs(evidence)),
+        list(_costs(evidence, listed)),
         list(requests(evidence, listed)),
         len(board.standings) - len(listed),
         list(_earlier(evidence.earlier)),
@@ -173,8 +173,10 @@ def _drawn(board: Leaderboard) -> list[Drawn]:
     return [Drawn(board.baseline, 0), *(Drawn(name, slot) for slot, name in enumerate(others, start=1))]
 
 
-def _section(evidence: Evidence, task: str, slots: Mapping[str, int]) -> TaskSection:
+def _section(evidence: Evidence, task: str, slots: Mapping[str, int], listed: Sequence[str]) -> TaskSection:
     table = lines(evidence, task)
+    told = set(listed)
+    detailed = [line for line in table if line.alarm or line.contender in told]
     rows = evidence.rows_of(task)
     budget = max(row.steps for row in rows)
     first = evidence.request(rows[0])
@@ -185,7 +187,7 @@ def _section(evidence: Evidence, task: str, slots: Mapping[str, int]) -> TaskSec
         "the first success": waits(evidence, task, slots, None),
         f"{words.percent(RELIABLE)} success": waits(evidence, task, slots, RELIABLE),
     }
-    names = dict.fromkeys(name for line in table for name in line.parts)
+    names = dict.fromkeys(name for line in detailed for name in line.parts)
     part_names = {name: 1 + place % SLOTS for place, name in enumerate(names)}
     curves = [
         figures.learning(learning(evidence, task, slots, metric), slots, budget, label, task)
@@ -198,17 +200,17 @@ def _section(evidence: Evidence, task: str, slots: Mapping[str, int]) -> TaskSec
         [chart for chart in curves if chart is not None],
         [figures.survival(found, slots, budget, event, task) for event, found in waiting.items() if found],
         {event: found for event, found in waiting.items() if found},
-        figures.parts(table, part_names),
+        figures.parts(detailed, part_names),
         part_names,
     )
 
 
-def _costs(evidence: Evidence) -> Iterator[Cost]:
+def _costs(evidence: Evidence, names: Sequence[str]) -> Iterator[Cost]:
     told: dict[str, list[Mapping[str, Any]]] = {}
     for row in evidence.rows:
         if {"seconds", "frames_per_second"} <= row.costs.keys():
             told.setdefault(contender(row), []).append(row.costs)
-    for name in evidence.contenders:
+    for name in names:
         if costs := told.get(name):
             shares = _means(costs, "shares")
             yield Cost(

@@ -25,6 +25,7 @@ from shapegym.experiments.cli import app
 from shapegym.experiments.comparison import compare
 from shapegym.experiments.errors import RunError
 from shapegym.experiments.plan import Job, Plan
+from shapegym.experiments.report import page as page_module
 from shapegym.experiments.report import write_report
 from shapegym.experiments.report.evidence import gather
 from shapegym.experiments.report.page import compose
@@ -388,6 +389,17 @@ def test_what_cannot_be_reported_is_explained(tmp_path):
     assert "There is no folder" in said("report", str(folder), "--out", str(tmp_path / "none" / "x.html"))
     (folder / INDEX).write_text("")
     assert "no run is finished" in said("report", str(folder))
+
+
+def test_of_too_many_contenders_the_best_are_told_in_detail(tmp_path, monkeypatch):
+    monkeypatch.setattr(page_module, "MOST_DETAILS", 6)
+    page = compose(gather(sweep(tmp_path)))
+    assert [request.contender for request in page.requests] == [
+        line.contender for line in page.board.standings[:3]
+    ] * 2
+    assert page.unlisted == 2
+    assert [cost.contender for cost in page.costs] == [line.contender for line in page.board.standings[:3]]
+    assert all("The 2 contenders that rank lowest are left out here" in text for text in written(tmp_path))
 
 
 def test_the_command_writes_where_it_is_told(tmp_path):
