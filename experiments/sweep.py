@@ -27,8 +27,15 @@ from shapegym.experiments import run_folder
 from shapegym.experiments.errors import RunError
 from shapegym.experiments.plan import Job, Plan, digest_of, run_path
 from shapegym.experiments.results import Row
-from shapegym.experiments.run import request_of, train
-from shapegym.experiments.workspace import LOCKS, TRASH, Workspace, require_unedited, wandb_project
+from shapegym.experiments.run import Progress, request_of, train
+from shapegym.experiments.workspace import (
+    LOCKS,
+    TRASH,
+    Workspace,
+    discard_checkpoints,
+    require_unedited,
+    wandb_project,
+)
 from shapegym.shaping.errors import ShapingError
 
 PROGRESS_SECONDS = 0.5
@@ -173,18 +180,22 @@ def run_job(job: Job, folder: Path, progress: Callable[[int, ShapingCallback], N
     with _alone(folder, job.id):
         if run_folder.is_finished(path):
             require_unedited(job, path)
-            return
-        resume, wandb = _can_continue(job, path), wandb_project(folder)
-        try:
-            if resume:
-                _remove_drafts(path)
-                train(job.config, path, resume=True, progress=progress, wandb=wandb)
-        except CheckpointError:
-            resume = False
-        if not resume:
-            _clear(path, folder)
-            train(job.config, path, progress=progress, wandb=wandb)
-        shutil.rmtree(path / run_folder.CHECKPOINTS, ignore_errors=True)  # they are larger than all the rest
+        else:
+            _train(job, path, folder, progress)
+        discard_checkpoints(path)
+
+
+def _train(job: Job, path: Path, folder: Path, progress: Progress | None) -> None:
+    resume, wandb = _can_continue(job, path), wandb_project(folder)
+    try:
+        if resume:
+            _remove_drafts(path)
+            train(job.config, path, resume=True, progress=progress, wandb=wandb)
+    except CheckpointError:
+        resume = False
+    if not resume:
+        _clear(path, folder)
+        train(job.config, path, progress=progress, wandb=wandb)
 
 
 def message_of(error: Exception) -> str:

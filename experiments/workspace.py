@@ -129,6 +129,7 @@ class Workspace:
                 row = self.rows.get(job.id)
                 if row is None or row.digest != job.digest:
                     require_unedited(job, path)
+                    discard_checkpoints(path)
                     row = row_of(job, path)
                 _require_checksums(row, path)
                 rows.append(row)
@@ -269,6 +270,11 @@ def require_unedited(job: Job, path: Path) -> None:
         raise RunError(
             f"{path / run_folder.CONFIG} is not what {job.id} asks for: {difference}. Delete the folder to run it again."
         )
+
+
+def discard_checkpoints(path: Path) -> None:
+    """Delete the checkpoints of a complete run: nobody needs them, and they are larger than all the rest."""
+    shutil.rmtree(path / run_folder.CHECKPOINTS, ignore_errors=True)
 
 
 def _require_checksums(row: Row, path: Path) -> None:

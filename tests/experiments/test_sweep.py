@@ -392,6 +392,16 @@ def test_what_another_sweep_finished_meanwhile_is_not_run_again(tmp_path, traine
     assert len(Results.open(tmp_path).rows) == 4
 
 
+def test_checkpoints_that_a_killed_process_left_are_deleted(tmp_path, trained):
+    opened = open_workspace(tmp_path, PLAN_OF_FOUR)
+    for each in PLAN_OF_FOUR.jobs[:2]:
+        run_job(each, tmp_path, lambda *_: None)
+        (run_path(tmp_path, each.id) / run_folder.CHECKPOINTS / "step_128").mkdir(parents=True)
+    run_job(PLAN_OF_FOUR.jobs[0], tmp_path)
+    opened.rebuild()
+    assert not list(tmp_path.rglob(run_folder.CHECKPOINTS))
+
+
 def half_made(tmp_path, request, versions):
     path = run_path(tmp_path, job().id)
     run_folder.create(path, request)

@@ -77,9 +77,10 @@ def results(folder: Path, plan: Plan) -> tuple[list[dict], dict[str, list[bytes]
     return rows, files
 
 
-def torment(suite: Path, folder: Path, kills: int, seed: int, longest: float) -> None:
-    """Start a sweep again and again; each time kill it, its whole group or one of its workers, or interrupt it."""
+def torment(suite: Path, folder: Path, kills: int, seed: int, longest: float) -> int:
+    """Start a sweep again and again; each time kill it or its whole group, or interrupt it. Return how often it had not ended."""
     chance, header = random.Random(seed), folder / SWEEP  # written whenever a sweep opens its folder
+    hits = 0
     for _ in range(kills):
         began = header.stat().st_mtime_ns if header.exists() else 0
         process = start(suite, folder)
@@ -88,6 +89,7 @@ def torment(suite: Path, folder: Path, kills: int, seed: int, longest: float) ->
         time.sleep(chance.uniform(0.0, longest))
         how = chance.choice(["parent", "group", "interrupt"])
         if process.poll() is None:
+            hits += 1
             if how == "parent":
                 process.kill()
             else:
@@ -96,6 +98,7 @@ def torment(suite: Path, folder: Path, kills: int, seed: int, longest: float) ->
         if how == "interrupt" and process.returncode != 0:
             assert process.returncode == 130, said
             assert "shapegym sweep" in said
+    return hits
 
 
 def finish(suite: Path, folder: Path) -> str:
@@ -118,8 +121,9 @@ def test_killed_sweeps_end_like_an_undisturbed_one(tmp_path):
 @pytest.mark.slow
 @pytest.mark.timeout(3600)
 def test_fifty_kills_of_a_sweep_of_forty_runs_change_nothing(tmp_path):
-    suite = write_suite(tmp_path, seeds=10, checkpoints=7)
-    torment(suite, tmp_path / "killed", kills=50, seed=1, longest=2.0)
+    tasks = {name: {**task, "steps": 8192} for name, task in SUITE["tasks"].items()}
+    suite = write_suite(tmp_path, seeds=10, checkpoints=31, tasks=tasks)
+    assert torment(suite, tmp_path / "killed", kills=50, seed=1, longest=2.0) >= 45
     finish(suite, tmp_path / "killed")
     plan = undisturbed(suite, tmp_path / "calm")
     assert len(plan.jobs) == 40

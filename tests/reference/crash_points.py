@@ -74,6 +74,7 @@ def left(folder: Path) -> dict[str, bytes]:
 
 def main(root: Path, every: int) -> None:
     """Try the operations."""
+    root.mkdir(parents=True, exist_ok=True)
     code, operations = in_child(root / "undisturbed")
     assert code == 0
     wanted = left(root / "undisturbed")
