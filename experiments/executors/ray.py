@@ -22,7 +22,7 @@ from shapegym.experiments.pool import available_cores
 from shapegym.experiments.sweep import Event, OnEvent, attempt
 
 LOCAL = "ray"
-"""The address of the cluster that this machine belongs to; one is started if there is none."""
+"""A cluster of this machine alone, which is started for the sweep; that of the variable ``RAY_ADDRESS`` where it is set."""
 
 POLL_SECONDS = 0.5
 
@@ -220,17 +220,17 @@ def _look(probe: Path, name: str) -> Sighting:
 def _connect(ray: Any, address: str) -> None:
     quiet = {"log_to_driver": False, "logging_level": "ERROR"}
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # a sweep tells nobody
+    if address == LOCAL:
+        address = os.environ.get("RAY_ADDRESS", "local")
+    ours = {"num_cpus": available_cores(), "include_dashboard": False} if address == "local" else {}
     try:
-        if address != LOCAL:
-            ray.init(address, **quiet)
-            return
-        with suppress(ConnectionError):  # there is none yet
-            ray.init("auto", **quiet)
-            return
-        ray.init(num_cpus=available_cores(), include_dashboard=False, **quiet)
+        ray.init(address, **quiet, **ours)
     except (ConnectionError, ValueError, RuntimeError) as error:
-        reason = str(error).partition("\n")[0]
-        raise RunError(f"The Ray cluster at {address!r} cannot be used: {reason}") from error
+        reason = str(error).partition("\n")[0].rstrip(".")
+        raise RunError(
+            f"The Ray cluster at {address!r} cannot be used: {reason}. "
+            "A cluster that asks for a token needs RAY_AUTH_MODE=token here too."
+        ) from error
 
 
 def _import_ray() -> Any:
