@@ -116,9 +116,8 @@ def sweep(
 
     def handle(event: Event) -> None:
         try:
-            if event.kind in ("finished", "skipped") and run_folder.is_finished(
-                run_path(workspace.folder, event.job_id)
-            ):
+            there = run_folder.is_finished(run_path(workspace.folder, event.job_id))
+            if event.kind == "finished" or (event.kind == "skipped" and there):
                 workspace.record(by_id[event.job_id])
                 event = Event("finished", event.job_id)
         except (OSError, RunError) as error:
@@ -140,7 +139,8 @@ def sweep(
         workspace.refresh()
         if not any(job_id in workspace.rows or job_id in failed for job_id in by_id):
             time.sleep(PATIENCE_SECONDS)
-    workspace.tidy()
+    with suppress(OSError):  # order is all that is lost
+        workspace.tidy()
     return failed
 
 
@@ -164,7 +164,7 @@ def attempt(job: Job, folder: Path, on_event: OnEvent) -> Event:
     return Event("finished", job.id)
 
 
-def run_job(job: Job, folder: Path, progress: Callable[[int, ShapingCallback], None] | None = None) -> None:
+def run_job(job: Job, folder: Path, progress: Progress | None = None) -> None:
     """Leave a complete run folder: keep it, continue it from its last checkpoint, or start it anew.
 
     Args:

@@ -344,6 +344,19 @@ def test_a_disk_too_full_for_the_books_fails_no_more_than_that(tmp_path, trained
     assert not (tmp_path / FAILURES).exists()
 
 
+def test_a_run_that_ended_in_another_folder_has_failed(tmp_path, trained):
+    class Elsewhere:
+        def run(self, jobs, folder, on_event):
+            for each in jobs:
+                on_event(attempt(each, folder / "elsewhere", on_event))
+
+    failed = sweep(
+        open_workspace(tmp_path, PLAN_OF_FOUR), Fixed(PLAN_OF_FOUR), Elsewhere(), lambda event: None
+    )
+    assert len(failed) == 4
+    assert "not complete" in failed[job().id]
+
+
 def test_an_error_of_ours_says_where_it_happened(tmp_path, trained, monkeypatch):
     failing(monkeypatch, ZeroDivisionError("by zero"))
     message = swept(tmp_path)[0]["corridor/count/0"]
