@@ -20,11 +20,11 @@ from rich.progress import (
 )
 from rich.table import Table
 
+from shapegym.experiments.commands.compare import compare
+from shapegym.experiments.commands.report import report
 from shapegym.experiments.commands.suites import suites
 from shapegym.experiments.commands.sweep import sweep
 from shapegym.experiments.commands.verify import verify
-from shapegym.experiments.commands.compare import compare
-from shapegym.experiments.commands.report import report
 from shapegym.experiments.console import (
     err,
     explained,
