@@ -48,10 +48,11 @@ def write_suite(folder: Path, seeds: int, **changes) -> Path:
     return path
 
 
-def start(suite: Path, folder: Path) -> subprocess.Popen:
+def start(suite: Path, folder: Path, workers: int = 2) -> subprocess.Popen:
     """A sweep as a person starts it, in a process group of its own."""
+    where = ["--out", str(folder), "--workers", str(workers)]
     return subprocess.Popen(
-        [sys.executable, "-m", "shapegym", "sweep", str(suite), "--out", str(folder), "--workers", "2"],
+        [sys.executable, "-m", "shapegym", "sweep", str(suite), *where],
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
@@ -121,8 +122,8 @@ def test_killed_sweeps_end_like_an_undisturbed_one(tmp_path):
 @pytest.mark.slow
 @pytest.mark.timeout(3600)
 def test_fifty_kills_of_a_sweep_of_forty_runs_change_nothing(tmp_path):
-    tasks = {name: {**task, "steps": 8192} for name, task in SUITE["tasks"].items()}
-    suite = write_suite(tmp_path, seeds=10, checkpoints=31, tasks=tasks)
+    tasks = {name: {**task, "steps": 24576} for name, task in SUITE["tasks"].items()}
+    suite = write_suite(tmp_path, seeds=10, checkpoints=63, tasks=tasks)
     assert torment(suite, tmp_path / "killed", kills=50, seed=1, longest=2.0) >= 45
     finish(suite, tmp_path / "killed")
     plan = undisturbed(suite, tmp_path / "calm")
@@ -149,7 +150,7 @@ def test_a_run_killed_at_any_file_operation_ends_like_an_undisturbed_one(tmp_pat
 
 def test_two_sweeps_of_one_folder_share_its_runs(tmp_path):
     suite, folder = write_suite(tmp_path, seeds=2), tmp_path / "shared"
-    both = [start(suite, folder), start(suite, folder)]
+    both = [start(suite, folder, workers=1), start(suite, folder, workers=1)]
     for process in both:
         said, _ = process.communicate(timeout=200)
         assert process.returncode == 0, said
