@@ -15,9 +15,10 @@ from shapegym.experiments import run_folder
 from shapegym.experiments.errors import RunError
 from shapegym.experiments.plan import Job, Plan, run_path
 from shapegym.experiments.results import CURVES, INDEX, Results, Row, contender
+from shapegym.experiments.search.tuning import TUNED
 from shapegym.experiments.workspace import read_failures, read_plan
 
-BASELINE = "sparse"
+BASELINES = ("sparse", "sparse" + TUNED)
 TASK_FACTS = ("env", "env_kwargs", "steps", "eval_episodes")
 """Fields of a request that make scores comparable: what is played, for how long, and how it is judged."""
 
@@ -26,20 +27,20 @@ TASK_FACTS = ("env", "env_kwargs", "steps", "eval_episodes")
 class Evidence:
     """The finished runs of one sweep, ready to be compared.
 
-    Of a successive halving these are the runs of its last stage; the shorter runs that led there are ``earlier``.
+    Where a search tuned first, on seeds of its own, these are the runs of what it chose; the runs that chose are ``tuning``.
 
     Attributes:
         folder: of the sweep.
         plan: all that was asked for.
         rows: the runs that are compared.
-        earlier: runs of earlier stages.
+        tuning: runs that only tuned, which have a stage above 0.
         failures: job id -> why it failed, of jobs that have no result.
     """
 
     folder: Path
     plan: Plan
     rows: tuple[Row, ...]
-    earlier: tuple[Row, ...]
+    tuning: tuple[Row, ...]
     failures: Mapping[str, str]
 
     @cached_property
@@ -68,13 +69,13 @@ class Evidence:
 
     @cached_property
     def baseline(self) -> str:
-        """What the others are compared with: ``sparse`` if it takes part, else the first."""
-        return BASELINE if BASELINE in self.contenders else self.contenders[0]
+        """What the others are compared with: ``sparse`` if it takes part, tuned or not, else the first."""
+        return next((name for name in BASELINES if name in self.contenders), self.contenders[0])
 
     @property
     def unfinished(self) -> int:
         """How many planned runs have neither a result nor a failure."""
-        done = {row.id for row in (*self.rows, *self.earlier)}
+        done = {row.id for row in (*self.rows, *self.tuning)}
         return sum(job not in done and job not in self.failures for job in self.jobs)
 
     @property
@@ -94,7 +95,7 @@ class Evidence:
         """What a reader must know before believing a number."""
         if self.unfinished or self.failures:
             yield (
-                f"The sweep is not complete: {len(self.rows) + len(self.earlier)} of {len(self.jobs)} runs are finished, "
+                f"The sweep is not complete: {len(self.rows) + len(self.tuning)} of {len(self.jobs)} runs are finished, "
                 f"{len(self.failures)} failed, {self.unfinished} are missing. All numbers are of the finished ones."
             )
         for package, counts in _mixed(row.versions for row in self.rows).items():
@@ -140,13 +141,17 @@ def gather(folder: Path) -> Evidence:
             raise RunError(
                 f"{folder / INDEX}: the row of {row.id!r} is damaged: {fault}. Delete {INDEX}: `shapegym sweep` writes it anew."
             )
-    last = max(row.stage for row in rows)
+    compared = tuple(row for row in rows if row.stage == 0)
+    if not compared:
+        raise RunError(
+            f"{folder} holds nothing to compare yet: all {len(rows)} finished runs are of the search that tunes."
+        )
     finished = {row.id for row in rows}
     return Evidence(
         folder,
         plan,
-        tuple(row for row in rows if row.stage == last),
-        tuple(row for row in rows if row.stage < last),
+        compared,
+        tuple(row for row in rows if row.stage > 0),
         {job: message for job, message in read_failures(folder).items() if job not in finished},
     )
 

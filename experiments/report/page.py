@@ -106,7 +106,7 @@ class Page:
         costs: by contender.
         requests: by task and contender, of the best ones.
         unlisted: how many contenders have no parts, costs and requests, for want of room.
-        earlier: contenders of earlier stages: name, runs, budget, mean success, mean task return.
+        tuning: variants that were tried for tuning: task, name, runs, budget, mean success, mean task return.
     """
 
     evidence: Evidence
@@ -123,7 +123,7 @@ class Page:
     costs: Sequence[Cost]
     requests: Sequence[Request]
     unlisted: int
-    earlier: Sequence[tuple[str, int, int, float | None, float]]
+    tuning: Sequence[tuple[str, str, int, int, float | None, float]]
 
     def slot(self, name: str) -> int | str:
         """The colour of a contender; ``n`` for none."""
@@ -163,7 +163,7 @@ def compose(evidence: Evidence) -> Page:
         list(_costs(evidence, listed)),
         list(requests(evidence, listed)),
         len(board.standings) - len(listed),
-        list(_earlier(evidence.earlier)),
+        list(_tuning(evidence.tuning)),
     )
 
 
@@ -229,13 +229,14 @@ def _means(costs: Sequence[Mapping[str, Any]], key: str) -> dict[str, float]:
     return {name: fmean(cost.get(key, {}).get(name, 0.0) for cost in costs) for name in names}
 
 
-def _earlier(rows: Sequence[Row]) -> Iterator[tuple[str, int, int, float | None, float]]:
-    groups: dict[str, list[Row]] = {}
-    for row in sorted(rows, key=lambda row: row.stage):
-        groups.setdefault(contender(row), []).append(row)
-    for name, runs in groups.items():
+def _tuning(rows: Sequence[Row]) -> Iterator[tuple[str, str, int, int, float | None, float]]:
+    groups: dict[tuple[str, str], list[Row]] = {}
+    for row in sorted(rows, key=lambda row: (row.task, row.stage)):
+        groups.setdefault((row.task, contender(row)), []).append(row)
+    for (task, name), runs in groups.items():
         told = [row.success_rate for row in runs if row.success_rate is not None]
         yield (
+            task,
             name,
             len(runs),
             max(row.steps for row in runs),

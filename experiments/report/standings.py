@@ -15,6 +15,8 @@ from numpy.typing import NDArray
 
 from shapegym.experiments.report.evidence import Evidence
 from shapegym.experiments.results import Row, scores
+from shapegym.experiments.search.ablation import WITHOUT
+from shapegym.experiments.search.tuning import TUNED
 from shapegym.experiments.stats import (
     Interval,
     aggregate,
@@ -25,8 +27,6 @@ from shapegym.experiments.stats import (
 )
 
 SUCCESS, RETURN = "success_rate", "mean_return"
-WITHOUT = "-without-"
-"""Between the name of a strategy and that of the part that an ablation leaves out."""
 
 Pairs = dict[Any, float]
 """(task, seed) -> score."""
@@ -169,7 +169,8 @@ def ablations(evidence: Evidence) -> tuple[Ablation, ...]:
     for name in evidence.contenders:
         strategy, separator, rest = name.partition(WITHOUT)
         part, mark, swept = rest.partition("~")
-        whole = strategy + mark + swept
+        tuned = TUNED if part.endswith(TUNED) else ""
+        whole = strategy + tuned + mark + swept
         returns = _paired(evidence, name, whole, RETURN, scale)
         success = _paired(evidence, name, whole, SUCCESS, scale)
         judged = success if success[0] else returns
@@ -178,7 +179,7 @@ def ablations(evidence: Evidence) -> tuple[Ablation, ...]:
         found.append(
             Ablation(
                 whole,
-                part,
+                part.removesuffix(TUNED),
                 aggregate(_differences(*success), np.mean) if success[0] else None,
                 aggregate(_differences(*returns), np.mean) if returns[0] else None,
                 paired_test(*judged).p,

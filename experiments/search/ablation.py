@@ -17,6 +17,9 @@ from shapegym.shaping.gate import Gate
 from shapegym.shaping.tree import has_task_reward, part_names
 from shapegym.shaping.types import Combinator, Expression
 
+WITHOUT = "-without-"
+"""Between the name of a strategy and that of the part that is left out."""
+
 
 def ablation(job: Job) -> tuple[Job, ...]:
     """Return the job with each part of its reward left out, as strategies ``STRATEGY-without-PART``; none for the task reward."""
@@ -27,7 +30,7 @@ def ablation(job: Job) -> tuple[Job, ...]:
     return tuple(
         replace(
             job,
-            strategy=f"{job.strategy}-without-{name}",
+            strategy=job.strategy + WITHOUT + name,
             config=replace(job.config, reward=to_data(rest)),
         )
         for name, (_, rest) in zip(names, left, strict=True)

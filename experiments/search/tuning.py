@@ -24,6 +24,9 @@ from shapegym.experiments.search.variants import Point
 SEEDS = (100, 101, 102)
 """Where variants are tuned: not where they are compared."""
 
+TUNED = "-tuned"
+"""After the name of a strategy whose winning variant is compared."""
+
 Score: TypeAlias = tuple[float, float]
 """Success rate and task return, compared in this order."""
 
@@ -59,9 +62,7 @@ class Contest:
     def final(self, winner: Job) -> list[Job]:
         """Return the runs of the winner that are compared."""
         return [
-            replace(
-                run, strategy=f"{run.strategy}-tuned", config=replace(winner.config, seed=run.config.seed)
-            )
+            replace(run, strategy=run.strategy + TUNED, config=replace(winner.config, seed=run.config.seed))
             for run in self.runs
         ]
 

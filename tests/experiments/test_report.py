@@ -34,6 +34,7 @@ from shapegym.experiments.report.standings import ablations, leaderboard
 from shapegym.experiments.report.svg import SLOTS, bars, staircase, ticks
 from shapegym.experiments.report.tasks import learning, lines, waits
 from shapegym.experiments.results import INDEX, Row
+from shapegym.experiments.search import halving, parse_axes
 from shapegym.experiments.stats import holm, log_rank, paired_test
 from shapegym.experiments.workspace import FAILURES, PLAN
 
@@ -330,16 +331,38 @@ def test_variants_that_play_another_task_are_named(tmp_path):
     assert all("Swept values" in text for text in written(tmp_path))
 
 
-def test_only_the_last_stage_of_a_halving_is_compared(tmp_path):
-    plan, rng = make_plan(1, 5), np.random.default_rng(0)
-    short = [replace(job, config=replace(job.config, steps=1000)) for job in plan.jobs]
-    later = [replace(job, stage=1) for job in plan.jobs if job.strategy in ("potential", "count")]
-    plan = Plan("halving", "Halving", (*short, *later))
-    write_sweep(tmp_path, plan, [make_row(job, rng) for job in plan.jobs])
+def tuned(job: Job, row: Row) -> Row:
+    """A made-up row, under the name of a job that a search made."""
+    made = {"strategy": job.strategy, "entry": job.entry, "variant": dict(job.variant), "stage": job.stage}
+    return replace(row, id=job.id, digest=job.digest, **made)
+
+
+def test_runs_that_tuned_are_compared_with_nobody(tmp_path):
+    plan, rng = make_plan(2, 5), np.random.default_rng(0)
+    jobs = tuple(job for job in plan.jobs if job.strategy in ("sparse", "count"))
+    axes = parse_axes(["settings.learning_rate=0.001,0.002,0.003"])
+    search, done = halving(Plan("halving", "Halving", jobs), axes), {}
+    while todo := [job for job in search.jobs(done) if job.id not in done]:
+        for job in todo:
+            plain = replace(job, strategy=job.strategy.removesuffix("-tuned"), stage=0)
+            done[job.id] = tuned(job, make_row(plain, rng))
+    for row in done.values():  # as if tuning had paid there, which says nothing about other seeds
+        if row.stage:
+            done[row.id] = replace(row, success_rate=1.0)
+    write_sweep(tmp_path, Plan("halving", "Halving", tuple(search.jobs(done))), list(done.values()))
     page = compose(gather(tmp_path))
-    assert [line.contender for line in page.board.standings] == ["potential@1", "count@1"]
-    assert page.earlier[0][:3] == ("sparse", 5, 1000)
-    assert all("Earlier stages" in text for text in written(tmp_path))
+    assert {line.contender for line in page.board.standings} == {"sparse-tuned", "count-tuned"}
+    assert page.board.baseline == "sparse-tuned"
+    assert all(line.success.high < 1 for line in page.board.standings)
+    assert {seed for request in page.requests for seed in request.seeds} == set(range(5))
+    assert ("task0", "sparse~settings.learning_rate=0.001@1", 3) in {line[:3] for line in page.tuning}
+    assert all("seeds of their own" in text for text in written(tmp_path))
+
+    write_sweep(tmp_path / "early", Plan("halving", "Halving", tuple(search.jobs({}))), [])
+    first = next(row for row in done.values() if row.stage == 1)
+    (tmp_path / "early" / INDEX).write_text(first.as_line())
+    with pytest.raises(RunError, match="all 1 finished runs are of the search that tunes"):
+        gather(tmp_path / "early")
 
 
 def test_of_many_contenders_the_best_are_drawn_and_all_are_listed(tmp_path):
@@ -460,6 +483,15 @@ def test_an_ablation_is_the_difference_of_paired_runs(tmp_path):
     assert (found.strategy, found.part, found.pairs) == ("potential", "task_reward", 10)
     assert found.success.estimate == pytest.approx(-0.5)
     assert found.p == pytest.approx(2 / 2**10)
+
+
+def test_an_ablation_of_what_was_tuned_is_against_the_whole_that_was_tuned(tmp_path):
+    plan, rng = make_plan(1, 5), np.random.default_rng(0)
+    jobs = [replace(job, strategy=f"{job.strategy}-tuned") for job in plan.jobs]
+    rows = [tuned(job, make_row(plain, rng)) for job, plain in zip(jobs, plan.jobs, strict=True)]
+    write_sweep(tmp_path, Plan("tuned", "Tuned", tuple(jobs)), rows)
+    (one,) = ablations(gather(tmp_path))
+    assert (one.strategy, one.part) == ("potential-tuned", "task_reward")
 
 
 def test_learning_curves_are_means_with_their_intervals(tmp_path):
