@@ -19,6 +19,7 @@ from shapegym.experiments.search.ablation import WITHOUT
 from shapegym.experiments.search.tuning import TUNED
 from shapegym.experiments.stats import (
     Interval,
+    Test,
     aggregate,
     holm,
     paired_test,
@@ -27,6 +28,7 @@ from shapegym.experiments.stats import (
 )
 
 SUCCESS, RETURN = "success_rate", "mean_return"
+SIGNIFICANT = 0.05
 
 Pairs = dict[Any, float]
 """(task, seed) -> score."""
@@ -47,7 +49,8 @@ class Standing:
         success: interquartile mean over all runs of the tasks that tell success; None if none does.
         task_return: interquartile mean of the scaled task return; None if all runs of its tasks earn the same.
         improvement: probability that a run is better than one of the baseline; None for the baseline.
-        p: of the paired test against the baseline, adjusted for the number of contenders.
+        difference: from the baseline, mean over the paired runs.
+        p: of the paired test of that difference, adjusted for the number of contenders.
         pairs: how many runs had a partner.
     """
 
@@ -59,14 +62,9 @@ class Standing:
     success: Interval | None
     task_return: Interval | None
     improvement: Interval | None = None
+    difference: float | None = None
     p: float | None = None
     pairs: int = 0
-
-    @property
-    def rank(self) -> tuple[int, float, float]:
-        """What sorts the leaderboard: contenders with most tasks first, then success, then the task return."""
-        success = self.success.estimate if self.success else 0.0
-        return (-self.tasks, -success, -self.task_return.estimate if self.task_return else 0.0)
 
 
 @dataclass(frozen=True)
@@ -77,20 +75,32 @@ class Leaderboard:
         standings: the lines.
         metric: what improvement and tests are about: success if any task tells it, else the task return.
         baseline: contender that the others are compared with.
+        complete: whether all contenders have runs on all tasks.
     """
 
     standings: tuple[Standing, ...]
     metric: str
     baseline: str
+    complete: bool
 
     def of(self, contender: str) -> Standing:
         """The line of a contender."""
         return next(line for line in self.standings if line.contender == contender)
 
-    @property
-    def complete(self) -> bool:
-        """Whether all contenders have runs on the same tasks, as many of them as any."""
-        return len({line.tasks for line in self.standings}) == 1
+    def score(self, line: Standing) -> Interval | None:
+        """What a line is judged by."""
+        return line.success if self.metric == SUCCESS else line.task_return
+
+    def differs(self, sign: int) -> list[Standing]:
+        """The contenders that are better (1) or worse (-1) than the baseline by more than chance."""
+        return [
+            line
+            for line in self.standings
+            if line.p is not None
+            and line.p < SIGNIFICANT
+            and line.difference is not None
+            and line.difference * sign > 0
+        ]
 
 
 @dataclass(frozen=True)
@@ -133,15 +143,16 @@ def leaderboard(evidence: Evidence) -> Leaderboard:
     metric, judged = (SUCCESS, success) if any(success.values()) else (RETURN, returns)
     baseline = evidence.baseline
     improvement: dict[str, Interval] = {}
-    tested: dict[str, tuple[float, int]] = {}
+    tested: dict[str, Test] = {}
+    partners: dict[str, int] = {}
     for name in evidence.contenders:
         pairs = _paired(evidence, name, baseline, metric, scale)
         if name != baseline and pairs[0]:
             shared = judged[name].keys() & judged[baseline].keys()
             ours, theirs = ({task: judged[side][task] for task in shared} for side in (name, baseline))
             improvement[name] = probability_of_improvement(ours, theirs)
-            tested[name] = paired_test(*pairs).p, len(pairs[0])
-    adjusted = dict(zip(tested, holm([p for p, _ in tested.values()]).tolist(), strict=True))
+            tested[name], partners[name] = paired_test(*pairs), len(pairs[0])
+    adjusted = dict(zip(tested, holm([test.p for test in tested.values()]).tolist(), strict=True))
     lines = []
     for name in evidence.contenders:
         rows = [row for task in evidence.tasks for row in evidence.groups.get((task, name), ())]
@@ -155,11 +166,14 @@ def leaderboard(evidence: Evidence) -> Leaderboard:
                 aggregate(success[name]) if success[name] else None,
                 aggregate(returns[name]) if returns[name] else None,
                 improvement.get(name),
+                tested[name].statistic if name in tested else None,
                 adjusted.get(name),
-                tested[name][1] if name in tested else 0,
+                partners.get(name, 0),
             )
         )
-    return Leaderboard(tuple(sorted(lines, key=lambda line: line.rank)), metric, baseline)
+    complete = len(evidence.groups) == len(evidence.contenders) * len(evidence.tasks)
+    board = Leaderboard(tuple(lines), metric, baseline, complete)
+    return replace(board, standings=tuple(sorted(lines, key=lambda line: _rank(line, board))))
 
 
 def ablations(evidence: Evidence) -> tuple[Ablation, ...]:
@@ -198,6 +212,17 @@ def profiles(evidence: Evidence, names: Iterable[str]) -> tuple[Profile, ...]:
         if success := _scores(evidence, name, SUCCESS, scale):
             found.append(Profile(name, thresholds, *performance_profile(success, thresholds, resamples=1000)))
     return tuple(found)
+
+
+def _rank(line: Standing, board: Leaderboard) -> tuple[int, float, float, float]:
+    """Contenders with most tasks first, then by score; among equals by the mean difference from the baseline, then the return."""
+    judged, task_return = board.score(line), line.task_return
+    return (
+        -line.tasks,
+        -judged.estimate if judged else 0.0,
+        -(line.difference or 0.0),
+        -task_return.estimate if task_return else 0.0,
+    )
 
 
 def _paired(evidence: Evidence, ours: str, theirs: str, metric: str, scale: Scale) -> tuple[Pairs, Pairs]:

@@ -3,67 +3,81 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from shapegym.experiments.report.evidence import Evidence
 from shapegym.experiments.report.standings import SUCCESS, Leaderboard, Standing
 from shapegym.experiments.report.tasks import Line
 from shapegym.experiments.stats import Interval
 
-SIGNIFICANT = 0.05
-
 
 def verdict(evidence: Evidence, board: Leaderboard) -> Iterator[str]:
-    """The result in a few sentences, the first one the headline."""
+    """The result in a few sentences, the first one the headline.
+
+    Better and worse are said only of differences that the paired test shows. Where not all contenders have runs on all tasks,
+    their scores are of different things, and nothing else is said of the order.
+    """
     best, metric = board.standings[0], "success" if board.metric == SUCCESS else "scaled task return"
-    scope = f"over {_count(len(evidence.tasks), 'task')} with {evidence.seeds} seeds each"
+    told = {row.task for row in evidence.rows if board.metric != SUCCESS or row.success_rate is not None}
+    scope = f"over {_count(len(told), 'task')} with {evidence.seeds} seeds each"
     if len(board.standings) == 1:
         yield f"{best.contender} is the only contender: there is nothing to compare it with."
-        yield f"It reaches a {metric} of {interval(_score(best, board))} {scope}."
+        yield f"It reaches a {metric} of {interval(board.score(best))} {scope}."
         return
-    if board.metric == SUCCESS and all(
-        line.success is None or line.success.high == 0 for line in board.standings
-    ):
+    if board.metric == SUCCESS and not any(row.success_rate for row in evidence.rows):
         yield "No contender solves any task within the budget."
-        yield f"All interquartile means of success are 0 {scope}; longer runs or easier tasks could tell them apart."
+        yield f"The success of all final evaluations is 0 {scope}; longer runs or easier tasks could tell them apart."
         return
     if board.metric != SUCCESS and all(line.task_return is None for line in board.standings):
         yield "All contenders earn the same."
         yield f"No task tells success, and all runs of a task have one task return {scope}."
         return
+    better, worse = board.differs(1), board.differs(-1)
+    leader = best if board.complete or not better else better[0]
+    yield _headline(leader, board, better)
+    if board.complete:
+        yield from _scores(leader, board, f"{metric} is", scope)
+    if leader.improvement and leader.p is not None:
+        tests = sum(line.p is not None for line in board.standings)
+        yield (
+            f"A run of {leader.contender} beats one of {board.baseline} with probability {interval(leader.improvement)}; paired by "
+            f"task and seed, {p_equals(leader.p)} after Holm's correction for {_count(tests, 'comparison')}."
+        )
+    if others := [line.contender for line in better if line is not leader]:
+        yield f"{'Also better' if leader in better else 'Better'} than {board.baseline}: {_listed(others)}."
+    if worse:
+        yield f"Worse than {board.baseline}: {_listed([line.contender for line in worse])}."
+
+
+def _headline(leader: Standing, board: Leaderboard, better: Sequence[Standing]) -> str:
     base = board.of(board.baseline)
-    reached = f"{interval(_score(best, board))} against {interval(_score(base, board))}"
-    if best.contender == board.baseline:
-        yield f"Nothing does better than {board.baseline}."
-        yield f"Its {metric} is {interval(_score(best, board))} {scope}, the highest of all."
-    elif best.p is None:
-        yield f"{best.contender} is ahead, but shares no runs with {board.baseline} to compare."
-        yield f"Its {metric} is {reached} {scope}."
+    if leader in better:
+        return f"{leader.contender} does better than {base.contender}."
+    if not board.complete:
+        return f"No contender is shown to do better than {base.contender}."
+    if leader is base:
+        return f"Nothing is ahead of {base.contender}."
+    if leader.p is None:
+        return f"{leader.contender} is ahead, but shares no runs with {base.contender} to compare."
+    ours, theirs = board.score(leader), board.score(base)
+    if ours and theirs and ours.estimate <= theirs.estimate:
+        return f"{leader.contender} is level with {base.contender}."
+    return f"{leader.contender} is ahead of {base.contender}, but the difference is not established."
+
+
+def _scores(leader: Standing, board: Leaderboard, what: str, scope: str) -> Iterator[str]:
+    base, ours = board.of(board.baseline), board.score(leader)
+    if leader is base:
+        yield f"Its {what} {interval(ours)} {scope}, the highest of all."
     else:
-        shown = best.p < SIGNIFICANT
-        yield (
-            f"{best.contender} does better than {board.baseline}."
-            if shown
-            else f"{best.contender} is ahead of {board.baseline}, but the difference is not established."
-        )
-        chance = interval(best.improvement) if best.improvement else "unknown"
-        yield f"Its {metric} is {reached} {scope}."
-        yield (
-            f"A run of it beats one of {board.baseline} with probability {chance}; paired by task and seed, {p_equals(best.p)} "
-            f"after Holm's correction for {_count(len(board.standings) - 1, 'comparison')}."
-        )
+        yield f"Its {what} {interval(ours)} against {interval(board.score(base))} {scope}."
     rivals = [
         line.contender
-        for line in board.standings[1:]
-        if line.contender != board.baseline and _score(line, board).high >= _score(best, board).low
+        for line in board.standings
+        if line not in (leader, base) and ours and (its := board.score(line)) and its.high >= ours.low
     ]
     if rivals:
-        others = "" if len(rivals) <= 3 else f" and {len(rivals) - 3} more"
-        yield f"Its interval overlaps with that of {', '.join(rivals[:3])}{others}."
-    worse = [line.contender for line in board.standings if _is_worse(line)]
-    if worse:
-        others = "" if len(worse) <= 3 else f" and {len(worse) - 3} more"
-        yield f"Worse than {board.baseline}: {', '.join(worse[:3])}{others}."
+        yield f"Its interval overlaps with that of {_listed(rivals)}."
 
 
 def alarm(task: str, line: Line) -> str:
@@ -143,15 +157,9 @@ def seconds(value: float) -> str:
     )
 
 
-def _score(line: Standing, board: Leaderboard) -> Interval:
-    if board.metric == SUCCESS:
-        return line.success or Interval(math.nan, math.nan, math.nan)
-    return line.task_return or Interval(math.nan, math.nan, math.nan)
-
-
-def _is_worse(line: Standing) -> bool:
-    tested = line.p is not None and line.p < SIGNIFICANT
-    return tested and line.improvement is not None and line.improvement.estimate < 0.5
+def _listed(names: Sequence[str]) -> str:
+    """Three of the names, and how many more there are."""
+    return ", ".join(names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "")
 
 
 def _count(count: int, noun: str) -> str:

@@ -7,6 +7,7 @@ import re
 import shutil
 import subprocess
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import asdict, replace
 from html.parser import HTMLParser
 from pathlib import Path
@@ -239,16 +240,63 @@ def test_all_the_same_is_said_so(tmp_path):
         ),
         (
             {"sparse": 0.9, "potential": 0.2},
-            "Nothing does better than sparse.",
+            "Nothing is ahead of sparse.",
             "Worse than sparse: potential",
         ),
-        ({}, "No contender solves any task within the budget.", "are 0 over 2 tasks with 5 seeds"),
+        ({}, "No contender solves any task within the budget.", "is 0 over 2 tasks with 5 seeds"),
     ],
 )
 def test_the_verdict_in_words(tmp_path, success, headline, sentence):
     found = compose(gather(sweep(tmp_path, scored(**success)))).verdict
     assert found[0] == headline
     assert any(sentence in text for text in found)
+
+
+def verdict_of(folder: Path, success: dict[str, list[list[float]]]) -> list[str]:
+    """The verdict on strategies whose runs reach success rates: strategy -> task -> seed."""
+    rng, rates = np.random.default_rng(0), {}
+    for job in make_plan(6, 10).jobs:
+        with suppress(KeyError, IndexError):
+            rates[job.id] = job, success[job.strategy][int(job.task[4:])][job.config.seed]
+    rows = [replace(make_row(job, rng), success_rate=rate, mean_return=rate) for job, rate in rates.values()]
+    write_sweep(folder, Plan("some", "Some", tuple(job for job, _ in rates.values())), rows)
+    return compose(gather(folder)).verdict
+
+
+def test_a_contender_that_is_worse_on_shared_tasks_is_not_called_better_for_having_more(tmp_path):
+    found = verdict_of(tmp_path, {"sparse": [[0.9] * 10], "count": [[0.1] * 10, [1.0] * 10]})
+    assert found[0] == "No contender is shown to do better than sparse."
+    assert found[-1] == "Worse than sparse: count."
+    assert not any("against" in text for text in found)
+
+
+def test_who_does_better_on_shared_tasks_is_told_whoever_has_more(tmp_path):
+    found = verdict_of(
+        tmp_path, {"sparse": [[0.5] * 10, [0.5] * 10], "count": [[0.9] * 10], "potential": [[0.5] * 10] * 2}
+    )
+    assert found[0] == "count does better than sparse."
+
+
+def test_contenders_with_as_many_but_other_tasks_are_not_compared_over_tasks(tmp_path):
+    verdict_of(tmp_path, {"sparse": [[0.5] * 10, [0.5] * 10], "count": [[], [0.9] * 10, [0.9] * 10]})
+    page = compose(gather(tmp_path))
+    assert not page.board.complete
+    assert any("Not all contenders have runs on the same tasks" in text for text in page.warnings)
+
+
+def test_a_lead_of_the_interquartile_mean_alone_is_not_called_better(tmp_path):
+    ours = [[0.72] * 7 + [0.0] * 2] * 4
+    found = verdict_of(tmp_path, {"sparse": [[0.7] * 9] * 4, "count": ours})
+    assert found[0] == "count is ahead of sparse, but the difference is not established."
+    assert found[-1] == "Worse than sparse: count."
+
+
+def test_a_task_that_only_some_solve_counts_where_interquartile_means_are_zero(tmp_path):
+    none = [[0.0] * 10] * 5
+    found = verdict_of(tmp_path, {"sparse": [[0.0] * 10, *none], "count": [[1.0] * 10, *none]})
+    assert found[0] == "count does better than sparse."
+    found = verdict_of(tmp_path, {"sparse": [[0.0] * 10, *none], "count": [[1.0] * 2 + [0.0] * 8, *none]})
+    assert found[0] == "count is level with sparse."
 
 
 def test_a_lead_by_chance_is_not_called_better(tmp_path):
