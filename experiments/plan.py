@@ -38,7 +38,7 @@ class Job:
     @property
     def entry(self) -> str:
         """What seeds are averaged over: ``task/strategy``, then the variant, then the stage."""
-        swept = ",".join(f"{name}={_text(value)}" for name, value in sorted(self.variant.items()))
+        swept = ",".join(f"{name}={value_name(value)}" for name, value in sorted(self.variant.items()))
         return (
             f"{self.task}/{self.strategy}"
             + (f"~{swept}" if swept else "")
@@ -99,17 +99,11 @@ def run_path(folder: Path, job_id: str) -> Path:
     return folder / "runs" / job_id
 
 
+def value_name(value: Any) -> str:
+    """Return what a swept value is called in ids, which are names of folders too."""
+    text = value if isinstance(value, str) else json.dumps(value).removesuffix(".0")
+    return "".join(letter if letter.isalnum() or letter in "._+-" else "_" for letter in text)
+
+
 def _listed(value: Any) -> Any:
     return dict(value) if isinstance(value, Mapping) else list(value)
-
-
-def _text(value: Any) -> str:
-    """A swept value as part of a folder's name."""
-    text = (
-        f"{value:g}"
-        if isinstance(value, float)
-        else json.dumps(value)
-        if not isinstance(value, str)
-        else value
-    )
-    return "".join(letter if letter.isalnum() or letter in "._+-" else "_" for letter in text)

@@ -168,8 +168,9 @@ class Suite(_Data):
             if only in f"{name}/{strategy}"
         ]
         if not found:
+            shown = self.name if self._origin.path.parent == _FOLDER else self._origin.path
             raise RunError(
-                f"No entry of {self.name} contains {only!r}. `shapegym suites {self.name}` lists them."
+                f"No entry of {self.name} contains {only!r}. `shapegym suites {shown}` lists them."
             )
         return found
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -14,6 +15,10 @@ from shapegym.agents.errors import AgentError
 from shapegym.experiments.errors import RunError
 from shapegym.shaping.errors import ShapingError, suggest
 from shapegym.shaping.marked_yaml import KeyPath, Place, YamlError, read_yaml
+
+
+_PYDANTIC = re.compile(r"^\w+ should | or instance of \w+$|\.$")
+"""What its messages say beside what a value should do."""
 
 
 @dataclass(frozen=True)
@@ -68,7 +73,7 @@ def read_suite(path: Path) -> tuple[Any, Origin]:
 def explain(
     error: ValidationError, origin: Origin, fields_at: Callable[[KeyPath], Collection[str]]
 ) -> RunError:
-    """Return the first thing that pydantic found wrong, in our words.
+    """Return one thing that pydantic found wrong, in our words.
 
     Args:
         error: what it found.
@@ -76,7 +81,8 @@ def explain(
         fields_at: the keys that the mapping at a path takes.
     """
     found = error.errors(include_url=False)
-    first = found[0]
+    unknown = (item for item in found if item["type"] == "extra_forbidden")
+    first = next(unknown, found[0])  # what is missing is often what has the unknown name
     path: KeyPath = tuple(first["loc"])
     if first["type"] == "extra_forbidden":
         return origin.error(
@@ -87,5 +93,5 @@ def explain(
     while path not in origin.places:  # pydantic adds which alternative of a union it tried
         path = path[:-1]
     tried = [item for item in found if tuple(item["loc"][: len(path)]) == path]
-    wanted = dict.fromkeys(item["msg"].removeprefix("Input should ").rstrip(".") for item in tried)
+    wanted = dict.fromkeys(_PYDANTIC.sub("", item["msg"]) for item in tried)
     return origin.error(path, f"should {', or '.join(wanted)}; got {first['input']!r}.")

@@ -122,7 +122,7 @@ def _asked(request: dict[str, Any]) -> tuple[Plan, Search]:
     """The first jobs of what the command line asks for, and the search that knows the others."""
     from dataclasses import replace
 
-    from shapegym.experiments.search import Axis, Choices, ablated, make_search, parse_axes
+    from shapegym.experiments.search import ablated, make_search, parse_axes
     from shapegym.experiments.suite import load_suite
     from shapegym.experiments.sweep import Fixed
 
@@ -130,8 +130,7 @@ def _asked(request: dict[str, Any]) -> tuple[Plan, Search]:
     plan = suite.plan(quick=request["quick"], seeds=request["seeds"], only=request["only"])
     if request["ablate"]:
         plan = ablated(plan)
-    axes: dict[str, Axis] = {path: Choices(path, tuple(values)) for path, values in suite.sweep.items()}
-    axes |= {axis.path: axis for axis in parse_axes(request["set"])}
+    axes = {axis.path: axis for axis in (*suite.axes, *parse_axes(request["set"]))}
     if axes or request["search"] or request["trials"]:
         search = make_search(request["search"] or "grid", plan, list(axes.values()), request["trials"])
     else:

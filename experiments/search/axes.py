@@ -20,6 +20,7 @@ from typing import Any, TypeAlias
 import numpy as np
 
 from shapegym.experiments.errors import RunError
+from shapegym.experiments.plan import value_name
 from shapegym.shaping.marked_yaml import YamlError, read_yaml
 
 
@@ -29,7 +30,7 @@ class Choices:
 
     Attributes:
         path: of the field, as `shapegym.experiments.search.apply` takes it.
-        values: distinct plain data.
+        values: plain data, each with a name of its own (`shapegym.experiments.plan.value_name`).
     """
 
     path: str
@@ -38,9 +39,17 @@ class Choices:
     def __post_init__(self) -> None:
         if not self.values:
             raise RunError(f"{self.path} has no values: write {self.path}=V1,V2.")
-        repeated = [value for place, value in enumerate(self.values) if _is_among(value, self.values[:place])]
-        if repeated:
-            raise RunError(f"{self.path} has the value {repeated[0]!r} twice.")
+        first: dict[str, Any] = {}
+        for value in self.values:
+            name = value_name(value)
+            if name not in first:
+                first[name] = value
+            elif first[name] == value:
+                raise RunError(f"{self.path} has the value {value!r} twice.")
+            else:
+                raise RunError(
+                    f"{self.path}: {first[name]!r} and {value!r} would both be called {name}, and runs need names of their own."
+                )
 
     @property
     def probes(self) -> tuple[Any, ...]:
@@ -141,7 +150,3 @@ def parse_axes(texts: Iterable[str]) -> tuple[Axis, ...]:
 
 def _number(text: str) -> float:
     return int(text) if re.fullmatch(r"[-+]?\d+", text) else float(text)
-
-
-def _is_among(value: Any, others: Iterable[Any]) -> bool:
-    return any(value == other and type(value) is type(other) for other in others)

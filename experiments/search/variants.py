@@ -110,13 +110,12 @@ def require_axes(plan: Plan, axes: Sequence[Axis]) -> None:
         if not variants:
             known = set[str]().union(*(fields_of_job(job) for job in bases))
             raise RunError(f"{axis.path} fits no run of {plan.name}.{suggest(axis.path, known)}")
-        if not axis.path.startswith("reward."):  # `apply` has checked those
-            _require_starts(axis, variants)
+        _require_starts(axis, variants)
 
 
 def _require_starts(axis: Axis, variants: Iterable[Job]) -> None:
-    """One run of each task and value can start."""
-    for job in {(job.task, repr(job.variant)): job for job in variants}.values():
+    """A run of each entry and value can start."""
+    for job in variants:
         try:
             require_fit(job.config)
         except RunError as error:

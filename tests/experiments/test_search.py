@@ -118,6 +118,19 @@ def test_what_is_no_axis(text, message):
         parse_axis(text)
 
 
+@given(st.lists(st.floats(allow_nan=False, allow_infinity=False), min_size=1, unique_by=float))
+def test_different_numbers_make_different_runs(values):
+    names = {replace(a_job(), variant={BETA: value}).id for value in values}
+    assert len(names) == len(values)
+    assert Choices(BETA, tuple(values)).probes == tuple(values)
+
+
+@pytest.mark.parametrize("values", [(1, "1"), (None, "null"), (True, "true"), ("a b", "a_b"), ([1], "_1_")])
+def test_values_that_would_be_called_alike_are_refused(values):
+    with pytest.raises(RunError, match="would both be called"):
+        Choices("env_kwargs.size", values)
+
+
 def test_a_field_is_swept_once():
     with pytest.raises(RunError, match="x is swept twice"):
         parse_axes(["x=1,2", "y=1", "x=3"])
@@ -288,6 +301,10 @@ def test_an_axis_that_fits_nothing_says_what_would_fit(search):
         (Choices("env", ("shapegym/Nowhere-v0",)), "There is no environment"),
         (Choices("algo", ("SAC",)), "algo='SAC' does not fit"),
         (Choices(BETA, (0.1, "much")), "Expected float"),
+        (
+            Choices("reward.count_bonus.key", ("obs", "features.absent")),
+            "key='features.absent' does not fit corridor/count: .*'absent', which this environment does not",
+        ),
     ],
 )
 def test_a_value_that_cannot_run_is_refused_before_anything_runs(axis, message):

@@ -119,6 +119,7 @@ def test_a_swept_field_becomes_an_axis(write):
 
 MISTAKES = {
     "unknown key": (("about: x\ntitel: x\n" + SUITE), r"two.yaml:2:1: titel: .*Did you mean 'title'"),
+    "a key for another": (edited("seeds: 3", "seed: 3"), r"two.yaml:2:1: seed: .*Did you mean 'seeds'"),
     "unknown key of a task": (
         edited("env_kwargs:", "env_args:"),
         r":15:5: tasks.sea.env_args: .*Did you mean 'env_kwargs'",
@@ -138,7 +139,10 @@ MISTAKES = {
         r":13:3: The key 'corridor' is repeated \(first in line 9\)",
     ),
     "the same strategy twice": (edited("      own:", "      count:"), r"The key 'count' is repeated"),
-    "a name that is no path": (edited("      own:", "      own/2:"), r"tasks.sea.rewards.own/2: .*pattern"),
+    "a name that is no path": (
+        edited("      own:", "      own/2:"),
+        r"tasks.sea.rewards.own/2: should match pattern",
+    ),
     "unknown environment": (
         edited("shapegym/Corridor-v0", "shapegym/Coridor-v0"),
         r":10:5: tasks.corridor.env: .*Did you mean shapegym/Corridor-v0",
@@ -186,7 +190,7 @@ MISTAKES = {
     "the same value twice": (SUITE + "sweep: {steps: [5, 5]}\n", r":23:9: sweep.steps: .*twice"),
     "range that goes down": (SUITE + "sweep: {steps: 9..5}\n", r":23:9: sweep.steps: .*goes up"),
     "not YAML": ("title: [", r"two.yaml:.*Not YAML"),
-    "no mapping": ("just text", r"two.yaml:1:1: .*just text"),
+    "no mapping": ("just text", r"two.yaml:1:1: should be a valid dictionary; got 'just text'\.$"),
     "nothing": ("", r"two.yaml:1:1: "),
 }
 
@@ -237,7 +241,7 @@ def test_what_cannot_run_is_named_before_anything_trains(write, name):
 
 def test_nothing_to_run_is_an_error(write):
     suite = load_suite(write(SUITE))
-    with pytest.raises(RunError, match="No entry of two contains 'seee'"):
+    with pytest.raises(RunError, match=r"No entry of two contains 'seee'. `shapegym suites .*two.yaml` lists them"):
         suite.plan(only="seee")
     with pytest.raises(RunError, match="at least one seed"):
         suite.plan(seeds=0)

@@ -186,6 +186,16 @@ def test_mistakes_are_explained_before_anything_runs(suite, tmp_path, arguments,
     assert [path.name for path in tmp_path.iterdir()] == ["tiny.yaml"]
 
 
+def test_ranges_of_a_suite_are_searched(suite, tmp_path):
+    text = yaml.safe_dump({**SUITE, "sweep": {"reward.count_bonus.beta": "log:0.01..1.0"}})
+    (tmp_path / "tiny.yaml").write_text(text)
+    shapegym("tiny.yaml", "--search", "random", "--trials", "3", "--only", "count")
+    values = {job.variant["reward.count_bonus.beta"] for job in read_plan(tmp_path / "sweeps/tiny").jobs}
+    assert len(values) == 3
+    assert all(0.01 <= value <= 1 for value in values)
+    assert "a grid is made of values" in shapegym("tiny.yaml", "--out", "other", code=2)
+
+
 def test_a_folder_goes_on_as_it_was_asked_for(suite, tmp_path):
     shapegym("tiny.yaml")
     before = read_plan(tmp_path / "sweeps/tiny")
