@@ -51,7 +51,9 @@ def deep_sea_lag(obs: Observation, features: Features) -> np.ndarray:
 
 @state_function(reads=("height", "velocity"))
 def mountain_car_energy(obs: Observation, features: Features) -> np.ndarray:
-    """Mountain car: mechanical energy less that of standing on the hill, E = g h / 3 / 0.45 + v^2 / 2 with g = 0.0025, over its span.
+    """Mountain car: mechanical energy less that of standing on the hill, over its span.
+
+    The energy is E = g h / 3 / 0.45 + v^2 / 2 with g = 0.0025.
 
     About -1 at rest in the valley and 0 with just enough speed to roll up to the flag; pushing along the velocity raises it.
     """
