@@ -175,9 +175,9 @@ class Results:
         if not path.is_file():
             raise RunError(f"{folder} holds no results yet: it has no {INDEX}. `shapegym sweep` makes them.")
         rows: dict[str, Row] = {}
-        for number, line in enumerate(path.read_text(encoding="utf-8").split("\n")[:-1], start=1):
+        for number, line in enumerate(path.read_bytes().split(b"\n")[:-1], start=1):
             try:
-                row = Row.from_line(line)
+                row = Row.from_line(line.decode())
             except ValueError as error:
                 raise RunError(
                     f"{path}, line {number}, is damaged: {error}. `shapegym sweep` writes the index anew."
@@ -232,12 +232,16 @@ def curves(rows: tuple[Row, ...], metric: str) -> tuple[NDArray[np.int64], NDArr
 def steps_to(rows: tuple[Row, ...], threshold: float | None) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
     """Steps (runs,) until an event, and whether it happened (runs,); where it did not, the budget, right-censored.
 
+    An agent that learns from whole batches trains a little beyond the budget; what happens there happens at the budget.
+
     Args:
         rows: runs of one contender on one task.
         threshold: success rate of the first evaluation that counts; None for the first successful training episode.
     """
     when = [row.first_success if threshold is None else _first_at(row, threshold) for row in rows]
-    times = [row.steps if step is None else step for step, row in zip(when, rows, strict=True)]
+    times = [
+        row.steps if step is None else min(step, row.steps) for step, row in zip(when, rows, strict=True)
+    ]
     return np.array(times, np.float64), np.array([step is not None for step in when], np.bool_)
 
 

@@ -81,7 +81,7 @@ class Wait:
         seeds: how many runs.
         reached: how many of them had the event.
         survival: share of runs still without it.
-        p: of the log-rank test against the baseline, adjusted for the contenders; None for the baseline.
+        p: of the log-rank test against the baseline, adjusted for all contenders of the task; None for the baseline.
     """
 
     contender: str
@@ -142,7 +142,7 @@ def learning(evidence: Evidence, task: str, names: Iterable[str], metric: str) -
 
 def waits(evidence: Evidence, task: str, names: Iterable[str], threshold: float | None) -> tuple[Wait, ...]:
     """Steps of some contenders to the first success, or to a success rate of ``threshold``."""
-    groups = {name: rows for name in names if (rows := evidence.groups.get((task, name)))}
+    groups = {name: rows for name in evidence.contenders if (rows := evidence.groups.get((task, name)))}
     if not any(known(rows, SUCCESS).size for rows in groups.values()):
         return ()
     times = {name: steps_to(rows, threshold) for name, rows in groups.items()}
@@ -151,7 +151,9 @@ def waits(evidence: Evidence, task: str, names: Iterable[str], threshold: float 
     adjusted = dict(zip(others, holm(p).tolist(), strict=True))
     return tuple(
         Wait(name, len(when), int(happened.sum()), kaplan_meier(when, happened), adjusted.get(name))
-        for name, (when, happened) in times.items()
+        for name in names
+        if name in times
+        for when, happened in (times[name],)
     )
 
 

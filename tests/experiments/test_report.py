@@ -566,10 +566,33 @@ def test_steps_to_success_are_compared_with_the_baseline(tmp_path):
             row.first_success is not None for row in rows
         ]
 
-    p = holm([log_rank(*times(name), *times("sparse")).p for name in ("count", "potential")])
-    assert [found[name].p for name in ("count", "potential")] == p.tolist()
+    others = [name for name in evidence.contenders if name != "sparse"]
+    p = dict(zip(others, holm([log_rank(*times(name), *times("sparse")).p for name in others]), strict=True))
+    assert {found[name].p for name in ("count", "potential")} == {
+        p["count"],
+        p["potential"],
+    }  # not of the drawn alone
+    assert list(found) == ["sparse", "count", "potential"]
     assert found["sparse"].p is None
     assert found["count"].reached == sum(times("count")[1])
+
+
+def test_what_happens_beyond_the_budget_happens_at_it(tmp_path):
+    def edit(row: Row) -> Row:
+        return replace(row, first_success=row.steps + 400 if row.seed == 0 else None)
+
+    (one,) = waits(gather(sweep(tmp_path, edit)), "task0", ["sparse"], None)
+    assert (one.reached, one.seeds) == (1, 5)
+    assert one.survival.survival.min() == pytest.approx(0.8)
+    assert one.survival.median == np.inf
+
+
+def test_an_index_that_is_no_text_is_refused_by_its_line(tmp_path):
+    folder = sweep(tmp_path)
+    content = (folder / INDEX).read_bytes()
+    (folder / INDEX).write_bytes(content.replace(b"task0", b"task\xff", 1))
+    with pytest.raises(RunError, match="line 1, is damaged"):
+        gather(folder)
 
 
 def test_the_table_of_a_task_compares_within_the_task(tmp_path):
