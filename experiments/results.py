@@ -119,7 +119,7 @@ def row_of(job: Job, folder: Path) -> Row:
             read_json_lines(folder / EVALUATIONS_FILE) if (folder / EVALUATIONS_FILE).exists() else []
         )
         costs = json.loads((folder / COSTS).read_text(encoding="utf-8")) if (folder / COSTS).exists() else {}
-        return Row(
+        row = Row(
             id=job.id,
             task=job.task,
             strategy=job.strategy,
@@ -142,6 +142,8 @@ def row_of(job: Job, folder: Path) -> Row:
             checksum=checksum(text),
             request=checksum((folder / run_folder.CONFIG).read_bytes()),
         )
+        row.as_line()  # a number that is none stands in no index
+        return row
     except FileNotFoundError as error:
         raise RunError(
             f"The run in {folder} is not complete: it has no {Path(error.filename).name}."

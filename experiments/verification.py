@@ -57,7 +57,12 @@ def check_books(folder: Path) -> Iterator[str]:
         RunError: if plan or index cannot be read, or the request of a job was edited.
     """
     plan = {job.id: job for job in read_plan(folder).jobs}
-    for row in Results.open(folder).rows:
+    rows = Results.open(folder).rows
+    listed = {row.id for row in rows}
+    for job_id in plan:
+        if job_id not in listed and run_folder.is_finished(run_path(folder, job_id)):
+            yield f"{job_id} is finished, but not in the index."
+    for row in rows:
         job = plan.get(row.id)
         if job is None:
             yield f"{row.id} is in the index, but not in the plan."
@@ -96,8 +101,12 @@ def repeat(job: Job, folder: Path, scratch: Path, progress: Progress | None = No
         folder: of the sweep; nothing in it is changed.
         scratch: an empty or new folder.
         progress: see `shapegym.experiments.run.train`.
+
+    Raises:
+        RunError: if the recorded run is not complete, or damaged.
     """
     recorded = run_path(folder, job.id)
+    row_of(job, recorded)
     train(RunConfig.from_folder(recorded), scratch, progress=progress)
     then, now = (json.loads((path / run_folder.RESULT).read_bytes()) for path in (recorded, scratch))
     return Repetition(

@@ -29,14 +29,18 @@ def verify(
     """Check a sweep that somebody made: its index against its run folders, and sampled runs by training them again."""
     from shapegym.experiments.results import Results
     from shapegym.experiments.verification import check_books, sample
+    from shapegym.experiments.workspace import read_plan
 
     with explained():
         if wrong := list(check_books(folder)):
             _complain(wrong)
         else:
-            out.print(
-                f"{len(Results.open(folder).rows):,} results are those of their run folders.", highlight=False
-            )
+            results, planned = len(Results.open(folder).rows), len(read_plan(folder).jobs)
+            out.print(f"{results:,} results are those of their run folders.", highlight=False)
+            if results < planned:
+                out.print(
+                    f"{planned - results:,} of {planned:,} planned runs have no result.", highlight=False
+                )
         for job in sample(folder, runs, seed) if runs else ():
             wrong += _judged(job, _repeated(job, folder))
         if wrong:

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner
 
-from shapegym.agents.callbacks import EPISODES_FILE
+from shapegym.agents.callbacks import EPISODES_FILE, EVALUATIONS_FILE
 from shapegym.experiments import run_folder
 from shapegym.experiments.cli import app
 from shapegym.experiments.errors import RunError
@@ -112,6 +112,28 @@ def test_an_edited_index_is_named(folder):
     assert "corridor/count/0" not in said
 
 
+def test_a_result_that_was_left_out_is_named(folder):
+    index = folder / INDEX
+    index.write_text("".join(index.read_text().splitlines(keepends=True)[:-1]))
+    assert "corridor/count/1 is finished, but not in the index." in verify(folder, "--runs", 0, code=1)
+    shutil.rmtree(folder / "runs/corridor/count/1")
+    said = verify(folder, "--runs", 0)
+    assert "3 results are those of their run folders. 1 of 4 planned runs have no result." in said
+
+
+@pytest.mark.parametrize("name", [run_folder.RESULT, run_folder.VERSIONS, run_folder.COSTS, EVALUATIONS_FILE])
+@pytest.mark.parametrize("content", ["{", "[1]", '{"mean_return": NaN}'])
+def test_damaged_files_are_named_and_not_compared(folder, name, content):
+    (folder / "runs/corridor/count/1" / name).write_text(content + "\n")
+    assert "Differs: corridor/count/1: " in verify(folder, "--runs", 0, code=1)
+
+
+def test_a_damaged_run_is_not_repeated(folder):
+    (folder / "runs/corridor/count/1" / run_folder.VERSIONS).write_text("{")
+    said = verify(folder, "--runs", 4, code=2)
+    assert "corridor/count/1 is damaged" in said
+
+
 def test_an_edited_result_is_named(folder):
     path = run_path(folder, "corridor/sparse/0") / run_folder.RESULT
     edit(path, lambda result: result.update(mean_return=0.123))
@@ -126,7 +148,10 @@ def test_a_consistent_forgery_shows_when_the_run_is_repeated(folder):
     index_again(folder)
     assert "those of their run folders" in verify(folder, "--runs", 0)
     said = verify(folder, "--runs", 4, code=1)
-    assert 'corridor/sparse/0: result.json, line 4: recorded "mean_return": 0.123, repeated "mean_return": ' in said
+    assert (
+        'corridor/sparse/0: result.json, line 4: recorded "mean_return": 0.123, repeated "mean_return": '
+        in said
+    )
     assert said.count("equal to the bit") == 3
 
 
