@@ -139,7 +139,7 @@ def leaderboard(rows: Iterable[Row]) -> Table:
         reverse=True,
     )
     table = Table(title="Judged by the task alone", title_justify="left")
-    table.add_column("trained on")
+    table.add_column("trained on", overflow="fold")  # variants differ at the end of their names
     for heading in ("success", "task return", "tasks", "runs"):
         table.add_column(heading, justify="right")
     for name, success, task_return, tasks, runs in ranked:

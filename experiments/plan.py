@@ -17,6 +17,10 @@ from shapegym.experiments.errors import RunError
 from shapegym.experiments.run import RunConfig
 
 
+_LONGEST_NAME = 240
+"""Bytes in the name of a folder; file systems allow 255, and some of them are for what is written beside it."""
+
+
 @dataclass(frozen=True)
 class Job:
     """One training run of a comparison.
@@ -66,7 +70,7 @@ class Plan:
         jobs: with distinct ids.
 
     Raises:
-        RunError: if two jobs have one id.
+        RunError: if two jobs have one id, or an id cannot be a folder.
     """
 
     name: str
@@ -79,6 +83,10 @@ class Plan:
             if job.id in seen:
                 raise RunError(
                     f"Two runs of {self.name} are called {job.id}: give tasks, strategies and swept values other names."
+                )
+            if max(len(name.encode()) for name in job.id.split("/")) > _LONGEST_NAME:
+                raise RunError(
+                    f"{job.id} is too long for the name of a folder: sweep fewer fields at a time, or shorter values."
                 )
             seen.add(job.id)
 

@@ -39,28 +39,27 @@ def _show(suite: Suite) -> None:
     out.print(f"[bold]{escape(suite.title)}[/]", highlight=False)
     if suite.about:
         out.print(escape(suite.about.strip()), highlight=False)
-    quick = set() if suite.quick is None else {task for task, _ in suite.entries(quick=True)}
-    table = Table("task", "environment", box=None, padding=(0, 2, 0, 0))
-    table.add_column("steps", justify="right", no_wrap=True)
-    for heading in ("agent", "tags", "quick", "strategies"):
-        table.add_column(heading)
+    tasks, strategies = (Table(box=None, padding=(0, 2, 0, 0), pad_edge=False) for _ in range(2))
+    for table in (tasks, strategies):
+        table.add_column("task", overflow="fold", no_wrap=True)  # to be copied, as the next column
+    tasks.add_column("environment", overflow="fold", no_wrap=True)
+    tasks.add_column("steps", justify="right", no_wrap=True)
+    for heading in ("agent", "tags"):
+        tasks.add_column(heading, overflow="fold")
+    strategies.add_column("strategies", overflow="fold")
     for name, task in suite.tasks.items():
-        table.add_row(
-            name,
-            task.env,
-            f"{task.steps:,}",
-            task.algo or suite.algo,
-            ", ".join(task.tags),
-            "yes" if name in quick else "",
-            ", ".join(suite.strategies(name)),
+        tasks.add_row(
+            name, escape(task.env), f"{task.steps:,}", task.algo or suite.algo, ", ".join(task.tags)
         )
-    out.print(table, highlight=False)
+        strategies.add_row(name, ", ".join(suite.strategies(name)))
+    out.print(tasks, strategies, highlight=False)
     for field, values in suite.sweep.items():
         out.print(f"swept: {escape(f'{field}={values}')}", highlight=False)
     for title, part in (("whole", False), *((("--quick", True),) if suite.quick else ())):
         runs, steps = _size(suite, quick=part)
         seeds = ", ".join(map(str, suite.seeds_of(quick=part)))
-        out.print(f"{title}: {runs} runs, {steps} steps; seeds {seeds}", highlight=False)
+        names = ", ".join(dict.fromkeys(task for task, _ in suite.entries(quick=part)))
+        out.print(f"{title}: {runs} runs, {steps} steps; tasks {names}; seeds {seeds}", highlight=False)
 
 
 def _size(suite: Suite, *, quick: bool) -> tuple[str, str]:

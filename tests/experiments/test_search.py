@@ -131,6 +131,11 @@ def test_values_that_would_be_called_alike_are_refused(values):
         Choices("env_kwargs.size", values)
 
 
+def test_names_too_long_for_a_folder_are_refused():
+    with pytest.raises(RunError, match="too long for the name of a folder"):
+        grid(a_plan(a_job()), [Choices("settings.policy_kwargs", ({"net_arch": [8] * 90},))])
+
+
 def test_a_field_is_swept_once():
     with pytest.raises(RunError, match="x is swept twice"):
         parse_axes(["x=1,2", "y=1", "x=3"])

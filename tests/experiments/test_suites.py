@@ -241,7 +241,9 @@ def test_what_cannot_run_is_named_before_anything_trains(write, name):
 
 def test_nothing_to_run_is_an_error(write):
     suite = load_suite(write(SUITE))
-    with pytest.raises(RunError, match=r"No entry of two contains 'seee'. `shapegym suites .*two.yaml` lists them"):
+    with pytest.raises(
+        RunError, match=r"No entry of two contains 'seee'. `shapegym suites .*two.yaml` lists them"
+    ):
         suite.plan(only="seee")
     with pytest.raises(RunError, match="at least one seed"):
         suite.plan(seeds=0)
@@ -325,3 +327,12 @@ def test_suites_are_listed_and_shown(write):
     assert "whole: 15 runs" in shown
     assert "--quick: 2 runs" in shown
     assert "Did you mean 'ladder'" in say("lader", code=2)
+
+
+@pytest.mark.parametrize("name", ready_suites())
+def test_names_are_shown_whole_in_eighty_columns(name):
+    shown = CliRunner().invoke(app, ["suites", name], env={"COLUMNS": "80"}).output
+    assert "…" not in shown
+    for task, body in load_suite(name).tasks.items():
+        assert task in shown
+        assert body.env in shown

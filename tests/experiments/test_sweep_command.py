@@ -249,8 +249,12 @@ def test_the_leaderboard_weighs_tasks_equally_and_leaves_tuning_out(suite, tmp_p
         replace(row, task="b", entry="b/x", success_rate=0.0),
         replace(row, task="a", entry="a/y@1", stage=1),
     ]
-    console = Console(file=io.StringIO(), width=90)
+    made += [replace(row, task="a", entry=f"a/z~{'long' * 20}={value}") for value in (1, 2)]
+    console = Console(file=io.StringIO(), width=80)
     console.print(leaderboard(made))
     text = console.file.getvalue()
     assert "50%" in text
     assert "y@1" not in text
+    assert "…" not in text
+    assert "=1" in text
+    assert "=2" in text
