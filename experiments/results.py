@@ -9,12 +9,14 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import asdict, dataclass, field
+from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 from numpy.typing import NDArray
+from pydantic import ConfigDict, TypeAdapter, ValidationError
 
 from shapegym.agents.callbacks import EVALUATIONS_FILE
 from shapegym.agents.metrics import read_json_lines
@@ -72,11 +74,13 @@ class Row:
     first_success: int | None
     shaped_return: float | None
     parts: Mapping[str, float]
-    curve: Mapping[str, list[Any]]
+    curve: Mapping[str, list[int | float | None]]
     versions: Mapping[str, str]
-    costs: Mapping[str, Any] = field(default_factory=dict)
+    costs: Mapping[str, int | float | Mapping[str, float]] = field(default_factory=dict)
     checksum: str = ""
     request: str = ""
+
+    __pydantic_config__ = ConfigDict(extra="forbid", strict=True, allow_inf_nan=False)
 
     def as_line(self) -> str:
         """The row as a line of the index."""
@@ -87,12 +91,21 @@ class Row:
         """The inverse of `as_line`.
 
         Raises:
-            ValueError: if the line is none.
+            ValueError: if the line is none, or a value is not of its kind; names it.
         """
-        data = json.loads(line)
-        if not isinstance(data, dict) or {item.name for item in fields(cls)} != data.keys():
-            raise ValueError("not a row of results")
-        return cls(**data)
+        try:
+            return _rows().validate_json(line)
+        except ValidationError as error:
+            first = error.errors(include_url=False)[0]
+            path = (str(key) for key in first["loc"] if key not in ("int", "float"))  # which kind it tried
+            where = ".".join(path)
+            fault = f"{where} is {first['input']!r}: {first['msg']}" if where else "it is no row of results"
+            raise ValueError(fault) from None
+
+
+@cache
+def _rows() -> TypeAdapter[Row]:
+    return TypeAdapter(Row)
 
 
 def checksum(content: bytes) -> str:
@@ -182,7 +195,7 @@ class Results:
                 row = Row.from_line(line.decode())
             except ValueError as error:
                 raise RunError(
-                    f"{path}, line {number}, is damaged: {error}. `shapegym sweep` writes the index anew."
+                    f"{path}, line {number}, is damaged: {error}. Delete {INDEX}: `shapegym sweep` writes it anew."
                 ) from None
             if row.id in rows:
                 raise RunError(f"{path}, line {number}: the run {row.id} is there twice.")
@@ -223,10 +236,10 @@ def curves(rows: tuple[Row, ...], metric: str) -> tuple[NDArray[np.int64], NDArr
         rows: runs of one contender on one task.
         metric: one of `CURVES`.
     """
-    common = sorted(set.intersection(*(set(row.curve["step"]) for row in rows))) if rows else []
+    common = sorted(set.intersection(*(set(_steps(row)) for row in rows))) if rows else []
     values = []
     for row in rows:
-        at = dict(zip(row.curve["step"], row.curve[metric], strict=True))
+        at = dict(zip(_steps(row), row.curve[metric], strict=True))
         values.append([np.nan if at[step] is None else at[step] for step in common])
     return np.array(common, np.int64), np.array(values, np.float64).reshape(len(rows), len(common))
 
@@ -247,8 +260,12 @@ def steps_to(rows: tuple[Row, ...], threshold: float | None) -> tuple[NDArray[np
     return np.array(times, np.float64), np.array([step is not None for step in when], np.bool_)
 
 
+def _steps(row: Row) -> list[int]:
+    return cast("list[int]", row.curve["step"])
+
+
 def _first_at(row: Row, threshold: float) -> int | None:
-    reached = zip(row.curve["step"], row.curve["success_rate"], strict=True)
+    reached = zip(_steps(row), row.curve["success_rate"], strict=True)
     step = next((step for step, rate in reached if rate is not None and rate >= threshold), None)
     final = row.success_rate is not None and row.success_rate >= threshold
     return row.steps if step is None and final else step

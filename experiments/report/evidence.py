@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import math
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass
@@ -135,9 +134,9 @@ def gather(folder: Path) -> Evidence:
     if not rows:
         raise RunError(f"{folder} holds no results yet: no run is finished.")
     plan = read_plan(folder)
-    digests = {job.id: job.digest for job in plan.jobs}
+    jobs = {job.id: job for job in plan.jobs}
     for row in rows:
-        if fault := _fault(row, digests.get(row.id)):
+        if fault := _fault(row, jobs.get(row.id)):
             raise RunError(
                 f"{folder / INDEX}: the row of {row.id!r} is damaged: {fault}. Delete {INDEX}: `shapegym sweep` writes it anew."
             )
@@ -156,27 +155,22 @@ def gather(folder: Path) -> Evidence:
     )
 
 
-def _fault(row: Row, digest: str | None) -> str:
+def _fault(row: Row, job: Job | None) -> str:
     """What makes a row useless, or nothing."""
-    if row.digest != digest:
+    if job is None or row.digest != job.digest:
         return "it is of another request than the plan's"
-    for name in ("variant", "parts", "curve", "versions", "costs"):
-        if not isinstance(getattr(row, name), Mapping):
-            return f"{name} is {getattr(row, name)!r}, which has no keys"
-    told = {name: getattr(row, name) for name in ("success_rate", "first_success", "shaped_return")}
-    numbers = {
-        **{name: getattr(row, name) for name in ("mean_return", "steps", "seed", "stage")},
-        **{name: value for name, value in told.items() if value is not None},
-        **{f"parts.{name}": value for name, value in row.parts.items()},
-        **{
-            f"costs.{name}": row.costs[name] for name in ("seconds", "frames_per_second") if name in row.costs
-        },
-    }
-    for name, value in numbers.items():
-        if isinstance(value, bool) or not isinstance(value, (int, float)) or not math.isfinite(value):
-            return f"{name} is {value!r}, which is no finite number"
-    if len({len(row.curve.get(name, ())) for name in ("step", *CURVES)}) > 1:
-        return "the columns of its curve have different lengths"
+    said = (row.task, row.strategy, row.entry, row.seed, row.stage, row.steps)
+    if said != (job.task, job.strategy, job.entry, job.config.seed, job.stage, job.config.steps):
+        return "it is under another name than the plan's"
+    if row.first_success is not None and row.first_success < 0:
+        return f"first_success is {row.first_success}, before the start"
+    if row.curve.keys() != {"step", *CURVES} or len(set(map(len, row.curve.values()))) > 1:
+        return "the columns of its curve are others, or have different lengths"
+    if not all(isinstance(step, int) for step in row.curve["step"]):
+        return "its curve has steps that are no whole numbers"
+    for name, cost in row.costs.items():
+        if isinstance(cost, Mapping) != (name in ("shares", "terms")):
+            return f"costs.{name} is {cost!r}"
     return ""
 
 

@@ -38,6 +38,7 @@ def _templates(*, escaped: bool) -> Environment:
     templates.globals["zip"] = zip
     templates.filters |= {
         "number": words.number,
+        "counted": words.counted,
         "score": words.score,
         "interval": words.interval,
         "percent": words.percent,

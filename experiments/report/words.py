@@ -19,7 +19,7 @@ def verdict(evidence: Evidence, board: Leaderboard) -> Iterator[str]:
     """
     best, metric = board.standings[0], "success" if board.metric == SUCCESS else "scaled task return"
     told = {row.task for row in evidence.rows if board.metric != SUCCESS or row.success_rate is not None}
-    scope = f"over {_count(len(told), 'task')} with {evidence.seeds} seeds each"
+    scope = f"over {counted(len(told), 'task')} with {evidence.seeds} seeds each"
     if len(board.standings) == 1:
         yield f"{best.contender} is the only contender: there is nothing to compare it with."
         yield f"It reaches a {metric} of {interval(board.score(best))} {scope}."
@@ -41,7 +41,7 @@ def verdict(evidence: Evidence, board: Leaderboard) -> Iterator[str]:
         tests = sum(line.p is not None for line in board.standings)
         yield (
             f"A run of {leader.contender} beats one of {board.baseline} with probability {interval(leader.improvement)}; paired by "
-            f"task and seed, {p_equals(leader.p)} after Holm's correction for {_count(tests, 'comparison')}."
+            f"task and seed, {p_equals(leader.p)} after Holm's correction for {counted(tests, 'comparison')}."
         )
     if others := [line.contender for line in better if line is not leader]:
         yield f"{'Also better' if leader in better else 'Better'} than {board.baseline}: {_listed(others)}."
@@ -93,7 +93,7 @@ def caption(evidence: Evidence, contenders: int, what: str) -> str:
     """A caption that says what is shown, of how many seeds, and of which contenders if not of all."""
     left_out = len(evidence.contenders) - contenders
     note = (
-        f" The {_count(left_out, 'contender')} that rank lower are in the tables only."
+        f" The {counted(left_out, 'contender')} that rank lower are in the tables only."
         if left_out > 0
         else ""
     )
@@ -162,5 +162,6 @@ def _listed(names: Sequence[str]) -> str:
     return ", ".join(names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "")
 
 
-def _count(count: int, noun: str) -> str:
+def counted(count: int, noun: str) -> str:
+    """A number of things: ``1 task``, ``2 tasks``."""
     return f"{count} {noun}{'' if count == 1 else 's'}"

@@ -34,7 +34,7 @@ from shapegym.experiments.report.requests import command
 from shapegym.experiments.report.standings import ablations, leaderboard
 from shapegym.experiments.report.svg import SLOTS, bars, staircase, ticks
 from shapegym.experiments.report.tasks import learning, lines, waits
-from shapegym.experiments.results import INDEX, Row
+from shapegym.experiments.results import CURVES, INDEX, Row
 from shapegym.experiments.search import halving, parse_axes
 from shapegym.experiments.stats import holm, log_rank, paired_test
 from shapegym.experiments.workspace import FAILURES, PLAN
@@ -312,6 +312,7 @@ def test_a_single_contender_is_compared_with_nothing(tmp_path):
     page = compose(gather(of_strategies(tmp_path, {"count"})))
     assert page.verdict[0] == "count is the only contender: there is nothing to compare it with."
     assert page.board.baseline == "count"
+    assert all("10 runs: 1 contender, 2 tasks" in text for text in written(tmp_path))
 
 
 def test_good_pay_for_failing_raises_an_alarm(tmp_path):
@@ -434,6 +435,17 @@ def test_of_many_contenders_the_best_are_drawn_and_all_are_listed(tmp_path):
         ({"curve": {"step": [1]}}, "different lengths"),
         ({"digest": "0" * 16}, "another request"),
         ({"costs": {"seconds": "long"}}, "costs.seconds is 'long'"),
+        ({"costs": {"shares": 0.5}}, "costs.shares is 0.5"),
+        ({"costs": {"seconds": {}}}, "costs.seconds is {}"),
+        ({"curve": {}}, "columns of its curve"),
+        ({"curve": {name: [None] for name in ("step", *CURVES)}}, "no whole numbers"),
+        ({"curve": {name: ["1"] for name in ("step", *CURVES)}}, "curve.step.0 is '1'"),
+        ({"id": []}, "id is []"),
+        ({"task": "task9"}, "another name than the plan's"),
+        ({"steps": 5}, "another name than the plan's"),
+        ({"first_success": -1}, "before the start"),
+        ({"versions": {"numpy": []}}, "versions.numpy is []"),
+        ({"colour": "red"}, "colour is 'red'"),
     ],
 )
 def test_a_damaged_row_is_named_and_nothing_is_written(tmp_path, edit, fault):
@@ -441,7 +453,8 @@ def test_a_damaged_row_is_named_and_nothing_is_written(tmp_path, edit, fault):
     rows = [json.loads(line) for line in (folder / INDEX).read_text().splitlines()]
     rows[3] |= edit
     (folder / INDEX).write_text("".join(json.dumps(row) + "\n" for row in rows))
-    with pytest.raises(RunError, match=re.escape(rows[3]["id"])) as refusal:
+    place = f"{INDEX}, line 4, is damaged|the row of {re.escape(repr(rows[3]['id']))} is damaged"
+    with pytest.raises(RunError, match=place) as refusal:
         write_report(folder)
     assert fault in str(refusal.value)
     assert not list(folder.glob("report*"))
