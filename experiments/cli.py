@@ -45,8 +45,6 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_show_locals=False,
 )
-app.command()(report)
-app.command()(compare)
 
 
 @app.command()
@@ -330,5 +328,7 @@ def play(
 
 
 app.command()(sweep)
+app.command()(report)
+app.command()(compare)
 app.command()(suites)
 app.command()(verify)

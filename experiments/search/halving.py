@@ -44,6 +44,10 @@ def halving(
     """
     if eta < 2:
         raise RunError(f"Halving lets one of eta variants go on: eta is at least 2, not {eta}.")
+    if any(axis.path == "steps" for axis in axes):
+        raise RunError(
+            "Halving itself decides for how many steps a variant runs, so steps cannot be swept with it."
+        )
     require_axes(plan, axes)
     points = combinations(axes) if trials is None else draws(axes, trials, seed)
     return _Halving(tuple(contests(plan, seeds)), tuple(points), eta)

@@ -373,6 +373,11 @@ def test_halving_does_not_depend_on_which_run_finishes_first_nor_on_being_asked_
     assert rows == expected
 
 
+def test_halving_alone_decides_about_steps():
+    with pytest.raises(RunError, match="steps cannot be swept"):
+        halving(a_plan(a_job()), [Choices("steps", (900, 2700))])
+
+
 def test_a_rung_waits_for_all_of_its_runs():
     plan = a_plan(a_job())
     rows = {job.id: peak(0.04)(job) for job in halving(plan, NINE).jobs({})}
