@@ -189,16 +189,23 @@ class Dynamics(ABC):
         """Write the features of the lanes in `mask`, as `observe` does, into arrays (B, *shape) by name."""
 
     def advance(self, batch: Batch) -> int:
-        """Everything that a step does: `step`, the clocks, `observe` and `measure` of all lanes.
+        """Everything that a step does: `play`, then `observe` and `measure` of all lanes.
 
         A task whose kernels can do it in one call may override this; it then does the same.
 
         Returns:
             How many episodes ended.
         """
+        ended = self.play(batch)
+        self.observe(batch.state, batch.observation, batch.everyone)
+        self.measure(batch.state, batch.features, batch.everyone)
+        return ended
+
+    def play(self, batch: Batch) -> int:
+        """`step` and the clocks; returns how many episodes ended."""
         batch.outcome.clear()
         self.step(batch.state, batch.actions, batch.noise, batch.active, batch.outcome)
-        ended = end_step(
+        return end_step(
             batch.active,
             self.max_steps,
             self.truncates_terminal,
@@ -207,9 +214,6 @@ class Dynamics(ABC):
             batch.elapsed,
             batch.done,
         )
-        self.observe(batch.state, batch.observation, batch.everyone)
-        self.measure(batch.state, batch.features, batch.everyone)
-        return ended
 
     def render(self, state: State, lane: int, mode: str) -> Any:
         """What a person sees of a lane, in one of `render_modes`.

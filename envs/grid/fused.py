@@ -7,9 +7,9 @@ from numpy.typing import NDArray
 
 from shapegym.envs._jit import jit
 from shapegym.envs._lanes import clear_outcome, end_step
-from shapegym.envs.grid.readings import read_lanes
+from shapegym.envs.grid.readings import read_range
 from shapegym.envs.grid.stepping import step_range
-from shapegym.envs.grid.view import see_range
+from shapegym.envs.grid.view import USUAL_VIEW, see_range, see_usual_range
 
 
 @jit
@@ -48,9 +48,24 @@ def advance_lane(
         0, 1, rule, max_steps, pad, cells, facts, streams, actions, active, reward, terminated, success, event
     )
     ended = end_step(active, max_steps, truncates_terminal, terminated, truncated, elapsed, done)
-    see_range(0, 1, side, pad, through_walls, cells, facts, active, images)
-    read_lanes(
-        pad, cells, facts, active, agent_pos, agent_dir, carrying, carrying_color, has_key, front, mission
+    if side == USUAL_VIEW:
+        see_usual_range(0, 1, side, pad, through_walls, cells, facts, active, images)
+    else:
+        see_range(0, 1, side, pad, through_walls, cells, facts, active, images)
+    read_range(
+        0,
+        1,
+        pad,
+        cells,
+        facts,
+        active,
+        agent_pos,
+        agent_dir,
+        carrying,
+        carrying_color,
+        has_key,
+        front,
+        mission,
     )
     directions[0] = agent_dir[0]
     return ended

@@ -64,15 +64,21 @@ class Observer:
         self, cells: NDArray[np.uint8], facts: NDArray[np.int64], mask: NDArray[np.bool_], out: Any
     ) -> None:
         """Write the observations of the lanes in `mask` into arrays (B, ...) of `space`."""
+        self.write_view(cells, facts, mask, out)
+        if self._words is not None:
+            words = out["mission"] if self._in_dict else out[:, self._pixels :]
+            lanes = np.flatnonzero(mask)
+            words[lanes] = self._words[facts[lanes, MISSION]]
+
+    def write_view(
+        self, cells: NDArray[np.uint8], facts: NDArray[np.int64], mask: NDArray[np.bool_], out: Any
+    ) -> None:
+        """Write all but the mission, which does not change within an episode."""
         self._write_image(
             self.side, self.side - 1, self.through_walls, cells, facts, mask, self.image_rows(out)
         )
         if self._in_dict:
             out["direction"][...] = facts[:, DIRECTION]
-            if self._words is not None:
-                out["mission"][...] = self._words[facts[:, MISSION]]
-        elif self._words is not None:
-            out[:, self._pixels :] = self._words[facts[:, MISSION]]
 
     def image_rows(self, out: Any) -> NDArray[Any]:
         """The array (B, N) whose rows begin with the images' pixels, a view into `out`."""

@@ -10,7 +10,8 @@ import numpy as np
 from gymnasium import Space, spaces
 from numpy.typing import NDArray
 
-from shapegym.envs._jit import jit
+from shapegym.envs._jit import jit, jit_parallel, prange
+from shapegym.envs._threads import over_lanes
 from shapegym.envs.grid.cells import KEY, OBJECTS, PALETTE
 from shapegym.envs.grid.distances import DISTANCES, distance_to_cell
 from shapegym.envs.grid.facts import CARRIED, DIRECTION, MISSION, STEP_X, STEP_Y, X, Y
@@ -26,7 +27,9 @@ _EMPTY_OBJECT = OBJECTS.index("empty")
 
 
 @jit
-def read_lanes(
+def read_range(
+    start: int,
+    stop: int,
     pad: int,
     cells: NDArray[np.uint8],
     facts: NDArray[np.int64],
@@ -39,8 +42,8 @@ def read_lanes(
     front: NDArray[np.int64],
     mission: NDArray[np.int64],
 ) -> None:
-    """The standard features of the lanes in `mask`, into arrays (B, ...)."""
-    for lane in range(mask.shape[0]):
+    """The standard features of the lanes in `mask` from start to stop - 1, into arrays (B, ...)."""
+    for lane in range(start, stop):
         if mask[lane]:
             x, y, direction = facts[lane, X], facts[lane, Y], facts[lane, DIRECTION]
             carried = facts[lane, CARRIED]
@@ -51,6 +54,29 @@ def read_lanes(
             has_key[lane] = carried >> 3 == KEY >> 3
             front[lane] = PALETTE[cells[lane, y + STEP_Y[direction] + pad, x + STEP_X[direction] + pad], 0]
             mission[lane] = facts[lane, MISSION]
+
+
+@jit_parallel
+def _read_chunks(
+    chunks: int,
+    pad: int,
+    cells: NDArray[np.uint8],
+    facts: NDArray[np.int64],
+    mask: NDArray[np.bool_],
+    agent_pos: NDArray[np.int64],
+    agent_dir: NDArray[np.int64],
+    carrying: NDArray[np.int64],
+    carrying_color: NDArray[np.int64],
+    has_key: NDArray[np.bool_],
+    front: NDArray[np.int64],
+    mission: NDArray[np.int64],
+) -> None:
+    lanes = mask.shape[0]
+    for chunk in prange(chunks):
+        read_range(
+            chunk * lanes // chunks, (chunk + 1) * lanes // chunks, pad, cells, facts, mask,
+            agent_pos, agent_dir, carrying, carrying_color, has_key, front, mission,
+        )  # fmt: skip
 
 
 READINGS: Mapping[str, Reading] = {**SCANS, **ROOMS, **DISTANCES, **NEEDS}
@@ -116,9 +142,9 @@ class Reader:
     ) -> None:
         """Write the features of the lanes in `mask` into arrays (B, ...) of `spaces`."""
         pad = (cells.shape[1] - self._task.height) // 2
-        read_lanes(
-            pad, cells, facts, mask, out["agent_pos"], out["agent_dir"], out["carrying"], out["carrying_color"],
-            out["has_key"], out["front"], out["mission_id"],
+        over_lanes(
+            read_range, _read_chunks, len(mask), pad, cells, facts, mask, out["agent_pos"], out["agent_dir"],
+            out["carrying"], out["carrying_color"], out["has_key"], out["front"], out["mission_id"],
         )  # fmt: skip
         self.write_beyond(pad, cells, facts, mask, out)
 
