@@ -16,7 +16,6 @@ from typing import Any
 from shapegym.experiments.errors import RunError
 from shapegym.experiments.run import RunConfig
 
-
 _LONGEST_NAME = 240
 """Bytes in the name of a folder; file systems allow 255, and some of them are for what is written beside it."""
 

@@ -16,7 +16,6 @@ from shapegym.experiments.errors import RunError
 from shapegym.shaping.errors import ShapingError, suggest
 from shapegym.shaping.marked_yaml import KeyPath, Place, YamlError, read_yaml
 
-
 _PYDANTIC = re.compile(r"^\w+ should | or instance of \w+$|\.$")
 """What its messages say beside what a value should do."""
 
