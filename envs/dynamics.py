@@ -219,9 +219,9 @@ class Dynamics(ABC):
         """What a person sees of a lane, in one of `render_modes`.
 
         Raises:
-            NotImplementedError: The task has no picture.
+            TypeError: The task has no picture.
         """
-        raise NotImplementedError(f"{self.fingerprint} cannot be rendered")
+        raise TypeError(f"{self.fingerprint} has no picture: it cannot be rendered")
 
     def close(self) -> None:  # noqa: B027 (most tasks have none)
         """Close the window of render mode "human", if one is open; rendering again opens it anew."""
