@@ -22,6 +22,7 @@ from rich.table import Table
 
 from shapegym.experiments.commands.compare import compare
 from shapegym.experiments.commands.report import report
+from shapegym.experiments.commands.study import study
 from shapegym.experiments.commands.suites import suites
 from shapegym.experiments.commands.sweep import sweep
 from shapegym.experiments.commands.verify import verify
@@ -331,4 +332,5 @@ app.command()(sweep)
 app.command()(report)
 app.command()(compare)
 app.command()(suites)
+app.command()(study)
 app.command()(verify)
