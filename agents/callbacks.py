@@ -25,10 +25,10 @@ class ShapingCallback(BaseCallback):
     """Logs every finished training episode: task return, shaped return, each part, success.
 
     To SB3's logger (means since its last dump): ``task/return``, ``task/episode_length``, ``task/success_rate``, and with a wired
-    reward ``shaping/return`` and ``shaping/part/<name>``. To ``episodes.jsonl``: a row for every episode with ``step`` (the global
-    step at its end), ``lane``, ``length``, ``task_return``, ``shaped_return``, ``success``, ``parts``; rows of episodes that a
-    resumed run repeats are dropped first. Without a wired reward the episodes come from Monitor's infos, and the shaped return is
-    the task's.
+    reward ``shaping/return``, ``shaping/part/<name>`` and, of learned terms, ``shaping/fit/<name>/<number>``. To
+    ``episodes.jsonl``: a row for every episode with ``step`` (the global step at its end), ``lane``, ``length``, ``task_return``,
+    ``shaped_return``, ``success``, ``parts``; rows of episodes that a resumed run repeats are dropped first. Without a wired reward
+    the episodes come from Monitor's infos, and the shaped return is the task's.
 
     On-policy, rewards are settled after a rollout, so episodes are logged then.
 
@@ -64,6 +64,8 @@ class ShapingCallback(BaseCallback):
     def _on_rollout_end(self) -> None:
         if self._surface is not None:
             self._log([self._from_record(record) for record in self._surface.drain_records()])
+            for name, value in self._surface.engine.fitted.items():
+                self.logger.record(f"shaping/fit/{name}", value)
 
     def _log(self, rows: list[dict[str, Any]]) -> None:
         for row in rows:

@@ -1,8 +1,8 @@
 """Studies: what a mechanism's paper claims, checked on tasks small enough for two cores.
 
 A study is a module of `shapegym.experiments.studies`. The first line of its docstring is the claim, ``SEEDS`` the number of seeds
-that it reports by default, and ``run(request) -> Findings`` does the work. ``shapegym study NAME`` runs it and says which claims hold.
-Hyper-parameters are chosen on seeds from 100 on, never on the reported ones, which count from 0.
+that it reports by default, and ``run(request) -> Findings`` does the work. ``shapegym study NAME`` runs it and says which claims
+hold. Hyper-parameters are chosen on seeds from 100 on, never on the reported ones, which count from 0.
 """
 
 from __future__ import annotations
@@ -121,9 +121,7 @@ def in_processes(function: Callable[[Item], Result], items: Iterable[Item], work
     return list(_mapped(function, list(items), workers))
 
 
-def _mapped(
-    function: Callable[[Item], Result], items: list[Item], workers: int
-) -> Iterator[Result]:
+def _mapped(function: Callable[[Item], Result], items: list[Item], workers: int) -> Iterator[Result]:
     if workers <= 1 or len(items) <= 1:
         _one_thread()
         yield from map(function, items)

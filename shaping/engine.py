@@ -24,6 +24,7 @@ from shapegym.shaping.errors import (
     ObservationError,
     suggest,
 )
+from shapegym.shaping.experience import Experience
 from shapegym.shaping.kernels.accounting import screen_parts
 from shapegym.shaping.ledger import EpisodeRecord, Ledger
 from shapegym.shaping.tape import Tape
@@ -40,6 +41,9 @@ from shapegym.shaping.types import (
     Term,
     Transitions,
 )
+
+LEARN_EVERY = 128
+"""Steps between two fits of learned terms, where nothing else says when."""
 
 Parts: TypeAlias = Any
 """Values by term: an (N, ...) array, or a list of N arrays or tensors."""
@@ -68,6 +72,9 @@ class RewardEngine:
         episodic: whether some reward is known only in hindsight.
         states: the terms' states, in order.
         clock: active transitions measured so far (the global step).
+        learn_every: steps between two fits of learned terms; None leaves it to `learn`.
+        experience: what learned terms were not fitted to yet; None if there are none.
+        fitted: what the last fit of each learned term reported, by "<term>/<number>".
         reads: features the terms read from the successor.
         reads_before: features the terms read from the state before.
 
@@ -106,6 +113,9 @@ class RewardEngine:
         self.carries = self._fresh_carries(spec.num_lanes)
         self.ledger = Ledger(self.addends, spec.num_lanes)
         self._parts = np.zeros((len(self.terms), spec.num_lanes))
+        self.learn_every: int | None = LEARN_EVERY
+        self.experience = Experience() if any(term.learned for term in self.terms) else None
+        self.fitted: dict[str, float] = {}
         self.instrument()
         self._contributions = np.zeros((len(self.addends), spec.num_lanes))
         self._lanes = (spec.num_lanes,)
@@ -186,6 +196,29 @@ class RewardEngine:
         if count < 0:
             count = self._handle_nonfinite(parts, transitions)
         self.clock += count
+        if self.experience is not None and count:
+            self.experience.append(transitions, parts)
+            if self.learn_every is not None and len(self.experience) >= self.learn_every:
+                self.learn()
+        return parts
+
+    def learn(self) -> np.ndarray:
+        """Fit the learned terms to their experience and forget it; return its parts, (N, M), those of FROZEN learned terms anew.
+
+        Only for expressions with learned terms, after at least one active transition.
+        """
+        assert self.experience is not None  # noqa: S101  # said above
+        batch, parts = self.experience.batch(self.clock)
+        self.experience.clear()
+        for index, (name, term) in enumerate(zip(self.term_names, self.terms, strict=True)):
+            if term.learned:
+                inputs = [evaluate(parts, None, self.carries) for evaluate in self._inputs[index]]
+                numbers = term.fit(batch, self.states[index], *inputs)
+                self.fitted |= {f"{name}/{key}": float(value) for key, value in numbers.items()}
+                if term.replay is Replay.FROZEN:
+                    parts[index] = self._remeasures[index](batch, self.states[index], *inputs)
+        if screen_parts(parts, batch.active) < 0:
+            self._handle_nonfinite(parts, batch)
         return parts
 
     def step(self, transitions: Transitions) -> tuple[np.ndarray, np.ndarray, list[EpisodeRecord]]:
@@ -228,10 +261,14 @@ class RewardEngine:
         episodes: Episodes,
         clock: int,
         success: np.ndarray | None = None,
-    ) -> tuple[np.ndarray, list[EpisodeRecord]]:
-        """Combine the next block of a run, (N, T, B), and keep its books: shaped rewards (T, B) and finished episodes."""
+    ) -> tuple[np.ndarray, np.ndarray, list[EpisodeRecord]]:
+        """Combine the next block of a run, (N, T, B), and keep its books.
+
+        Returns:
+            What each addend pays (K, T, B), the shaped rewards (T, B), and the finished episodes.
+        """
         contributions = np.stack([np.broadcast_to(c, task.shape) for c in self.combine(parts, episodes)])
-        return self.ledger.post(contributions, task, episodes, clock, success)
+        return contributions, *self.ledger.post(contributions, task, episodes, clock, success)
 
     def pay(self, parts: np.ndarray, episodes: Episodes | None = None) -> np.ndarray:
         """Return the shaped rewards of replayed parts: (N, B) elementwise, or whole episodes (N, T, B). Keeps no books."""
@@ -275,6 +312,7 @@ class RewardEngine:
             "carries": {str(index): carry for index, carry in enumerate(self.carries)},
             "ledger": self.ledger.state_dict(),
             "tape": {} if self.tape is None else self.tape.state_dict(),
+            "experience": {} if self.experience is None else self.experience.state_dict(),
         }
 
     def load_state_dict(self, state: State) -> None:
@@ -285,6 +323,8 @@ class RewardEngine:
         self.ledger.load_state_dict(state["ledger"])
         if self.tape is not None:
             self.tape.load_state_dict(state["tape"])
+        if self.experience is not None:
+            self.experience.load_state_dict(state["experience"])
 
     # ------------------------------------------------------------------ inside
 

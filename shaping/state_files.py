@@ -234,8 +234,13 @@ def _short(data: Data) -> str:
 def _require_form(saved: dict[str, Leaf], fresh: dict[str, Leaf], path: str | os.PathLike[str]) -> None:
     """Check that what was saved can take the place of what the engine has, before anything is replaced.
 
-    What terms remember may have grown (hash tables, archives), so of their arrays only dtype and number of axes are compared.
+    What terms remember may have grown (hash tables, archives), so of their arrays only dtype and number of axes are compared, and
+    of kept experience nothing.
     """
+    saved, fresh = (
+        {key: leaf for key, leaf in leaves.items() if key.split("/")[0] != "experience"}
+        for leaves in (saved, fresh)
+    )
     unmatched = saved.keys() ^ fresh.keys()
     if unmatched:
         either = {**saved, **fresh}

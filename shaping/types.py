@@ -268,6 +268,10 @@ class Term(Expression, ABC):
     abstract: ClassVar[bool] = True
     replay: ClassVar[Replay | property] = Replay.RECOMPUTE
 
+    learned: ClassVar[bool] = False
+    """Whether the term is fitted to experience. The engine then keeps transitions and calls `fit`: before a rollout is paid, whose
+    parts are measured again if they are FROZEN; elsewhere every `RewardEngine.learn_every` steps."""
+
     @property
     def reads(self) -> tuple[str, ...]:
         """Features that the term reads from ``next_features``."""
@@ -304,6 +308,10 @@ class Term(Expression, ABC):
 
         Inactive rows may hold anything finite.
         """
+
+    def fit(self, batch: Transitions, state: State, *inputs: np.ndarray) -> Mapping[str, float]:
+        """Learn in place from the N transitions since the last call, in order of time, and return what to log. See `learned`."""
+        raise NotImplementedError(f"{type(self).__name__} is learned, so it must define fit.")
 
     def remeasure(self, transitions: Transitions, state: State, *inputs: np.ndarray) -> np.ndarray:
         """Return the parts that any stored transitions have now, however many, without changing ``state``.

@@ -20,12 +20,18 @@ class Settled:
         task: task rewards, (T, B) float64, valid until the block is written again.
         truncated: (T, B) bool, as ``task``.
         records: the episodes that ended in it.
+        parts: of every term, (N, T, B), as ``task``.
+        contributions: what every addend paid, (K, T, B) float64; their sum is ``shaped``.
+        episodes: which steps belong to which episode; as ``task``.
     """
 
     shaped: np.ndarray
     task: np.ndarray
     truncated: np.ndarray
     records: list[EpisodeRecord]
+    parts: np.ndarray
+    contributions: np.ndarray
+    episodes: Episodes
 
 
 class Block:
@@ -64,14 +70,21 @@ class Block:
         self.length += 1
 
     def settle(self, engine: RewardEngine) -> Settled:
-        """Combine the steps, book them with ``engine`` and start an empty block."""
+        """Combine the steps, book them with ``engine`` and start an empty block.
+
+        If the engine leaves it to its caller when learned terms learn, they do so now, before the steps are paid.
+        """
         steps = slice(0, self.length)
         self.length = 0
-        task, truncated = self._task[steps], self._truncated[steps]
-        if not len(task):
-            return Settled(task, task, truncated, [])
+        task, truncated, parts = self._task[steps], self._truncated[steps], self._parts[:, steps]
         active = np.ones(task.shape, dtype=bool)
         episodes = Episodes(self._first[steps], self._terminated[steps], truncated, active)
+        if not len(task):
+            return Settled(
+                task, task, truncated, [], parts, np.zeros((len(engine.addends), *task.shape)), episodes
+            )
+        if engine.experience is not None and engine.learn_every is None:
+            parts[...] = engine.learn()[:, -task.size :].reshape(parts.shape)
         success = self._success[steps] if self._knows_success else None
-        shaped, records = engine.settle(self._parts[:, steps], task, episodes, self._clock, success)
-        return Settled(shaped, task, truncated, records)
+        contributions, shaped, records = engine.settle(parts, task, episodes, self._clock, success)
+        return Settled(shaped, task, truncated, records, parts, contributions, episodes)

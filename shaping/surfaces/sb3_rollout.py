@@ -17,6 +17,7 @@ from stable_baselines3.common.buffers import DictRolloutBuffer, RolloutBuffer
 from shapegym.shaping.compose import Scale, Sum
 from shapegym.shaping.errors import HindsightError, WiringError
 from shapegym.shaping.gate import Gate
+from shapegym.shaping.surfaces.block import Settled
 from shapegym.shaping.surfaces.sb3_buffers import HindsightBuffer, require_task_reward
 from shapegym.shaping.surfaces.sb3_vec import MeasuringVecEnv
 from shapegym.shaping.tree import is_episodic, walk
@@ -29,7 +30,13 @@ else:
 
 
 class HindsightRollout(HindsightBuffer, _Rollout):
-    """Mixin in front of a rollout buffer class. An episode that goes on in the next rollout is carried over by the engine."""
+    """Mixin in front of a rollout buffer class. An episode that goes on in the next rollout is carried over by the engine.
+
+    Attributes:
+        settled: what the last rollout paid, for algorithms that look at parts; its arrays are good until the next begins.
+    """
+
+    settled: Settled
 
     def allocate(self, source: MeasuringVecEnv, keep_observations: bool) -> None:
         """See `HindsightBuffer.allocate`.
@@ -57,7 +64,7 @@ class HindsightRollout(HindsightBuffer, _Rollout):
                 f"The rollout holds {self.pos} steps, but {made} were made since it began. Do not step the training environment "
                 "during a rollout (evaluate on another one), and wire the model that trains on it."
             )
-        settled = self.source.settle()
+        self.settled = settled = self.source.settle()
         kept = ~settled.truncated  # where truncated, SB3 has added its bootstrap
         require_task_reward(self.rewards[kept], settled.task[kept])
         self.rewards[...] = self.rewards + (settled.shaped - settled.task)

@@ -271,6 +271,8 @@ class MeasuringVecEnv(TransitionVecEnv):
         on_nonfinite: Literal["raise", "zero"] = "raise",
     ) -> None:
         super().__init__(venv, expression, gamma=gamma, seed=seed, on_nonfinite=on_nonfinite)
+        if capacity > 1:  # a rollout: learned terms learn from it before it is paid
+            self.engine.learn_every = None
         self.steps = 0
         self.last_parts = np.zeros((len(self.engine.terms), self.num_envs))
         self._block = Block(len(self.engine.terms), self.num_envs, capacity)

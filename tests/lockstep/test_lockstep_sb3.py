@@ -92,7 +92,9 @@ def test_rollout_buffers_pay_each_rollout(example: Example, lanes: int) -> None:
             *(column(stream[rows], name) for name in ("first", "terminated", "truncated", "active"))
         )
         task = column(stream[rows], "reward")
-        expected, _ = engine.settle(np.ascontiguousarray(parts[:, rows]), task, episodes, clock=start * lanes)
+        _, expected, _ = engine.settle(
+            np.ascontiguousarray(parts[:, rows]), task, episodes, clock=start * lanes
+        )
         buffer.reset()
         for t in range(start, start + ROLLOUT):
             actions = actions_at(t, lanes)

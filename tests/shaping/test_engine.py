@@ -219,7 +219,7 @@ def test_block_and_step_give_the_same_elementwise_rewards():
     online, late = RewardEngine(expression, spec(4)), RewardEngine(expression, spec(4))
     shaped = np.stack([online.step(Transitions(**vars(step)))[0] for step in stream])
     parts = np.stack([late.measure(Transitions(**vars(step))).copy() for step in stream], axis=1)
-    block, records = late.settle(parts, np.stack([s.reward for s in stream]), segments(stream), 0)
+    _, block, records = late.settle(parts, np.stack([s.reward for s in stream]), segments(stream), 0)
     np.testing.assert_array_equal(block, shaped)
     assert len(records) == sum(int((s.terminated | s.truncated).sum()) for s in stream)
 
