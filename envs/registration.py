@@ -63,6 +63,7 @@ TABLE: tuple[Row, ...] = (
     Row("FourRooms-v0", f"{_TABULAR}.four_rooms:four_rooms"),
     Row("FourRoomsSlippery-v0", f"{_TABULAR}.four_rooms:four_rooms", {"slip": 1 / 3, "random_start": True}),
     Row("FourRoomsLarge-v0", f"{_TABULAR}.four_rooms:four_rooms", {"size": 19}),
+    Row("OpenGrid-v0", f"{_TABULAR}.open_grid:open_grid"),
     Row("KeyDoor-v0", f"{_TABULAR}.key_door:key_door"),
     Row("KeyDoorSmall-v0", f"{_TABULAR}.key_door:key_door", {"size": 5}),
     Row("KeyDoorLarge-v0", f"{_TABULAR}.key_door:key_door", {"size": 11}),

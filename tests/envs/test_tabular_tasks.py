@@ -21,6 +21,7 @@ from shapegym.envs.tabular.deep_sea import deep_sea
 from shapegym.envs.tabular.dynamics import FiniteDynamics
 from shapegym.envs.tabular.four_rooms import four_rooms
 from shapegym.envs.tabular.key_door import key_door
+from shapegym.envs.tabular.open_grid import open_grid
 from shapegym.envs.tabular.random_mdp import random_mdp
 from shapegym.envs.tabular.river_swim import river_swim
 from shapegym.envs.tabular.task import FiniteTask
@@ -107,6 +108,14 @@ def test_key_door_is_its_description(size: int, layout_seed: int | None) -> None
     key, door, goal = (tuple(task.features[f"{name}_pos"][0].tolist()) for name in ("key", "door", "goal"))
     flags = lambda s: (bool(task.features["has_key"][s]), bool(task.features["door_open"][s]))  # noqa: E731
     agree(task, reference.key_door(size, key, door, goal), lambda s: (*cell(task, s), *flags(s)))
+
+
+@pytest.mark.parametrize("size", [2, 5, 8])
+def test_open_grid_is_its_description(size: int) -> None:
+    task = open_grid(size).task
+    agree(task, reference.open_grid(size), lambda s: cell(task, s))
+    assert solver.optimal_return(open_grid(size, 2 * (size - 1)).task) == 1.0
+    assert solver.optimal_return(open_grid(size, 2 * (size - 1) - 1).task) == 0.0
 
 
 @pytest.mark.parametrize("size", range(7, 24))

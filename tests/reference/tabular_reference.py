@@ -162,3 +162,16 @@ def value_iteration(P, r, gamma, sweeps):
         ]
         value = [max(row) for row in q]
     return q
+
+
+def open_grid(size):
+    """A position is (row, column)."""
+
+    def step(position, action):
+        down, right = MOVES[action]
+        row = min(max(position[0] + down, 0), size - 1)
+        column = min(max(position[1] + right, 0), size - 1)
+        done = row == column == size - 1
+        return [(1.0, (row, column), 1.0 if done else 0.0, done)]
+
+    return step
