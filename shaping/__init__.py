@@ -5,6 +5,7 @@ reinforcement learning (Gymnasium, Stable-Baselines3, PettingZoo) is `shapegym.s
 """
 
 from shapegym.shaping.advice import ActionPotential, LookAhead, look_ahead_advice
+from shapegym.shaping.blend import LearnedWeight, blend
 from shapegym.shaping.compose import (
     Constant,
     TaskReward,
@@ -57,6 +58,7 @@ __all__ = [
     "Gaussian",
     "GoalReached",
     "Guarantee",
+    "LearnedWeight",
     "Linear",
     "LookAhead",
     "Milestones",
@@ -79,6 +81,7 @@ __all__ = [
     "Tiered",
     "Transitions",
     "anneal",
+    "blend",
     "clip",
     "dump_reward",
     "gate",

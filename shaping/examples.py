@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from shapegym.shaping.advice import ActionPotential, LookAhead
+from shapegym.shaping.blend import LearnedWeight
 from shapegym.shaping.compose import (
     Clip,
     Constant,
@@ -78,6 +79,11 @@ EXAMPLES: dict[str, tuple[Example, ...]] = {
     ),
     "geometric_mean": (Example(GeometricMean((_EVENT + 0.1, _PROGRESS))),),
     "goal_reached": (Example(GoalReached(radius=0.5), "dict"),),
+    "learned_weight": (
+        Example(_EVENT * LearnedWeight("event", 0.5)),
+        Example(LearnedWeight("cell", 0.5, "table", "features.agent_pos[0]", 5)),
+        Example(_TASK * LearnedWeight("task", 0.5, "network", "obs", 3)),
+    ),
     "linear": (Example(Linear(1.0, 0.0, 30, delay=4)),),
     "log_sigmoid_and": (Example(LogSigmoidAnd((_TASK, _PROGRESS), (0.5, 0.0))),),
     "look_ahead": (

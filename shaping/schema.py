@@ -11,7 +11,18 @@ from functools import cache
 from typing import Any, Literal, get_args, get_origin
 
 # Importing a family registers its nodes.
-from shapegym.shaping import advice, counts, distance, events, gate, goals, normalize, potential, schedules  # noqa: F401
+from shapegym.shaping import (  # noqa: F401
+    advice,
+    blend,
+    counts,
+    distance,
+    events,
+    gate,
+    goals,
+    normalize,
+    potential,
+    schedules,
+)
 from shapegym.shaping.states import STATE_FUNCTIONS, StateFunction
 from shapegym.shaping.types import NODES, Combinator, Expression, Term, snake_case
 
