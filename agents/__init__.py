@@ -23,6 +23,7 @@ _HOMES = {
         "EvaluationError",
         "MetricsFileError",
         "SettingsError",
+        "TabulationError",
     ),
     "evaluation": ("Evaluation", "evaluate"),
     "factory": ("make_agent", "torch_threads"),
@@ -30,6 +31,7 @@ _HOMES = {
     "oracle": ("OptimalPolicy", "RandomPolicy"),
     "profiling": ("CostMeter", "Costs"),
     "settings": ("ALGORITHMS", "Settings", "resolve_settings"),
+    "tabulate": ("Tables", "tabulate"),
 }
 _HOME_OF = {name: module for module, names in _HOMES.items() for name in names}
 

@@ -25,3 +25,7 @@ class MetricsFileError(AgentError, ValueError):
 
 class CheckpointError(AgentError, ValueError):
     """A checkpoint that is corrupt, foreign, or does not fit what it is loaded into."""
+
+
+class TabulationError(AgentError, ValueError):
+    """A task or a reward that has no exact table."""
