@@ -31,7 +31,7 @@ _HOMES = {
     "oracle": ("OptimalPolicy", "RandomPolicy"),
     "profiling": ("CostMeter", "Costs"),
     "settings": ("ALGORITHMS", "Settings", "resolve_settings"),
-    "tabulate": ("Tables", "tabulate"),
+    "tabulate": ("Tables",),  # the function has the name of its module
 }
 _HOME_OF = {name: module for module, names in _HOMES.items() for name in names}
 
