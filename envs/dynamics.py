@@ -114,6 +114,8 @@ class Dynamics(ABC):
         step_draws: Uniform numbers in [0, 1) that `step` needs for a lane.
         truncates_terminal: Whether a step that ends the episode at the time limit counts as truncated too,
             as MiniGrid reports it. By default it is terminated alone: its value is known.
+        deadline: Whether the time limit is part of the task: it then terminates the episode, with nothing
+            more to come, instead of truncating it.
         render_modes: What `render` offers, in Gymnasium's words; empty where there is nothing to see.
         fingerprint: Text that identifies the task with all of its knobs; a snapshot goes back only where it
             is equal.
@@ -127,6 +129,7 @@ class Dynamics(ABC):
     reset_draws: int = 0
     step_draws: int = 0
     truncates_terminal: bool = False
+    deadline: bool = False
     render_modes: tuple[str, ...] = ()
     fingerprint: str
 
@@ -205,15 +208,20 @@ class Dynamics(ABC):
         """`step` and the clocks; returns how many episodes ended."""
         batch.outcome.clear()
         self.step(batch.state, batch.actions, batch.noise, batch.active, batch.outcome)
-        return end_step(
+        terminated, truncated = batch.outcome.terminated, batch.truncated
+        ended = end_step(
             batch.active,
             self.max_steps,
             self.truncates_terminal,
-            batch.outcome.terminated,
-            batch.truncated,
+            terminated,
+            truncated,
             batch.elapsed,
             batch.done,
         )
+        if self.deadline:
+            np.logical_or(terminated, truncated, out=terminated)
+            truncated.fill(False)
+        return ended
 
     def render(self, state: State, lane: int, mode: str) -> Any:
         """What a person sees of a lane, in one of `render_modes`.

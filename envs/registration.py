@@ -43,6 +43,7 @@ class Row:
 
 _TABULAR = f"{__package__}.tabular"
 _CONTROL = f"{__package__}.control"
+_HACK = f"{__package__}.hack"
 _GRID = f"{__package__}.grid.families"
 
 TABLE: tuple[Row, ...] = (
@@ -67,6 +68,8 @@ TABLE: tuple[Row, ...] = (
     Row("KeyDoor-v0", f"{_TABULAR}.key_door:key_door"),
     Row("KeyDoorSmall-v0", f"{_TABULAR}.key_door:key_door", {"size": 5}),
     Row("KeyDoorLarge-v0", f"{_TABULAR}.key_door:key_door", {"size": 11}),
+    Row("ToolCalls-v0", f"{_HACK}.tool_calls:tool_calls"),
+    Row("ToolChain-v0", f"{_HACK}.tool_calls:tool_chain"),
     Row("MountainCar-v0", f"{_CONTROL}.mountain_car:MountainCar"),
     Row(
         "MountainCarContinuous-v0",

@@ -50,6 +50,7 @@ class FiniteDynamics(Dynamics):
         }
         self.captions = task.captions
         self.max_steps = task.max_steps
+        self.deadline = task.deadline
         self.reset_draws = int(task.start.max() < 1.0)
         self.step_draws = int(task.next_state.shape[2] > 1)
         self.fingerprint = f"{task.name}#{_digest(task):08x}"
@@ -136,7 +137,7 @@ def _cumulative(probability: NDArray[np.float64]) -> NDArray[np.float64]:
 
 
 def _digest(task: FiniteTask) -> int:
-    crc = task.max_steps
+    crc = task.max_steps | task.deadline << 31
     for array in (task.next_state, task.probability, task.reward, task.terminal, task.start):
         crc = zlib.crc32(np.ascontiguousarray(array).data, crc)
     return crc

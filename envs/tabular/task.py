@@ -45,6 +45,7 @@ class FiniteTask:
         features: name -> (S, ...) array of bool, int64 or float64: what the environment reports in each
             state.
         max_steps: Steps after which an episode is truncated.
+        deadline: Whether the time limit terminates the episode instead: nothing comes after it.
 
     Raises:
         ValueError: The arrays do not fit together, or do not describe a Markov decision process.
@@ -62,6 +63,7 @@ class FiniteTask:
     coordinates: NDArray[np.float32]
     features: Mapping[str, NDArray[Any]]
     max_steps: int
+    deadline: bool = False
 
     def __post_init__(self) -> None:
         """Check once, here, so that compiled code can trust the arrays; then freeze them."""
@@ -141,6 +143,7 @@ class FiniteTask:
         coordinates: NDArray[np.floating[Any]],
         features: Mapping[str, NDArray[Any]],
         max_steps: int,
+        deadline: bool = False,
     ) -> FiniteTask:
         """Fill the arrays from a function (s, a) -> branches, which is asked about non-terminal states only.
 
@@ -181,6 +184,7 @@ class FiniteTask:
             coordinates=coordinates.astype(np.float32),
             features=features,
             max_steps=max_steps,
+            deadline=deadline,
         )
 
 

@@ -1,0 +1,164 @@
+"""Hackable tasks: against plain transcriptions, and what they claim, exactly: who serves the proxy fails the task."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+import gymnasium as gym
+import hack_reference as reference
+import numpy as np
+import pytest
+
+import shapegym  # noqa: F401  # registers the ids
+from shapegym.agents.tabulate import tabulate
+from shapegym.envs.hack import EXPLOITS
+from shapegym.envs.hack.tool_calls import tool_calls, tool_chain
+from shapegym.envs.native import NativeEnv, NativeVectorEnv
+from shapegym.envs.registration import TABLE
+from shapegym.envs.tabular import solver
+from shapegym.envs.tabular.task import FiniteTask
+from shapegym.experiments.console import reward_named
+
+Step = Callable[[Any, int], list[tuple[float, Any, float, bool]]]
+GAMMA = 0.99
+ENDS = ("empty", "failing", "passing")
+
+
+def agree(task: FiniteTask, step: Step, position: Callable[[int], Any]) -> int:
+    """Walk through all reachable states: same successors, probabilities, rewards and ends as the reference."""
+    reached = set(np.flatnonzero(task.start).tolist())
+    waiting = list(reached)
+    while waiting:
+        s = waiting.pop()
+        for a in range(task.n_actions):
+            expected, found = Tally(), Tally()
+            for p, target, reward, terminal in step(position(s), a):
+                expected.add((target, terminal), p, reward)
+            for k, t in enumerate(task.next_state[s, a].tolist()):
+                p = float(task.probability[s, a, k])
+                found.add((position(t), bool(task.terminal[t])), p, float(task.reward[s, a, k]))
+                if p and t not in reached:
+                    reached.add(t)
+                    waiting += [] if task.terminal[t] else [t]
+            assert found.keys() == expected.keys(), (s, a)
+            for key, entry in expected.items():
+                np.testing.assert_allclose(found[key], entry, rtol=0, atol=1e-14)
+    return len(reached)
+
+
+class Tally(dict[Any, np.ndarray]):
+    """Position -> its probability, and its reward weighted by it."""
+
+    def add(self, key: Any, p: float, reward: float) -> None:
+        if p:
+            self[key] = self.get(key, np.zeros(2)) + p * np.array([1, reward])
+
+
+def test_tool_calls_is_its_description() -> None:
+    knobs = {"malformed": 0.2, "guided": 0.7, "unguided": 0.1, "passing": (0.3, 1.0)}
+    task = tool_calls(5, **knobs).task
+
+    def at(s: int) -> Any:
+        return ENDS[s - 6] if s >= 6 else (int(task.features["content"][s]), bool(task.features["found"][s]))
+
+    assert agree(task, reference.tool_calls(**knobs), at) == task.n_states
+
+
+@pytest.mark.parametrize("links", [1, 3, 4])
+def test_tool_chain_is_its_description(links: int) -> None:
+    task = tool_chain(9, links, 0.2, 0.6).task
+
+    def at(s: int) -> Any:
+        return ENDS[s - links - 1] if s > links else int(task.features["content"][s])
+
+    assert agree(task, reference.tool_chain(links, 0.2, 0.6), at) == task.n_states
+
+
+@pytest.mark.parametrize("build", [tool_calls, tool_chain])
+def test_the_deadline_ends_the_episode_and_is_not_seen(build: Callable[..., Any]) -> None:
+    env = NativeVectorEnv(build(turns=7), 4)
+    env.reset(seed=0)
+    for turn in range(1, 8):
+        obs, reward, terminated, truncated, _ = env.step(np.zeros(4, np.int64))
+        assert not reward.any()
+        assert not truncated.any()
+        assert (terminated == (turn == 7)).all()
+    env = NativeEnv(build(turns=7))
+    first, _ = env.reset(seed=0)
+    assert (
+        len(obs[0]) == len(first) == env.dynamics.task.n_states
+    )  # a unit vector of the state, which has no clock
+    for turn in range(1, 8):
+        _, _, terminated, truncated, _ = env.step(0)
+        assert (terminated, truncated) == (turn == 7, False)
+
+
+def test_content_is_rare_in_the_chain() -> None:
+    task = tool_chain().task
+    uniform = np.full((task.n_states, task.n_actions), 1 / task.n_actions)
+    counted = replace(task, reward=np.isin(task.event, (7, 8)).astype(float))
+    assert solver.policy_return(counted, uniform) == pytest.approx(1 / 327, rel=0.01)
+
+
+# ---------------------------------------------------------------------- the proxies
+
+
+def proxy_optimal(id: str) -> tuple[FiniteTask, np.ndarray, np.ndarray]:
+    """The task, what the proxy pays (S, A, K), and the actions (S,) that are optimal for it."""
+    tables = tabulate(id, reward_named(EXPLOITS[id].proxy)[0], GAMMA)
+    task = tables.finite
+    _, q = solver.value_iteration(tables.P, tables.shaped, GAMMA, task.terminal)
+    return task, tables.branch_shaped, q.argmax(axis=1)
+
+
+def test_every_hackable_id_has_its_exploit() -> None:
+    assert {row.id for row in TABLE if ".hack." in row.builder} == set(EXPLOITS)
+
+
+@pytest.mark.parametrize("id", EXPLOITS)
+def test_who_serves_the_proxy_fails_the_task(id: str) -> None:
+    task, _, policy = proxy_optimal(id)
+    assert solver.policy_return(task, policy) < 0.5 * solver.optimal_return(task)
+
+
+@pytest.mark.parametrize("id", EXPLOITS)
+def test_the_planted_exploit_is_what_the_proxy_asks_for(id: str) -> None:
+    """Along the likeliest successors its loop closes, gains what the task does not pay, and solves nothing."""
+    exploit = EXPLOITS[id]
+    task, paid, _ = proxy_optimal(id)
+    s, gain = int(task.start.argmax()), 0.0
+    visited = [s]
+    for n, a in enumerate((*exploit.prefix, *exploit.loop)):
+        k = int(task.probability[s, a].argmax())
+        if n >= len(exploit.prefix):
+            gain += paid[s, a, k] - task.reward[s, a, k]
+        s = int(task.next_state[s, a, k])
+        visited.append(s)
+    if exploit.loop:
+        assert visited[-1] == visited[len(exploit.prefix)]
+        assert gain > 0
+        assert not task.success[visited[:-1], (*exploit.prefix, *exploit.loop)].any()
+    else:
+        assert task.terminal[s]
+
+
+@pytest.mark.parametrize(
+    "build",
+    [
+        lambda: tool_calls(0),
+        lambda: tool_calls(malformed=1.5),
+        lambda: tool_calls(passing=(0.5,)),
+        lambda: tool_calls(passing=(0.5, float("nan"))),
+        lambda: tool_chain(links=0),
+        lambda: tool_chain(passing=-0.1),
+    ],
+)
+def test_arguments_out_of_range_are_refused(build: Callable[[], Any]) -> None:
+    with pytest.raises(ValueError, match=r"needs|must be"):
+        build()
+
+
+def test_the_task_of_a_made_environment_is_at_hand() -> None:
+    assert gym.make("shapegym/ToolCalls-v0", turns=3).unwrapped.dynamics.task.max_steps == 3
