@@ -55,6 +55,10 @@ class RewardFileError(ShapingError, ValueError):
     """A reward file that does not describe an expression; names the line and the key."""
 
 
+class AuditError(ShapingError, ValueError):
+    """An audit that is not defined on what it was given: tables that do not fit, or a value that is infinite."""
+
+
 def suggest(name: str, known: Iterable[str]) -> str:
     """Return `` Did you mean 'x'?`` for the nearest known name, followed by the known names."""
     names = sorted(known)
