@@ -36,6 +36,19 @@ def array_namespace(value: Array) -> ModuleType:
     return sys.modules["torch"] if type(value).__module__.startswith("torch") else np
 
 
+def as_plain(values: Array) -> np.ndarray:
+    """Return a contiguous NumPy view of a tensor or array: what is decided from it is not differentiated."""
+    if array_namespace(values) is not np:
+        values = values.detach().cpu().numpy()
+    return np.ascontiguousarray(values, dtype=np.float64)
+
+
+def like(factors: np.ndarray, values: Array) -> Array:
+    """Return ``factors`` as an array or tensor that combines with ``values``."""
+    xp = array_namespace(values)
+    return factors if xp is np else xp.as_tensor(factors, dtype=values.dtype, device=values.device)
+
+
 def _bracket(operand: Expression) -> str:
     return f"({operand})" if isinstance(operand, Sum) else str(operand)
 

@@ -268,6 +268,7 @@ class RewardEngine:
             What each addend pays (K, T, B), the shaped rewards (T, B), and the finished episodes.
         """
         contributions = np.stack([np.broadcast_to(c, task.shape) for c in self.combine(parts, episodes)])
+        self._warn()
         return contributions, *self.ledger.post(contributions, task, episodes, clock, success)
 
     def pay(self, parts: np.ndarray, episodes: Episodes | None = None) -> np.ndarray:
@@ -337,7 +338,7 @@ class RewardEngine:
             raise ExpressionError(f"{type(node).__name__} is neither a Term nor a Combinator.")
         node.check(self.spec)
         children = [self._compile(child) for child in node.children]
-        if isinstance(node, EpisodicCombinator):
+        if isinstance(node, EpisodicCombinator) and node.episodic:
             position = len(self._episodic_nodes)
             self._episodic_nodes.append(node)
             block = node.combine_block
@@ -365,12 +366,25 @@ class RewardEngine:
         tape.append(parts, transitions)
         for index, (node, evaluate) in enumerate(zip(self._addend_nodes, self._evaluators, strict=True)):
             self._contributions[index] = 0.0 if is_episodic(node) else evaluate(parts, None, self.carries)
-        for lane in np.flatnonzero((transitions.terminated | transitions.truncated) & transitions.active):
-            episode, segments = tape.close(int(lane), bool(transitions.terminated[lane]))
-            carries = self._fresh_carries(1)
-            for index, (node, evaluate) in enumerate(zip(self._addend_nodes, self._evaluators, strict=True)):
-                if is_episodic(node):
-                    self._contributions[index, lane] = evaluate(episode, segments, carries).sum()
+        lanes = np.flatnonzero((transitions.terminated | transitions.truncated) & transitions.active)
+        if not len(lanes):
+            return
+        block, episodes = tape.close(lanes, transitions.terminated[lanes])
+        carries = self._fresh_carries(len(lanes))
+        for carry, kept in zip(carries, self.carries, strict=True):
+            carry.update({"run": kept["run"]} if "run" in kept else {})
+        for index, (node, evaluate) in enumerate(zip(self._addend_nodes, self._evaluators, strict=True)):
+            if is_episodic(node):
+                paid = evaluate(block, episodes, carries)
+                self._contributions[index, lanes] = np.where(episodes.active, paid, 0.0).sum(axis=0)
+        self._warn()
+
+    def _warn(self) -> None:
+        """Say what episodic nodes have to say, each message's node once."""
+        for node, carry in zip(self._episodic_nodes, self.carries, strict=True):
+            if str(node) not in self._warned and (message := node.warning(carry)):
+                self._warned.add(str(node))
+                warnings.warn(message, RuntimeWarning, stacklevel=3)
 
     def _check_features(self) -> None:
         declared = self.spec.features

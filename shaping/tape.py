@@ -23,13 +23,20 @@ class Tape:
         self.parts[self.lengths[lanes], :, lanes] = parts[:, lanes].T
         self.lengths[lanes] += 1
 
-    def close(self, lane: int, terminated: bool) -> tuple[np.ndarray, Episodes]:
-        """Return the lane's whole episode as a block of one lane, parts (N, T, 1), and forget it."""
-        length = int(self.lengths[lane])
-        self.lengths[lane] = 0
-        return np.ascontiguousarray(self.parts[:length, :, lane].T)[:, :, None], whole_episode(
-            length, terminated
-        )
+    def close(self, lanes: np.ndarray, terminated: np.ndarray) -> tuple[np.ndarray, Episodes]:
+        """Return the whole episodes of ``lanes`` as a block (N, T, len(lanes)) in which all end at the last step, and forget them.
+
+        The rows before a shorter episode are inactive.
+        """
+        lengths = self.lengths[lanes]
+        longest = int(lengths.max())
+        rows = np.arange(longest)[:, None] - (longest - lengths)
+        active = rows >= 0
+        parts = np.where(active, self.parts[np.maximum(rows, 0), :, lanes].transpose(2, 0, 1), 0.0)
+        self.lengths[lanes] = 0
+        last = np.zeros_like(active)
+        last[-1] = True
+        return np.ascontiguousarray(parts), Episodes(rows == 0, last & terminated, last & ~terminated, active)
 
     def state_dict(self) -> State:
         """Return the open episodes."""

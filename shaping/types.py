@@ -327,7 +327,7 @@ class Combinator(Expression):
     """An inner node whose value at a step needs only its children's values at that step."""
 
     abstract: ClassVar[bool] = True
-    episodic: ClassVar[bool] = False
+    episodic: ClassVar[bool | property] = False
 
     def combine(self, values: Sequence[Array]) -> Array:
         """Return the combined value from the children's values, all of one shape: (B,), (T, B) or any other.
@@ -350,12 +350,27 @@ class EpisodicCombinator(Combinator, ABC):
     """An inner node that decides about a step from the whole episode, so possibly after later steps are known."""
 
     abstract: ClassVar[bool] = True
-    episodic: ClassVar[bool] = True
+    episodic: ClassVar[bool | property] = True
+
+    additive: ClassVar[bool | property] = False
+    """Whether of an episodic operand only the sum over each episode matters, which does not depend on where rollouts are cut."""
+
+    alone: ClassVar[bool] = True
+    """Whether what an episode is paid depends on that episode alone, so that a replay buffer can pay it again."""
 
     def carry(self, num_lanes: int) -> State:
-        """Return what the fragments of a still-open episode leave for the next block: fresh, (B,) arrays."""
+        """Return what a block leaves for the next one, fresh.
+
+        Arrays whose last axis is the lanes: what the fragments of a still-open episode leave. Under the key "run", if the node has
+        it: what is remembered of all episodes and lanes, in arrays that are updated in place.
+        """
         del num_lanes
         return {}
+
+    def warning(self, carry: State) -> str | None:
+        """Return what a user should be told by now, with advice, or None. The engine says it once."""
+        del carry
+        return None
 
     @abstractmethod
     def combine_block(self, values: Sequence[Array], episodes: Episodes, carry: State) -> Array:

@@ -117,6 +117,29 @@ def hold_back(
 
 
 @jit
+def count_passes(
+    last: np.ndarray, active: np.ndarray, passes: np.ndarray, window: int, tally: np.ndarray
+) -> None:
+    """Count the episodes that end, those that pass, and follow the frequency with which they do.
+
+    Args:
+        last: (T, B) bool.
+        active: (T, B) bool.
+        passes: (T, B) bool.
+        window: the frequency is a mean of all episodes until there are as many, then an exponential one of that length.
+        tally: (3,), ended, passed, frequency; updated.
+    """
+    num_steps, num_lanes = last.shape
+    for t in range(num_steps):
+        for lane in range(num_lanes):
+            if active[t, lane] and last[t, lane]:
+                passed = 1.0 if passes[t, lane] else 0.0
+                tally[0] += 1.0
+                tally[1] += passed
+                tally[2] += (passed - tally[2]) / min(tally[0], window)
+
+
+@jit
 def successors(
     first: np.ndarray,
     last: np.ndarray,

@@ -16,12 +16,11 @@ from stable_baselines3.common.buffers import DictRolloutBuffer, RolloutBuffer
 
 from shapegym.shaping.compose import Scale, Sum
 from shapegym.shaping.errors import HindsightError, WiringError
-from shapegym.shaping.gate import Gate
 from shapegym.shaping.surfaces.block import Settled
 from shapegym.shaping.surfaces.sb3_buffers import HindsightBuffer, require_task_reward
 from shapegym.shaping.surfaces.sb3_vec import MeasuringVecEnv
 from shapegym.shaping.tree import is_episodic, walk
-from shapegym.shaping.types import Expression
+from shapegym.shaping.types import EpisodicCombinator, Expression
 
 if TYPE_CHECKING:
     from stable_baselines3.common.buffers import RolloutBuffer as _Rollout
@@ -74,7 +73,7 @@ class HindsightRollout(HindsightBuffer, _Rollout):
 def _require_additive(expression: Expression) -> None:
     """Check that what a gate holds back for later rollouts reaches the agent as it is: only sums take it apart."""
     for node in walk(expression):
-        additive = isinstance(node, (Sum, Scale)) or (isinstance(node, Gate) and node.outcome == "sum")
+        additive = isinstance(node, (Sum, Scale)) or (isinstance(node, EpisodicCombinator) and node.additive)
         inner = next(filter(is_episodic, node.children), None)
         if inner is not None and not additive:
             raise HindsightError(

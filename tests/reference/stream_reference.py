@@ -70,34 +70,107 @@ def episodes(stream: list[Step]) -> list[list[tuple[int, int]]]:
     return found
 
 
-def gated(
-    levels: list[np.ndarray], thresholds: list[float], stream: list[Step], strict: bool, outcome: str = "sum"
-) -> np.ndarray:
-    """r = level_1 + sum_i level_i * prod_{j<i} 1[outcome_j passes]; open episodes are paid level_1 only, unless at -inf."""
-    reward = np.zeros_like(levels[0])
+def turns(stream: list[Step], marks: np.ndarray | None) -> list[tuple[list[tuple[int, int]], bool]]:
+    """Each turn as its (t, lane) steps and whether it has ended: episodes, cut after steps where ``marks`` is true."""
+    found = []
     for steps in episodes(stream):
-        t_end, lane = steps[-1]
-        closed = stream[t_end].terminated[lane] or stream[t_end].truncated[lane]
-        for t, _ in steps:
-            reward[t, lane] = levels[0][t, lane]
+        turn: list[tuple[int, int]] = []
+        for t, lane in steps:
+            turn.append((t, lane))
+            ended = bool(stream[t].terminated[lane] or stream[t].truncated[lane])
+            if ended or (marks is not None and marks[t, lane]):
+                found.append((turn, True))
+                turn = []
+        if turn:
+            found.append((turn, False))
+    return found
+
+
+def aggregated(values: list[float], outcome: str) -> float:
+    """The sum, from left to right, or maximum or last one."""
+    if outcome == "max":
+        return max(values)
+    if outcome == "last":
+        return values[-1]
+    total = 0.0
+    for value in values:
+        total += value
+    return total
+
+
+def gated(
+    levels: list[np.ndarray],
+    thresholds: list[float | np.ndarray],
+    stream: list[Step],
+    strict: bool,
+    outcome: str = "sum",
+    marks: np.ndarray | None = None,
+) -> np.ndarray:
+    """r = level_1 + sum_i level_i * prod_{j<i} 1[outcome_j passes], within each turn.
+
+    Open ones are paid level_1 only, unless at -inf. A threshold that is an array counts as it is at a turn's last step.
+    """
+    reward = np.zeros_like(levels[0])
+    for steps, closed in turns(stream, marks):
+        for step in steps:
+            reward[step] = levels[0][step]
         for level in range(1, len(levels)):
             passes = True
             for higher in range(level):
-                values = [levels[higher][t, lane] for t, _ in steps]
-                total = 0.0
-                for value in values:
-                    total += value
-                if outcome == "max":
-                    total = max(values)
-                if outcome == "last":
-                    total = values[-1]
-                if thresholds[higher] == -np.inf:
+                bar = thresholds[higher]
+                if isinstance(bar, np.ndarray):
+                    bar = bar[steps[-1]]
+                if bar == -np.inf:
                     continue
-                ok = total > thresholds[higher] if strict else total >= thresholds[higher]
+                total = aggregated([levels[higher][step] for step in steps], outcome)
+                ok = total > bar if strict else total >= bar
                 passes = passes and closed and ok
             if passes:
-                for t, _ in steps:
-                    reward[t, lane] += levels[level][t, lane]
+                for step in steps:
+                    reward[step] += levels[level][step]
+    return reward
+
+
+def gated_in_pieces(
+    levels: list[np.ndarray], threshold: float, stream: list[Step], bounds: list[int], closed: bool
+) -> np.ndarray:
+    """Two levels, cut before each of ``bounds``; what an open episode's fragment is paid.
+
+    ``closed``: all or nothing, by the outcome so far. Else bootstrapped: the frequency with which the episodes that have ended by
+    the end of the piece passed, times the values, and the difference to what is due at the last step. Plain means: less than 100
+    episodes.
+    """
+    first, second = levels
+    reward = first.copy()
+    stops = [*bounds, len(stream)]
+    ends = {
+        steps[-1]: sum(first[step] for step in steps) >= threshold
+        for steps, ended in turns(stream, None)
+        if ended
+    }
+
+    def share(stop: int) -> float:
+        known = [passed for (t, _), passed in ends.items() if t < stop]
+        return sum(known) / len(known) if known else 0.0
+
+    for steps, ended in turns(stream, None):
+        stop_of = {step: next(stop for stop in stops if step[0] < stop) for step in steps}
+        final = stop_of[steps[-1]]
+        advanced = 0.0
+        for step in steps:
+            stop = stop_of[step]
+            whole = ended and stop == final
+            if closed:
+                so_far = sum(first[other] for other in steps if other[0] < stop)
+                reward[step] += second[step] * (so_far >= threshold)
+            elif whole:
+                reward[step] += second[step] * ends[steps[-1]]
+            else:
+                reward[step] += second[step] * share(stop)
+                advanced += second[step] * share(stop)
+        if ended and not closed:
+            early = sum(second[step] for step in steps if stop_of[step] != final)
+            reward[steps[-1]] += early * ends[steps[-1]] - advanced
     return reward
 
 

@@ -10,16 +10,21 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
-from stream_reference import episodes, gated, look_ahead, random_stream
+from stream_reference import episodes, gated, gated_in_pieces, look_ahead, random_stream
 
 from shapegym.shaping.advice import ActionPotential, LookAhead, look_ahead_advice
 from shapegym.shaping.compose import Constant, TaskReward
+from shapegym.shaping.config import dumps, loads
 from shapegym.shaping.engine import RewardEngine
 from shapegym.shaping.errors import DiscountError, ExpressionError, ObservationError
 from shapegym.shaping.gate import Gate, gate
 from shapegym.shaping.kernels import episodes as kernels
+from shapegym.shaping.schedules import Linear
+from shapegym.shaping.tree import is_episodic
 from shapegym.shaping.types import Episodes, Spec, Transitions
 
+LEVELS = (TaskReward(), Constant(1.0))
+MARK = Constant(2.0)
 THRESHOLDS = st.sampled_from([-np.inf, -1.0, 0.0, 1.0, 2.0, np.inf])
 
 
@@ -70,6 +75,169 @@ def test_an_episodes_return_does_not_depend_on_where_rollouts_are_cut(seed, thre
         if stream[t_end].terminated[lane] or stream[t_end].truncated[lane]:
             rows = [t for t, _ in steps]
             assert cut[rows, lane].sum() == whole[rows, lane].sum()  # integers: exact
+
+
+def in_pieces(node, values, stream, cuts, lanes=3) -> np.ndarray:
+    carry, pieces = node.carry(lanes), []
+    for start, stop in itertools.pairwise([0, *sorted(set(cuts)), len(stream)]):
+        pieces.append(node.combine_block([v[start:stop] for v in values], marks(stream[start:stop]), carry))
+    return np.concatenate(pieces)
+
+
+def sums_of_finished(reward, stream) -> list[float]:
+    return [
+        sum(reward[step] for step in steps)
+        for steps in episodes(stream)
+        if stream[steps[-1][0]].terminated[steps[-1][1]] or stream[steps[-1][0]].truncated[steps[-1][1]]
+    ]
+
+
+CUTS = st.lists(st.integers(1, 39), max_size=5)
+
+
+@given(st.integers(0, 10_000), THRESHOLDS, CUTS, st.sampled_from([None, "turn"]))
+def test_bootstrapped_fragments_settle_to_what_held_ones_are_paid(seed, threshold, cuts, per):
+    stream = random_stream(seed, 40, 3, end=0.1, idle=0.1)
+    values = level_values(seed, 3 if per else 2, stream)
+    kinds = [
+        Gate(LEVELS, (threshold,), fragments=fragments, **({"per": "turn", "turn": MARK} if per else {}))
+        for fragments in ("held", "bootstrapped")
+    ]
+    held, bootstrapped = (sums_of_finished(in_pieces(node, values, stream, cuts), stream) for node in kinds)
+    np.testing.assert_allclose(bootstrapped, held, atol=1e-12)
+
+
+@given(
+    st.integers(0, 10_000),
+    st.sampled_from([-1.0, 0.0, 1.0, np.inf]),
+    CUTS,
+    st.sampled_from(["closed", "boot"]),
+)
+def test_open_fragments_are_paid_as_the_plain_loop_says(seed, threshold, cuts, how):
+    stream = random_stream(seed, 40, 3, end=0.1, idle=0.1)
+    values = level_values(seed, 2, stream)
+    node = Gate(LEVELS, (threshold,), fragments="closed" if how == "closed" else "bootstrapped")
+    expected = gated_in_pieces(values, threshold, stream, sorted(set(cuts)), how == "closed")
+    active = np.stack([s.active for s in stream])
+    np.testing.assert_allclose(
+        in_pieces(node, values, stream, cuts)[active], expected[active], rtol=0, atol=1e-12
+    )
+
+
+def test_the_frequency_of_passing_follows_the_last_hundred_or_so():
+    tally = np.zeros(3)
+    ends = np.ones((100, 1), dtype=bool)
+    kernels.count_passes(ends, ends, np.zeros_like(ends), 100, tally)
+    assert tally.tolist() == [100.0, 0.0, 0.0]
+    kernels.count_passes(ends, ends, ends, 100, tally)
+    assert tally[:2].tolist() == [200.0, 100.0]
+    assert tally[2] == pytest.approx(1 - 0.99**100)
+
+
+@given(
+    st.integers(0, 10_000),
+    THRESHOLDS,
+    THRESHOLDS,
+    st.booleans(),
+    st.sampled_from(["sum", "max", "last"]),
+    CUTS,
+)
+def test_turns_pass_or_fail_by_themselves(seed, first, second, strict, outcome, cuts):
+    stream = random_stream(seed, 40, 3, end=0.1, idle=0.1)
+    values = level_values(seed, 4, stream)
+    node = Gate((*LEVELS, MARK), (first, second), strict, outcome, "turn", MARK)
+    expected = gated(values[:3], [first, second], stream, strict, outcome, values[3] > 0)
+    np.testing.assert_array_equal(in_pieces(node, values, stream, []), expected)
+    whole, cut = (sums_of_finished(in_pieces(node, values, stream, where), stream) for where in ([], cuts))
+    assert whole == cut
+
+
+@given(st.integers(0, 10_000), THRESHOLDS, st.booleans())
+def test_a_step_gate_decides_at_once(seed, first, strict):
+    higher, lower, lowest = np.random.default_rng(seed).integers(-1, 3, size=(3, 20, 3)) * 1.0
+    node = Gate((*LEVELS, MARK), (first, 1.0), strict, per="step")
+    assert not is_episodic(node)
+    expected = np.zeros((20, 3))
+    for step in np.ndindex(20, 3):
+        reached = higher[step] > first if strict else higher[step] >= first
+        again = lower[step] > 1.0 if strict else lower[step] >= 1.0
+        expected[step] = higher[step] + reached * lower[step] + (reached and again) * lowest[step]
+    np.testing.assert_array_equal(node.combine([higher, lower, lowest]), expected)
+    np.testing.assert_array_equal(node.combine([higher[0], lower[0], lowest[0]]), expected[0])
+
+
+def test_a_step_gate_works_where_rewards_are_paid_at_once():
+    spec = Spec(4, gym.spaces.Box(-9, 9, (3,)), gym.spaces.Discrete(2))
+    engine = RewardEngine(gate(Constant(1.0), threshold=1.0, per="step"), spec)
+    engine.require_online("ShapedEnv")
+    step = random_stream(0, 1, 4)[0]
+    paid, _, _ = engine.step(Transitions(**vars(step)))
+    np.testing.assert_array_equal(paid, step.reward + (step.reward >= 1.0))
+
+
+@given(st.integers(0, 10_000), st.booleans(), CUTS)
+def test_an_annealed_threshold_counts_as_it_is_when_the_episode_ends(seed, strict, cuts):
+    stream = random_stream(seed, 40, 3, end=0.1, idle=0.1)
+    values = level_values(seed, 3, stream)
+    bars = np.cumsum(np.random.default_rng(seed).normal(size=(40, 1)), axis=0) * np.ones(3)
+    node = Gate((*LEVELS, MARK), (Linear(0.0, 1.0, 9), 0.0), strict)
+    whole = in_pieces(node, [*values, bars], stream, [])
+    np.testing.assert_array_equal(whole, gated(values, [bars, 0.0], stream, strict))
+    cut = in_pieces(node, [*values, bars], stream, cuts)
+    assert sums_of_finished(cut, stream) == sums_of_finished(whole, stream)
+
+
+def test_an_annealed_gate_is_read_from_a_file():
+    text = """
+reward:
+  gate:
+    of: [task_reward, {event: {of: features.event, equals: 1}}]
+    thresholds: [{linear: {start: -1, end: 0.5, steps: 1000}}]
+    per: turn
+    turn: {event: {of: features.event, equals: 2}}
+    fragments: bootstrapped
+"""
+    node = loads(text)
+    assert node.thresholds == (Linear(-1, 0.5, 1000),)
+    assert loads(dumps(node)) == node
+    assert loads("reward: {gate: {of: [task_reward, 1], thresholds: [-.inf]}}").thresholds == (-np.inf,)
+
+
+def stepped(expression, steps, **options) -> RewardEngine:
+    engine = RewardEngine(expression, Spec(3, gym.spaces.Box(-9, 9, (3,)), gym.spaces.Discrete(2)), **options)
+    stream = random_stream(0, steps, 3)
+    if engine.tape is not None:
+        for step in stream:
+            engine.step(Transitions(**vars(step)))
+        return engine
+    for start in range(0, steps, 10):
+        block = stream[start : start + 10]
+        parts = np.stack([engine.measure(Transitions(**vars(step))).copy() for step in block], axis=1)
+        engine.settle(parts, np.stack([step.reward for step in block]), marks(block), 3 * start)
+    return engine
+
+
+@pytest.mark.parametrize("options", [{}, {"pay_at_end": True}], ids=["rollouts", "at_end"])
+def test_a_gate_that_never_opens_says_so_once_with_advice(options):
+    never = Gate((TaskReward(), Constant(1.0)), (1e6,), warn_after=40)
+    with pytest.warns(
+        RuntimeWarning, match=r"not one outcome \(sum of TaskReward\(\)\) was >= 1000000"
+    ) as caught:
+        stepped(never, 200, **options)
+    assert len(caught) == 1
+    stepped(never, 40, **options)  # too few episodes
+    for quiet in (np.inf, -np.inf, 0.0):  # the outcome alone on purpose; the plain sum; a gate that opens
+        stepped(Gate(never.of, (quiet,), warn_after=40), 200, **options)
+
+
+def test_the_count_of_a_gate_that_never_opens_outlives_a_restart():
+    never = Gate((TaskReward(), Constant(1.0)), (1e6,), warn_after=40)
+    first = stepped(never, 40)
+    engine = RewardEngine(never, first.spec)
+    engine.load_state_dict(first.state_dict())
+    block = marks(random_stream(3, 120, 3))
+    with pytest.warns(RuntimeWarning, match="Lower the threshold; or anneal"):
+        engine.settle(np.zeros((2, 120, 3)), np.zeros((120, 3)), block, 0)
 
 
 def test_gate_at_minus_infinity_is_the_plain_sum_even_in_open_fragments():
@@ -157,6 +325,14 @@ def test_advice_is_refused_where_it_makes_no_sense():
         (lambda: Gate((TaskReward(), TaskReward()), (1.0, 2.0)), "2 levels and 2 thresholds"),
         (lambda: gate(TaskReward(), threshold=float("nan")), "NaN"),
         (lambda: Gate((TaskReward(), TaskReward()), (1.0,), outcome="mean"), "one of sum, max, last"),
+        (lambda: Gate(LEVELS, (MARK,)), "numbers or schedules"),
+        (lambda: Gate(LEVELS, (1.0,), per="lane"), "one of episode, turn, step"),
+        (lambda: Gate(LEVELS, (1.0,), per="turn"), "belong together"),
+        (lambda: Gate(LEVELS, (1.0,), turn=MARK), "belong together"),
+        (lambda: Gate(LEVELS, (1.0,), per="turn", turn=gate(MARK, threshold=0.0)), "known at its step"),
+        (lambda: Gate(LEVELS, (1.0,), fragments="open"), "one of held, closed, bootstrapped"),
+        (lambda: Gate(LEVELS, (1.0,), per="step", fragments="closed"), "a step is never cut"),
+        (lambda: Gate(LEVELS, (1.0,), warn_after=0), "at least 1"),
     ],
 )
 def test_bad_gates_say_what_is_wrong(build, message):
@@ -165,13 +341,14 @@ def test_bad_gates_say_what_is_wrong(build, message):
 
 
 def test_kernels_do_not_recompile():
-    used = (kernels.episode_totals, kernels.hold_back, kernels.successors)
+    used = (kernels.episode_totals, kernels.hold_back, kernels.count_passes, kernels.successors)
     for lanes in (2, 5):
         stream = random_stream(0, 9, lanes)
         for node, count in (
-            (Gate((TaskReward(), Constant(1.0)), (0.0,)), 2),
+            (Gate(LEVELS, (0.0,)), 2),
+            (Gate((*LEVELS, MARK), (0.0, Linear()), fragments="bootstrapped"), 4),
             (LookAhead(TaskReward(), 0.9), 1),
         ):
             node.combine_block(level_values(0, count, stream), marks(stream), node.carry(lanes))
         compiled = [len(kernel.signatures) for kernel in used]
-    assert compiled == [1, 1, 1]
+    assert compiled == [1, 1, 1, 1]
