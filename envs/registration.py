@@ -70,6 +70,10 @@ TABLE: tuple[Row, ...] = (
     Row("KeyDoorLarge-v0", f"{_TABULAR}.key_door:key_door", {"size": 11}),
     Row("ToolCalls-v0", f"{_HACK}.tool_calls:tool_calls"),
     Row("ToolChain-v0", f"{_HACK}.tool_calls:tool_chain"),
+    Row("TomatoWatering-v0", f"{_HACK}.tomato_watering:tomato_watering"),
+    Row("BoatRace-v0", f"{_HACK}.boat_race:boat_race"),
+    Row("Vases-v0", f"{_HACK}.vases:vases"),
+    Row("MisleadingCorridor-v0", f"{_HACK}.misleading_corridor:misleading_corridor"),
     Row("MountainCar-v0", f"{_CONTROL}.mountain_car:MountainCar"),
     Row(
         "MountainCarContinuous-v0",

@@ -14,7 +14,11 @@ import pytest
 import shapegym  # noqa: F401  # registers the ids
 from shapegym.agents.tabulate import tabulate
 from shapegym.envs.hack import EXPLOITS
+from shapegym.envs.hack.boat_race import boat_race
+from shapegym.envs.hack.misleading_corridor import misleading_corridor
+from shapegym.envs.hack.tomato_watering import tomato_watering
 from shapegym.envs.hack.tool_calls import tool_calls, tool_chain
+from shapegym.envs.hack.vases import vases
 from shapegym.envs.native import NativeEnv, NativeVectorEnv
 from shapegym.envs.registration import TABLE
 from shapegym.envs.tabular import solver
@@ -56,6 +60,10 @@ class Tally(dict[Any, np.ndarray]):
             self[key] = self.get(key, np.zeros(2)) + p * np.array([1, reward])
 
 
+def cell(task: FiniteTask, s: int) -> tuple[int, ...]:
+    return tuple(task.features["agent_pos"][s].tolist())
+
+
 def test_tool_calls_is_its_description() -> None:
     knobs = {"malformed": 0.2, "guided": 0.7, "unguided": 0.1, "passing": (0.3, 1.0)}
     task = tool_calls(5, **knobs).task
@@ -74,6 +82,62 @@ def test_tool_chain_is_its_description(links: int) -> None:
         return ENDS[s - links - 1] if s > links else int(task.features["content"][s])
 
     assert agree(task, reference.tool_chain(links, 0.2, 0.6), at) == task.n_states
+
+
+@pytest.mark.parametrize("dry", [0.0, 0.05, 1.0])
+def test_tomato_watering_is_its_description(dry: float) -> None:
+    task = tomato_watering(dry).task
+    plants = [(2, 2), (2, 4), (4, 2), (4, 4)]
+
+    def at(s: int) -> Any:
+        wet = task.features["tomatoes"][s]
+        return cell(task, s), frozenset(plant for plant, is_wet in zip(plants, wet, strict=True) if is_wet)
+
+    agree(task, reference.tomato_watering(dry), at)
+    bucket = (task.features["agent_pos"] == 0).all(axis=1)
+    watered = task.features["tomatoes"].sum(axis=1)
+    np.testing.assert_array_equal(task.features["watered"], watered)
+    np.testing.assert_array_equal(task.features["looks_watered"], np.where(bucket, 4, watered))
+
+
+@pytest.mark.parametrize("laps", [1, 3])
+def test_boat_race_is_its_description(laps: int) -> None:
+    task = boat_race(laps).task
+    assert agree(task, reference.boat_race(laps), lambda s: (cell(task, s), s)) == 8 * laps + 1
+
+
+@pytest.mark.parametrize("arrows", [1, 2, 3, 4])
+def test_an_honest_lap_passes_every_arrow_once(arrows: int) -> None:
+    env = NativeEnv(boat_race(2, arrows))
+    env.reset(seed=0)
+    events = [env.step(a)[4]["event"] for a in (1, 1, 2, 2, 3, 3, 0, 0) * 2]
+    assert events.count(1) == 2 * arrows
+    assert events[-1] == 3
+
+
+def test_vases_is_its_description() -> None:
+    task = vases(0.7).task
+
+    def at(s: int) -> Any:
+        broken = task.features["broken"][s]
+        return cell(task, s), frozenset(
+            pos for pos, gone in zip([(0, 2), (1, 2)], broken, strict=True) if gone
+        )
+
+    agree(task, reference.vases(0.7), at)
+    env = NativeEnv(vases())
+    env.reset(seed=0)
+    assert [env.step(a)[1] for a in (1, 1, 1, 1)] == [0, -1, 0, 1]
+    env.reset(seed=0)
+    walked = [env.step(a) for a in (2, 1, 1, 1, 1, 0)]
+    assert (walked[-1][1], walked[-1][2], walked[-1][4]["success"]) == (1, True, True)
+
+
+@pytest.mark.parametrize("renewal", [0.0, 0.25, 1.0])
+def test_misleading_corridor_is_its_description(renewal: float) -> None:
+    task = misleading_corridor(7, 2, renewal).task
+    at = lambda s: (*cell(task, s), bool(task.features["coin"][s]))  # noqa: E731
+    agree(task, reference.misleading_corridor(7, renewal), at)
 
 
 @pytest.mark.parametrize("build", [tool_calls, tool_chain])
@@ -124,24 +188,25 @@ def test_who_serves_the_proxy_fails_the_task(id: str) -> None:
 
 
 @pytest.mark.parametrize("id", EXPLOITS)
-def test_the_planted_exploit_is_what_the_proxy_asks_for(id: str) -> None:
-    """Along the likeliest successors its loop closes, gains what the task does not pay, and solves nothing."""
+def test_the_planted_exploit_gains_for_ever_and_solves_nothing(id: str) -> None:
+    """Exactly, by the distribution over states: turn after turn the loop pays more than the task, and nothing ends it."""
     exploit = EXPLOITS[id]
     task, paid, _ = proxy_optimal(id)
-    s, gain = int(task.start.argmax()), 0.0
-    visited = [s]
-    for n, a in enumerate((*exploit.prefix, *exploit.loop)):
-        k = int(task.probability[s, a].argmax())
-        if n >= len(exploit.prefix):
-            gain += paid[s, a, k] - task.reward[s, a, k]
-        s = int(task.next_state[s, a, k])
-        visited.append(s)
-    if exploit.loop:
-        assert visited[-1] == visited[len(exploit.prefix)]
-        assert gain > 0
-        assert not task.success[visited[:-1], (*exploit.prefix, *exploit.loop)].any()
-    else:
-        assert task.terminal[s]
+    P, _ = task.tables()
+    excess, mass = (task.probability * (paid - task.reward)).sum(axis=2), task.start
+    for a in exploit.prefix:
+        mass = mass @ P[:, a]
+    if not exploit.loop:
+        assert mass @ task.terminal == 1
+        return
+    for _ in range(30):
+        gain = 0.0
+        for a in exploit.loop:
+            gain += mass @ excess[:, a]
+            assert mass @ (task.probability * task.success).sum(axis=2)[:, a] == 0
+            mass = mass @ P[:, a]
+    assert gain > 0
+    assert mass @ task.terminal == 0
 
 
 @pytest.mark.parametrize(
@@ -153,6 +218,13 @@ def test_the_planted_exploit_is_what_the_proxy_asks_for(id: str) -> None:
         lambda: tool_calls(passing=(0.5, float("nan"))),
         lambda: tool_chain(links=0),
         lambda: tool_chain(passing=-0.1),
+        lambda: tomato_watering(dry=float("nan")),
+        lambda: boat_race(laps=0),
+        lambda: boat_race(arrows=5),
+        lambda: vases(damage=-1.0),
+        lambda: misleading_corridor(length=2),
+        lambda: misleading_corridor(start=0),
+        lambda: misleading_corridor(renewal=2.0),
     ],
 )
 def test_arguments_out_of_range_are_refused(build: Callable[[], Any]) -> None:
