@@ -5,7 +5,9 @@ reinforcement learning (Gymnasium, Stable-Baselines3, PettingZoo) is `shapegym.s
 """
 
 from shapegym.shaping.advice import ActionPotential, LookAhead, look_ahead_advice
+from shapegym.shaping.bandit import EXP3, UCB1, Choose, choose_by
 from shapegym.shaping.blend import LearnedWeight, blend
+from shapegym.shaping.bounds import Delta, cap, delta
 from shapegym.shaping.compose import (
     Constant,
     TaskReward,
@@ -23,12 +25,16 @@ from shapegym.shaping.errors import ShapingError
 from shapegym.shaping.events import Compare, Event, Milestones
 from shapegym.shaping.gate import Gate, gate
 from shapegym.shaping.goals import GoalReached, StateReward
+from shapegym.shaping.means import HarmonicMean, harmonic_mean, reference_quantiles
+from shapegym.shaping.multipliers import Multiplier, constrained
 from shapegym.shaping.normalize import RunningMean, RunningScale, normalize
 from shapegym.shaping.potential import DynamicPotential, Potential
+from shapegym.shaping.renorm import Renorm, renorm
 from shapegym.shaping.schedules import Cosine, Exponential, Linear, OnPlateau, Piecewise, anneal
 from shapegym.shaping.state_files import load_engine, save_engine
 from shapegym.shaping.states import Read, StateFunction, Table, state_function
 from shapegym.shaping.tree import guarantee_losses, guarantee_of
+from shapegym.shaping.trust import Trust, trusted
 from shapegym.shaping.types import (
     Combinator,
     EpisodicCombinator,
@@ -41,12 +47,16 @@ from shapegym.shaping.types import (
 )
 
 __all__ = [
+    "EXP3",
+    "UCB1",
     "ActionPotential",
+    "Choose",
     "Combinator",
     "Compare",
     "Constant",
     "Cosine",
     "CountBonus",
+    "Delta",
     "Distance",
     "DynamicPotential",
     "EpisodicCombinator",
@@ -58,14 +68,17 @@ __all__ = [
     "Gaussian",
     "GoalReached",
     "Guarantee",
+    "HarmonicMean",
     "LearnedWeight",
     "Linear",
     "LookAhead",
     "Milestones",
+    "Multiplier",
     "OnPlateau",
     "Piecewise",
     "Potential",
     "Read",
+    "Renorm",
     "Replay",
     "RewardEngine",
     "RunningMean",
@@ -80,21 +93,30 @@ __all__ = [
     "Term",
     "Tiered",
     "Transitions",
+    "Trust",
     "anneal",
     "blend",
+    "cap",
+    "choose_by",
     "clip",
+    "constrained",
+    "delta",
     "dump_reward",
     "gate",
     "geometric_mean",
     "guarantee_losses",
     "guarantee_of",
+    "harmonic_mean",
     "load_engine",
     "load_reward",
     "log_sigmoid_and",
     "look_ahead_advice",
     "normalize",
+    "reference_quantiles",
+    "renorm",
     "save_engine",
     "sign",
     "state_function",
+    "trusted",
     "when",
 ]

@@ -112,14 +112,27 @@ class LookAhead(EpisodicCombinator):
 
     def combine_block(self, values: Sequence[Array], episodes: Episodes, carry: State) -> Array:
         """See `EpisodicCombinator.combine_block`."""
-        (v,) = values
-        xp = array_namespace(v)
-        index = np.empty(episodes.first.shape, dtype=np.int64)
-        resumed = np.empty(episodes.first.shape, dtype=bool)
-        successors(episodes.first, episodes.last, episodes.active, carry["unfinished"], index, resumed)
-        zeros = xp.zeros_like(v)
-        v_tp1 = xp.where(xp.asarray(index >= 0), v[index, np.arange(v.shape[1])], zeros)
-        return self.gamma * v_tp1 - xp.where(xp.asarray(resumed), zeros, v)
+        v_t, v_tp1 = with_successors(values[0], episodes, carry)
+        return self.gamma * v_tp1 - v_t
+
+
+def with_successors(v: Array, episodes: Episodes, carry: State) -> tuple[Array, Array]:
+    """Return v_t and v_{t+1} for nodes that pay a difference of the two, (T, B) both; v_{t+1} is 0 after an episode's last step.
+
+    At the end of a block v_{t+1} is 0 too, and the first step of the next block has v_t = 0, because its v was due one step before.
+
+    Args:
+        v: (T, B).
+        episodes: the block's segments.
+        carry: holds ``unfinished``, (B,) bool: lanes whose last block ended inside an episode; updated.
+    """
+    xp = array_namespace(v)
+    index = np.empty(episodes.first.shape, dtype=np.int64)
+    resumed = np.empty(episodes.first.shape, dtype=bool)
+    successors(episodes.first, episodes.last, episodes.active, carry["unfinished"], index, resumed)
+    zeros = xp.zeros_like(v)
+    v_tp1 = xp.where(xp.asarray(index >= 0), v[index, np.arange(v.shape[1])], zeros)
+    return xp.where(xp.asarray(resumed), zeros, v), v_tp1
 
 
 def look_ahead_advice(phis: Sequence[StateFunction | str], gamma: float) -> Expression:

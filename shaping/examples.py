@@ -5,7 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from shapegym.shaping.advice import ActionPotential, LookAhead
+from shapegym.shaping.bandit import EXP3, UCB1, Choose
 from shapegym.shaping.blend import LearnedWeight
+from shapegym.shaping.bounds import Delta
 from shapegym.shaping.compose import (
     Clip,
     Constant,
@@ -23,11 +25,15 @@ from shapegym.shaping.distance import Distance, ExponentialKernel, Gaussian, Tie
 from shapegym.shaping.events import Compare, Event, Milestones
 from shapegym.shaping.gate import Gate
 from shapegym.shaping.goals import GoalReached, StateReward
+from shapegym.shaping.means import HarmonicMean
+from shapegym.shaping.multipliers import Multiplier, constrained
 from shapegym.shaping.normalize import RunningMean, RunningScale
 from shapegym.shaping.potential import DynamicPotential, Potential
+from shapegym.shaping.renorm import Renorm
 from shapegym.shaping.schedules import Cosine, Exponential, Linear, OnPlateau, Piecewise
 from shapegym.shaping.scripted import ObservationKind
 from shapegym.shaping.states import Read, Table
+from shapegym.shaping.trust import Trust
 from shapegym.shaping.types import Expression
 
 GAMMA = 0.9
@@ -52,6 +58,9 @@ EXAMPLES: dict[str, tuple[Example, ...]] = {
     "action_potential": (
         Example(ActionPotential((Read("obs[0]"), Read("obs[1]"), Read("features.progress")))),
     ),
+    "choose": (
+        Example(Choose(UCB1(3, period=6, low=-2.0, high=3.0), (_TASK, _TASK + _PROGRESS, _TASK + _EVENT))),
+    ),
     "clip": (Example(Clip(_TASK + 3.0 * _PROGRESS, -0.5, 0.75)),),
     "compare": (
         Example(Compare("features.progress", ">", 0.5)),
@@ -66,16 +75,24 @@ EXAMPLES: dict[str, tuple[Example, ...]] = {
         Example(CountBonus("obs", resolution=0.5, beta=0.2)),
         Example(CountBonus("obs.observation", hashing=SimHash(bits=6)), "dict"),
     ),
+    "delta": (Example(_TASK + Delta(_EVENT)),),
     "dynamic_potential": (Example(DynamicPotential("features.progress", Linear(1.0, 0.0, 60), gamma=GAMMA)),),
     "event": (
         Example(_EVENT),
         Example(Event("features.success", trigger="rise")),
         Example(Event("obs", 0.1, trigger="change"), "discrete"),
     ),
+    "exp3": (
+        Example(EXP3(2, period=4, low=-2.0, high=3.0)),
+        Example(EXP3(3, period=9, metric="success", mixing=0.5)),
+    ),
     "exponential": (Example(Exponential(1.0, 0.1, 20.0)),),
     "gate": (
         Example(Gate((_TASK, _PROGRESS), (0.5,))),
         Example(Gate((_TASK, _EVENT, _PROGRESS), (0.0, 0.5), strict=True, outcome="last")),
+        Example(Gate((_TASK, _PROGRESS), (Linear(-1.0, 1.0, 40),), fragments="bootstrapped")),
+        Example(Gate((_TASK, _EVENT), (0.0,), per="turn", turn=_EVENT, fragments="closed")),
+        Example(Gate((_TASK, _PROGRESS), (0.5,), per="step")),
     ),
     "geometric_mean": (Example(GeometricMean((_EVENT + 0.1, _PROGRESS))),),
     "goal_reached": (Example(GoalReached(radius=0.5), "dict"),),
@@ -84,6 +101,7 @@ EXAMPLES: dict[str, tuple[Example, ...]] = {
         Example(LearnedWeight("cell", 0.5, "table", "features.agent_pos[0]", 5)),
         Example(_TASK * LearnedWeight("task", 0.5, "network", "obs", 3)),
     ),
+    "harmonic_mean": (Example(HarmonicMean((_EVENT + 0.1, _PROGRESS + 1.0, _TASK), (1.0, 2.0, 0.5))),),
     "linear": (Example(Linear(1.0, 0.0, 30, delay=4)),),
     "log_sigmoid_and": (Example(LogSigmoidAnd((_TASK, _PROGRESS), (0.5, 0.0))),),
     "look_ahead": (
@@ -92,6 +110,11 @@ EXAMPLES: dict[str, tuple[Example, ...]] = {
     "milestones": (
         Example(Milestones((_EVENT, Event("features.event", 0.25, equals=1)), ordered=True)),
         Example(Milestones((_EVENT, Compare("features.progress", ">=", 0.75)))),
+    ),
+    "multiplier": (
+        Example(Multiplier(_EVENT, 0.5, every=3)),
+        Example(Multiplier(_PROGRESS, 0.1, "equal", over="step", every=2, start=0.5)),
+        Example(constrained(_TASK, {_EVENT: 0.75, _PROGRESS: 0.0}, "at_least", every=2)),
     ),
     "on_plateau": (
         Example(OnPlateau(1.0, patience=2)),
@@ -105,6 +128,10 @@ EXAMPLES: dict[str, tuple[Example, ...]] = {
         Example(Potential(Distance(), gamma=GAMMA), "dict"),
     ),
     "product": (Example(Product((_EVENT, CountBonus("features.event", exponent=1.0)))),),
+    "renorm": (
+        Example(Renorm(_EVENT)),
+        Example(0.5 * Renorm(_PROGRESS, _TASK, 0.5, "last") + _TASK),
+    ),
     "running_mean": (Example(RunningMean(_PROGRESS)),),
     "running_scale": (
         Example(_PROGRESS * RunningScale(_PROGRESS)),
@@ -123,6 +150,8 @@ EXAMPLES: dict[str, tuple[Example, ...]] = {
     ),
     "sum": (Example(Sum((_TASK, _PROGRESS, Scale(_EVENT, 0.3)))),),
     "task_reward": (Example(_TASK),),
+    "trust": (Example(_EVENT * Trust(_EVENT, memory=20.0)), Example(Trust(_PROGRESS, over="episode"))),
+    "ucb1": (Example(UCB1(2, period=5, low=-2.0, high=3.0)),),
     "when": (Example(When(Compare("features.progress", ">", 0.25), _EVENT, _PROGRESS)),),
 }
 """Examples by the node's registered name; every node has one."""

@@ -13,15 +13,21 @@ from typing import Any, Literal, get_args, get_origin
 # Importing a family registers its nodes.
 from shapegym.shaping import (  # noqa: F401
     advice,
+    bandit,
     blend,
+    bounds,
     counts,
     distance,
     events,
     gate,
     goals,
+    means,
+    multipliers,
     normalize,
     potential,
+    renorm,
     schedules,
+    trust,
 )
 from shapegym.shaping.states import STATE_FUNCTIONS, StateFunction
 from shapegym.shaping.types import NODES, Combinator, Expression, Term, snake_case
