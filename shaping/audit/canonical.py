@@ -28,16 +28,25 @@ class Canonical:
 
     Attributes:
         reward: (S, A), or (S, A, S) if it depends on s'.
-        potential: (S,), the Phi of the shaping that leads to it; zero in terminal states. None if it is not one potential.
         scale: largest of the numbers that were added up, for telling a zero reward from rounding error.
     """
 
     reward: Array
-    potential: Array | None
     scale: float
 
 
-def val(model: Model, R: NDArray[Any], policy: NDArray[Any] | None = None) -> Canonical:
+@dataclass(frozen=True, eq=False)
+class Levelled(Canonical):
+    """A canonical reward that one potential leads to.
+
+    Attributes:
+        potential: (S,), the Phi of that shaping; zero in terminal states.
+    """
+
+    potential: Array
+
+
+def val(model: Model, R: NDArray[Any], policy: NDArray[Any] | None = None) -> Levelled:
     """VAL: c(s, a) = E_{S' ~ P(s, a)}[R(s, a, S') - V(s) + gamma V(S')], V the value of R under a fixed policy.
 
     Source: Skalse et al. 2024 (STARC), definition of value-adjusted levelling.
@@ -52,10 +61,10 @@ def val(model: Model, R: NDArray[Any], policy: NDArray[Any] | None = None) -> Ca
     """
     r = model.expected(R)
     potential = model.value(r, model.policy(policy))
-    return Canonical(model.advantage(r, potential), potential, _largest(_read(model, R), potential))
+    return Levelled(model.advantage(r, potential), _largest(_read(model, R), potential), potential)
 
 
-def val_potential(model: Model, R: NDArray[Any], policy: NDArray[Any] | None = None) -> Canonical:
+def val_potential(model: Model, R: NDArray[Any], policy: NDArray[Any] | None = None) -> Levelled:
     """VALPotential: c(s, a, s') = R(s, a, s') - V(s) + gamma V(s'), zero in terminal states; arguments as `val`.
 
     It undoes shaping but not S'-redistribution, and is the form that can be computed on single transitions.
@@ -63,12 +72,12 @@ def val_potential(model: Model, R: NDArray[Any], policy: NDArray[Any] | None = N
     table = model.table(R)
     potential = model.value(model.expected(R), model.policy(policy))
     levelled = table + model.gamma * potential - potential[:, None, None]
-    return Canonical(
-        np.where(model.terminal[:, None, None], 0.0, levelled), potential, _largest(table, potential)
+    return Levelled(
+        np.where(model.terminal[:, None, None], 0.0, levelled), _largest(table, potential), potential
     )
 
 
-def minimal(model: Model, R: NDArray[Any], weights: NDArray[Any] | None = None) -> Canonical:
+def minimal(model: Model, R: NDArray[Any], weights: NDArray[Any] | None = None) -> Levelled:
     """The equivalent reward of least norm, ||c||^2 = sum w(s, a) P(s' | s, a) c(s, a, s')^2.
 
     S'-redistribution is at its least where the reward of (s, a) is its mean, whatever the potential, which leaves one least-squares
@@ -96,7 +105,7 @@ def minimal(model: Model, R: NDArray[Any], weights: NDArray[Any] | None = None) 
         lapack_driver="gelsy",
         check_finite=False,
     )[0]
-    return Canonical(model.advantage(r, potential), potential, _largest(_read(model, R), potential))
+    return Levelled(model.advantage(r, potential), _largest(_read(model, R), potential), potential)
 
 
 def epic(
@@ -125,7 +134,7 @@ def epic(
     )
     mean = np.einsum("sat,a,t->s", table, of_action, of_state, optimize=True)
     canonical = table + model.gamma * (mean - of_state @ mean) - mean[:, None, None]
-    return Canonical(canonical, None, _largest(table, mean))
+    return Canonical(canonical, _largest(table, mean))
 
 
 def dard(model: Model, R: NDArray[Any], actions: NDArray[Any] | None = None) -> Canonical:
@@ -150,7 +159,7 @@ def dard(model: Model, R: NDArray[Any], actions: NDArray[Any] | None = None) -> 
         step = model.P[:, action]
         crossed += share * (step @ table[:, action] @ step.T)
     canonical = table + (model.gamma * (mean - crossed) - mean[:, None])[:, None, :]
-    return Canonical(canonical, None, _largest(table, mean))
+    return Canonical(canonical, _largest(table, mean))
 
 
 def _read(model: Model, R: NDArray[Any]) -> Array:

@@ -131,7 +131,7 @@ def raw_l2(
     """
     model = Model.of(P, 0.0, terminal)
     tables = (model.table(R1), model.table(R2))
-    first, second = (Canonical(table, None, float(np.abs(table).max())) for table in tables)
+    first, second = (Canonical(table, float(np.abs(table).max())) for table in tables)
     return _half_difference(first, second, _coverage(model, weights), "l2")
 
 
@@ -145,7 +145,7 @@ def _correlation_distance(
     """sqrt((1 - rho) / 2) as half the difference of standardised rewards, which does not lose the digits of a rho near 1."""
     coverage = _coverage(model, weights)
     one, two = (
-        Canonical(form.reward - (coverage * form.reward).sum(), None, form.scale) for form in (first, second)
+        Canonical(form.reward - (coverage * form.reward).sum(), form.scale) for form in (first, second)
     )
     return _half_difference(one, two, coverage, "l2")
 
