@@ -8,7 +8,15 @@ from dataclasses import dataclass
 from shapegym.shaping.compose import Product, Scale, Sum, TaskReward
 from shapegym.shaping.errors import ExpressionError
 from shapegym.shaping.gate import Gate
-from shapegym.shaping.types import Combinator, Expression, Guarantee, Term, require_name, snake_case
+from shapegym.shaping.types import (
+    Combinator,
+    EpisodicCombinator,
+    Expression,
+    Guarantee,
+    Term,
+    require_name,
+    snake_case,
+)
 
 
 def walk(expression: Expression) -> Iterator[Expression]:
@@ -26,6 +34,12 @@ def terms_of(expression: Expression) -> tuple[Term, ...]:
 def is_episodic(expression: Expression) -> bool:
     """Whether some reward of the expression is known only after later steps."""
     return any(isinstance(node, Combinator) and node.episodic for node in walk(expression))
+
+
+def compares_episodes(expression: Expression) -> EpisodicCombinator | None:
+    """Return a node that pays an episode by what others earned, if there is one."""
+    nodes = (node for node in walk(expression) if isinstance(node, EpisodicCombinator))
+    return next((node for node in nodes if not node.alone), None)
 
 
 def has_task_reward(expression: Expression) -> bool:

@@ -19,6 +19,7 @@ from shapegym.shaping.surfaces.memory import Memory
 from shapegym.shaping.surfaces.sb3_buffers import HindsightBuffer, require_task_reward
 from shapegym.shaping.surfaces.sb3_vec import MeasuringVecEnv
 from shapegym.shaping.tape import whole_episode
+from shapegym.shaping.tree import compares_episodes
 from shapegym.shaping.types import Transitions
 
 if TYPE_CHECKING:
@@ -66,6 +67,11 @@ class HindsightReplay(HindsightBuffer, _Replay):
 
     def check(self, engine: RewardEngine) -> None:
         """Raise a `ShapingError` if this buffer cannot pay the expression of ``engine``."""
+        if company := compares_episodes(engine.expression):
+            raise HindsightError(
+                f"{type(company).__name__} compares an episode with others that ended about then, and a replay buffer pays one "
+                "by itself. Off-policy learners need no baseline: pay what it compares, or use a rollout buffer (PPO, A2C)."
+            )
         if self.optimize_memory_usage and (engine.episodic or engine.moves):
             raise WiringError(
                 "optimize_memory_usage=True overwrites the last state of every episode, so transitions cannot be measured again or "

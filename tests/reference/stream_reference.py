@@ -182,3 +182,30 @@ def look_ahead(values: np.ndarray, gamma: float, stream: list[Step]) -> np.ndarr
             after = values[steps[position + 1]] if position + 1 < len(steps) else 0.0
             reward[t, lane] = gamma * after - values[t, lane]
     return reward
+
+
+def relative_outcomes(values: np.ndarray, stream: list[Step], size: int, form: str) -> np.ndarray:
+    """Each finished episode against those that end at its step and, by whole steps, before it, until there are ``size``."""
+    ended: dict[int, list[tuple[int, float]]] = {}
+    for steps, closed in turns(stream, None):
+        if closed:
+            t, lane = steps[-1]
+            ended.setdefault(t, []).append((lane, sum(values[step] for step in steps)))
+    reward = np.zeros_like(values)
+    for t, batch in ended.items():
+        for place, (lane, outcome) in enumerate(batch):
+            others = [total for other, (_, total) in enumerate(batch) if other != place]
+            for earlier in sorted((s for s in ended if s < t), reverse=True):
+                if len(others) + 1 >= size:
+                    break
+                others += [total for _, total in ended[earlier]]
+            if not others:
+                continue
+            group = [outcome, *others]
+            if form == "standard":
+                reward[t, lane] = (outcome - np.mean(group)) / (np.std(group) + 1e-8)
+            elif form == "centred":
+                reward[t, lane] = outcome - np.mean(group)
+            else:
+                reward[t, lane] = outcome - np.mean(others)
+    return reward
