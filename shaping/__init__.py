@@ -25,6 +25,7 @@ from shapegym.shaping.errors import ShapingError
 from shapegym.shaping.events import Compare, Event, Milestones
 from shapegym.shaping.gate import Gate, gate
 from shapegym.shaping.goals import GoalReached, StateReward
+from shapegym.shaping.groups import GroupRelative, group_relative
 from shapegym.shaping.means import HarmonicMean, harmonic_mean, reference_quantiles
 from shapegym.shaping.multipliers import Multiplier, constrained
 from shapegym.shaping.normalize import RunningMean, RunningScale, normalize
@@ -67,6 +68,7 @@ __all__ = [
     "Gate",
     "Gaussian",
     "GoalReached",
+    "GroupRelative",
     "Guarantee",
     "HarmonicMean",
     "LearnedWeight",
@@ -104,6 +106,7 @@ __all__ = [
     "dump_reward",
     "gate",
     "geometric_mean",
+    "group_relative",
     "guarantee_losses",
     "guarantee_of",
     "harmonic_mean",

@@ -25,6 +25,7 @@ from shapegym.shaping.distance import Distance, ExponentialKernel, Gaussian, Tie
 from shapegym.shaping.events import Compare, Event, Milestones
 from shapegym.shaping.gate import Gate
 from shapegym.shaping.goals import GoalReached, StateReward
+from shapegym.shaping.groups import GroupRelative
 from shapegym.shaping.means import HarmonicMean
 from shapegym.shaping.multipliers import Multiplier, constrained
 from shapegym.shaping.normalize import RunningMean, RunningScale
@@ -100,6 +101,10 @@ EXAMPLES: dict[str, tuple[Example, ...]] = {
         Example(_EVENT * LearnedWeight("event", 0.5)),
         Example(LearnedWeight("cell", 0.5, "table", "features.agent_pos[0]", 5)),
         Example(_TASK * LearnedWeight("task", 0.5, "network", "obs", 3)),
+    ),
+    "group_relative": (
+        Example(GroupRelative(Gate((_TASK, _PROGRESS), (0.5,)), 3)),
+        Example(GroupRelative(_TASK, 2, "leave_one_out")),
     ),
     "harmonic_mean": (Example(HarmonicMean((_EVENT + 0.1, _PROGRESS + 1.0, _TASK), (1.0, 2.0, 0.5))),),
     "linear": (Example(Linear(1.0, 0.0, 30, delay=4)),),
