@@ -51,6 +51,10 @@ class StateFileError(ShapingError, ValueError):
     """A shaping-state file that is corrupt, or belongs to another expression or number of lanes."""
 
 
+class BaseDataError(ShapingError, ValueError):
+    """Recorded transitions that are missing, damaged, of another environment, or unfit to learn from."""
+
+
 class RewardFileError(ShapingError, ValueError):
     """A reward file that does not describe an expression; names the line and the key."""
 

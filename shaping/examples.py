@@ -25,6 +25,7 @@ from shapegym.shaping.distance import Distance, ExponentialKernel, Gaussian, Tie
 from shapegym.shaping.events import Compare, Event, Milestones
 from shapegym.shaping.gate import Gate
 from shapegym.shaping.goals import GoalReached, StateReward
+from shapegym.shaping.learned.occupancy import OccupancyPenalty
 from shapegym.shaping.groups import GroupRelative
 from shapegym.shaping.means import HarmonicMean
 from shapegym.shaping.multipliers import Multiplier, constrained
@@ -53,6 +54,7 @@ _TASK = TaskReward()
 _PROGRESS = Potential("features.progress", gamma=GAMMA)
 _EVENT = Event("features.event", 0.5, equals=2)
 _TO_GOAL = Distance("features.agent_pos", "features.goal_pos", "l1")
+_VISITED = tuple((step % 5 / 2 - 1, step % 3 / 2 - 0.5, step % 4 / 4) for step in range(16))
 _SEVENTHS = Table((0.0, 0.5, -1.0, 2.0, 0.25, 1.5, -0.5))
 
 EXAMPLES: dict[str, tuple[Example, ...]] = {
@@ -120,6 +122,17 @@ EXAMPLES: dict[str, tuple[Example, ...]] = {
         Example(Multiplier(_EVENT, 0.5, every=3)),
         Example(Multiplier(_PROGRESS, 0.1, "equal", over="step", every=2, start=0.5)),
         Example(constrained(_TASK, {_EVENT: 0.75, _PROGRESS: 0.0}, "at_least", every=2)),
+    ),
+    "occupancy_penalty": (
+        Example(OccupancyPenalty(_VISITED, hidden=8)),
+        Example(
+            _TASK + 0.1 * OccupancyPenalty(_VISITED, ("obs.observation",), divergence="kl", hidden=8), "dict"
+        ),
+        Example(
+            OccupancyPenalty(
+                _VISITED, ("features.agent_pos", "features.progress"), divergence="chi2", hidden=8
+            )
+        ),
     ),
     "on_plateau": (
         Example(OnPlateau(1.0, patience=2)),

@@ -21,6 +21,7 @@ from shapegym.shaping import (  # noqa: F401
     events,
     gate,
     goals,
+    learned,
     groups,
     means,
     multipliers,
