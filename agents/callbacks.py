@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import logging
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -12,13 +14,17 @@ from stable_baselines3.common.vec_env import VecEnv, VecEnvWrapper
 from shapegym.agents.errors import SettingsError
 from shapegym.agents.evaluation import Evaluation, evaluate
 from shapegym.agents.metrics import JsonLines
+from shapegym.shaping.audit.alarms import Alarm, Watch, harmless_parts
 from shapegym.shaping.ledger import EpisodeRecord
 from shapegym.shaping.surfaces.collect import success_in
 from shapegym.shaping.surfaces.sb3_vec import TransitionVecEnv
 
 EPISODES_FILE = "episodes.jsonl"
 EVALUATIONS_FILE = "evaluations.jsonl"
+ALARMS_FILE = "alarms.jsonl"
 BEST_MODEL_FILE = "best_model.zip"
+
+log = logging.getLogger("shapegym")
 
 
 class ShapingCallback(BaseCallback):
@@ -30,10 +36,14 @@ class ShapingCallback(BaseCallback):
     ``shaped_return``, ``success``, ``parts``; rows of episodes that a resumed run repeats are dropped first. Without a wired reward
     the episodes come from Monitor's infos, and the shaped return is the task's.
 
+    With a wired reward it also watches for signs that the agent is paid for something else than the task
+    (`shapegym.shaping.audit.alarms`). An alarm goes to SB3's logger (``alarm/<kind>``, 1 from then on), to ``alarms.jsonl``, and to
+    Python's log "shapegym" as a warning.
+
     On-policy, rewards are settled after a rollout, so episodes are logged then.
 
     Args:
-        folder: where ``episodes.jsonl`` goes; None writes none.
+        folder: where the files go; None writes none.
 
     Attributes:
         steps_to_first_success: global step at which the first successful episode ended, or None.
@@ -44,17 +54,28 @@ class ShapingCallback(BaseCallback):
         self.folder = folder
         self.steps_to_first_success: int | None = None
         self._file: JsonLines | None = None
+        self._alarms_file: JsonLines | None = None
         self._surface: TransitionVecEnv | None = None
+        self._watch: Watch | None = None
         self._clock_offset = 0
 
     def _on_training_start(self) -> None:
         self._surface = find_surface(self.training_env)
         if self._surface is not None:
             self._clock_offset = self.num_timesteps - self._surface.engine.clock
+            self._watch = Watch(self.model._total_timesteps, harmless_parts(self._surface.engine.expression))
         if self.folder is not None:
             self._file = JsonLines(Path(self.folder) / EPISODES_FILE, resume_at=self.num_timesteps)
             solved = [row["step"] for row in self._file.kept if row["success"]]
             self.steps_to_first_success = min(solved, default=None)
+            self._alarms_file = JsonLines(Path(self.folder) / ALARMS_FILE, resume_at=self.num_timesteps)
+            if self._watch is not None:
+                self._watch.append(self._file.kept)
+
+    @property
+    def alarms(self) -> list[Alarm]:
+        """Those that sounded, in order."""
+        return [] if self._watch is None else self._watch.alarms
 
     def _on_step(self) -> bool:
         if self._surface is None:
@@ -82,6 +103,16 @@ class ShapingCallback(BaseCallback):
                 self.logger.record("task/steps_to_first_success", row["step"])
         if self._file is not None:
             self._file.append(rows)
+        if self._watch is not None:
+            self._sound(self._watch.append(rows))
+
+    def _sound(self, alarms: list[Alarm]) -> None:
+        for alarm in alarms:
+            log.warning("At step %s: %s.", f"{alarm.step:,}", alarm.message)
+        if self._alarms_file is not None:
+            self._alarms_file.append(map(asdict, alarms))
+        for alarm in self.alarms:
+            self.logger.record(f"alarm/{alarm.kind}", 1)
 
     def _from_record(self, record: EpisodeRecord) -> dict[str, Any]:
         step = record.clock + self._clock_offset + self.training_env.num_envs

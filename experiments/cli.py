@@ -140,7 +140,7 @@ def train(
     ] = "",
 ) -> None:
     """Train an agent on a task with a reward, and judge it by the task alone."""
-    from shapegym.agents.callbacks import ShapingCallback
+    from shapegym.agents.callbacks import ALARMS_FILE, ShapingCallback
     from shapegym.agents.checkpoint import checkpoints
     from shapegym.experiments import costs, run_folder
     from shapegym.experiments.run import RunConfig
@@ -210,6 +210,8 @@ def train(
         table.add_row("task return", f"{result.mean_return:.3f}")
         table.add_row("episode length", f"{result.mean_length:.1f}")
         table.add_row("steps to first success", "never" if first is None else f"{first:,}")
+        for kind, step in summary["alarms"].items():
+            table.add_row("alarm", f"{kind}, at step {step:,}: see {ALARMS_FILE}")
         spent = costs.read(folder)
         table.add_row("training", costs.summary(spent))
         table.add_row("run folder", str(folder))

@@ -51,6 +51,7 @@ class Row:
         first_success: global step of the first successful training episode, None if there was none.
         shaped_return: mean over the last 100 training episodes; None without episodes.
         parts: mean of each part's return over the same episodes.
+        alarms: kind of alarm -> global step at which it sounded during training (`shapegym.shaping.audit.alarms`).
         curve: evaluations on the task during training: "step" and each of `CURVES`, lists of equal length.
         versions: of packages.
         costs: as ``costs.json`` has them; empty if it has none.
@@ -79,6 +80,7 @@ class Row:
     costs: Mapping[str, int | float | Mapping[str, float]] = field(default_factory=dict)
     checksum: str = ""
     request: str = ""
+    alarms: Mapping[str, int] = field(default_factory=dict)
 
     __pydantic_config__ = ConfigDict(extra="forbid", strict=True, allow_inf_nan=False)
 
@@ -154,6 +156,7 @@ def row_of(job: Job, folder: Path) -> Row:
             costs=costs,
             checksum=checksum(text),
             request=checksum((folder / run_folder.CONFIG).read_bytes()),
+            alarms=result.get("alarms", {}),  # runs of older versions had none
         )
         row.as_line()  # a number that is none stands in no index
         return row

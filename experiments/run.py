@@ -214,6 +214,7 @@ def _learn(
         **result.as_row(),
         "steps": model.num_timesteps,
         "steps_to_first_success": episodes.steps_to_first_success,
+        "alarms": {alarm.kind: alarm.step for alarm in episodes.alarms},
         **_recent(folder / EPISODES_FILE),
     }
     write_costs()

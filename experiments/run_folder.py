@@ -4,6 +4,7 @@
 ``config.yaml``     the complete request: environment, reward, agent settings, seed, budget
 ``versions.json``   Python, the packages and the kind of machine that results depend on
 ``episodes.jsonl``  a row for every training episode: task return, shaped return, parts, success
+``alarms.jsonl``    signs that the agent was paid for something else than the task, a row for each
 ``evaluations.jsonl``  a row for every evaluation on the task
 ``tensorboard/``    event files
 ``checkpoints/``    what `--resume` continues from

@@ -7,6 +7,7 @@ how many sweeps work on one folder.
 
 from __future__ import annotations
 
+import logging
 import shutil
 import time
 import traceback
@@ -177,6 +178,7 @@ def run_job(job: Job, folder: Path, progress: Progress | None = None) -> None:
         RunError: if the folder is complete, but not what the job asks for.
     """
     path = run_path(folder, job.id)
+    logging.getLogger("shapegym").addHandler(logging.NullHandler())  # alarms are in the result
     with _alone(folder, job.id):
         if run_folder.is_finished(path):
             require_unedited(job, path)

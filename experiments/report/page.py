@@ -95,7 +95,7 @@ class Page:
         evidence: what it is made from.
         verdict: sentences, the headline first.
         warnings: what a reader must know.
-        alarms: contenders that are paid for something else than the task.
+        alarms: sentences about contenders that are paid for something else than the task.
         board: the leaderboard.
         whiskers: contender -> picture of its interval.
         drawn: who is in the pictures.
@@ -152,7 +152,7 @@ def compose(evidence: Evidence) -> Page:
         evidence,
         list(words.verdict(evidence, board)),
         [*evidence.warnings(), *([few] if few else []), *([] if board.complete else [uneven])],
-        [words.alarm(section.task, line) for section in sections for line in section.lines if line.alarm],
+        [text for section in sections for line in section.lines for text in words.alarms(section.task, line)],
         board,
         figures.whiskers(board, slots),
         drawn,

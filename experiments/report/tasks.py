@@ -45,7 +45,8 @@ class Line:
         p: of the paired test against the baseline, adjusted for the contenders of the task; None for the baseline.
         shaped_return: what the last training episodes were paid, mean over the runs.
         parts: what each part of it was.
-        alarm: paid more than solving the task ever earned in the comparison, but fails it.
+        overpaid: paid more than solving the task ever earned in the comparison, but fails it.
+        sounded: kind of alarm during training -> runs in which it sounded, and the first step at which it did.
     """
 
     contender: str
@@ -58,7 +59,13 @@ class Line:
     p: float | None
     shaped_return: float | None
     parts: Mapping[str, float]
-    alarm: bool
+    overpaid: bool
+    sounded: Mapping[str, tuple[int, int]]
+
+    @property
+    def alarm(self) -> bool:
+        """Whether there is a sign that something else than the task was paid for."""
+        return self.overpaid or bool(self.sounded)
 
 
 @dataclass(frozen=True)
@@ -114,10 +121,11 @@ def lines(evidence: Evidence, task: str) -> tuple[Line, ...]:
                 adjusted.get(name),
                 shaped,
                 _parts(rows),
-                alarm=bool(success.size)
+                overpaid=bool(success.size)
                 and success.mean() < FAILING
                 and shaped is not None
                 and shaped > solved,
+                sounded=_sounded(rows),
             )
         )
     return tuple(
@@ -192,6 +200,12 @@ def _area(rows: tuple[Row, ...], metric: str) -> float | None:
 def _parts(rows: tuple[Row, ...]) -> dict[str, float]:
     names = dict.fromkeys(name for row in rows for name in row.parts)
     return {name: fmean(row.parts[name] for row in rows if name in row.parts) for name in names}
+
+
+def _sounded(rows: tuple[Row, ...]) -> dict[str, tuple[int, int]]:
+    kinds = dict.fromkeys(kind for row in rows for kind in row.alarms)
+    steps = {kind: [row.alarms[kind] for row in rows if kind in row.alarms] for kind in kinds}
+    return {kind: (len(found), min(found)) for kind, found in steps.items()}
 
 
 def _band(values: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:

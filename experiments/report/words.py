@@ -80,13 +80,25 @@ def _scores(leader: Standing, board: Leaderboard, what: str, scope: str) -> Iter
         yield f"Its interval overlaps with that of {_listed(rivals)}."
 
 
-def alarm(task: str, line: Line) -> str:
-    """The sentence about a contender that is paid for something else than the task."""
-    paid = number(line.shaped_return)
-    return (
-        f"{line.contender} on {task} is paid {paid} an episode, more than solving the task ever earned in this comparison, "
-        f"but solves only {percent(line.success.estimate if line.success else None)} of the episodes."
-    )
+_SIGNS = {
+    "falling": "the agent was paid more and more while its task return fell",
+    "flat": "pay rose and settled while the task return stayed where it was",
+    "dominant": "a part paid several times what the task's best episode earned",
+    "reversed": "episodes that were paid more did worse on the task",
+}
+
+
+def alarms(task: str, line: Line) -> Iterator[str]:
+    """The sentences about a contender that is paid for something else than the task."""
+    if line.overpaid:
+        yield (
+            f"{line.contender} on {task} is paid {number(line.shaped_return)} an episode, more than solving the task ever earned "
+            f"in this comparison, but solves only {percent(line.success.estimate if line.success else None)} of the episodes."
+        )
+    for kind, (runs, step) in line.sounded.items():
+        yield (
+            f"{line.contender} on {task}: {_SIGNS.get(kind, kind)}, in {runs} of {line.seeds} runs, first at step {steps(step)}."
+        )
 
 
 def caption(evidence: Evidence, contenders: int, what: str) -> str:

@@ -8,6 +8,7 @@ from stable_baselines3.common.vec_env import DummyVecEnv, VecEnvWrapper
 from stable_baselines3.common.vec_env.base_vec_env import VecEnvStepReturn
 
 from shapegym.agents.callbacks import (
+    ALARMS_FILE,
     BEST_MODEL_FILE,
     EPISODES_FILE,
     EVALUATIONS_FILE,
@@ -22,6 +23,7 @@ from shapegym.agents.metrics import read_json_lines
 from shapegym.agents.settings import ALGORITHMS
 from shapegym.envs.registration import register_all
 from shapegym.shaping.compose import TaskReward
+from shapegym.shaping.events import Compare
 from shapegym.shaping.potential import Potential
 from shapegym.shaping.states import Read
 from shapegym.shaping.surfaces.sb3_vec import ShapedVecEnv
@@ -204,3 +206,46 @@ def test_evaluating_does_not_change_the_run():
 def test_an_interval_below_one_step_is_refused():
     with pytest.raises(SettingsError, match="every"):
         EvaluationCallback("shapegym/Corridor-v0", 0)
+
+
+def farming_run(folder, steps: int):
+    """A corridor whose start pays at every step, more than its end."""
+    farmed = TaskReward() + (0.5 * Compare("features.state", "<=", 1)).named("rent")
+    venv = make_vec_env("shapegym/Corridor-v0", 16, seed=0, length=5)
+    model = make_agent("PPO", venv, farmed, seed=0, n_steps=64, learning_rate=1e-2)
+    callback, kept = ShapingCallback(folder), Kept()
+    model.set_logger(Logger(None, [kept]))
+    model.learn(steps, callback=callback)
+    return model, callback, kept
+
+
+def test_alarms_go_to_the_log_the_logger_and_a_file(tmp_path, caplog) -> None:
+    _, callback, kept = farming_run(tmp_path, 16_384)
+    assert callback.alarms
+    rows = read_json_lines(tmp_path / ALARMS_FILE)
+    assert [(row["kind"], row["step"]) for row in rows] == [
+        (each.kind, each.step) for each in callback.alarms
+    ]
+    assert [record.name for record in caplog.records] == ["shapegym"] * len(rows)
+    assert all(f"At step {row['step']:,}: {row['message']}." in caplog.text for row in rows)
+    assert kept.dumps[-1][1][f"alarm/{rows[0]['kind']}"] == 1
+
+
+def test_a_resumed_run_sounds_the_same_alarms_once(tmp_path) -> None:
+    _, callback, _ = farming_run(tmp_path, 16_384)
+    again = ShapingCallback(tmp_path)
+    model, _, _ = farming_run(None, 64)
+    model.num_timesteps, model._total_timesteps = 16_384, 16_384
+    again.init_callback(model)
+    again.on_training_start({}, {})
+    assert again.alarms == callback.alarms
+    assert len(read_json_lines(tmp_path / ALARMS_FILE)) == len(callback.alarms)
+
+
+def test_without_a_wired_reward_there_is_nothing_to_watch(tmp_path) -> None:
+    callback = ShapingCallback(tmp_path)
+    make_agent("PPO", make_vec_env("shapegym/Corridor-v0", 2, seed=0), n_steps=64, batch_size=64).learn(
+        256, callback=callback
+    )
+    assert callback.alarms == []
+    assert not (tmp_path / ALARMS_FILE).exists()

@@ -1,0 +1,142 @@
+"""Alarms: the planted signs are seen, in time, and noise is not."""
+
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+import shapegym as sg
+from shapegym import TaskReward
+from shapegym.shaping.audit.alarms import Watch, harmless_parts
+
+BUDGET = 50_000
+LENGTH = 10
+
+
+def episodes(
+    task: Callable[[float], float],
+    bonus: Callable[[float], float],
+    *,
+    seed: int = 0,
+    noise: float = 0.3,
+    potential: Callable[[float], float] = lambda _: 0.0,
+) -> list[dict]:
+    """Rows of a run: a Bernoulli task return and a noisy bonus, by the fraction of the budget that is spent."""
+    generator = np.random.default_rng(seed)
+    rows = []
+    for step in range(LENGTH, BUDGET + 1, LENGTH):
+        done = step / BUDGET
+        earned = float(generator.random() < task(done))
+        paid = bonus(done) + noise * generator.standard_normal()
+        kept = potential(done)
+        rows.append(
+            {
+                "step": step,
+                "task_return": earned,
+                "shaped_return": earned + paid + kept,
+                "success": bool(earned),
+                "parts": {"task_reward": earned, "bonus": paid, "phi": kept},
+            }
+        )
+    return rows
+
+
+def kinds(rows: list[dict], harmless: tuple[str, ...] = ("phi",)) -> dict[str, int]:
+    return {alarm.kind: alarm.step for alarm in Watch(BUDGET, harmless).append(rows) or []}
+
+
+def learns(done: float) -> float:
+    return float(np.clip(2 * done, 0.0, 0.95))
+
+
+def test_a_fall_is_noticed_before_half_is_lost() -> None:
+    def task(done: float) -> float:
+        return 0.9 if done < 0.4 else max(0.0, 0.9 - 3 * (done - 0.4))
+
+    rows = episodes(task, lambda done: 0.5 if done < 0.4 else 0.5 + 10 * (done - 0.4))
+    half = 0.4 + 0.45 / 3
+    assert 0.4 * BUDGET < kinds(rows)["falling"] < half * BUDGET
+
+
+def test_a_fall_that_does_not_pay_is_no_exploit() -> None:
+    rows = episodes(lambda done: 0.9 if done < 0.5 else 0.3, lambda _: 0.5)
+    assert kinds(rows) == {}
+
+
+def test_pay_that_settled_without_the_task_is_noticed() -> None:
+    rows = episodes(lambda _: 0.02, lambda done: min(5.0, 20 * done))
+    assert 0.3 * BUDGET < kinds(rows)["flat"] < 0.6 * BUDGET
+
+
+def test_a_flat_return_is_fine_where_the_task_is_solved_or_still_coming() -> None:
+    assert "flat" not in kinds(episodes(lambda _: 0.9, lambda done: min(1.0, 4 * done)))
+    assert "flat" not in kinds(
+        episodes(lambda done: 0.0 if done < 0.4 else 0.9, lambda done: 2 * min(done, 0.35))
+    )
+
+
+def test_a_part_that_dwarfs_the_task_is_named() -> None:
+    watch = Watch(BUDGET)
+    watch.append(episodes(learns, lambda _: 4.0, noise=0.0))
+    (alarm,) = [alarm for alarm in watch.alarms if alarm.kind == "dominant"]
+    assert "bonus pays 4" in alarm.message
+    assert "dominant" not in kinds(episodes(learns, lambda _: 2.0))
+
+
+def test_pay_against_the_task_is_noticed() -> None:
+    rows = episodes(lambda _: 0.5, lambda _: 0.0, noise=0.0)
+    for row in rows:
+        row["parts"]["bonus"] = 0.0 if row["success"] else 2.0
+        row["shaped_return"] = row["task_return"] + row["parts"]["bonus"]
+    assert set(kinds(rows)) == {"reversed"}
+
+
+def test_potentials_are_no_pay() -> None:
+    rows = episodes(lambda _: 0.02, lambda _: 0.0, potential=lambda done: 50 * done)
+    assert kinds(rows) == {}
+    assert "dominant" in kinds(rows, harmless=())
+    potential = sg.Potential(sg.Read("features.progress"), gamma=0.99)
+    expression = TaskReward() + potential.named("phi") + 0.1 * sg.CountBonus("obs")
+    assert harmless_parts(expression) == {"phi"}
+    assert harmless_parts(TaskReward() + sg.clip(potential)) == frozenset()
+
+
+def test_episodes_may_come_one_by_one_and_each_sign_sounds_once() -> None:
+    rows = episodes(lambda _: 0.02, lambda done: min(5.0, 20 * done))
+    whole, bit_by_bit = Watch(BUDGET), Watch(BUDGET)
+    whole.append(rows)
+    found = [alarm for row in rows for alarm in bit_by_bit.append([row])]
+    assert found == bit_by_bit.alarms == whole.alarms
+    assert len({alarm.kind for alarm in found}) == len(found) > 0
+
+
+@settings(max_examples=40, deadline=None)
+@given(
+    seed=st.integers(0, 10_000),
+    rate=st.floats(0.0, 1.0),
+    height=st.floats(-1.0, 1.0),
+    noise=st.floats(0.0, 5.0),
+)
+def test_noise_sounds_no_alarm(seed: int, rate: float, height: float, noise: float) -> None:
+    assert kinds(episodes(lambda _: rate, lambda _: height, seed=seed, noise=noise)) == {}
+
+
+@settings(max_examples=20, deadline=None)
+@given(seed=st.integers(0, 10_000), fading=st.floats(0.0, 1.0))
+def test_learning_with_a_bonus_that_fades_sounds_no_alarm(seed: int, fading: float) -> None:
+    assert kinds(episodes(learns, lambda done: fading * (1 - done), seed=seed)) == {}
+
+
+def test_few_episodes_say_nothing() -> None:
+    assert Watch(BUDGET).append(episodes(lambda _: 0.0, lambda done: 50 * done)[:100]) == []
+    assert Watch(1).append([]) == []
+
+
+@pytest.mark.parametrize("success", [None, False])
+def test_tasks_without_success_and_returns_that_never_vary(success: bool | None) -> None:
+    rows = episodes(lambda _: 0.0, lambda done: min(5.0, 20 * done))
+    for row in rows:
+        row["success"] = success
+    assert "flat" in kinds(rows)
