@@ -28,6 +28,9 @@ from shapegym.shaping.errors import AuditError
 _TOLERANCE = 1e-9
 """Share of the largest value below which a gain is rounding error."""
 
+_SOLVER = 1e-6
+"""The same for the values of linear programs, which are solved to 1e-7."""
+
 _STEP = 1e-3
 """What a step costs beside -log of its probability: ways are the likeliest, and the shortest of these."""
 
@@ -73,7 +76,7 @@ class Exploit:
     Attributes:
         lead: the likeliest way from the start to the loop; all of the behaviour if there is none.
         turn: once around the loop, by its likeliest outcomes; empty if the behaviour ends.
-        states: of the loop; outcomes may lead through more of them than one turn does.
+        policy: state -> action of the loop; outcomes may lead through more states than one turn does.
         gain: mean of g over the steps of the loop; without a loop, of the whole behaviour, discounted from its start.
         shaped: what it is worth in shaped reward, from the first state of the loop.
         task: the same in task reward.
@@ -83,7 +86,7 @@ class Exploit:
 
     lead: tuple[Move, ...]
     turn: tuple[Move, ...]
-    states: tuple[int, ...]
+    policy: dict[int, int]
     gain: float
     shaped: Worth
     task: Worth
@@ -105,10 +108,11 @@ def find_exploit(
     start: NDArray[Any],
     allowed: NDArray[np.bool_] | None = None,
 ) -> Exploit | None:
-    """Return the loop of the highest gain, else the shaped-optimal behaviour if it beats the task's solutions, else None.
+    """Return an exploit, or None if there is none: a loop if there are any, else behaviour that ends.
 
-    The loop is the solution of a linear program over stationary frequencies x(s, a) (Puterman 1994, section 9.3): maximise
-    sum x g subject to inflow = outflow in every state. Where outcomes are certain, that is the cycle of maximum mean gain (Karp
+    The loop is the one that the best policy for the shaped reward runs into from the start, else that of the highest gain in the
+    task. That is the solution of a linear program over stationary frequencies x(s, a) (Puterman 1994, section 9.3): maximise
+    sum x g subject to inflow = outflow in every state; where outcomes are certain, that is the cycle of maximum mean gain (Karp
     1978). Without a discount only loops are looked for.
 
     Args:
@@ -140,59 +144,43 @@ class _Search:
         self.model, self.start, self.allowed = model, start, allowed
         self.tables = task, shaped
         self.task, self.shaped = model.expected(task), model.expected(shaped)
-        costs = np.where(allowed[:, :, None], _costs(model.P), np.inf)
-        costs[model.terminal] = np.inf
-        self.fastest = costs.argmin(axis=1)
-        self.graph = _graph(costs.min(axis=1))
-        reached = np.isfinite(dijkstra(self.graph, indices=np.flatnonzero(start > 0), min_only=True))
+        self.graph, self.taken = self._ways(allowed)
+        reached = self._reached(self.graph)
         self.live, self.ends = reached & ~model.terminal, bool(reached[model.terminal].any())
 
     def discounted(self) -> Exploit | None:
         """With gamma < 1."""
         model = self.model
-        q_task = self._q(self.task)
-        optimal = self.allowed & (
-            q_task >= _best(q_task)[:, None] - _TOLERANCE * (1e-300 + np.abs(q_task).max())
-        )
-        solution = model.best_q(self.shaped, optimal)
-        solution = np.where(optimal, solution, -np.inf).max(axis=1)
-        q_shaped = self._q(self.shaped)
+        q_task, q_shaped = self._q(self.task), self._q(self.shaped)
+        optimal = self.allowed & (q_task >= _best(q_task)[:, None] - _TOLERANCE * (1e-300 + _size(q_task)))
+        solution = _best(np.where(optimal, model.best_q(self.shaped, optimal), -np.inf))
+        solved = _best(q_task)
         lure = float(self.start @ (_best(q_shaped) - solution))
-        noise = _TOLERANCE * (np.abs(self.shaped).max() + np.abs(solution).max())
+        noise = _TOLERANCE * (_size(self.shaped) + _size(solution))
         gain = model.advantage(self.shaped, solution)
-        if (policy := self._best_loop(gain)) is not None and policy.mean(gain) > noise:
-            first, lead, turn = self._shown(policy)
-            value = [policy.value(reward, model.gamma)[first] for reward in (self.shaped, self.task)]
-            return Exploit(
-                lead,
-                turn,
-                tuple(policy.states.tolist()),
-                policy.mean(gain),
-                Worth(value[0], float(solution[first])),
-                Worth(value[1], float(_best(q_task)[first])),
-                max(lure, 0.0),
-            )
+        policy = q_shaped.argmax(axis=1)
+        graph, taken = self._ways(np.arange(model.pairs[1]) == policy[:, None])
+        visited = self._reached(graph) & self.live
+        loops = _Loop.classes(model.P, np.flatnonzero(visited), policy)
+        loop = max(loops, key=lambda each: each.mean(gain), default=None)
+        if loop is None or loop.mean(gain) <= noise:  # the best behaviour runs into none: look for any
+            graph, taken = self.graph, self.taken
+            loop = self._best_loop(gain)
+        if loop is not None and loop.mean(gain) > noise:
+            first, lead, turn = self._shown(loop, graph, taken)
+            shaped, task = (loop.value(reward, model.gamma)[first] for reward in (self.shaped, self.task))
+            worth = Worth(shaped, float(solution[first])), Worth(task, float(solved[first]))
+            return Exploit(lead, turn, loop.policy, loop.mean(gain), *worth, max(lure, 0.0))
         if lure <= noise:
             return None
-        actions = q_shaped.argmax(axis=1)
-        lead = self._trace(actions)
-        values = [
-            float(self.start @ model.value(reward, np.eye(model.pairs[1])[actions]))
-            for reward in (self.shaped, self.task)
-        ]
-        return Exploit(
-            lead,
-            (),
-            (),
-            lure,
-            Worth(values[0], float(self.start @ solution)),
-            Worth(values[1], float(self.start @ _best(q_task))),
-            lure,
-        )
+        rows = np.eye(model.pairs[1])[policy]
+        shaped, task = (float(self.start @ model.value(reward, rows)) for reward in (self.shaped, self.task))
+        worth = Worth(shaped, float(self.start @ solution)), Worth(task, float(self.start @ solved))
+        return Exploit(self._trace(policy), (), {}, lure, *worth, lure)
 
     def averaged(self) -> Exploit | None:
         """With gamma = 1: averages a step."""
-        noise = _TOLERANCE * (np.abs(self.shaped).max() + np.abs(self.task).max())
+        noise = _SOLVER * (_size(self.shaped) + _size(self.task))
         found = self._best_loop(self.shaped)
         if found is None:
             return None
@@ -201,28 +189,41 @@ class _Search:
         if self.ends and solution <= noise:
             solution = baseline = 0.0
         else:
-            among = self._best_loop(self.shaped, at_least=(self.task, solution - noise))
-            baseline = among.mean(self.shaped) if among else solution
+            among = self._frequencies(self.shaped, at_least=(self.task, solution - noise))
+            baseline = solution if among is None else float((among * self.shaped).sum())
         gain = found.mean(self.shaped) - baseline
         if gain <= noise:
             return None
-        _, lead, turn = self._shown(found)
-        return Exploit(
-            lead,
-            turn,
-            tuple(found.states.tolist()),
-            gain,
-            Worth(found.mean(self.shaped), baseline),
-            Worth(found.mean(self.task), solution),
-            float("nan"),
+        _, lead, turn = self._shown(found, self.graph, self.taken)
+        worth = Worth(found.mean(self.shaped), baseline), Worth(found.mean(self.task), solution)
+        return Exploit(lead, turn, found.policy, gain, *worth, float("nan"))
+
+    def _ways(self, allowed: Mask) -> tuple[csr_matrix, NDArray[np.int64]]:
+        """What each transition costs a way that takes allowed actions, and the action it takes for it, (S, S) each."""
+        costs = np.where(
+            allowed[:, :, None] & ~self.model.terminal[:, None, None], _costs(self.model.P), np.inf
         )
+        return _graph(costs.min(axis=1)), costs.argmin(axis=1)
+
+    def _reached(self, graph: csr_matrix) -> Mask:
+        """The states to which ways from the start lead, (S,)."""
+        return np.isfinite(dijkstra(graph, indices=np.flatnonzero(self.start > 0), min_only=True))
 
     def _q(self, reward: Array) -> Array:
         """Q*, with -inf for what may not be done."""
         return np.where(self.allowed, self.model.best_q(reward, self.allowed), -np.inf)
 
-    def _best_loop(self, gain: Array, at_least: tuple[Array, float] | None = None) -> _Loop | None:
-        """The recurrent class of the highest mean gain that can be reached; None if every episode ends."""
+    def _best_loop(self, gain: Array) -> _Loop | None:
+        """The loop of the highest mean gain that can be reached; None if every episode ends."""
+        often = self._frequencies(gain)
+        if often is None:
+            return None
+        states = np.flatnonzero(often.sum(axis=1) > _TOLERANCE)
+        loops = _Loop.classes(self.model.P, states, often.argmax(axis=1))
+        return max(loops, key=lambda loop: loop.mean(gain), default=None)
+
+    def _frequencies(self, gain: Array, at_least: tuple[Array, float] | None = None) -> Array | None:
+        """The stationary x(s, a) of the highest mean gain; ``at_least`` bounds the mean of another reward. None without loops."""
         s, a = np.nonzero(self.allowed & self.live[:, None])
         if not s.size:
             return None
@@ -231,17 +232,19 @@ class _Search:
         balance = vstack([leave - flow, csr_matrix(np.ones((1, s.size)))])
         right = np.append(np.zeros(len(self.model.P)), 1.0)
         bound = {} if at_least is None else {"A_ub": -at_least[0][s, a][None], "b_ub": [-at_least[1]]}
-        scale = max(float(np.abs(gain[s, a]).max()), 1e-300)
+        scale = max(_size(gain[s, a]), 1e-300)
         result = linprog(-gain[s, a] / scale, A_eq=balance, b_eq=right, method="highs", **bound)
         if result.x is None:
             return None
         often = np.zeros(self.model.pairs)
         often[s, a] = result.x
-        return _Loop.within(self.model.P, often, gain)
+        return often
 
-    def _shown(self, loop: _Loop) -> tuple[int, tuple[Move, ...], tuple[Move, ...]]:
+    def _shown(
+        self, loop: _Loop, graph: csr_matrix, taken: NDArray[np.int64]
+    ) -> tuple[int, tuple[Move, ...], tuple[Move, ...]]:
         """The first state of the loop, the way there, and one turn."""
-        first, lead = self._way(np.flatnonzero(self.start > 0), loop.states, self.graph, self.fastest)
+        first, lead = self._way(np.flatnonzero(self.start > 0), loop.states, graph, taken)
         count = len(self.model.P)
         cost, taken = np.full((count, count), np.inf), np.zeros((count, count), np.int64)
         cost[loop.states] = _costs(self.model.P[loop.states, loop.actions])
@@ -298,19 +301,23 @@ class _Loop:
     often: Array
 
     @classmethod
-    def within(cls, P: Array, frequencies: Array, gain: Array) -> _Loop | None:
-        """The best recurrent class among the states of a solution's support (S, A)."""
-        support = np.flatnonzero(frequencies.sum(axis=1) > 1e-12)
-        policy = frequencies.argmax(axis=1)
-        best: _Loop | None = None
-        for states in _closed_classes(P[support, policy[support]][:, support], support):
-            inner = P[states, policy[states]][:, states]
-            system = np.vstack([inner.T - np.eye(len(states)), np.ones(len(states))])
-            often = np.linalg.lstsq(system, np.append(np.zeros(len(states)), 1.0), rcond=None)[0]
-            loop = cls(states, policy[states], inner, often)
-            if best is None or loop.mean(gain) > best.mean(gain):
-                best = loop
-        return best
+    def classes(cls, P: Array, states: NDArray[np.int64], policy: NDArray[np.int64]) -> list[_Loop]:
+        """The loops of a policy (S,) among some states."""
+        inner = P[states, policy[states]][:, states]
+        count, label = connected_components(csr_matrix(inner > 0), directed=True, connection="strong")
+        found = []
+        for members in (np.flatnonzero(label == each) for each in range(count)):
+            moves = inner[np.ix_(members, members)]
+            if np.allclose(moves.sum(axis=1), 1.0):  # it is not left
+                system = np.vstack([moves.T - np.eye(len(members)), np.ones(len(members))])
+                often = np.linalg.lstsq(system, np.append(np.zeros(len(members)), 1.0), rcond=None)[0]
+                found.append(cls(states[members], policy[states[members]], moves, often))
+        return found
+
+    @property
+    def policy(self) -> dict[int, int]:
+        """State -> action."""
+        return dict(zip(self.states.tolist(), self.actions.tolist(), strict=True))
 
     def mean(self, reward: Array) -> float:
         """The long-run average of a reward (S, A)."""
@@ -324,20 +331,13 @@ class _Loop:
         return dict(zip(self.states.tolist(), values.tolist(), strict=True))
 
 
-def _closed_classes(inner: Array, names: NDArray[np.int64]) -> list[NDArray[np.int64]]:
-    """The classes of states that are not left once entered, by name."""
-    whole = np.isclose(inner.sum(axis=1), 1.0)
-    count, label = connected_components(csr_matrix(inner > 0), directed=True, connection="strong")
-    classes = [np.flatnonzero(label == each) for each in range(count)]
-    return [
-        names[states]
-        for states in classes
-        if whole[states].all() and np.allclose(inner[np.ix_(states, states)].sum(axis=1), 1.0)
-    ]
-
-
 def _best(q: Array) -> Array:
     return q.max(axis=1)
+
+
+def _size(values: Array) -> float:
+    """The largest finite magnitude."""
+    return float(np.abs(values, where=np.isfinite(values), out=np.zeros_like(values)).max())
 
 
 def _costs(probability: Array) -> Array:

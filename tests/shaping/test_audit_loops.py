@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
-from loops_reference import best_loop, gains
+from loops_reference import average, best_loop, closed_classes, gains
 
 from shapegym.shaping.audit.loops import find_exploit
 from shapegym.shaping.errors import AuditError
@@ -36,7 +36,7 @@ def shaped_by(P, R, terminal, gamma, phi):
 
 @settings(max_examples=60, deadline=None)
 @given(seeds, st.integers(1, 3), st.integers(0, 2), st.sampled_from([0.5, 0.9, 0.99]))
-def test_the_loop_of_highest_gain_is_that_of_trying_every_policy(seed, branches, terminals, gamma):
+def test_a_loop_is_found_exactly_where_trying_every_policy_finds_one(seed, branches, terminals, gamma):
     P, task, terminal, start = random_task(seed, branches=branches, terminals=terminals)
     shaped = random_task(seed + 1, branches=branches, terminals=terminals)[1]
     found = find_exploit(P, task, shaped, gamma, terminal=terminal, start=start)
@@ -44,7 +44,13 @@ def test_the_loop_of_highest_gain_is_that_of_trying_every_policy(seed, branches,
     expected = best_loop(P.tolist(), gain, start.tolist(), terminal.tolist())
     if expected is not None and expected > 1e-6:
         assert found.loops
-        assert found.gain == pytest.approx(expected, rel=1e-6, abs=1e-7)
+        policy = [found.policy.get(s, 0) for s in range(len(P))]
+        assert frozenset(found.policy) in closed_classes(P.tolist(), policy, terminal.tolist())
+        assert found.gain == pytest.approx(
+            average(P.tolist(), policy, found.policy, gain), rel=1e-5, abs=1e-6
+        )
+        assert 0 < found.gain < expected + 1e-6
+        assert found.lure > 1e-7 or found.gain == pytest.approx(expected, rel=1e-5, abs=1e-6)
         assert found.shaped.solution == pytest.approx(best[found.turn[0].state], abs=1e-6)
     else:
         assert found is None or not found.loops
@@ -124,8 +130,8 @@ def test_what_is_shown_is_possible_and_closes(seed, branches):
         )
     if found.loops:
         assert found.turn[-1].next_state == found.turn[0].state
-        assert {move.state for move in found.turn} <= set(found.states)
-        assert not terminal[list(found.states)].any()
+        assert {move.state for move in found.turn} <= set(found.policy)
+        assert not terminal[list(found.policy)].any()
     assert found.task.exploit < found.task.solution + 1e-9
 
 
@@ -200,3 +206,18 @@ def test_a_task_whose_episodes_all_end_has_no_loop():
     for gamma in (0.9, 1.0):
         shaped = np.zeros_like(P)
         assert find_exploit(P, task, shaped, gamma, terminal=terminal, start=np.eye(3)[0]) is None
+
+
+def test_without_a_discount_a_task_that_never_ends_is_compared_with_its_best_loops():
+    """State 0 leads to 1 or 2 for good; the task pays in 1, the proxy a little more in 2."""
+    P, task = np.zeros((3, 2, 3)), np.zeros((3, 2, 3))
+    P[0, 0, 1] = P[0, 1, 2] = P[1, :, 1] = P[2, :, 2] = 1.0
+    task[1, :, 1] = 1.0
+    proxy = 2 * task
+    for pays, expected in ((1.9, False), (2.1, True)):
+        proxy[2, :, 2] = pays
+        found = find_exploit(P, task, proxy, 1.0, start=np.eye(3)[0])
+        assert (found is not None) is expected
+    assert found.gain == pytest.approx(0.1)
+    assert (found.task.exploit, found.task.solution) == (0.0, pytest.approx(1.0))
+    assert (found.shaped.exploit, found.shaped.solution) == (pytest.approx(2.1), pytest.approx(2.0, abs=1e-5))
