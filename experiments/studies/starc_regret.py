@@ -26,7 +26,7 @@ PAIRS = 8
 STATES, ACTIONS, BRANCHING, GAMMA = 16, 4, 4, 0.95
 
 DISTANCES = ("STARC, VAL", "STARC, minimal", "DARD", "EPIC", "raw L2")
-REGRETS = ("worst change", "optimal policy")
+REGRETS = ("worst", "optimal")
 DISGUISES = ("scaling", "potential shaping", "S'-redistribution", "all three")
 
 _RESAMPLES = 2000
@@ -59,7 +59,7 @@ def run(request: Request) -> Findings:
                 f"Correlation with regret over {pairs.shape[0] * PAIRS} pairs: Pearson, 95 % interval over tasks; Spearman",
                 (
                     "distance",
-                    *(f"{regret}{kind}" for regret in REGRETS for kind in ("", ", interval", ", rank")),
+                    *(column for regret in REGRETS for column in (regret, "interval", "rank")),
                 ),
                 tuple(
                     (name, *(cell for j in range(len(REGRETS)) for cell in _cells(found, i, j)))
@@ -78,7 +78,7 @@ def run(request: Request) -> Findings:
         notes=(
             f"random_mdp(seed, states={STATES}, actions={ACTIONS}, branching={BRANCHING}, terminals=0), gamma {GAMMA}.",
             "EPIC and DARD read rewards of transitions that cannot happen; they are given them, shaped as the others.",
-            "Worst change: shapegym.shaping.audit.regret.worst_regret, which STARC bounds; optimal policy: optimal_regret.",
+            "worst: shapegym.shaping.audit.regret.worst_regret, which STARC bounds; optimal: optimal_regret.",
         ),
     )
 
@@ -171,7 +171,7 @@ def _cells(found: Correlations, distance: int, regret: int) -> tuple[str, str, s
 
 
 def _order_claims(pairs: Array, found: Correlations) -> list[Claim]:
-    """Each claim is about the worst change, and holds if the 95 % interval of every difference lies above 0."""
+    """Each claim is about `worst_regret`, and holds if the 95 % interval of every difference lies above 0."""
     starcs, others, raw = (0, 1), (2, 3), 4
     claims = []
     for text, better, worse in (
