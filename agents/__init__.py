@@ -15,6 +15,7 @@ _HOMES = {
     "bridge": ("LastStep", "VectorEnvBridge"),
     "callbacks": ("EvaluationCallback", "ShapingCallback"),
     "checkpoint": ("CheckpointCallback", "checkpoints", "load_checkpoint", "save_checkpoint"),
+    "constrained": ("ConstrainedPPO", "PartValues"),
     "environments": ("make_vec_env",),
     "errors": (
         "AgentError",

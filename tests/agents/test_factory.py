@@ -14,6 +14,7 @@ from shapegym.agents.settings import ALGORITHMS, resolve_settings
 from shapegym.envs.registration import register_all
 from shapegym.shaping.compose import TaskReward
 from shapegym.shaping.errors import DiscountError
+from shapegym.shaping.multipliers import constrained
 from shapegym.shaping.potential import Potential
 from shapegym.shaping.states import Read
 from shapegym.shaping.surfaces.wiring import engine_of
@@ -28,6 +29,7 @@ TINY = {
         "policy_kwargs": {"net_arch": [8], "lstm_hidden_size": 4},
     },
     "A2C": {"n_steps": 4, "policy_kwargs": {"net_arch": [8]}},
+    "ConstrainedPPO": {"n_steps": 16, "batch_size": 32, "policy_kwargs": {"net_arch": [8]}},
     **{
         algo: {
             "learning_starts": 20,
@@ -40,13 +42,15 @@ TINY = {
 }
 CONTINUOUS = "shapegym/PointMaze-v0"
 REWARD = TaskReward() + 0.5 * Potential(Read("features.agent_pos[0]"))
+REWARDS = {"ConstrainedPPO": constrained(REWARD, {TaskReward(): 0.5}, every=2)}
+"""Rewards of the algorithms that learn their weights."""
 
 
 @pytest.mark.parametrize("algo", ALGORITHMS)
 def test_every_algorithm_trains_on_a_shaped_reward(algo):
     env_id = CONTINUOUS if algo in ("SAC", "TD3") else "shapegym/Corridor-v0"
     with torch_threads(1):
-        model = make_agent(algo, env_id, REWARD, seed=1, num_envs=2, **TINY[algo])
+        model = make_agent(algo, env_id, REWARDS.get(algo, REWARD), seed=1, num_envs=2, **TINY[algo])
         model.learn(200)
     assert type(model) is ALGORITHMS[algo]
     assert engine_of(model).clock >= 200
