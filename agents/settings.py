@@ -19,13 +19,14 @@ from sb3_contrib import QRDQN, RecurrentPPO
 from stable_baselines3 import A2C, DQN, PPO, SAC, TD3
 from stable_baselines3.common.base_class import BaseAlgorithm
 
+from shapegym.agents.bilevel.barfi import BARFI
 from shapegym.agents.constrained import ConstrainedPPO
 from shapegym.agents.errors import SettingsError
 from shapegym.shaping.errors import suggest
 
 ALGORITHMS: dict[str, type[BaseAlgorithm]] = {
     algorithm.__name__: algorithm
-    for algorithm in (PPO, A2C, DQN, SAC, TD3, RecurrentPPO, QRDQN, ConstrainedPPO)
+    for algorithm in (PPO, A2C, DQN, SAC, TD3, RecurrentPPO, QRDQN, BARFI, ConstrainedPPO)
 }
 """The algorithms by name."""
 

@@ -24,6 +24,7 @@ from shapegym.agents.factory import make_agent, torch_threads
 from shapegym.agents.metrics import read_json_lines
 from shapegym.agents.state_tree import pack
 from shapegym.envs.registration import register_all
+from shapegym.shaping.blend import blend
 from shapegym.shaping.compose import TaskReward
 from shapegym.shaping.counts import CountBonus
 from shapegym.shaping.distance import Distance
@@ -35,6 +36,9 @@ register_all()
 
 N = 96
 REWARD = TaskReward() + 0.1 * Potential(Read("features.state")) + 0.2 * CountBonus(key="features.state")
+BLEND = blend(
+    TaskReward(), 0.1 * Potential(Read("features.state")), form="table", read="features.state", size=6
+)
 OFF_POLICY = {
     "learning_starts": 30,
     "buffer_size": 80,
@@ -75,6 +79,13 @@ CASES = {
     "PPO with gSDE": ("PPO", maze, MAZE_REWARD, {"n_steps": 16, "batch_size": 16, "use_sde": True}),
     "A2C on stacked observations": ("A2C", stacked, REWARD, {"n_steps": 4}),
     "RecurrentPPO": ("RecurrentPPO", corridor, REWARD, RECURRENT),
+    "BARFI": ("BARFI", corridor, BLEND, {"n_steps": 16, "n_updates": 3, "buffer_size": 6, "batch_size": 20}),
+    "BARFI with networks and a learned discount": (
+        "BARFI",
+        maze,
+        blend(TaskReward(), MAZE_REWARD.of[1], form="network", read="obs", size=3),
+        {"n_steps": 16, "n_updates": 3, "buffer_size": 6, "batch_size": 20, "discount_learning_rate": 0.1},
+    ),
     "DQN": ("DQN", corridor, REWARD, OFF_POLICY),
     "DQN before its buffer is full": ("DQN", corridor, REWARD, {**OFF_POLICY, "buffer_size": 1000}),
     "DQN with a gate": ("DQN", corridor, gate(REWARD, threshold=0.5), OFF_POLICY),

@@ -12,6 +12,7 @@ from shapegym.agents.errors import SettingsError
 from shapegym.agents.factory import make_agent, torch_threads
 from shapegym.agents.settings import ALGORITHMS, resolve_settings
 from shapegym.envs.registration import register_all
+from shapegym.shaping.blend import blend
 from shapegym.shaping.compose import TaskReward
 from shapegym.shaping.errors import DiscountError
 from shapegym.shaping.multipliers import constrained
@@ -30,6 +31,7 @@ TINY = {
     },
     "A2C": {"n_steps": 4, "policy_kwargs": {"net_arch": [8]}},
     "ConstrainedPPO": {"n_steps": 16, "batch_size": 32, "policy_kwargs": {"net_arch": [8]}},
+    "BARFI": {"n_steps": 16, "n_updates": 2, "policy_kwargs": {"net_arch": [8]}},
     **{
         algo: {
             "learning_starts": 20,
@@ -42,7 +44,10 @@ TINY = {
 }
 CONTINUOUS = "shapegym/PointMaze-v0"
 REWARD = TaskReward() + 0.5 * Potential(Read("features.agent_pos[0]"))
-REWARDS = {"ConstrainedPPO": constrained(REWARD, {TaskReward(): 0.5}, every=2)}
+REWARDS = {
+    "BARFI": blend(TaskReward(), Potential(Read("features.agent_pos[0]")), initial=(1, 0.5)),
+    "ConstrainedPPO": constrained(REWARD, {TaskReward(): 0.5}, every=2),
+}
 """Rewards of the algorithms that learn their weights."""
 
 
@@ -50,7 +55,8 @@ REWARDS = {"ConstrainedPPO": constrained(REWARD, {TaskReward(): 0.5}, every=2)}
 def test_every_algorithm_trains_on_a_shaped_reward(algo):
     env_id = CONTINUOUS if algo in ("SAC", "TD3") else "shapegym/Corridor-v0"
     with torch_threads(1):
-        model = make_agent(algo, env_id, REWARDS.get(algo, REWARD), seed=1, num_envs=2, **TINY[algo])
+        reward = REWARDS.get(algo, REWARD)
+        model = make_agent(algo, env_id, reward, seed=1, num_envs=2, **TINY[algo])
         model.learn(200)
     assert type(model) is ALGORITHMS[algo]
     assert engine_of(model).clock >= 200

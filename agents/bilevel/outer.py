@@ -1,0 +1,125 @@
+"""What the outer learner of a bi-level algorithm owns: the weights in an expression, the learned discount, and Adam."""
+
+from __future__ import annotations
+
+import math
+from functools import reduce
+from operator import add
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from shapegym.agents.bilevel.episodes import Batch
+from shapegym.agents.errors import SettingsError
+from shapegym.shaping.blend import LearnedWeight
+from shapegym.shaping.engine import RewardEngine
+from shapegym.shaping.types import Episodes, Transitions
+
+
+class LearnedReward:
+    """An expression as a function of its learned weights, evaluated by its own engine.
+
+    Args:
+        engine: of an elementwise expression with at least one `LearnedWeight`.
+
+    Attributes:
+        weights: the learned weights, by their place among the engine's terms.
+
+    Raises:
+        SettingsError: if nothing is to be learned, or rewards are known in hindsight only.
+    """
+
+    def __init__(self, engine: RewardEngine) -> None:
+        self.engine = engine
+        self.weights = {
+            index: term for index, term in enumerate(engine.terms) if isinstance(term, LearnedWeight)
+        }
+        if not self.weights:
+            raise SettingsError(
+                f"BARFI learns the weights of a blend, and {engine.expression} has none. Write blend(TaskReward(), bonus), or give "
+                "a term a LearnedWeight."
+            )
+        if engine.episodic:
+            raise SettingsError(
+                f"BARFI differentiates the reward of every step, and {engine.expression} holds a gate or look-ahead, which decides "
+                "from whole episodes. Blend the terms inside of it."
+            )
+
+    def rows(self, transitions: Transitions) -> np.ndarray:
+        """Return what the weights depend on, side by side, (B, R) float64."""
+        return np.concatenate([weight.rows(transitions) for weight in self.weights.values()], axis=1)
+
+    def parameters(self) -> dict[int, dict[str, Tensor]]:
+        """Return copies of the weights' arrays as tensors to differentiate in, by place and name."""
+        return {
+            index: {
+                name: torch.from_numpy(array.copy()).requires_grad_()
+                for name, array in self.engine.states[index].items()
+            }
+            for index in self.weights
+        }
+
+    def rewards(self, parameters: dict[int, dict[str, Tensor]], batch: Batch) -> Tensor:
+        """Return r_phi of each step, (M,), from the stored parts and the weights that ``parameters`` give."""
+        parts = [part[None] for part in batch.parts.T]
+        start = 0
+        for index, weight in self.weights.items():
+            width = self._width(index)
+            parts[index] = weight.value(parameters[index], batch.rows[:, start : start + width])[None]
+            start += width
+        nothing = np.zeros((1, len(batch)), dtype=bool)
+        contributions = self.engine.combine(parts, Episodes(nothing, nothing, nothing, ~nothing))
+        total: Tensor = reduce(add, contributions)
+        return total[0]
+
+    def add(self, steps: list[np.ndarray]) -> None:
+        """Move the weights, in the order of `parameters`."""
+        arrays = [array for index in self.weights for array in self.engine.states[index].values()]
+        for array, step in zip(arrays, steps, strict=True):
+            np.add(array, step, out=array)
+
+    def summary(self, batch: Batch) -> dict[str, float]:
+        """Return the mean of every weight over the steps of a batch, by its key."""
+        start, means = 0, {}
+        for index, weight in self.weights.items():
+            width = self._width(index)
+            rows = batch.rows[:, start : start + width].cpu().numpy()
+            means[weight.key] = float(np.mean(weight.value(self.engine.states[index], rows)))
+            start += width
+        return means
+
+    def _width(self, index: int) -> int:
+        weight, state = self.weights[index], self.engine.states[index]
+        return {"scalar": 0, "table": 1, "network": len(state.get("hidden", ()))}[weight.form]
+
+
+class Adam:
+    """Adam (Kingma & Ba 2015) that climbs, on a list of arrays; a plain value, so that it is saved with a model.
+
+    Args:
+        largest_norm: to which the gradient over all arrays is cut first.
+    """
+
+    def __init__(self, largest_norm: float = 1.0) -> None:
+        self.largest_norm = largest_norm
+        self.count = 0
+        self.first: list[np.ndarray] = []
+        self.second: list[np.ndarray] = []
+
+    def steps(self, gradients: list[np.ndarray], learning_rate: float) -> list[np.ndarray]:
+        """Return what to add to each array."""
+        if not self.first:
+            self.first = [np.zeros_like(gradient) for gradient in gradients]
+            self.second = [np.zeros_like(gradient) for gradient in gradients]
+        length = math.sqrt(sum(float(np.square(gradient).sum()) for gradient in gradients))
+        cut = min(1.0, self.largest_norm / length) if length > 0 else 1.0
+        self.count += 1
+        steps = []
+        for index, gradient in enumerate(gradients):
+            self.first[index] = 0.9 * self.first[index] + 0.1 * cut * gradient
+            self.second[index] = 0.999 * self.second[index] + 0.001 * np.square(cut * gradient)
+            mean = self.first[index] / (1.0 - 0.9**self.count)
+            square = self.second[index] / (1.0 - 0.999**self.count)
+            steps.append(learning_rate * mean / (np.sqrt(square) + 1e-8))
+        return steps

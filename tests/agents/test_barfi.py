@@ -1,0 +1,384 @@
+"""BARFI in torch: the hyper-gradient against re-solved inner problems, episodes across rollouts, and what it refuses."""
+
+import math
+
+import numpy as np
+import pytest
+import torch
+from gymnasium import spaces
+from stable_baselines3.common.policies import MultiInputActorCriticPolicy
+
+from shapegym.agents.bilevel.barfi import BARFI
+from shapegym.agents.bilevel.episodes import Batch, Episode, EpisodeBuffer, Steps, joined
+from shapegym.agents.bilevel.hypergradient import implicit, unrolled
+from shapegym.agents.bilevel.objectives import (
+    Inner,
+    advantages,
+    importance,
+    inner_objective,
+    inner_weights,
+    outer_objective,
+    returns,
+)
+from shapegym.agents.bilevel.outer import Adam, LearnedReward
+from shapegym.agents.environments import make_vec_env
+from shapegym.agents.errors import SettingsError
+from shapegym.agents.factory import make_agent, torch_threads
+from shapegym.shaping.blend import LearnedWeight, blend
+from shapegym.shaping.compose import TaskReward
+from shapegym.shaping.engine import RewardEngine
+from shapegym.shaping.gate import gate
+from shapegym.shaping.goals import StateReward
+from shapegym.shaping.surfaces.wiring import engine_of, wire
+from shapegym.shaping.types import Spec
+
+STATES, ACTIONS, HORIZON = 4, 3, 8
+TINY = {"n_steps": 32, "n_updates": 3, "policy_kwargs": {"net_arch": [8]}}
+PLACE = StateReward("features.state").named("place")
+
+
+@pytest.fixture(autouse=True)
+def one_thread():
+    with torch_threads(1):
+        yield
+
+
+# ---------------------------------------------------------------------- the hyper-gradient
+
+
+def linear_softmax(theta, obs, actions):
+    """A linear softmax policy on one-hot states."""
+    log_pi = torch.log_softmax(obs @ theta.view(STATES, ACTIONS), dim=1)
+    return log_pi.gather(1, actions[:, None])[:, 0], -(log_pi.exp() * log_pi).sum(1)
+
+
+def random_episodes(rng, number):
+    """Episodes of a uniform policy; the task pays in one state, the heuristic anywhere."""
+    payment = rng.normal(size=(STATES, ACTIONS))
+    episodes = []
+    for _ in range(number):
+        length = int(rng.integers(3, HORIZON + 1))
+        state, action = rng.integers(0, STATES, length), rng.integers(0, ACTIONS, length)
+        task = ((state == 0) & (action == 1)).astype(float)
+        parts = np.stack([task, np.ones(length), payment[state, action], np.ones(length), np.ones(length)], 1)
+        steps = Steps(
+            np.eye(STATES)[state],
+            action,
+            np.full(length, -math.log(ACTIONS)),
+            task,
+            parts,
+            state[:, None] * 1.0,
+        )
+        episodes.append(Episode(steps, 0))
+    return episodes
+
+
+class TinyProblem:
+    """The inner problem of a linear softmax policy, solved to the end by Newton's method."""
+
+    def __init__(self, seed=0):
+        rng = np.random.default_rng(seed)
+        bias = LearnedWeight("bias", 0.0, "table", "features.state", STATES, name="weight_bias")
+        expression = blend(TaskReward(), PLACE, bias=None) + bias
+        spec = Spec(1, spaces.Box(-1, 1, (STATES,)), spaces.Discrete(ACTIONS))
+        self.reward = LearnedReward(RewardEngine(expression, spec))
+        assert self.reward.engine.term_names == (
+            "task_reward",
+            "weight_task_reward",
+            "place",
+            "weight_place",
+            "weight_bias",
+        )
+        self.batch, self.fresh = Batch.of(random_episodes(rng, 40)), Batch.of(random_episodes(rng, 40))
+        self.constants = Inner(shift=1.0, entropy=0.05, weight_decay=0.1, ratio=2.0)
+        self.anchor = torch.zeros(STATES * ACTIONS, dtype=torch.float64)
+        self.ratios = importance(linear_softmax, self.anchor, self.batch, 2.0)
+
+    def inner(self, phi, logit):
+        rewards = self.reward.rewards(phi, self.batch)
+        weights = inner_weights(rewards, torch.sigmoid(logit), self.batch, self.ratios, self.constants)
+        return lambda theta: inner_objective(
+            linear_softmax, theta, self.anchor, self.batch, weights, self.constants
+        )
+
+    def outer(self, theta):
+        return outer_objective(linear_softmax, theta, self.fresh, 0.9)
+
+    def solved(self, objective):
+        theta = self.anchor.clone()
+        for _ in range(30):
+            theta.requires_grad_()
+            (slope,) = torch.autograd.grad(objective(theta), theta)
+            theta = (
+                theta - torch.linalg.solve(torch.autograd.functional.hessian(objective, theta), slope)
+            ).detach()
+        assert slope.norm() < 1e-12
+        return theta
+
+    def phi(self):
+        phi = self.reward.parameters()
+        return phi, [tensor for group in phi.values() for tensor in group.values()]
+
+    def finite_differences(self, logit, epsilon=1e-5):
+        phi, tensors = self.phi()
+        slopes = []
+        for tensor in (*tensors, logit):
+            flat = tensor.detach().view(-1)
+            for entry in range(len(flat)):
+                ends = []
+                for sign in (1, -1):
+                    flat[entry] += sign * epsilon
+                    ends.append(float(self.outer(self.solved(self.inner(phi, logit)).detach())))
+                    flat[entry] -= sign * epsilon
+                slopes.append((ends[0] - ends[1]) / (2 * epsilon))
+        return np.array(slopes)
+
+
+def cosine(one, other):
+    return float(one @ other / np.linalg.norm(one) / np.linalg.norm(other))
+
+
+def test_the_hypergradient_is_that_of_the_resolved_inner_problem():
+    problem = TinyProblem()
+    logit = torch.tensor([1.5], dtype=torch.float64, requires_grad=True)
+    truth = problem.finite_differences(logit)
+    phi, tensors = problem.phi()
+    objective = problem.inner(phi, logit)
+    theta = problem.solved(objective)
+    found = {}
+    for terms in (1, 5, 20, 100):
+        result = implicit(objective, problem.outer, theta, (*tensors, logit), terms=terms, damping=0.0)
+        assert result.usable
+        found[terms] = cosine(np.concatenate([g.numpy().ravel() for g in result.gradients]), truth)
+    assert found[100] >= 0.999
+    assert found[1] < found[20] <= found[100] + 1e-6
+    many = unrolled(objective, problem.outer, theta, (*tensors, logit), steps=100, step=2.0)
+    assert cosine(np.concatenate([g.numpy().ravel() for g in many.gradients]), truth) >= 0.999
+
+
+def test_a_series_that_explodes_is_rejected():
+    theta, phi = torch.zeros(2), torch.ones(1, requires_grad=True)
+
+    def convex(theta):
+        return (theta.square().sum() + theta.sum() * phi).sum()
+
+    result = implicit(convex, lambda theta: theta.sum(), theta, [phi], terms=10, damping=0.0)
+    assert not result.usable
+    assert result.verdict == "exploding"
+    assert result.gradients[0].item() == 0.0
+    assert implicit(convex, lambda theta: theta.sum(), theta, [phi], terms=10, damping=5.0).usable
+
+
+def test_without_any_difference_in_the_task_there_is_no_signal():
+    problem = TinyProblem()
+    logit = torch.tensor([1.5], dtype=torch.float64, requires_grad=True)
+    phi, tensors = problem.phi()
+    problem.fresh.task.zero_()
+    result = implicit(
+        problem.inner(phi, logit), problem.outer, problem.anchor, (*tensors, logit), terms=5, damping=0.0
+    )
+    assert (result.usable, result.verdict) == (False, "no signal")
+
+
+# ---------------------------------------------------------------------- the objectives
+
+
+def test_returns_are_those_of_a_plain_loop_and_differentiable_in_the_discount():
+    rng = np.random.default_rng(0)
+    lengths = [3, 1, 5]
+    rewards = [rng.normal(size=length) for length in lengths]
+    wanted, slopes = [], []
+    for episode in rewards:
+        for t in range(len(episode)):
+            ahead = range(len(episode) - t)
+            wanted.append(sum(0.8**k * episode[t + k] for k in ahead))
+            slopes.append(sum(k * 0.8 ** (k - 1) * episode[t + k] for k in ahead if k))
+    place = torch.tensor([[e, t] for e, length in enumerate(lengths) for t in range(length)]).T
+    gamma = torch.tensor(0.8, dtype=torch.float64, requires_grad=True)
+    found = returns(torch.from_numpy(np.concatenate(rewards)), gamma, place)
+    np.testing.assert_allclose(found.detach(), wanted)
+    found.sum().backward()
+    assert gamma.grad.item() == pytest.approx(sum(slopes))
+
+
+def test_advantages_have_no_scale_and_nothing_the_baseline_explains():
+    rng = np.random.default_rng(1)
+    features = torch.from_numpy(np.stack([rng.normal(size=200), np.ones(200)], 1))
+    noise = torch.from_numpy(rng.normal(size=200))
+    one, other = advantages(noise, features), advantages(7 * noise + 100 * features[:, 0] - 3, features)
+    assert one.std(correction=0).item() == pytest.approx(1.0)
+    assert torch.corrcoef(torch.stack([one, other]))[0, 1] > 0.99
+    assert advantages(torch.full((200,), 3.0, dtype=torch.float64), features).abs().max() < 1e-6
+
+
+def test_the_reward_of_a_batch_is_what_the_engine_pays():
+    problem = TinyProblem()
+    state = problem.reward.engine.states
+    rng = np.random.default_rng(3)
+    problem.reward.add([rng.normal(size=1), rng.normal(size=1), rng.normal(size=STATES)])
+    phi, _ = problem.phi()
+    found = problem.reward.rewards(phi, problem.batch).detach().numpy()
+    parts, index = problem.batch.parts.numpy(), problem.batch.rows.numpy()[:, 0].astype(int)
+    wanted = parts[:, 0] * state[1]["weight"] + parts[:, 2] * state[3]["weight"] + state[4]["table"][index]
+    np.testing.assert_allclose(found, wanted)
+
+
+def test_adam_climbs_like_torch():
+    ours, mine = Adam(math.inf), np.zeros(3)
+    theirs = torch.zeros(3, dtype=torch.float64, requires_grad=True)
+    optimizer = torch.optim.Adam([theirs], lr=0.1, maximize=True)
+    for step in range(5):
+        slope = np.array([1.0, -2.0, 0.5 * step])
+        mine += ours.steps([slope], 0.1)[0]
+        theirs.grad = torch.from_numpy(slope)
+        optimizer.step()
+    np.testing.assert_allclose(mine, theirs.detach(), atol=1e-12)
+
+
+# ---------------------------------------------------------------------- episodes
+
+
+def steps_of(values):
+    values = np.asarray(values, dtype=float)
+    return Steps(values[..., None], values, values, values, values[..., None], values[..., None])
+
+
+def test_episodes_are_whole_wherever_rollouts_cut_them():
+    rng = np.random.default_rng(4)
+    values = np.arange(60 * 2).reshape(60, 2)
+    last = rng.random((60, 2)) < 0.2
+    first = np.vstack([np.ones((1, 2), dtype=bool), last[:-1]])
+    whole = EpisodeBuffer(10, 2).cut(steps_of(values), first, last)
+    pieces, buffer = [], EpisodeBuffer(10, 2)
+    for start, stop in ((0, 7), (7, 8), (8, 30), (30, 60)):
+        part = slice(start, stop)
+        pieces += buffer.cut(steps_of(values[part]), first[part], last[part])
+    key = lambda episode: episode.steps.task[0]  # noqa: E731
+    for one, other in zip(sorted(whole, key=key), sorted(pieces, key=key), strict=True):
+        np.testing.assert_array_equal(one.steps.task, other.steps.task)
+    assert sum(episode.old for episode in whole) == 0
+    assert sum(episode.old for episode in pieces) > 0
+
+
+def test_an_interrupted_episode_is_forgotten():
+    buffer, no = EpisodeBuffer(10, 1), np.zeros((3, 1), dtype=bool)
+    first = no.copy()
+    first[0] = True
+    buffer.cut(steps_of([[1], [2], [3]]), first, no)
+    last = no.copy()
+    last[2] = True
+    (episode,) = buffer.cut(steps_of([[4], [5], [6]]), first, last)
+    np.testing.assert_array_equal(episode.steps.task, [4, 5, 6])
+
+
+def test_the_buffer_keeps_the_latest():
+    buffer = EpisodeBuffer(2, 1)
+    buffer.episodes.extend(Episode(steps_of([value]), 0) for value in (1, 2, 3))
+    np.testing.assert_array_equal(joined([e.steps for e in buffer.episodes]).task, [2, 3])
+
+
+# ---------------------------------------------------------------------- the algorithm
+
+
+def corridor(**kwargs):
+    return make_vec_env("shapegym/Corridor-v0", 4, seed=0, length=5, max_steps=12, **kwargs)
+
+
+def test_weights_move_only_while_the_outer_learner_learns():
+    model = make_agent("BARFI", corridor(), blend(TaskReward(), PLACE), seed=0, **TINY).learn(512)
+    assert len(model.history) == 4
+    assert model.history[-1]["weights"] != {"task_reward": 1.0, "place": 1.0, "bias": 0.0}
+    still = make_agent(
+        "BARFI", corridor(), blend(TaskReward(), PLACE), seed=0, outer_learning_rate=0.0, **TINY
+    )
+    still.learn(512)
+    assert still.history[-1]["weights"] == {"task_reward": 1.0, "place": 1.0, "bias": 0.0}
+    assert {row["verdict"] for row in still.history} == {"waiting"}
+
+
+def test_the_discount_is_learned_on_request():
+    model = make_agent(
+        "BARFI", corridor(), blend(TaskReward(), PLACE), seed=0, discount_learning_rate=0.2, **TINY
+    )
+    model.learn(640)
+    assert model.discount != pytest.approx(0.99, abs=1e-6)
+    assert 0.0 < model.discount < 1.0
+
+
+@pytest.mark.parametrize("form", ["table", "network"])
+def test_weights_by_state_are_learned(form):
+    expression = blend(TaskReward(), PLACE, form=form, read="features.state", size=6)
+    model = make_agent("BARFI", corridor(), expression, seed=0, **TINY).learn(640)
+    engine = engine_of(model)
+    state = engine.states[engine.term_names.index("weight_place")]
+    if form == "table":
+        assert len(np.unique(state["table"])) > 2
+    else:
+        assert np.abs(state["output"]).max() > 0
+
+
+def test_only_the_actor_is_in_theta():
+    model = make_agent("BARFI", corridor(), blend(TaskReward()), seed=0, **TINY)
+    assert all("value" not in name for name in model.actor.names)
+    before = model.policy.value_net.weight.detach().clone()
+    model.learn(256)
+    torch.testing.assert_close(model.policy.value_net.weight.detach(), before, rtol=0, atol=0)
+
+
+def test_the_unrolled_gradient_learns_too():
+    model = make_agent(
+        "BARFI", corridor(), blend(TaskReward(), PLACE), seed=0, hypergradient="unrolled", terms=3, **TINY
+    )
+    model.learn(512)
+    assert model.history[-1]["verdict"] == "unrolled"
+
+
+@pytest.mark.parametrize(
+    ("reward", "words"),
+    [
+        (TaskReward() + PLACE, "has none"),
+        (gate(TaskReward(), blend(PLACE), threshold=0.5), "whole episodes"),
+    ],
+)
+def test_rewards_without_weights_to_learn_are_refused(reward, words):
+    with pytest.raises(SettingsError, match=words):
+        make_agent("BARFI", corridor(), reward, **TINY).learn(64)
+
+
+def test_a_reward_must_be_wired():
+    with pytest.raises(SettingsError, match="wire"):
+        BARFI("MlpPolicy", corridor()).learn(64)
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"n_updates": 0},
+        {"restart": 1.5},
+        {"max_ratio": 0.5},
+        {"terms": 2.5},
+        {"hypergradient": "exact"},
+        {"gamma": 1.0, "discount_learning_rate": 0.1},
+    ],
+)
+def test_settings_out_of_range_are_named(settings):
+    with pytest.raises(SettingsError, match=next(iter(settings))):
+        BARFI("MlpPolicy", corridor(), **settings)
+
+
+def test_a_discount_of_one_is_kept():
+    model = make_agent("BARFI", corridor(), blend(TaskReward(), PLACE), gamma=1.0, seed=0, **TINY).learn(384)
+    assert model.discount == 1.0
+    assert all(np.isfinite(value) for value in model.history[-1]["weights"].values())
+
+
+def test_dict_observations_are_refused():
+    with pytest.raises(SettingsError, match="Dict"):
+        BARFI(MultiInputActorCriticPolicy, make_vec_env("shapegym/PointMazeGoal-v0", 2))
+
+
+def test_continuous_actions_work():
+    env = make_vec_env("shapegym/PointMaze-v0", 4, seed=0, max_steps=10)
+    model = BARFI("MlpPolicy", env, seed=0, device="cpu", **TINY)
+    wire(model, blend(TaskReward(), StateReward("features.agent_pos[0]").named("place")))
+    assert model.learn(384).num_timesteps >= 384
