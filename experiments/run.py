@@ -17,6 +17,8 @@ from stable_baselines3.common.logger import configure
 from stable_baselines3.common.vec_env import VecEnv
 
 import shapegym.experiments.potentials  # noqa: F401  # registers the state functions that ready rewards refer to
+from shapegym.agents.bilevel.barfi import BARFI
+from shapegym.agents.bilevel.record import BLEND_FILE, BlendCallback
 from shapegym.agents.callbacks import EPISODES_FILE, EvaluationCallback, ShapingCallback, find_surface
 from shapegym.agents.checkpoint import CheckpointCallback, checkpoints, load_checkpoint
 from shapegym.agents.environments import make_vec_env, with_features
@@ -174,6 +176,8 @@ def _learn(
 
     episodes = ShapingCallback(folder)
     callbacks: list[BaseCallback] = [episodes]
+    if isinstance(model, BARFI):
+        callbacks.append(BlendCallback(folder))
     if config.checkpoint_every:
         callbacks.append(
             CheckpointCallback(folder / run_folder.CHECKPOINTS, config.checkpoint_every, on_saved=write_costs)
@@ -218,6 +222,10 @@ def _learn(
         **_recent(folder / EPISODES_FILE),
     }
     write_costs()
+    if isinstance(model, BARFI) and (rows := read_json_lines(folder / BLEND_FILE)):
+        from shapegym.experiments.blend_figure import draw_blend
+
+        draw_blend(rows, folder / run_folder.BLEND_FIGURE)
     run_folder.write_text(folder / run_folder.RESULT, json.dumps(summary, indent=2) + "\n")
     return result
 

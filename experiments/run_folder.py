@@ -5,6 +5,7 @@
 ``versions.json``   Python, the packages and the kind of machine that results depend on
 ``episodes.jsonl``  a row for every training episode: task return, shaped return, parts, success
 ``alarms.jsonl``    signs that the agent was paid for something else than the task, a row for each
+``blend.jsonl``     with BARFI: a row for every iteration, with the weights of the reward; ``blend.png`` shows them
 ``evaluations.jsonl``  a row for every evaluation on the task
 ``tensorboard/``    event files
 ``checkpoints/``    what `--resume` continues from
@@ -32,6 +33,8 @@ from shapegym.shaping.atomic_file import replacing
 
 CONFIG, VERSIONS, RESULT, COSTS = "config.yaml", "versions.json", "result.json", "costs.json"
 TENSORBOARD, CHECKPOINTS, MODEL, SHAPING = "tensorboard", "checkpoints", "model.zip", "shaping.npz"
+
+BLEND_FIGURE = "blend.png"
 
 _PACKAGES = (
     "shapegym",

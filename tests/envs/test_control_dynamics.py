@@ -86,6 +86,21 @@ def test_mountain_car_follows_its_reference(continuous: bool) -> None:
     np.testing.assert_allclose(measured(dynamics, state)["height"], 0.45 * np.sin(3 * position) + 0.55)
 
 
+def test_mountain_car_holds_actions_until_the_flag() -> None:
+    held, plain, rng = MountainCar(action_repeat=7), MountainCar(), np.random.default_rng(2)
+    one, other, flagged = started(held), started(plain), 0
+    for _ in range(60):
+        actions = along_speed(held, one["car"][:, 1], rng)
+        outcome = advance(held, one, actions)
+        running = np.ones(LANES, np.bool_)
+        for _ in range(7):
+            running &= ~advance(plain, other, actions, running).terminated
+        np.testing.assert_array_equal(one["car"], other["car"])
+        np.testing.assert_array_equal(outcome.terminated, ~running)
+        flagged += outcome.terminated.sum()
+    assert flagged
+
+
 def test_acrobot_follows_its_reference() -> None:
     dynamics, rng = Acrobot(), np.random.default_rng(1)
     state, paid = started(dynamics), 0
