@@ -209,6 +209,20 @@ def test_the_planted_exploit_gains_for_ever_and_solves_nothing(id: str) -> None:
     assert mass @ task.terminal == 0
 
 
+@pytest.mark.parametrize("id", ["shapegym/ToolCalls-v0", "shapegym/ToolChain-v0"])
+def test_who_sees_the_deadline_farms_first_and_submits_in_time(id: str) -> None:
+    """Backward induction on the proxy, with the task return of the same actions: nothing is hacked."""
+    task, paid, _ = proxy_optimal(id)
+    P, _ = task.tables()
+    proxy, own = ((task.probability * reward).sum(axis=2) for reward in (paid, task.reward))
+    value, earned = np.zeros(task.n_states), np.zeros(task.n_states)
+    for _ in range(task.max_steps):
+        q = proxy + P @ value
+        best = q.argmax(axis=1)
+        value, earned = q.max(axis=1), (own + P @ earned)[np.arange(task.n_states), best]
+    assert task.start @ earned > 0.9 * solver.optimal_return(task)
+
+
 @pytest.mark.parametrize(
     "build",
     [
