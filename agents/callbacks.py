@@ -31,7 +31,8 @@ class ShapingCallback(BaseCallback):
     """Logs every finished training episode: task return, shaped return, each part, success.
 
     To SB3's logger (means since its last dump): ``task/return``, ``task/episode_length``, ``task/success_rate``, and with a wired
-    reward ``shaping/return``, ``shaping/part/<name>`` and, of learned terms, ``shaping/fit/<name>/<number>``. To
+    reward ``shaping/return``, ``shaping/part/<name>`` and, of learned terms, ``shaping/fit/<name>/<number>``,
+    and of terms that move (schedules, multipliers, the arm of a bandit) the value of now, ``shaping/now/<name>``. To
     ``episodes.jsonl``: a row for every episode with ``step`` (the global step at its end), ``lane``, ``length``, ``task_return``,
     ``shaped_return``, ``success``, ``parts``; rows of episodes that a resumed run repeats are dropped first. Without a wired reward
     the episodes come from Monitor's infos, and the shaped return is the task's.
@@ -87,6 +88,8 @@ class ShapingCallback(BaseCallback):
             self._log([self._from_record(record) for record in self._surface.drain_records()])
             for name, value in self._surface.engine.fitted.items():
                 self.logger.record(f"shaping/fit/{name}", value)
+            for name, value in self._surface.engine.moving.items():
+                self.logger.record(f"shaping/now/{name}", value)
 
     def _log(self, rows: list[dict[str, Any]]) -> None:
         for row in rows:

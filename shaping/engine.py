@@ -303,6 +303,12 @@ class RewardEngine:
         """Whether stored parts go out of date: some term is FROZEN."""
         return any(term.replay is Replay.FROZEN for term in self.terms)
 
+    @property
+    def moving(self) -> dict[str, float]:
+        """What every FROZEN term measured last, on average over the lanes: a multiplier, a trust, the arm of a bandit, by name."""
+        named = zip(self.term_names, self.terms, self._parts, strict=True)
+        return {name: float(values.mean()) for name, term, values in named if term.replay is Replay.FROZEN}
+
     # ------------------------------------------------------------------ state
 
     def state_dict(self) -> State:

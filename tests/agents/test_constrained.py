@@ -7,14 +7,17 @@ import numpy as np
 import pytest
 import torch
 from stable_baselines3 import PPO
+from stable_baselines3.common.logger import Logger
 from stable_baselines3.common.vec_env import DummyVecEnv
 
+from shapegym.agents.callbacks import ShapingCallback
 from shapegym.agents.checkpoint import load_checkpoint, save_checkpoint
 from shapegym.agents.constrained import ConstrainedPPO
 from shapegym.agents.environments import make_vec_env
 from shapegym.agents.errors import SettingsError
 from shapegym.agents.factory import make_agent, torch_threads
 from shapegym.envs.registration import register_all
+from shapegym.shaping.bandit import UCB1, choose_by
 from shapegym.shaping.compose import TaskReward
 from shapegym.shaping.goals import StateReward
 from shapegym.shaping.multipliers import Multiplier, constrained
@@ -116,6 +119,20 @@ def test_a_part_is_held_under_its_threshold_where_ppo_lets_it_go():
     assert trained(PPO, TASK + 0.0 * effort) > 8.0
     held = constrained(TASK, {effort: 4.0}, "at_most", every=4, learning_rate=0.02)
     assert trained(ConstrainedPPO, held) == pytest.approx(4.0, abs=0.75)
+
+
+def test_what_moves_is_logged():
+    reward = constrained(TASK, {STATE: 1.0}, every=2) + choose_by(UCB1(2, period=20), STATE, 0.0)
+    model = make_agent("ConstrainedPPO", corridor(seed=0), reward, seed=0, **TINY)
+    logger = Logger(None, [])
+    model.set_logger(logger)
+    model.learn(32, callback=ShapingCallback(), log_interval=100)
+    engine = engine_of(model)
+    terms = dict(zip(engine.term_names, engine.states, strict=True))
+    assert logger.name_to_value["shaping/now/ucb1"] == terms["ucb1"]["arm"]
+    weight = Multiplier(STATE, 1.0, every=2).weight(terms["multiplier"]["mu"])
+    assert logger.name_to_value["shaping/now/multiplier"] == pytest.approx(weight)
+    assert logger.name_to_value["constraint/weight/state_reward"] == pytest.approx(-weight)
 
 
 def test_rollouts_are_paid_as_for_any_agent():
