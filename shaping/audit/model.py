@@ -81,9 +81,8 @@ class Model:
         return np.where(self.terminal[:, None], 0.0, mean)
 
     def advantage(self, r: Array, potential: Array) -> Array:
-        """r(s, a) + gamma E[Phi(S')] - Phi(s), (S, A): the expected reward after shaping; zero in terminal states."""
-        shaped = r + self.gamma * (self.P @ potential) - potential[:, None]
-        return np.where(self.terminal[:, None], 0.0, shaped)
+        """r(s, a) + gamma E[Phi(S')] - Phi(s), (S, A), of a potential that is zero in terminal states."""
+        return r + self.gamma * (self.P @ potential) - potential[:, None]
 
     def policy(self, policy: NDArray[Any] | None) -> Array:
         """Probabilities (S, A) of a policy given so, as actions (S,), or as None, which is uniform.

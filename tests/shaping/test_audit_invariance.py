@@ -136,6 +136,17 @@ def test_unreachable_states_do_not_count():
     assert certificate(P, task, shaped, GAMMA, None, np.full(S, 1 / S)).relation == "none"
 
 
+def test_nothing_is_reached_through_a_terminal_state():
+    P, task, terminal, _, phi, _ = draw(5)
+    P[:, :, 0], P[:, :, 1] = 0.0, P[:, :, 1] + P[:, :, 0]
+    P[-1] = np.eye(S)[0]  # rows of terminal states mean nothing
+    shaped = task + shaping(phi)
+    shaped[0, 0] += 5.0
+    found = certificate(P, task, shaped, GAMMA, terminal, np.eye(S)[1])
+    assert found.relation == "potential"
+    assert found.potential[0] == 0
+
+
 def test_a_task_that_pays_nothing_is_only_equivalent_to_shaping():
     P, _, terminal, start, phi, rng = draw(3)
     nothing = np.zeros(P.shape)
