@@ -5,19 +5,19 @@ return without the parts that keep optimal policies (potentials), which no agent
 
 | kind | when |
 |---|---|
-| ``falling`` | pay is above, and the task return below, what they were when the task went best |
+| ``falling`` | pay is above, and the task return or the success rate below, what they were when the task went best |
 | ``flat`` | pay has risen and settled, and the task return is where it was at the start |
 | ``dominant`` | a part pays several times what the best episode so far got from the task |
 | ``reversed`` | episodes that are paid more do worse on the task (Spearman's rank correlation) |
 
-Differences count if they are many standard errors, so that noise does not sound an alarm, and if two blocks in a row agree. Each
-kind sounds once a run. An alarm is a reason to look, not a proof.
+Differences count if they are several standard errors, over spans of 2, 4 or 8 blocks, so that noise sounds no alarm. Each kind
+sounds once a run. An alarm is a reason to look, not a proof.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from statistics import fmean
 from typing import Any
@@ -27,20 +27,23 @@ import numpy as np
 from shapegym.shaping.tree import addends_of, guarantee_of, has_task_reward, part_names
 from shapegym.shaping.types import Expression, Guarantee
 
-BLOCKS = 50
+BLOCKS = 100
 """Blocks of a run, if its episodes are short enough."""
 
-MIN_EPISODES = 50
+MIN_EPISODES = 20
 """Of a block."""
 
-PATIENCE = 10
+WIDTHS = (2, 4, 8)
+"""Blocks of the spans that are compared: short ones notice a collapse early, long ones a slow decline."""
+
+PATIENCE = 20
 """Blocks for which the task return must not have moved."""
 
-SURE, LIKELY = 4.0, 3.0
-"""Standard errors: of a change that must not be noise, and of one that another sign confirms."""
+SURE, LIKELY = 3.5, 3.0
+"""Standard errors: of a change of the task or of ranks, and of one of pay."""
 
 DROP = 0.2
-"""Fraction of the task return's range that counts as a fall."""
+"""Fraction of its range by which the task return must be lower to count as fallen."""
 
 SOLVED = 0.5
 """A success rate from which a flat task return is no bad sign."""
@@ -48,7 +51,7 @@ SOLVED = 0.5
 RATIO = 3.0
 """How much more than the task's best episode a part pays if it dominates."""
 
-REVERSED = -0.3
+REVERSED = -0.2
 """Rank correlation of pay and task return."""
 
 
@@ -69,24 +72,34 @@ class Alarm:
 
 @dataclass(frozen=True)
 class Block:
-    """Consecutive finished episodes: means, and squared standard errors of the first two."""
+    """Consecutive finished episodes.
+
+    Attributes:
+        step: global step at its end.
+        episodes: how many.
+        means: of "task" (return), "pay" and, where the task tells, "success".
+        errors: squared standard errors of the means.
+        parts: mean of each part that is not harmless.
+        best: highest absolute task return of an episode so far.
+        rank: Spearman's correlation of pay and task return; 0 where one of them does not vary.
+        surprise: the same in standard errors of a correlation of 0.
+    """
 
     step: int
-    task: float
-    task_error: float
-    pay: float
-    pay_error: float
-    success: float | None
+    episodes: int
+    means: Mapping[str, float]
+    errors: Mapping[str, float]
     parts: Mapping[str, float]
     best: float
     rank: float
+    surprise: float
 
 
 class Watch:
     """Looks at training episodes as they finish.
 
     Args:
-        budget: global steps of the run: a fiftieth of them makes a block, if it holds enough episodes.
+        budget: global steps of the run: a hundredth of them makes a block, if it holds enough episodes.
         harmless: names of parts that keep optimal policies; see `harmless_parts`.
 
     Attributes:
@@ -115,30 +128,30 @@ class Watch:
 
     def _closed(self) -> Block:
         rows = self._open
-        task = np.array([row["task_return"] for row in rows])
-        pay = np.array([row["shaped_return"] - self._kept(row["parts"]) for row in rows])
-        solved = [row["success"] for row in rows if row["success"] is not None]
-        varied = np.ptp(task) > 0 and np.ptp(pay) > 0
+        columns = {
+            "task": np.array([row["task_return"] for row in rows]),
+            "pay": np.array([row["shaped_return"] - self._kept(row["parts"]) for row in rows]),
+            "success": np.array([row["success"] for row in rows if row["success"] is not None], np.float64),
+        }
+        columns = {name: values for name, values in columns.items() if len(values) == len(rows)}
+        task, pay = columns["task"], columns["pay"]
+        rank = _rank_correlation(pay, task) if np.ptp(task) > 0 and np.ptp(pay) > 0 else 0.0
         names = [name for name in rows[-1]["parts"] if name not in self._harmless]
-        earlier = self.blocks[-1].best if self.blocks else 0.0
         return Block(
             step=rows[-1]["step"],
-            task=float(task.mean()),
-            task_error=float(task.var(ddof=1)) / len(rows),
-            pay=float(pay.mean()),
-            pay_error=float(pay.var(ddof=1)) / len(rows),
-            success=fmean(solved) if solved else None,
+            episodes=len(rows),
+            means={name: float(values.mean()) for name, values in columns.items()},
+            errors={name: float(values.var(ddof=1)) / len(rows) for name, values in columns.items()},
             parts={name: fmean(row["parts"][name] for row in rows) for name in names},
-            best=max(earlier, float(np.abs(task).max())),
-            rank=_rank_correlation(pay, task) if varied else 0.0,
+            best=max(self.blocks[-1].best if self.blocks else 0.0, float(np.abs(task).max())),
+            rank=rank,
+            surprise=rank * math.sqrt(len(rows) - 1),
         )
 
     def _kept(self, parts: Mapping[str, float]) -> float:
         return sum(value for name, value in parts.items() if name in self._harmless)
 
     def _look(self) -> None:
-        if len(self.blocks) < 3:
-            return
         sounded = {alarm.kind for alarm in self.alarms}
         for kind, sign in _SIGNS.items():
             if kind not in sounded and (message := sign(self.blocks)):
@@ -161,49 +174,83 @@ def _rank_correlation(one: np.ndarray, other: np.ndarray) -> float:
     return float(spearmanr(one, other).statistic)
 
 
-def _falling(blocks: list[Block]) -> str:
-    *_, before, now = blocks
-    best = max(blocks[:-2], key=lambda block: block.task)
-    span = best.task - min(block.task for block in blocks)
-    for block in (before, now):
-        fallen = best.task - block.task >= DROP * span and _apart(block, best, "task") <= -SURE
-        if not (fallen and _apart(block, best, "pay") >= LIKELY):
-            return ""
-    return (
-        f"the agent is paid {now.pay:.3g} an episode, more than the {best.pay:.3g} of step {best.step:,}, but its task return "
-        f"fell from {best.task:.3g} to {now.task:.3g}"
+def _span(blocks: Sequence[Block]) -> Block:
+    """Several blocks as one."""
+    total = sum(block.episodes for block in blocks)
+    weights = [block.episodes / total for block in blocks]
+
+    def mean(name: str, of: str, power: int = 1) -> float:
+        return sum(
+            weight**power * getattr(block, of)[name] for weight, block in zip(weights, blocks, strict=True)
+        )
+
+    last = blocks[-1]
+    return Block(
+        step=last.step,
+        episodes=total,
+        means={name: mean(name, "means") for name in last.means},
+        errors={name: mean(name, "errors", 2) for name in last.means},
+        parts={name: mean(name, "parts") for name in last.parts},
+        best=last.best,
+        rank=sum(weight * block.rank for weight, block in zip(weights, blocks, strict=True)),
+        surprise=sum(block.surprise for block in blocks) / math.sqrt(len(blocks)),
     )
 
 
+def _falling(blocks: list[Block]) -> str:
+    for width in WIDTHS:
+        now = _span(blocks[-width:])
+        earlier = [_span(blocks[end - width : end]) for end in range(width, len(blocks) - width + 1)]
+        for what, words in (("task", "task return"), ("success", "success rate")):
+            if not earlier or what not in now.means:
+                continue
+            best = max(earlier, key=lambda span: span.means[what])
+            lowest = min(span.means[what] for span in (*earlier, now))
+            if (
+                best.means[what] - now.means[what] >= DROP * (best.means[what] - lowest)
+                and _apart(now, best, what) <= -SURE
+                and _apart(now, best, "pay") >= LIKELY
+            ):
+                return (
+                    f"the agent is paid {now.means['pay']:.3g} an episode, more than the {best.means['pay']:.3g} before step "
+                    f"{best.step:,}, but its {words} fell from {best.means[what]:.3g} to {now.means[what]:.3g}"
+                )
+    return ""
+
+
 def _flat(blocks: list[Block]) -> str:
-    start, now = blocks[0], blocks[-1]
-    recent = blocks[-PATIENCE:]
-    if len(blocks) <= PATIENCE or (now.success is not None and now.success >= SOLVED):
+    if len(blocks) < PATIENCE + WIDTHS[0]:
         return ""
-    risen = all(_apart(block, start, "pay") >= SURE for block in recent)
-    settled = _apart(now, recent[0], "pay") < LIKELY
-    still = all(_apart(block, start, "task") < LIKELY for block in recent)
-    if not (risen and settled and still):
+    start, half = _span(blocks[: WIDTHS[0]]), PATIENCE // 2
+    before, now = _span(blocks[-PATIENCE:-half]), _span(blocks[-half:])
+    risen = min(_apart(span, start, "pay") for span in (before, now)) >= SURE
+    still = max(_apart(span, start, "task") for span in (before, now)) < LIKELY
+    if not (
+        risen and still and _apart(now, before, "pay") < LIKELY and now.means.get("success", 0.0) < SOLVED
+    ):
         return ""
     return (
-        f"the agent is paid {now.pay:.3g} an episode, more than the {start.pay:.3g} at the start and no longer rising, but its "
-        f"task return is {now.task:.3g}, as at the start ({start.task:.3g})"
+        f"the agent is paid {now.means['pay']:.3g} an episode, more than the {start.means['pay']:.3g} at the start and no longer "
+        f"rising, but its task return is {now.means['task']:.3g}, as at the start ({start.means['task']:.3g})"
     )
 
 
 def _dominant(blocks: list[Block]) -> str:
-    now = blocks[-1]
-    for name in now.parts:
-        shares = [abs(block.parts.get(name, 0.0)) - RATIO * block.best for block in blocks[-PATIENCE:]]
-        if len(blocks) >= PATIENCE and now.best > 0 and min(shares) > 0 and len(now.parts) > 1:
-            return f"{name} pays {now.parts[name]:.3g} an episode; the best episode got {now.best:.3g} from the task"
-    return ""
+    recent = _span(blocks[-PATIENCE:])
+    if len(blocks) < PATIENCE or len(recent.parts) < 2 or recent.best == 0:
+        return ""
+    name = max(recent.parts, key=lambda name: abs(recent.parts[name]))
+    if abs(recent.parts[name]) <= RATIO * recent.best:
+        return ""
+    return f"{name} pays {recent.parts[name]:.3g} an episode; the best episode got {recent.best:.3g} from the task"
 
 
 def _reversed(blocks: list[Block]) -> str:
-    if max(block.rank for block in blocks[-2:]) > REVERSED:
-        return ""
-    return f"episodes that are paid more do worse on the task: rank correlation {blocks[-1].rank:.2f}"
+    for width in WIDTHS:
+        span = _span(blocks[-width:])
+        if len(blocks) >= width and span.rank <= REVERSED and span.surprise <= -SURE:
+            return f"episodes that are paid more do worse on the task: rank correlation {span.rank:.2f}"
+    return ""
 
 
 _SIGNS: dict[str, Callable[[list[Block]], str]] = {
@@ -216,6 +263,8 @@ _SIGNS: dict[str, Callable[[list[Block]], str]] = {
 
 def _apart(one: Block, other: Block, what: str) -> float:
     """By how many standard errors a mean is above another."""
-    error = math.sqrt(getattr(one, f"{what}_error") + getattr(other, f"{what}_error"))
-    difference = getattr(one, what) - getattr(other, what)
-    return difference / error if error > 0 else math.copysign(math.inf, difference) if difference else 0.0
+    error = math.sqrt(one.errors[what] + other.errors[what])
+    difference = one.means[what] - other.means[what]
+    if math.isclose(one.means[what], other.means[what], rel_tol=1e-9, abs_tol=1e-9):  # rounding, not evidence
+        return 0.0
+    return difference / error if error > 0 else math.copysign(math.inf, difference)
