@@ -44,7 +44,7 @@ class TabularSettings:
     Attributes:
         gamma: the task's discount, by which policies are judged.
         inner_gamma: the learner's discount at the start.
-        outer_steps: how many.
+        steps: environment steps, warm-up included; the outer step that reaches them is the last.
         warm_up: episodes of the uniform policy to start with.
         fresh: episodes of the present policy in each outer step: they estimate dJ/dtheta, and join the data.
         capacity: episodes that are kept.
@@ -63,12 +63,12 @@ class TabularSettings:
 
     gamma: float = 0.99
     inner_gamma: float = 0.95
-    outer_steps: int = 100
+    steps: int = 60_000
     warm_up: int = 100
     fresh: int = 20
     capacity: int = 200
     inner_steps: int = 200
-    decay: float = 0.05
+    decay: float = 0.1
     restart: float = 0.5
     learning_rate: float = 0.1
     discount_rate: float = 0.1
@@ -81,7 +81,7 @@ class TabularSettings:
         for name, holds, range_ in (
             ("gamma", 0 <= self.gamma <= 1, "in [0, 1]"),
             ("inner_gamma", 0 < self.inner_gamma < 1, "in (0, 1)"),
-            ("outer_steps", self.outer_steps >= 1, "at least 1"),
+            ("steps", self.steps >= 1, "at least 1"),
             ("warm_up", self.warm_up >= 1, "at least 1"),
             ("fresh", self.fresh >= 1, "at least 1"),
             ("capacity", self.capacity >= self.fresh, f"at least fresh, {self.fresh}"),
@@ -182,9 +182,12 @@ def train(
     kept = settings.terms if settings.gradient == "unrolled" else 0
     interactions = int(data.lengths.sum())
     phis, gammas = [phi], [_sigmoid(varphi)]
-    returns, residuals, verdicts, steps = [], [], [], []
+    returns: list[float] = []
+    residuals: list[float] = []
+    verdicts: list[Verdict] = []
+    steps: list[int] = []
 
-    for outer in range(settings.outer_steps):
+    while interactions < settings.steps:
         problem = InnerProblem(blend, data, phi, gammas[-1], settings.decay)
         path = problem.solve(settings.restart * theta, settings.inner_steps, kept)
         theta = path[-1]
@@ -201,9 +204,9 @@ def train(
                 )
                 phi, varphi = phi + change[:-1], varphi + float(change[-1])
             else:
-                _LOG.warning(
+                _LOG.info(
                     "outer step %d not made: the Neumann series is %s (residual %.3g)",
-                    outer,
+                    len(steps),
                     found.series.verdict,
                     found.series.residual,
                 )
