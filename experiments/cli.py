@@ -20,6 +20,7 @@ from rich.progress import (
 )
 from rich.table import Table
 
+from shapegym.experiments.commands.audit import audit
 from shapegym.experiments.commands.compare import compare
 from shapegym.experiments.commands.report import report
 from shapegym.experiments.commands.study import study
@@ -330,6 +331,7 @@ def play(
         out.print(f"Recording: {record}", highlight=False)
 
 
+app.command()(audit)
 app.command()(sweep)
 app.command()(report)
 app.command()(compare)

@@ -1,0 +1,125 @@
+"""Who pays: how much of what an agent is paid comes from each part, exactly on tables, or from recorded episodes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from shapegym.agents.tabulate import Tables
+from shapegym.experiments.errors import RunError
+
+Array = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Shares:
+    """What behaviour is paid in an episode.
+
+    Attributes:
+        behaviour: who acts.
+        task: mean task return.
+        shaped: mean shaped return.
+        paid: part -> its mean sum.
+        shares: part -> its part of all that is paid, by magnitude: sum |c_k| / sum_j sum |c_j|; they add up to 1, or are all 0.
+        per: what magnitudes are taken of, "step" or "episode".
+        episodes: how many were recorded; 0 = exact.
+    """
+
+    behaviour: str
+    task: float
+    shaped: float
+    paid: Mapping[str, float]
+    shares: Mapping[str, float]
+    per: str
+    episodes: int = 0
+
+
+def exact_shares(tables: Tables, behaviour: str, policy: Array) -> Shares:
+    """Return what a policy (S, A) is paid in an episode, with its time limit, undiscounted."""
+    finite = tables.finite
+    visits = _visits(tables, policy)[:, :, None] * finite.probability
+    paid = {name: float((visits * part).sum()) for name, part in tables.branch_parts.items()}
+    sizes = {name: float((visits * np.abs(part)).sum()) for name, part in tables.branch_parts.items()}
+    task, shaped = (float((visits * reward).sum()) for reward in (finite.reward, tables.branch_shaped))
+    return Shares(behaviour, task, shaped, paid, _normalised(sizes), "step")
+
+
+def recorded_shares(
+    behaviour: str,
+    task: Iterable[float],
+    parts: Iterable[Mapping[str, float]],
+    per: str = "episode",
+    sizes: Mapping[str, float] | None = None,
+) -> Shares:
+    """Return the means over episodes.
+
+    Args:
+        behaviour: who acted.
+        task: task return of each episode.
+        parts: part -> its sum, of each episode.
+        per: what `Shares` says of magnitudes.
+        sizes: part -> sum of magnitudes; None takes them of the episodes' sums.
+    """
+    returns, sums = list(task), list(parts)
+    names = list(dict.fromkeys(name for each in sums for name in each))
+    paid = {name: float(np.mean([each.get(name, 0.0) for each in sums])) for name in names}
+    if sizes is None:
+        sizes = {name: sum(abs(each.get(name, 0.0)) for each in sums) for name in names}
+    return Shares(
+        behaviour, float(np.mean(returns)), sum(paid.values()), paid, _normalised(sizes), per, len(sums)
+    )
+
+
+def run_shares(folder: Path) -> Shares:
+    """Return what the training episodes of a run were paid.
+
+    Raises:
+        RunError: if the folder has none, or they are damaged.
+    """
+    from shapegym.agents.callbacks import EPISODES_FILE  # brings torch along
+    from shapegym.agents.metrics import read_json_lines
+
+    path = folder / EPISODES_FILE
+    if not path.is_file():
+        raise RunError(
+            f"{folder} is no run folder with training episodes: there is no {EPISODES_FILE} in it."
+        )
+    rows = []
+    for number, row in enumerate(read_json_lines(path), start=1):
+        try:
+            parts = {str(name): float(value) for name, value in row["parts"].items()}
+            rows.append((float(row["task_return"]), parts))
+        except (ValueError, KeyError, TypeError, AttributeError):
+            raise RunError(
+                f"{path}, line {number}: no row of a training episode with task_return and parts."
+            ) from None
+    if not any(parts for _, parts in rows):
+        raise RunError(f"{path} tells no parts: the run has no reward of its own, or no episode ended.")
+    return recorded_shares(
+        f"training ({folder.name})", (task for task, _ in rows), (parts for _, parts in rows)
+    )
+
+
+def _visits(tables: Tables, policy: Array) -> Array:
+    """How often an episode takes a in s, (S, A)."""
+    finite = tables.finite
+    alive = tables.start.copy()
+    visits = np.zeros(policy.shape)
+    for _ in range(tables.max_steps):
+        flow = alive[:, None] * policy
+        visits += flow
+        mass = (flow[:, :, None] * finite.probability).ravel()
+        alive = np.bincount(finite.next_state.ravel(), mass, finite.n_states).astype(np.float64)
+        alive[tables.terminal] = 0.0
+        if not alive.any():
+            break
+    return visits
+
+
+def _normalised(sizes: Mapping[str, float]) -> dict[str, float]:
+    total = sum(sizes.values())
+    return {name: size / total if total else 0.0 for name, size in sizes.items()}

@@ -1,0 +1,64 @@
+"""``shapegym audit``."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from shapegym.experiments.console import explained, out, require_env, reward_named
+from shapegym.experiments.errors import RunError
+
+_FORMATS = (".html", ".json")
+
+
+def audit(
+    reward: Annotated[str, typer.Argument(help="A reward file, or the name of a ready one.")],
+    env: Annotated[str, typer.Option(help="The task, by its id.")],
+    gamma: Annotated[float, typer.Option(help="The agent's discount.", min=0, max=1)] = 0.99,
+    target: Annotated[
+        Path | None, typer.Option("--out", help="Also write the audit to this .html or .json file.")
+    ] = None,
+    maps: Annotated[
+        Path | None, typer.Option(help="Also draw the heat maps into this .png or .svg file.")
+    ] = None,
+    rollouts: Annotated[
+        int, typer.Option(help="Random episodes to record, where the task has no tables.", min=2)
+    ] = 200,
+    states: Annotated[
+        int, typer.Option(help="States to search for exploits, where the task has no tables.", min=1)
+    ] = 500,
+    seed: Annotated[int, typer.Option(help="Of recording and search.", min=0)] = 0,
+    run: Annotated[
+        Path | None, typer.Option(help="A run folder: also what its training episodes were paid.")
+    ] = None,
+) -> None:
+    """Ask whether a reward can be trusted on a task. Exit code 1 if it can be exploited or claims what is not so."""
+    with explained():
+        from shapegym.experiments.audit.evidence import audit as gather
+        from shapegym.experiments.audit.maps import draw
+        from shapegym.experiments.audit.page import as_data, html, show
+        from shapegym.shaping.atomic_file import replacing
+
+        if target is not None and target.suffix not in _FORMATS:
+            raise RunError(f"--out writes {' or '.join(_FORMATS)} files, not {target.name!r}.")
+        require_env(env)
+        found = gather(
+            env, reward_named(reward)[0], gamma, rollouts=rollouts, states=states, seed=seed, run=run
+        )
+        show(found, out)
+        if maps is not None:
+            if not found.maps:
+                raise RunError(f"{env} has no heat maps: its states are no cells of a known grid.")
+            draw(list(found.maps), maps)
+            out.print(f"Heat maps: {maps}", highlight=False, soft_wrap=True)
+        if target is not None:
+            text = html(found) if target.suffix == ".html" else json.dumps(as_data(found), indent=2)
+            target.parent.mkdir(parents=True, exist_ok=True)
+            with replacing(target) as file:
+                file.write(text.encode())
+            out.print(f"Audit: {target}", highlight=False, soft_wrap=True)
+    if not found.sound:
+        raise typer.Exit(1)
