@@ -22,18 +22,17 @@ from shapegym.envs.tabular.dynamics import FiniteDynamics
 from shapegym.experiments.audit.maps import HeatMap, over_cells
 from shapegym.experiments.audit.recording import record
 from shapegym.experiments.audit.shares import Shares, exact_shares, run_shares
+from shapegym.experiments.audit.walkthrough import Walkthrough, action_names, walk_through
 from shapegym.shaping.audit import distance, sampled
 from shapegym.shaping.audit.invariance import Certificate, certificate
-from shapegym.shaping.audit.loops import Exploit, Move, find_exploit
+from shapegym.shaping.audit.loops import find_exploit
 from shapegym.shaping.audit.model import Model
 from shapegym.shaping.audit.telescoping import Telescoping, telescoping
 from shapegym.shaping.errors import AuditError
 from shapegym.shaping.tree import guarantee_losses, guarantee_of, has_task_reward, is_episodic
 from shapegym.shaping.types import Expression, Guarantee
 
-_GRID_ACTIONS = ("left", "right", "forward", "pick up", "drop", "toggle", "done")
 _FORMS = {"val": "VAL", "minimal": "minimal"}
-_MOST_DETAILS = 3
 
 
 @dataclass(frozen=True)
@@ -44,28 +43,6 @@ class Distance:
     value: float
     low: float | None = None
     high: float | None = None
-
-
-@dataclass(frozen=True)
-class Line:
-    """A step of an exploit in words."""
-
-    at: str
-    action: str
-    event: str
-    shaped: float
-    task: float
-    probability: float
-
-
-@dataclass(frozen=True)
-class Shown:
-    """An exploit in words and steps."""
-
-    exploit: Exploit
-    summary: str
-    lead: tuple[Line, ...]
-    turn: tuple[Line, ...]
 
 
 @dataclass(frozen=True)
@@ -102,7 +79,7 @@ class Audit:
     telescoping: Telescoping | None = None
     distances: tuple[Distance, ...] = ()
     searched: bool = False
-    exploit: Shown | None = None
+    exploit: Walkthrough | None = None
     shares: tuple[Shares, ...] = ()
     maps: tuple[HeatMap, ...] = field(default=(), compare=False)
 
@@ -205,7 +182,7 @@ def _of_tables(about: Audit, tables: Tables) -> Audit:
     except AuditError as error:
         notes.append(f"No certificate: {error}")
     found = find_exploit(P, task, shaped, gamma, terminal=terminal, start=tables.start)
-    actions = _action_names(finite.n_actions, grid=False)
+    actions = action_names(finite.n_actions, grid=False)
     states = [{name: table[s] for name, table in finite.features.items()} for s in range(finite.n_states)]
     events = {
         (int(s), int(a), int(finite.next_state[s, a, k])): finite.captions[finite.event[s, a, k]]
@@ -225,7 +202,7 @@ def _of_tables(about: Audit, tables: Tables) -> Audit:
         certificate=proof,
         distances=tuple(_distances(P, task, shaped, gamma, terminal)),
         searched=True,
-        exploit=_shown(found, states, actions, events),
+        exploit=walk_through(found, states, actions, events),
         shares=tuple(exact_shares(tables, name, policy) for name, policy in behaviours.items()),
         maps=_maps(P, task, shaped, terminal, tables.start, proof, states, grid=False),
     )
@@ -267,7 +244,7 @@ def _of_search(about: Audit, seen: Explored, *, grid: bool) -> Audit:
         certificate=proof,
         distances=distances,
         searched=solved,
-        exploit=_shown(found, seen.features, _action_names(seen.P.shape[1], grid=grid), events),
+        exploit=walk_through(found, seen.features, action_names(seen.P.shape[1], grid=grid), events),
         maps=_maps(
             seen.P, seen.task, seen.shaped, seen.terminal, seen.start, proof, seen.features, grid=grid
         ),
@@ -329,71 +306,6 @@ def _distances(
         with suppress(AuditError):  # gamma = 1 and a policy that need not end
             yield Distance(name, float(compute(P, task, shaped, gamma, terminal=terminal)))
     yield Distance("raw L2", float(distance.raw_l2(P, task, shaped, terminal=terminal)))
-
-
-def _shown(
-    found: Exploit | None,
-    states: Sequence[Mapping[str, Any]],
-    actions: Sequence[str],
-    events: Mapping[tuple[int, int, int], str],
-) -> Shown | None:
-    if found is None:
-        return None
-    moves = (*found.lead, *found.turn)
-    telling = _telling([states[move.state] for move in moves])
-
-    def line(move: Move) -> Line:
-        return Line(
-            _described(states[move.state], telling, move.state),
-            actions[move.action],
-            events.get((move.state, move.action, move.next_state), ""),
-            move.shaped,
-            move.task,
-            move.probability,
-        )
-
-    return Shown(found, _summary(found), tuple(map(line, found.lead)), tuple(map(line, found.turn)))
-
-
-def _summary(found: Exploit) -> str:
-    worth = (
-        f"pays {found.shaped.exploit:.4g} where solving the task pays {found.shaped.solution:.4g}, and is worth "
-        f"{found.task.exploit:.4g} of the task's {found.task.solution:.4g}"
-    )
-    if not found.loops:
-        return f"what it pays most for {worth}."
-    steps = len(found.turn)
-    each = "on average " if np.isnan(found.lure) else ""
-    return f"a loop of {steps} step{'s'[: steps > 1]} {each}{worth}."
-
-
-def _telling(states: Sequence[Mapping[str, Any]]) -> list[str]:
-    """Names of the features that change on the way, the agent's position first."""
-    names = [
-        name
-        for name in states[0]
-        if name not in ("state", "success", "event")
-        and any(not np.array_equal(states[0][name], other[name]) for other in states)
-    ]
-    first = ["agent_pos"] if "agent_pos" in states[0] else []
-    return [*first, *(name for name in names if name not in first)][:_MOST_DETAILS]
-
-
-def _described(features: Mapping[str, Any], names: Sequence[str], state: int) -> str:
-    told = []
-    for name in names:
-        value = np.asarray(features[name])
-        if value.ndim:
-            told.append(f"{name} ({', '.join(f'{each:g}' for each in value.ravel()[:4])})")
-        elif value.dtype == np.bool_:
-            told.append(name if value else f"no {name}")
-        else:
-            told.append(f"{name} {value.item():g}" if value.dtype.kind in "iuf" else f"{name} {value.item()}")
-    return ", ".join(told) or f"state {state}"
-
-
-def _action_names(count: int, *, grid: bool) -> list[str]:
-    return list(_GRID_ACTIONS[:count]) if grid else [f"action {a}" for a in range(count)]
 
 
 def _maps(

@@ -14,9 +14,10 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from shapegym.experiments.audit.evidence import Audit, Line
+from shapegym.experiments.audit.evidence import Audit
 from shapegym.experiments.audit.maps import as_svg, as_table
 from shapegym.experiments.audit.shares import Shares
+from shapegym.experiments.audit.walkthrough import Line
 from shapegym.experiments.report.svg import bars
 
 _MOST_STEPS = 12
