@@ -13,7 +13,10 @@ from shapegym.shaping.config import loads
 from shapegym.shaping.types import NODES
 
 ROOT = Path(__file__).parents[1]
-PAGES = [ROOT / "README.md", ROOT / "docs" / "guide.md", ROOT / "docs" / "audits.md"]
+PAGES = [
+    ROOT / "README.md",
+    *(ROOT / "docs" / f"{page}.md" for page in ("guide", "audits", "guards")),
+]
 
 
 def blocks(page: Path, language: str) -> list[str]:
