@@ -12,6 +12,7 @@ from importlib import import_module
 from typing import Any
 
 _HOMES = {
+    "base_policy": ("record_base",),
     "bridge": ("LastStep", "VectorEnvBridge"),
     "callbacks": ("EvaluationCallback", "ShapingCallback"),
     "checkpoint": ("CheckpointCallback", "checkpoints", "load_checkpoint", "save_checkpoint"),
@@ -29,6 +30,7 @@ _HOMES = {
     "evaluation": ("Evaluation", "evaluate"),
     "factory": ("make_agent", "torch_threads"),
     "metrics": ("JsonLines", "read_json_lines"),
+    "occupancy": ("RegularisedTask",),
     "oracle": ("OptimalPolicy", "RandomPolicy"),
     "profiling": ("CostMeter", "Costs"),
     "settings": ("ALGORITHMS", "Settings", "resolve_settings"),

@@ -12,18 +12,16 @@ step. The term that estimates the same penalty from samples is `shapegym.shaping
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from functools import cached_property
 from typing import Literal, TypeAlias, get_args
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.linalg import lu_factor, lu_solve
+from scipy.special import log_softmax, softmax
 
 from shapegym.agents.errors import SettingsError
-from shapegym.envs.tabular.sweeps import sweep_values, sweep_visits
-from shapegym.envs.tabular.task import FiniteTask
-
-_TOLERANCE = 1e-11
-"""Error of visits, and of values."""
 
 _SHORTEST = 1e-12
 """The shortest step that is tried."""
@@ -93,7 +91,8 @@ class Optimum:
         occupancy: mu, (S, A).
         objective: J - lambda D.
         penalty: D.
-        gap: no policy's objective is higher by more than this (the objective is concave in mu, so its linearisation bounds it).
+        gap: no policy's objective is higher by more than this: the objective is concave in mu, so its linearisation bounds it. A
+            loose bound where D has a kink (``sqrt_chi2`` and ``tv`` at the base policy) or no finite slope (``kl`` at no visits).
     """
 
     policy: Array
@@ -108,55 +107,60 @@ class RegularisedTask:
     """J(pi) - lambda D(pi, base) of softmax policies on a finite task, with its exact gradient and maximiser.
 
     Args:
-        task: its dynamics are used, and not its time limit; terminal states are absorbing.
+        P: (S, A, S), P(s' | s, a); terminal states are absorbing. A time limit is in no table.
         reward: expected, (S, A).
+        start: (S,), the distribution of s_0.
         base: the base policy, (S, A).
         gamma: discount in (0, 1).
         over: compare visits of states and actions, or of states alone.
+
+    Raises:
+        SettingsError: if they do not fit together.
     """
 
-    task: FiniteTask
+    P: Array
     reward: Array
+    start: Array
     base: Array
     gamma: float
     over: Literal["state_action", "state"] = "state_action"
-    base_occupancy: Array = field(init=False)
-    _branches: tuple[NDArray[np.int64], Array] = field(init=False, repr=False)
-    _start: Array = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
-        shape = (self.task.n_states, self.task.n_actions)
-        if self.reward.shape != shape or self.base.shape != shape:
+        shape = self.P.shape[:2]
+        if self.reward.shape != shape or self.base.shape != shape or self.start.shape != shape[:1]:
             raise SettingsError(
-                f"reward and base must be {shape}, got {self.reward.shape}, {self.base.shape}."
+                f"reward and base must be {shape} and start {shape[:1]}, got {self.reward.shape}, {self.base.shape} and "
+                f"{self.start.shape}."
             )
         if not 0 < self.gamma < 1:
             raise SettingsError(f"gamma must be in (0, 1), got {self.gamma!r}.")
         if self.over not in ("state_action", "state"):
             raise SettingsError(f"over must be 'state_action' or 'state', got {self.over!r}.")
-        # Copies, because Numba has a type of its own for read-only arrays.
-        object.__setattr__(self, "_branches", (self.task.next_state.copy(), self.task.probability.copy()))
-        object.__setattr__(self, "_start", self.task.start.copy())
-        object.__setattr__(self, "base_occupancy", self.occupancy(self.base))
 
-    def occupancy(self, policy: Array, guess: Array | None = None) -> Array:
-        """Return mu of a policy, (S, A).
+    @cached_property
+    def base_occupancy(self) -> Array:
+        """Mu of the base policy, (S, A)."""
+        return self.occupancy(self.base)
+
+    def occupancy(self, policy: Array) -> Array:
+        """Return mu of a policy, (S, A)."""
+        return self._visits(policy, self._factors(policy))
+
+    def penalty(self, logits: Array, mu: Array, kind: Penalty) -> tuple[float, Array]:
+        """Return D of the softmax policy and the per-step cost (S, A) whose policy gradient is D's: dD/dmu.
+
+        ``action_kl`` is sum_s mu(s) KL(pi(.|s) || base(.|s)), at the cost log(pi / base).
 
         Args:
-            policy: (S, A) probabilities.
-            guess: state visits to start from, (S,), when those of a similar policy are known.
-        """
-        visits = np.array(self.task.start if guess is None else guess)
-        sweep_visits(*self._branches, policy, self._start, self.gamma, _TOLERANCE, visits)
-        return visits[:, None] * policy
+            logits: of the policy, (S, A).
+            mu: its occupancy, (S, A).
+            kind: D.
 
-    def penalty(self, policy: Array, mu: Array, kind: Penalty) -> tuple[float, Array]:
-        """Return D and the per-step cost (S, A) whose policy gradient is D's: dD/dmu, or log(pi / base) for ``action_kl``.
-
-        ``action_kl`` is sum_s mu(s) KL(pi(.|s) || base(.|s)).
+        Raises:
+            SettingsError: if ``kind`` is unknown.
         """
         if kind == "action_kl":
-            cost = np.log(np.maximum(policy, np.finfo(np.float64).tiny)) - np.log(self.base)
+            cost = log_softmax(logits, axis=1) - np.log(self.base)
             return float((mu * cost).sum()), cost
         if kind not in get_args(Divergence):
             raise SettingsError(
@@ -170,12 +174,13 @@ class RegularisedTask:
     def gradient(self, logits: Array, kind: Penalty, coefficient: float) -> tuple[float, Array]:
         """Return J - lambda D of the softmax policy and its gradient in the logits, (S, A).
 
-        By the policy gradient theorem with the reward r - lambda dD/dmu: mu(s, a) A(s, a), A the advantage per (1 - gamma).
+        By the policy gradient theorem for the reward r - lambda dD/dmu, it is mu(s, a) A(s, a).
         """
-        policy = softmax(logits)
-        mu = self.occupancy(policy)
-        value, reward = self._linearised(policy, mu, kind, coefficient)
-        return value, mu * self._advantage(policy, reward, np.zeros(len(mu)))
+        policy = softmax(logits, axis=1)
+        factors = self._factors(policy)
+        mu = self._visits(policy, factors)
+        value, reward = self._linearised(logits, mu, kind, coefficient)
+        return value, mu * self._advantage(policy, reward, factors)
 
     def solve(
         self,
@@ -183,7 +188,7 @@ class RegularisedTask:
         coefficient: float,
         logits: Array | None = None,
         *,
-        steps: int = 2000,
+        steps: int = 300,
         tolerance: float = 1e-4,
     ) -> Optimum:
         """Maximise J - lambda D by natural policy gradients (logits += eta A), each step as long as it improves.
@@ -196,59 +201,66 @@ class RegularisedTask:
             tolerance: stop when the gap is below this share of the reward's range.
         """
         logits = np.log(self.base) if logits is None else logits
-        policy = softmax(logits)
-        mu = self.occupancy(policy)
-        value, reward = self._linearised(policy, mu, kind, coefficient)
-        state_value, best_value = np.zeros(len(mu)), np.zeros(len(mu))
-        eta, gap = 1.0 / max(coefficient, 1e-3), math.inf
+        policy = softmax(logits, axis=1)
+        factors = self._factors(policy)
+        mu = self._visits(policy, factors)
+        value, reward = self._linearised(logits, mu, kind, coefficient)
+        eta = 1.0 / max(coefficient, 1e-3)
+        # A step of 1 / lambda solves a KL penalty's policy improvement exactly (soft policy iteration): longer ones overshoot.
+        longest = eta if kind in ("kl", "action_kl") else math.inf
         enough = tolerance * float(np.ptp(self.reward))
         for step in range(steps):
-            advantage = self._advantage(policy, reward, state_value)
-            if step % 10 == 0 and (gap := self._gap(reward, mu, best_value)) <= enough:
+            if step % 25 == 0 and self._gap(reward, mu) <= enough:
                 break
+            advantage = self._advantage(policy, reward, factors)
             while eta > _SHORTEST:
                 moved = logits + eta * advantage
-                candidate = softmax(moved)
-                visits = self.occupancy(candidate, mu.sum(axis=1))
-                found, slope = self._linearised(candidate, visits, kind, coefficient)
+                policy = softmax(moved, axis=1)
+                factors = self._factors(policy)
+                visits = self._visits(policy, factors)
+                found, slope = self._linearised(moved, visits, kind, coefficient)
                 if found >= value:
                     break
                 eta /= 2.0
-            else:
+            else:  # nothing shorter is tried
+                policy = softmax(logits, axis=1)
                 break
-            logits, policy, mu, value, reward = (
-                moved - moved.max(axis=1, keepdims=True),
-                candidate,
-                visits,
-                found,
-                slope,
-            )
-            eta *= 1.5
-        gap = self._gap(reward, mu, best_value)
-        return Optimum(policy, mu, value, self.penalty(policy, mu, kind)[0], gap)
+            logits, mu, value, reward = moved - moved.max(axis=1, keepdims=True), visits, found, slope
+            eta = min(2.0 * eta, longest)
+        return Optimum(policy, mu, value, self.penalty(logits, mu, kind)[0], self._gap(reward, mu))
 
-    def _linearised(self, policy: Array, mu: Array, kind: Penalty, coefficient: float) -> tuple[float, Array]:
+    def _factors(self, policy: Array) -> tuple[Array, NDArray[np.int32]]:
+        """LU factors of I - gamma P_pi, with which visits and values are found."""
+        factors: tuple[Array, NDArray[np.int32]] = lu_factor(
+            np.eye(len(self.P)) - self.gamma * np.einsum("sa,sat->st", policy, self.P, optimize=True)
+        )
+        return factors
+
+    def _visits(self, policy: Array, factors: tuple[Array, NDArray[np.int32]]) -> Array:
+        visits: Array = lu_solve(factors, (1.0 - self.gamma) * self.start, trans=1)
+        return np.maximum(visits, 0.0)[:, None] * policy
+
+    def _linearised(self, logits: Array, mu: Array, kind: Penalty, coefficient: float) -> tuple[float, Array]:
         """J - lambda D, and the reward r - lambda dD/dmu."""
         if not coefficient:
             return float((mu * self.reward).sum()), self.reward
-        distance, cost = self.penalty(policy, mu, kind)
+        distance, cost = self.penalty(logits, mu, kind)
         return float((mu * self.reward).sum()) - coefficient * distance, self.reward - coefficient * cost
 
-    def _advantage(self, policy: Array, reward: Array, state_value: Array) -> Array:
-        """A(s, a) of a reward, from and into a guess of V."""
-        q = np.empty_like(reward)
-        sweep_values(*self._branches, reward, policy, False, self.gamma, _TOLERANCE, state_value, q)
-        return q - (policy * q).sum(axis=1, keepdims=True)
+    def _advantage(self, policy: Array, reward: Array, factors: tuple[Array, NDArray[np.int32]]) -> Array:
+        """A(s, a) of a reward."""
+        value = lu_solve(factors, (policy * reward).sum(axis=1))
+        advantage: Array = reward + self.gamma * (self.P @ value) - value[:, None]
+        return advantage
 
-    def _gap(self, reward: Array, mu: Array, best_value: Array) -> float:
-        """Max over mu' of <r_lin, mu' - mu>, with V* from and into a guess."""
-        q = np.empty_like(reward)
-        sweep_values(*self._branches, reward, mu, True, self.gamma, _TOLERANCE, best_value, q)
-        return float((1.0 - self.gamma) * (self.task.start @ best_value) - (reward * mu).sum())
-
-
-def softmax(logits: Array) -> Array:
-    """Return the policy of logits, (S, A)."""
-    powers = np.exp(logits - logits.max(axis=1, keepdims=True))
-    policy: Array = powers / powers.sum(axis=1, keepdims=True)
-    return policy
+    def _gap(self, reward: Array, mu: Array) -> float:
+        """Max over mu' of <r_lin, mu' - mu>, by policy iteration."""
+        actions, enough = reward.argmax(axis=1), 1e-9 * float(np.abs(reward).max())
+        while True:
+            policy = np.eye(reward.shape[1])[actions]
+            factors = self._factors(policy)
+            advantage = self._advantage(policy, reward, factors)
+            improvable = advantage.max(axis=1) > enough
+            if not improvable.any():
+                return float(((self._visits(policy, factors) - mu) * reward).sum())
+            actions = np.where(improvable, advantage.argmax(axis=1), actions)

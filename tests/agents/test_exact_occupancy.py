@@ -8,6 +8,7 @@ from typing import get_args
 import numpy as np
 import pytest
 from scipy.optimize import minimize
+from scipy.special import softmax
 
 from shapegym.agents.errors import SettingsError
 from shapegym.agents.occupancy import (
@@ -17,11 +18,9 @@ from shapegym.agents.occupancy import (
     correlation,
     divergence,
     guaranteed_gain,
-    softmax,
 )
 from shapegym.envs.tabular.random_mdp import random_mdp
-from shapegym.envs.tabular.solver import occupancy, policy_evaluation, value_iteration
-from shapegym.envs.tabular.sweeps import sweep_values, sweep_visits
+from shapegym.envs.tabular.solver import occupancy, value_iteration
 
 PENALTIES = ("chi2", "sqrt_chi2", "kl", "tv", "action_kl")
 GAMMA = 0.9
@@ -33,35 +32,14 @@ def regularised(seed: int = 0, terminals: int = 1, **options: object) -> Regular
     rng = np.random.default_rng(seed)
     base = rng.dirichlet(np.full(task.n_actions, 2.0), task.n_states)
     proxy = (task.probability * task.reward).sum(axis=2) + 0.5 * rng.normal(size=base.shape)
-    return RegularisedTask(task, proxy, base, GAMMA, **options)  # type: ignore[arg-type]
+    return RegularisedTask(task.tables()[0], proxy, task.start, base, GAMMA, **options)  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("seed", range(3))
-def test_sweeps_agree_with_the_solver(seed: int) -> None:
+def test_visits_are_those_of_the_solver(seed: int) -> None:
     problem = regularised(seed)
-    P, _ = problem.task.tables()
-    exact = (1 - GAMMA) * occupancy(P, problem.base, problem.task.start, GAMMA)
-    np.testing.assert_allclose(problem.base_occupancy.sum(axis=1), exact, atol=1e-10)
-    branches = (problem.task.next_state.copy(), problem.task.probability.copy())
-    value, q = np.zeros(len(P)), np.empty_like(problem.reward)
-    sweep_values(*branches, problem.reward, problem.base, False, GAMMA, 1e-11, value, q)
-    np.testing.assert_allclose(value, policy_evaluation(P, problem.reward, problem.base, GAMMA), atol=1e-9)
-    sweep_values(*branches, problem.reward, problem.base, True, GAMMA, 1e-11, value, q)
-    np.testing.assert_allclose(q, value_iteration(P, problem.reward, GAMMA)[1], atol=1e-9)
-    assert len(sweep_values.signatures) == len(sweep_visits.signatures) == 1
-
-
-def test_a_good_guess_needs_fewer_sweeps() -> None:
-    problem = regularised()
-    arguments = (
-        problem.task.next_state.copy(),
-        problem.task.probability.copy(),
-        problem.base,
-        problem.task.start.copy(),
-    )
-    visits = problem.task.start.copy()
-    cold = sweep_visits(*arguments, GAMMA, 1e-11, visits)
-    assert sweep_visits(*arguments, GAMMA, 1e-11, visits) < cold / 10
+    exact = (1 - GAMMA) * occupancy(problem.P, problem.base, problem.start, GAMMA)
+    np.testing.assert_allclose(problem.base_occupancy, exact[:, None] * problem.base, atol=1e-12)
 
 
 def test_divergences_are_their_definitions() -> None:
@@ -113,9 +91,9 @@ def test_the_optimum_is_that_of_a_general_optimiser_from_any_start(kind: Penalty
 
 def test_without_a_penalty_the_proxy_is_maximised_and_with_a_large_one_the_base_is_kept() -> None:
     problem = regularised(1, terminals=0)
-    best = value_iteration(problem.task.tables()[0], problem.reward, GAMMA)[0]
+    best = value_iteration(problem.P, problem.reward, GAMMA)[0]
     free = problem.solve("chi2", 0.0)
-    assert free.objective == pytest.approx((1 - GAMMA) * float(problem.task.start @ best), abs=1e-3)
+    assert free.objective == pytest.approx((1 - GAMMA) * float(problem.start @ best), abs=1e-3)
     for kind in PENALTIES:
         kept = problem.solve(kind, 1e3)
         np.testing.assert_allclose(kept.policy, problem.base, atol=0.02)
@@ -135,7 +113,7 @@ def test_the_gain_on_the_truth_is_bounded_from_below() -> None:
             (r - (mu * r).sum()) / np.sqrt((mu * (r - (mu * r).sum()) ** 2).sum()) for r in (truth, proxy)
         )
         r = correlation(truth, proxy, mu)
-        policy = softmax(np.log(problem.base) + rng.uniform(0, 3) * rng.normal(size=mu.shape))
+        policy = softmax(np.log(problem.base) + rng.uniform(0, 3) * rng.normal(size=mu.shape), axis=1)
         moved = problem.occupancy(policy)
         chi2, _ = divergence(moved, mu, "chi2")
         gains = [float(((moved - mu) * reward).sum()) for reward in (truth, proxy)]

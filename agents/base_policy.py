@@ -1,0 +1,113 @@
+"""Recording what a base policy does, for rewards that keep an agent near it."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from stable_baselines3.common.vec_env import VecEnv
+
+from shapegym.agents.environments import make_vec_env
+from shapegym.agents.errors import SettingsError
+from shapegym.agents.evaluation import Policy
+from shapegym.agents.randomness import isolated_randomness
+from shapegym.shaping.learned.base_data import save_base, texts_of
+from shapegym.shaping.surfaces.collect import missing_feature, stack_features
+
+_MAX_LANES = 16
+
+
+def record_base(
+    policy: Policy,
+    env: str | VecEnv,
+    path: str | os.PathLike[str],
+    *,
+    steps: int = 10_000,
+    seed: int = 0,
+    random_actions: float = 0.1,
+    features: Sequence[str] = (),
+    **env_kwargs: Any,
+) -> None:
+    """Write transitions of a policy as base data for `OccupancyPenalty`.
+
+    Args:
+        policy: an SB3 model, an oracle, or anything with their ``predict``; its actions are sampled, not its mode.
+        env: an id, or a VecEnv of the plain task, which is seeded and reset.
+        path: the ``.npz`` to write; an old one is replaced.
+        steps: transitions, over all lanes.
+        seed: of environments and actions.
+        random_actions: share of actions that are taken at random instead, in [0, 1]: a base policy that never errs leaves the
+            occupancy of its neighbourhood unknown.
+        features: of s_t, to record besides the observation.
+        **env_kwargs: of the environment, when it is given by id.
+
+    Raises:
+        SettingsError: if ``steps`` or ``random_actions`` is out of range.
+        FeatureError: if the environment lacks a feature.
+        BaseDataError: if the file cannot be written.
+    """
+    if isinstance(steps, bool) or not isinstance(steps, int) or steps < 1:
+        raise SettingsError(f"steps must be an integer of at least 1, got {steps!r}.")
+    if not 0 <= random_actions <= 1:
+        raise SettingsError(f"random_actions must be in [0, 1], got {random_actions!r}.")
+    if isinstance(env, str):
+        venv = make_vec_env(env, min(steps, _MAX_LANES), **env_kwargs)
+        try:
+            _record(policy, venv, path, steps, seed, random_actions, features)
+        finally:
+            venv.close()
+    else:
+        _record(policy, env, path, steps, seed, random_actions, features)
+
+
+def _record(
+    policy: Policy,
+    venv: VecEnv,
+    path: str | os.PathLike[str],
+    steps: int,
+    seed: int,
+    random_actions: float,
+    names: Sequence[str],
+) -> None:
+    rng = np.random.default_rng(seed)
+    rows: list[tuple[Any, np.ndarray, dict[str, np.ndarray]]] = []
+    with isolated_randomness(seed, venv.action_space):
+        venv.seed(seed)
+        obs = venv.reset()
+        infos = [dict(info) for info in venv.reset_infos]
+        for _ in range(-(-steps // venv.num_envs)):
+            action = np.array(policy.predict(obs, deterministic=False)[0])
+            for lane in np.flatnonzero(rng.random(venv.num_envs) < random_actions):
+                action[lane] = venv.action_space.sample()
+            next_obs, _, dones, next_infos = venv.step(action)
+            last = getattr(venv, "last_step", None)
+            found = stack_features(infos, names, "a state") if last is None else last.features
+            for name in names:
+                if name not in found:
+                    raise missing_feature(name, found, "a state")
+            rows.append((_copied(obs), action, {name: np.array(found[name]) for name in names}))
+            obs = next_obs
+            infos = [
+                dict(start if done else info)
+                for done, start, info in zip(dones, venv.reset_infos, next_infos, strict=True)
+            ]
+    observations, actions, features = zip(*rows, strict=True)
+    save_base(
+        path,
+        _stacked(observations, steps),
+        _stacked(actions, steps),
+        {name: _stacked([found[name] for found in features], steps) for name in names},
+        texts_of(venv.observation_space, venv.action_space),
+    )
+
+
+def _copied(obs: Any) -> Any:
+    return {key: np.array(rows) for key, rows in obs.items()} if isinstance(obs, dict) else np.array(obs)
+
+
+def _stacked(batches: Sequence[Any], steps: int) -> Any:
+    if isinstance(batches[0], dict):
+        return {key: _stacked([batch[key] for batch in batches], steps) for key in batches[0]}
+    return np.concatenate(batches)[:steps]
