@@ -6,7 +6,7 @@ Exact, on the tables of a finite task. For recorded episodes of other tasks see 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -117,44 +117,57 @@ def certificate(
         AuditError: the arrays do not fit, or gamma = 1 and an episode need not end.
     """
     model = Model.of(P, gamma, terminal)
+    model.require_ends()
     reachable = model.reachable(model.start(start)) & ~model.terminal
     happens = model.possible & reachable[:, None, None]
     paid, wanted = (np.where(happens, model.table(R), 0.0) for R in (shaped, task))
-    weights = np.broadcast_to(reachable[:, None], model.pairs)
 
-    scale = _scale(model, wanted, paid, weights)
-    form = minimal(model, paid - scale * wanted, weights)
+    fit = plain = _fit(model, wanted, paid, 1.0, reachable)
+    if plain.relation == "none" and (scale := _scale(model, wanted, paid, reachable)) > 0:
+        fit = _fit(model, wanted, paid, scale, reachable)
+    if fit.relation != "none":  # all policies are ordered alike, so the best are the same
+        return Certificate(*fit, optima="same", witness=None, regret=0.0)
+    optima, witness = _optima(model, wanted, paid, reachable)
+    regret = optimal_regret(P, task, shaped, gamma, start, terminal=terminal)
+    return Certificate(*plain, optima=optima, witness=witness, regret=regret)
+
+
+class _Fit(NamedTuple):
+    """The first attributes of a `Certificate`."""
+
+    relation: Relation
+    scale: float
+    potential: Array
+    deviation: float
+    mean_deviation: float
+
+
+def _fit(model: Model, task: Array, shaped: Array, scale: float, reachable: Mask) -> _Fit:
+    """Shaped - scale * task as shaping; the potential that leaves the least of it is the negative one of its minimal form."""
+    difference = shaped - scale * task
+    form = minimal(model, difference, _weights(model, reachable))
     potential = 0.0 - form.potential
     shaping = model.gamma * potential - potential[:, None, None]
-    deviation = float(np.abs(paid - scale * wanted - shaping)[happens].max())
+    deviation = float(np.abs(difference - shaping)[model.possible & reachable[:, None, None]].max())
     mean_deviation = float(np.abs(form.reward[reachable]).max())
-    tolerance = _ROUNDING * max(form.scale, float(np.abs(paid).max()), float(np.abs(scale * wanted).max()))
+    tolerance = _ROUNDING * max(form.scale, float(np.abs(shaped).max()), float(np.abs(scale * task).max()))
     relation: Relation = (
         "potential" if deviation <= tolerance else "redistribution" if mean_deviation <= tolerance else "none"
     )
-    optima, witness = _optima(model, wanted, paid, reachable)
-    return Certificate(
-        relation,
-        scale if relation != "none" else 1.0,
-        potential,
-        deviation,
-        mean_deviation,
-        optima,
-        witness,
-        optimal_regret(P, task, shaped, gamma, start, terminal=terminal),
-    )
+    return _Fit(relation, scale, potential, deviation, mean_deviation)
 
 
-def _scale(model: Model, task: Array, shaped: Array, weights: NDArray[Any]) -> float:
-    """The factor a > 0 that brings the minimal forms together, or 1: where it already does, or no factor would be positive."""
-    one, two = (minimal(model, R, weights) for R in (task, shaped))
-    size = float((weights * one.reward**2).sum())
-    difference = weights * (two.reward - one.reward)
-    near = _ROUNDING * max(one.scale, two.scale)
-    if np.abs(difference).max() <= near or size <= (TRIVIAL * one.scale) ** 2:
-        return 1.0
-    scale = float((weights * one.reward * two.reward).sum()) / size
-    return scale if scale > 0 else 1.0
+def _scale(model: Model, task: Array, shaped: Array, reachable: Mask) -> float:
+    """The factor that brings the minimal form of the task reward nearest to that of the shaped reward; 0 if the task is trivial."""
+    form, other = (minimal(model, R, _weights(model, reachable)) for R in (task, shaped))
+    one, two = form.reward[reachable], other.reward[reachable]
+    if np.abs(one).max() <= _ROUNDING * form.scale:
+        return 0.0
+    return float((one * two).sum() / (one * one).sum())
+
+
+def _weights(model: Model, reachable: Mask) -> Array:
+    return np.broadcast_to(reachable[:, None], model.pairs).astype(np.float64)
 
 
 def _optima(model: Model, task: Array, shaped: Array, reachable: Mask) -> tuple[Optima, Witness | None]:

@@ -13,7 +13,7 @@ from shapegym.shaping.errors import AuditError
 Array = NDArray[np.float64]
 Mask = NDArray[np.bool_]
 
-TRIVIAL = 1e-10  # what is smaller than this share of the numbers it was computed from is rounding error
+TRIVIAL = 1e-11  # what is smaller than this share of the numbers it was computed from is rounding error
 
 
 @dataclass(frozen=True, eq=False)
@@ -129,11 +129,7 @@ class Model:
         Raises:
             AuditError: gamma = 1 and an episode need not end.
         """
-        if self.gamma == 1 and (recurrent := self._recurrent()).size:
-            raise AuditError(
-                f"gamma = 1: states {_some(recurrent)} need not be left for good, so optimal values may be infinite. "
-                "Take gamma < 1."
-            )
+        self.require_ends()
         forbidden = np.zeros(self.pairs, np.bool_) if allowed is None else ~allowed
         actions, rows = np.argmin(forbidden, axis=1), np.arange(len(r))
         while True:
@@ -143,6 +139,14 @@ class Model:
             if not better.any():
                 return q
             actions = np.where(better, candidates.argmax(axis=1), actions)
+
+    def require_ends(self) -> None:
+        """Raise `AuditError` if gamma = 1 and an episode need not end."""
+        if self.gamma == 1 and (recurrent := self._recurrent()).size:
+            raise AuditError(
+                f"gamma = 1: states {_some(recurrent)} need not be left for good, so optimal values may be infinite. "
+                "Take gamma < 1."
+            )
 
     def weights(self, weights: NDArray[Any] | None) -> Array:
         """A distribution over (s, a), (S, A); None = uniform over the states that are not terminal.

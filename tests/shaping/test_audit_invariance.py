@@ -151,7 +151,9 @@ def test_a_task_that_pays_nothing_is_only_equivalent_to_shaping():
     P, _, terminal, start, phi, rng = draw(3)
     nothing = np.zeros(P.shape)
     assert certificate(P, nothing, nothing + shaping(phi), GAMMA, terminal, start).relation == "potential"
-    assert certificate(P, nothing, rng.normal(size=P.shape), GAMMA, terminal, start).relation == "none"
+    noise = rng.normal(size=P.shape)
+    assert certificate(P, nothing, noise, GAMMA, terminal, start).relation == "none"
+    assert certificate(P, nothing + shaping(phi), noise, GAMMA, terminal, start).relation == "none"
 
 
 def test_no_discount_needs_episodes_that_end():
