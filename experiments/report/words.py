@@ -84,7 +84,7 @@ _SIGNS = {
     "falling": "the agent was paid more and more while its task return fell",
     "flat": "pay rose and settled while the task return stayed where it was",
     "dominant": "a part paid several times what the task's best episode earned",
-    "reversed": "episodes that were paid more did worse on the task",
+    "reversed": "episodes that were paid more solved the task less",
 }
 
 

@@ -8,7 +8,7 @@ return without the parts that keep optimal policies (potentials), which no agent
 | ``falling`` | pay is above, and the task return or the success rate below, what they were when the task went best |
 | ``flat`` | pay has risen and settled, and the task return is where it was at the start |
 | ``dominant`` | a part pays several times what the best episode so far got from the task |
-| ``reversed`` | episodes that are paid more do worse on the task (Spearman's rank correlation) |
+| ``reversed`` | episodes that are paid more solve the task less (rank correlation with success, or else with the return) |
 
 Differences count if they are several standard errors, over spans of 2, 4 or 8 blocks, so that noise sounds no alarm. Each kind
 sounds once a run. An alarm is a reason to look, not a proof.
@@ -52,7 +52,7 @@ RATIO = 3.0
 """How much more than the task's best episode a part pays if it dominates."""
 
 REVERSED = -0.2
-"""Rank correlation of pay and task return."""
+"""Rank correlation of pay and success."""
 
 
 @dataclass(frozen=True)
@@ -81,7 +81,7 @@ class Block:
         errors: squared standard errors of the means.
         parts: mean of each part that is not harmless.
         best: highest absolute task return of an episode so far.
-        rank: Spearman's correlation of pay and task return; 0 where one of them does not vary.
+        rank: Spearman's correlation of pay and success (or task return); 0 where one of them does not vary.
         surprise: the same in standard errors of a correlation of 0.
     """
 
@@ -135,7 +135,8 @@ class Watch:
         }
         columns = {name: values for name, values in columns.items() if len(values) == len(rows)}
         task, pay = columns["task"], columns["pay"]
-        rank = _rank_correlation(pay, task) if np.ptp(task) > 0 and np.ptp(pay) > 0 else 0.0
+        outcome = columns.get("success", task)
+        rank = _rank_correlation(pay, outcome) if np.ptp(outcome) > 0 and np.ptp(pay) > 0 else 0.0
         names = [name for name in rows[-1]["parts"] if name not in self._harmless]
         return Block(
             step=rows[-1]["step"],
@@ -249,7 +250,7 @@ def _reversed(blocks: list[Block]) -> str:
     for width in WIDTHS:
         span = _span(blocks[-width:])
         if len(blocks) >= width and span.rank <= REVERSED and span.surprise <= -SURE:
-            return f"episodes that are paid more do worse on the task: rank correlation {span.rank:.2f}"
+            return f"episodes that are paid more solve the task less: rank correlation {span.rank:.2f}"
     return ""
 
 

@@ -323,6 +323,20 @@ def test_good_pay_for_failing_raises_an_alarm(tmp_path):
     ]
 
 
+def test_alarms_of_training_are_counted_over_runs(tmp_path):
+    def edit(row: Row) -> Row:
+        sounded = row.strategy == "count" and row.seed > 1
+        return replace(row, alarms={"falling": 1000 * row.seed} if sounded else {})
+
+    page = compose(gather(of_strategies(tmp_path, {"sparse", "count"}, edit)))
+    assert page.alarms[:1] == [
+        "count on task0: the agent was paid more and more while its task return fell, in 3 of 5 runs, first at step 2,000."
+    ]
+    assert [line.contender for line in page.tasks[0].lines if line.alarm] == ["count"]
+    html, text = written(tmp_path)
+    assert "in 3 of 5 runs" in html and "in 3 of 5 runs" in text
+
+
 def test_nobody_knows_what_much_pay_is_where_nobody_solves(tmp_path):
     assert compose(gather(sweep(tmp_path, scored()))).alarms == []
 
