@@ -269,6 +269,20 @@ class TestTelescoping:
         wrong = telescoping(ROLLOUTS, "shaping", GAMMA, potential=(sides[0], 0.5 * sides[1]))
         assert wrong.unexplained > 0.05
 
+    def test_it_is_the_formula_episode_by_episode(self):
+        phi, paid, off, traffic = potential(ROLLOUTS.observations), ROLLOUTS.rewards["farmed"], [], []
+        after = potential(ROLLOUTS.next_observations)
+        for episode in range(ROLLOUTS.episodes):
+            steps = np.flatnonzero(ROLLOUTS.episode == episode)
+            discounts = GAMMA ** np.arange(len(steps))
+            last = 0.0 if ROLLOUTS.terminated[steps[-1]] else GAMMA ** len(steps) * after[steps[-1]]
+            off.append(abs((discounts * paid[steps]).sum() - (last - phi[steps[0]])))
+            traffic.append((discounts * np.abs(paid[steps])).sum())
+        found = telescoping(ROLLOUTS, "farmed", GAMMA, potential=(phi, after))
+        assert found.deviation == pytest.approx(max(off))
+        assert found.worst == np.argmax(off)
+        assert found.unexplained == pytest.approx(np.linalg.norm(off) / np.linalg.norm(traffic))
+
     def test_a_fitted_one_tells_shaping_from_a_bonus(self):
         assert telescoping(ROLLOUTS, "shaping", GAMMA, fit=FIT).unexplained < 0.01
         farmed = telescoping(ROLLOUTS, "farmed", GAMMA, fit=FIT)
