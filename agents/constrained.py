@@ -6,7 +6,7 @@ have to learn anew whenever they do, and the part of the largest scale would rul
     A_t = sum_k w_k * (A_{k,t} - mean A_k) / std A_k,    A_k: generalised advantages of v_k with value head k,
 
 with the weights that the multipliers have at the end of the rollout. Everything else is PPO. Source: Moskovitz et al. 2023,
-"Confronting Reward Model Overoptimization with Constrained RLHF", section 4 (mu-PPO and xi-PPO).
+"Confronting Reward Model Overoptimization with Constrained RLHF" (mu-PPO and xi-PPO).
 """
 
 from __future__ import annotations

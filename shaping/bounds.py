@@ -6,7 +6,7 @@
 | `delta` | p_t - p_{t+1}, and p_T at the last step | p_1: at most the largest p |
 
 ``delta(cap(p, eta))`` has both: the sum of every suffix is the clipped value of its first step.
-Source: Gao et al. 2024, "On Designing Effective RL Reward at Training Time for LLM Reasoning" (arXiv 2410.15115), section 5.
+Source: Gao et al. 2024, "On Designing Effective RL Reward at Training Time for LLM Reasoning" (arXiv 2410.15115).
 """
 
 from __future__ import annotations

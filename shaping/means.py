@@ -72,8 +72,7 @@ def harmonic_mean(*of: Expression, weights: Sequence[float] = ()) -> Expression:
 def reference_quantiles(parts: np.ndarray, quantile: float = 0.85) -> tuple[float, ...]:
     """Return the references of `log_sigmoid_and`: a quantile of each operand under a base policy.
 
-    Above its reference an operand is worth little more: it is as good as the base policy's best. Source: Wang et al. 2024, section
-    3.2.
+    Above its reference an operand is worth little more: it is as good as the base policy's best. Source: Wang et al. 2024.
 
     Args:
         parts: (N, ...), the recorded values of each of N operands, as in ``settled.parts`` of a rollout or those that

@@ -22,7 +22,7 @@ class Trust(Term):
 
     A part that pays failures better than successes has no say on what is good, the less the larger the difference. Means forget:
     an episode counts less by a factor of 1 - 1/memory with each that finishes after it. The weight is 1 until both kinds were seen.
-    Source: Fan et al. 2025, "SophiaVL-R1: Reinforcing MLLMs Reasoning with Thinking Reward", eq. 4 (there within a group of
+    Source: Fan et al. 2025, "SophiaVL-R1: Reinforcing MLLMs Reasoning with Thinking Reward" (there within a group of
     rollouts of one prompt). The exponent has the unit of the part: step means of a part within [0, 1] never weigh it below 1/e.
 
     Guarantee: bounded, in (0, 1]. Replay: frozen, so a stored transition gets the weight of now.
