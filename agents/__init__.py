@@ -17,7 +17,7 @@ _HOMES = {
     "callbacks": ("EvaluationCallback", "ShapingCallback"),
     "checkpoint": ("CheckpointCallback", "checkpoints", "load_checkpoint", "save_checkpoint"),
     "constrained": ("ConstrainedPPO", "PartValues"),
-    "environments": ("make_vec_env",),
+    "environments": ("make_env", "make_vec_env"),
     "errors": (
         "AgentError",
         "BridgeError",

@@ -81,6 +81,18 @@ def make_vec_env(
     return venv
 
 
+def make_env(env_id: str, *, grid_view: GridView = "flat", **kwargs: Any) -> gym.Env:
+    """Return one lane of `make_vec_env` as an environment: the same observations and features, in Gymnasium's form.
+
+    Raises:
+        gymnasium.error.Error: if the id is not registered.
+    """
+    spec = env_spec(env_id)
+    if _has_native_form(spec):
+        return gym.make(spec.id, **_of_view(spec.id, grid_view, kwargs))
+    return _make_lane(spec.id, grid_view, kwargs)
+
+
 def with_features(env_id: str, reward: Expression | None, kwargs: Mapping[str, Any]) -> dict[str, Any]:
     """Return ``kwargs``, and for a grid world also the features that ``reward`` reads and the environment reports on request only.
 
@@ -113,19 +125,22 @@ def env_spec(env_id: str) -> EnvSpec:
 
 def _lanes(spec: EnvSpec, num_envs: int, grid_view: GridView, kwargs: dict[str, Any]) -> VecEnv:
     if _has_native_form(spec):
-        if spec.id.startswith(_GRID_WORLDS):
-            kwargs = _GRID_VIEWS[grid_view] | kwargs
         return VectorEnvBridge(
             gym.make_vec(
                 spec.id,
                 num_envs=num_envs,
                 vectorization_mode="vector_entry_point",
                 autoreset_mode=AutoresetMode.SAME_STEP,
-                **kwargs,
+                **_of_view(spec.id, grid_view, kwargs),
             )
         )
     lane: Callable[[], gym.Env] = partial(_make_lane, spec.id, grid_view, kwargs)
     return DummyVecEnv([lane] * num_envs)
+
+
+def _of_view(env_id: str, grid_view: GridView, kwargs: dict[str, Any]) -> dict[str, Any]:
+    """The arguments of a compiled environment, for grid worlds with what an agent sees of them."""
+    return _GRID_VIEWS[grid_view] | kwargs if env_id.startswith(_GRID_WORLDS) else kwargs
 
 
 def _has_native_form(spec: EnvSpec) -> bool:

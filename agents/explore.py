@@ -90,7 +90,8 @@ def explore(
     native = env.unwrapped
     if not isinstance(native, NativeEnv) or not isinstance(native.action_space, gym.spaces.Discrete):
         raise TabulationError(
-            f"{env} cannot be searched: that takes discrete actions and snapshots, which the tasks of shapegym.envs have."
+            f"{env.spec.id if env.spec else env} cannot be searched: that takes discrete actions and snapshots, which the tasks of "
+            "shapegym.envs have."
         )
     if states < 1:
         raise TabulationError(f"states must be at least 1, got {states}.")

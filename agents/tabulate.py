@@ -154,10 +154,10 @@ def finite_dynamics(env: gym.Env) -> FiniteDynamics:
     """
     dynamics = getattr(env.unwrapped, "dynamics", None)
     if not isinstance(dynamics, FiniteDynamics):
-        raise TabulationError(f"{env} is no finite task of shapegym.envs, so it has no tables.")
+        raise TabulationError(f"{_name(env)} is no finite task of shapegym.envs, so it has no tables.")
     if env.observation_space != dynamics.observation_space or env.action_space != dynamics.action_space:
         raise TabulationError(
-            f"{env} shows other observations or actions than its task. Tabulate the task without that wrapper."
+            f"{_name(env)} shows other observations or actions than its task. Tabulate the task without that wrapper."
         )
     return dynamics
 
@@ -206,6 +206,10 @@ def pay_all(expression: Expression, spec: Spec, transitions: Transitions) -> tup
     block = Episodes(*(flag[None] for flag in flags))
     paid = [np.broadcast_to(value, (1, lanes))[0] for value in engine.combine(parts, block, fresh=True)]
     return tuple(engine.addends), np.stack(paid)
+
+
+def _name(env: gym.Env) -> str:
+    return env.spec.id if env.spec else str(env)
 
 
 def _features_before(task: FiniteTask, expression: Expression) -> dict[str, NDArray[Any]]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -13,7 +13,7 @@ import gymnasium as gym
 import numpy as np
 from numpy.typing import NDArray
 
-from shapegym.agents.environments import with_features
+from shapegym.agents.environments import make_env, with_features
 from shapegym.agents.errors import TabulationError
 from shapegym.agents.explore import Explored, explore
 from shapegym.agents.tabulate import Tables, tabulate
@@ -150,8 +150,7 @@ def audit(
         basis="",
     )
     known = (run_shares(run),) if run is not None else ()
-    make: Callable[[], gym.Env] = lambda: gym.make(env_id, **with_features(env_id, expression, {}))  # noqa: E731
-    env = make()
+    env = make_env(env_id, **with_features(env_id, expression, {}))
     try:
         if isinstance(getattr(env.unwrapped, "dynamics", None), FiniteDynamics):
             try:

@@ -70,7 +70,7 @@ def record(env: gym.Env, expression: Expression, gamma: float, episodes: int, se
 
 def _numbers(env: gym.Env, obs: Any, info: dict[str, Any]) -> NDArray[np.float64]:
     """All numbers that an agent or a reward could read of a state: the observation and the declared features."""
-    declared = getattr(env.unwrapped, "features", {})
+    declared = env.get_wrapper_attr("features") if env.has_wrapper_attr("features") else {}
     entries = list(obs.values()) if isinstance(obs, dict) else [obs]
     entries += [info[name] for name in declared if name in info and name not in ("event", "success")]
     arrays = [np.asarray(entry) for entry in entries]

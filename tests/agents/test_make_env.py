@@ -1,0 +1,33 @@
+"""A single environment shows what the lanes that agents train on show."""
+
+from __future__ import annotations
+
+import gymnasium as gym
+import numpy as np
+import pytest
+
+from shapegym.agents.environments import make_env, make_vec_env
+
+
+@pytest.mark.parametrize(
+    "env_id",
+    ["shapegym/KeyDoorSmall-v0", "shapegym/MiniGrid-Empty-5x5-v0", "MiniGrid-Empty-5x5-v0", "CartPole-v1"],
+)
+def test_one_environment_plays_the_episode_of_the_first_lane(env_id):
+    env, venv = make_env(env_id), make_vec_env(env_id, 2, seed=5)
+    obs, _ = env.reset(seed=5)
+    lanes = venv.reset()
+    assert env.observation_space == venv.observation_space
+    for _ in range(8):
+        np.testing.assert_array_equal(obs, lanes[0])
+        obs, reward, terminated, truncated, _ = env.step(1)
+        lanes, rewards, dones, _ = venv.step(np.array([1, 1]))
+        assert (reward, terminated or truncated) == (pytest.approx(rewards[0]), dones[0])
+        if terminated or truncated:
+            break
+    venv.close()
+
+
+def test_unknown_ids_are_gymnasiums_error():
+    with pytest.raises(gym.error.Error):
+        make_env("shapegym/Nonsense-v0")
