@@ -333,8 +333,7 @@ def test_alarms_of_training_are_counted_over_runs(tmp_path):
         "count on task0: the agent was paid more and more while its task return fell, in 3 of 5 runs, first at step 2,000."
     ]
     assert [line.contender for line in page.tasks[0].lines if line.alarm] == ["count"]
-    html, text = written(tmp_path)
-    assert "in 3 of 5 runs" in html and "in 3 of 5 runs" in text
+    assert all("in 3 of 5 runs" in text for text in written(tmp_path))
 
 
 def test_nobody_knows_what_much_pay_is_where_nobody_solves(tmp_path):
