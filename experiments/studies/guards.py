@@ -201,7 +201,7 @@ def _table(title: str, found: dict[Run, tuple[float, float]], names: list[str], 
 
 
 def _claims(found: dict[Run, tuple[float, float]], everywhere: list[str]) -> tuple[Claim, ...]:
-    """Every guard against the plain sum, which it must be safer than, and against the task alone, than which it should teach more."""
+    """Every guard against the plain sum, than which it must be safer, and against the task alone, to which it should add."""
     means = {strategy: aggregate(_of(found, strategy, 0), np.mean) for strategy in everywhere}
     claims = []
     for rival, guards in (("task + part", list(means)), ("task", list(means)[3:])):
