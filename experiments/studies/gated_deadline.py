@@ -93,7 +93,7 @@ def run(request: Request) -> Findings:
         claims=(
             *_completion(found),
             _signature(found),
-            _rare_content(found),
+            *_rare_content(found),
             _gate_below(found),
             *_groups(found),
         ),
@@ -173,7 +173,7 @@ def _completion(found: dict[Arm, Curve]) -> tuple[Claim, ...]:
         ),
         Claim(
             f"Weights {WEIGHTS[1:]}, both tasks: G-RA completes more than D-RA",
-            min(better) > 0,
+            bool(min(better) > 0),
             f"by {min(better):.2f} to {max(better):.2f}",
         ),
     )
@@ -190,14 +190,23 @@ def _signature(found: dict[Arm, Curve]) -> Claim:
     )
 
 
-def _rare_content(found: dict[Arm, Curve]) -> Claim:
-    outcome = _last(found[Arm(CHAIN, "outcome")].task_return)
-    gated = [_last(found[_pair(CHAIN, weight)[1]].task_return) for weight in WEIGHTS]
-    return Claim(
-        "ToolChain: with G-RA the task return is above that of the outcome alone, in every run and at every weight",
-        bool(min(values.min() for values in gated) > outcome.max()),
-        f"outcome {_shown(outcome)}; G-RA "
-        + ", ".join(f"{_shown(values)} at {weight}" for values, weight in zip(gated, WEIGHTS, strict=True)),
+def _rare_content(found: dict[Arm, Curve]) -> tuple[Claim, ...]:
+    outcome = found[Arm(CHAIN, "outcome")]
+    alone, content = _last(outcome.task_return), _last(outcome.content)
+    pairs = [found[_pair(CHAIN, weight)[1]] for weight in WEIGHTS]
+    gated = [_last(curve.task_return) for curve in pairs]
+    return (
+        Claim(
+            f"ToolChain, weight {WEIGHTS[1]}: the mean task return of G-RA is above that of the outcome alone",
+            bool(gated[1].mean() > alone.mean()),
+            f"{_shown(gated[1])} and {_shown(alone)}; most submissions have content in {(_last(pairs[1].content) > 0.5).sum()} "
+            f"and {(content > 0.5).sum()} of {len(alone)} runs",
+        ),
+        Claim(
+            "ToolChain: that holds in every run and at every weight",
+            bool(min(values.min() for values in gated) > alone.max()),
+            ", ".join(f"{_shown(values)} at {weight}" for values, weight in zip(gated, WEIGHTS, strict=True)),
+        ),
     )
 
 
@@ -212,7 +221,7 @@ def _gate_below(found: dict[Arm, Curve]) -> Claim:
     ]
     return Claim(
         "A gate below every outcome is D-RA: completion differs by at most 0.1",
-        max(gaps) <= 0.1,
+        bool(max(gaps) <= 0.1),
         f"largest difference {max(gaps):.2f}",
     )
 
@@ -233,7 +242,7 @@ def _groups(found: dict[Arm, Curve]) -> tuple[Claim, ...]:
         ),
         Claim(
             f"GRPO with gates: completion >= 0.85 at weights {WEIGHTS[1:]} on both tasks",
-            min(values.mean() for values in gated) >= 0.85,
+            bool(min(values.mean() for values in gated) >= 0.85),
             ", ".join(map(_shown, gated)),
         ),
     )
