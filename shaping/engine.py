@@ -121,6 +121,7 @@ class RewardEngine:
         self._lanes = (spec.num_lanes,)
         self._is_plain = self._addend_nodes == self.terms
         self._warned: set[str] = set()
+        self._heard: set[int] = set()
         self.tape = Tape(len(self.terms), spec.num_lanes) if self.episodic and pay_at_end else None
 
     @property
@@ -386,10 +387,10 @@ class RewardEngine:
         self._warn()
 
     def _warn(self) -> None:
-        """Say what episodic nodes have to say, each message's node once."""
-        for node, carry in zip(self._episodic_nodes, self.carries, strict=True):
-            if str(node) not in self._warned and (message := node.warning(carry)):
-                self._warned.add(str(node))
+        """Say what episodic nodes have to say, each once."""
+        for position, (node, carry) in enumerate(zip(self._episodic_nodes, self.carries, strict=True)):
+            if position not in self._heard and (message := node.warning(carry)):
+                self._heard.add(position)
                 warnings.warn(message, RuntimeWarning, stacklevel=3)
 
     def _check_features(self) -> None:
