@@ -54,6 +54,7 @@ class LearnedWeight(Term):
         form: "scalar", "table" or "network".
         read: selector of what a table or network is indexed by, in s_t.
         size: entries of the table, or hidden units of the network.
+        learn: False keeps the weight as it is: for a part that is not to be reweighted, or a blend to compare with.
     """
 
     key: str = "weight"
@@ -61,6 +62,7 @@ class LearnedWeight(Term):
     form: Form = "scalar"
     read: str | None = None
     size: int = 1
+    learn: bool = True
 
     guarantee: ClassVar[Guarantee] = Guarantee.NONE
     replay: ClassVar[Replay] = Replay.FROZEN
@@ -166,6 +168,7 @@ def blend(
     read: str | None = None,
     size: int = 1,
     bias: float | None = 0.0,
+    learn: bool = True,
 ) -> Sum:
     """Return sum_i w_i part_i + w_bias, with a `LearnedWeight` each; in logs every product keeps the name of its part.
 
@@ -180,6 +183,7 @@ def blend(
         read: see `LearnedWeight`.
         size: see `LearnedWeight`.
         bias: the bias at first; None leaves it out.
+        learn: of all weights, the bias included: see `LearnedWeight`.
 
     Raises:
         ExpressionError: if a part is no elementwise expression, or a setting is out of range.
@@ -205,8 +209,8 @@ def blend(
         )
     weighted: list[Expression] = []
     for part, name, start in zip(parts, part_names(parts), starts, strict=True):
-        weight = LearnedWeight(name, start, form, read, size, name=f"weight_{name}")
+        weight = LearnedWeight(name, start, form, read, size, learn, name=f"weight_{name}")
         weighted.append(Product((part, weight), name=name))
     if bias is not None:
-        weighted.append(LearnedWeight("bias", bias, form, read, size, name="weight_bias"))
+        weighted.append(LearnedWeight("bias", bias, form, read, size, learn, name="weight_bias"))
     return Sum(tuple(weighted))

@@ -84,7 +84,8 @@ class BARFI(OnPolicyAlgorithm):
         outer_learning_rate: of the weights (Adam, gradient norm at most 1); 0 leaves reward and discount as they are.
         discount_learning_rate: of the logit of the learned discount; 0 keeps the task's.
         discount_cost: lambda, what a high discount costs.
-        warmup: iterations before the first outer step.
+        warmup: iterations, at first, in which only the weights learn: a wrong heuristic then has less time to make the policy
+            forget what the task pays. Skipped where no weights learn.
         hypergradient: "implicit", or "unrolled" through inner steps (an ablation).
         terms: of the Neumann series, or inner steps that are unrolled.
         damping: subtracted from the Hessian, at least. A rejected step makes it 4 times as large, an accepted one takes a tenth
@@ -122,7 +123,7 @@ class BARFI(OnPolicyAlgorithm):
         outer_learning_rate: float = 0.1,
         discount_learning_rate: float = 0.0,
         discount_cost: float = 0.0,
-        warmup: int = 1,
+        warmup: int = 4,
         hypergradient: Literal["implicit", "unrolled"] = "implicit",
         terms: int = 20,
         damping: float = 0.1,
@@ -287,14 +288,16 @@ class BARFI(OnPolicyAlgorithm):
         fresh = self._rollout_episodes()
         stored = self.episode_buffer.episodes
         found = None
-        if fresh and stored and self.iterations >= self.warmup and self.outer_learning_rate > 0:
+        learns = (bool(reward.weights) or self.discount_learning_rate > 0) and self.outer_learning_rate > 0
+        if fresh and stored and learns:
             found = self._outer_step(reward, fresh)
         stored.extend(fresh)
         self.iterations += 1
         if not stored:
             return
         batch = Batch.of(stored, self.device)
-        self._inner_phase(reward, batch)
+        if self.iterations > self.warmup or not learns:
+            self._inner_phase(reward, batch)
         self._log(reward, batch, fresh, found)
 
     def _outer_step(self, reward: LearnedReward, fresh: list[Episode]) -> HyperGradient:

@@ -21,21 +21,23 @@ class LearnedReward:
     """An expression as a function of its learned weights, evaluated by its own engine.
 
     Args:
-        engine: of an elementwise expression with at least one `LearnedWeight`.
+        engine: of an elementwise expression with at least one `LearnedWeight`. Those with ``learn=False`` count as other parts.
 
     Attributes:
-        weights: the learned weights, by their place among the engine's terms.
+        weights: those that are to be learned, by their place among the engine's terms; there may be none.
 
     Raises:
-        SettingsError: if nothing is to be learned, or rewards are known in hindsight only.
+        SettingsError: if there is no `LearnedWeight` at all, or rewards are known in hindsight only.
     """
 
     def __init__(self, engine: RewardEngine) -> None:
         self.engine = engine
         self.weights = {
-            index: term for index, term in enumerate(engine.terms) if isinstance(term, LearnedWeight)
+            index: term
+            for index, term in enumerate(engine.terms)
+            if isinstance(term, LearnedWeight) and term.learn
         }
-        if not self.weights:
+        if not any(isinstance(term, LearnedWeight) for term in engine.terms):
             raise SettingsError(
                 f"BARFI learns the weights of a blend, and {engine.expression} has none. Write blend(TaskReward(), bonus), or give "
                 "a term a LearnedWeight."
@@ -48,7 +50,8 @@ class LearnedReward:
 
     def rows(self, transitions: Transitions) -> np.ndarray:
         """Return what the weights depend on, side by side, (B, R) float64."""
-        return np.concatenate([weight.rows(transitions) for weight in self.weights.values()], axis=1)
+        rows = [weight.rows(transitions) for weight in self.weights.values()]
+        return np.concatenate([np.zeros((transitions.num_lanes, 0)), *rows], axis=1)
 
     def parameters(self) -> dict[int, dict[str, Tensor]]:
         """Return copies of the weights' arrays as tensors to differentiate in, by place and name."""

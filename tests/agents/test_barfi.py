@@ -8,6 +8,7 @@ import torch
 from gymnasium import spaces
 from stable_baselines3.common.policies import MultiInputActorCriticPolicy
 
+from shapegym.agents.bilevel import barfi
 from shapegym.agents.bilevel.barfi import BARFI
 from shapegym.agents.bilevel.episodes import Batch, Episode, EpisodeBuffer, Steps, joined
 from shapegym.agents.bilevel.hypergradient import implicit, unrolled
@@ -33,7 +34,7 @@ from shapegym.shaping.surfaces.wiring import engine_of, wire
 from shapegym.shaping.types import Spec
 
 STATES, ACTIONS, HORIZON = 4, 3, 8
-TINY = {"n_steps": 32, "n_updates": 3, "policy_kwargs": {"net_arch": [8]}}
+TINY = {"n_steps": 32, "n_updates": 3, "warmup": 0, "policy_kwargs": {"net_arch": [8]}}
 PLACE = StateReward("features.state").named("place")
 
 
@@ -303,6 +304,53 @@ def test_the_discount_is_learned_on_request():
     model.learn(640)
     assert model.discount != pytest.approx(0.99, abs=1e-6)
     assert 0.0 < model.discount < 1.0
+
+
+def test_the_task_keeps_its_own_discount_and_the_learner_has_the_learned_one(monkeypatch):
+    seen = {"inner": set(), "outer": set()}
+
+    def watch(name, function, place):
+        def watched(*args):
+            seen[name].add(
+                round(float(args[place].detach() if torch.is_tensor(args[place]) else args[place]), 6)
+            )
+            return function(*args)
+
+        monkeypatch.setattr(barfi, function.__name__, watched)
+
+    watch("inner", inner_weights, 1)
+    watch("outer", outer_objective, 3)
+    model = make_agent("BARFI", corridor(), blend(TaskReward(), PLACE), seed=0, **TINY)
+    model.discount_logit = 0.0
+    model.learn(512)
+    assert seen == {"inner": {0.5}, "outer": {0.99}}
+
+
+def test_the_policy_waits_while_the_weights_warm_up():
+    settings = TINY | {"warmup": 3}
+    model = make_agent("BARFI", corridor(), blend(TaskReward(), PLACE), seed=0, **settings)
+    start = model.actor.theta().detach().clone()
+    model.learn(3 * 128)
+    assert torch.equal(model.actor.theta(), start)
+    assert model.history[-1]["weights"]["place"] != 1.0
+    model.learn(128, reset_num_timesteps=False)
+    assert not torch.equal(model.actor.theta(), start)
+    alone = make_agent("BARFI", corridor(), blend(TaskReward(), PLACE, learn=False), seed=0, **settings)
+    alone.learn(128)
+    assert not torch.equal(alone.actor.theta(), start)
+
+
+def test_a_weight_that_is_not_to_be_learned_stays():
+    expression = blend(TaskReward(), bias=None, learn=False) + blend(PLACE)
+    model = make_agent("BARFI", corridor(), expression, seed=0, **TINY).learn(640)
+    engine = engine_of(model)
+    assert engine.states[engine.term_names.index("weight_task_reward")]["weight"][0] == 1.0
+    assert model.history[-1]["weights"].keys() == {"place", "bias"}
+    assert model.history[-1]["weights"]["place"] != 1.0
+    alone = make_agent("BARFI", corridor(), blend(TaskReward(), PLACE, learn=False), seed=0, **TINY).learn(
+        384
+    )
+    assert {row["verdict"] for row in alone.history} == {"waiting"}
 
 
 @pytest.mark.parametrize("form", ["table", "network"])

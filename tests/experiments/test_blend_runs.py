@@ -20,7 +20,7 @@ CONFIG = RunConfig(
     "BARFI",
     to_data(REWARD),
     env_kwargs={"length": 5, "max_steps": 12},
-    settings={"num_envs": 4, "n_steps": 32, "n_updates": 2, "policy_kwargs": {"net_arch": [8]}},
+    settings={"num_envs": 4, "n_steps": 32, "n_updates": 2, "warmup": 1, "policy_kwargs": {"net_arch": [8]}},
     eval_episodes=4,
     checkpoint_every=256,
 )
