@@ -87,8 +87,8 @@ CASES = {
     ),
     "BARFI with networks and a learned discount": (
         "BARFI",
-        maze,
-        blend(TaskReward(), MAZE_REWARD.of[1], form="network", read="obs", size=3),
+        corridor,
+        blend(TaskReward(), 0.1 * Potential(Read("features.state")), form="network", read="obs", size=3),
         {
             "n_steps": 16,
             "n_updates": 3,
