@@ -7,13 +7,14 @@ hold. Hyper-parameters are chosen on seeds from 100 on, never on the reported on
 
 from __future__ import annotations
 
+import json
 import multiprocessing
 import pkgutil
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import asdict, dataclass
 from importlib import import_module
-from typing import Any, TypeVar
+from typing import TypeVar
 
 from shapegym.experiments import studies
 from shapegym.experiments.errors import RunError
@@ -77,9 +78,9 @@ class Findings:
     tables: tuple[Grid, ...] = ()
     notes: tuple[str, ...] = ()
 
-    def as_data(self) -> dict[str, Any]:
-        """Return plain values, for a JSON file."""
-        return asdict(self)
+    def as_json(self) -> str:
+        """Return the findings as the text of a JSON file; numbers of NumPy are numbers."""
+        return json.dumps(asdict(self), indent=2, default=lambda value: value.item()) + "\n"
 
 
 @dataclass(frozen=True)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -62,7 +61,7 @@ def study(
             out.print("[bold]--quick: these numbers decide nothing.[/]")
         if out_file is not None:
             with replacing(out_file) as file:
-                file.write((json.dumps(findings.as_data(), indent=2) + "\n").encode())
+                file.write(findings.as_json().encode())
         if not quick and not all(claim.holds for claim in findings.claims):
             raise typer.Exit(1)
 
