@@ -139,8 +139,16 @@ class RegularisedTask:
 
     @cached_property
     def base_occupancy(self) -> Array:
-        """Mu of the base policy, (S, A)."""
+        """The base policy's mu, (S, A)."""
         return self.occupancy(self.base)
+
+    @cached_property
+    def _reachable(self) -> NDArray[np.bool_]:
+        """States that some policy visits; at others a solved system leaves rounding errors, which no base visits excuse."""
+        linked, reached = self.P.max(axis=1) > 0, self.start > 0
+        while (more := reached | linked[reached].any(axis=0)).sum() > reached.sum():
+            reached = more
+        return reached
 
     def occupancy(self, policy: Array) -> Array:
         """Return mu of a policy, (S, A)."""
@@ -238,7 +246,7 @@ class RegularisedTask:
 
     def _visits(self, policy: Array, factors: tuple[Array, NDArray[np.int32]]) -> Array:
         visits: Array = lu_solve(factors, (1.0 - self.gamma) * self.start, trans=1)
-        return np.maximum(visits, 0.0)[:, None] * policy
+        return np.where(self._reachable, np.maximum(visits, 0.0), 0.0)[:, None] * policy
 
     def _linearised(self, logits: Array, mu: Array, kind: Penalty, coefficient: float) -> tuple[float, Array]:
         """J - lambda D, and the reward r - lambda dD/dmu."""

@@ -142,3 +142,22 @@ def test_settings_that_do_not_fit_are_named() -> None:
         replace(problem, over="actions")
     with pytest.raises(SettingsError, match="no penalty 'hellinger'"):
         problem.solve("hellinger", 1.0)  # type: ignore[arg-type]
+
+
+def test_states_that_nobody_reaches_do_not_count() -> None:
+    problem = regularised()
+    apart = np.zeros((7, 3, 7))
+    apart[:6, :, :6], apart[6, :, 6] = problem.P, 1.0
+    more = np.full((1, 3), 1 / 3)
+    wider = RegularisedTask(
+        apart,
+        np.vstack([problem.reward, more]),
+        np.append(problem.start, 0.0),
+        np.vstack([problem.base, more]),
+        GAMMA,
+    )
+    logits = np.random.default_rng(0).normal(size=(7, 3))
+    for kind in PENALTIES:
+        assert wider.gradient(logits, kind, 0.3)[0] == pytest.approx(
+            problem.gradient(logits[:6], kind, 0.3)[0]
+        )
