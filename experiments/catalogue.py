@@ -19,6 +19,7 @@ from shapegym.envs.grid.readings import READINGS
 from shapegym.envs.registration import TABLE, Row, build
 from shapegym.envs.tabular.dynamics import FiniteDynamics
 from shapegym.envs.tabular.solver import optimal_return, random_return
+from shapegym.shaping.blend import LearnedWeight
 from shapegym.shaping.engine import RewardEngine
 from shapegym.shaping.errors import UnknownNameError, suggest
 from shapegym.shaping.schema import node_help
@@ -29,6 +30,7 @@ from shapegym.shaping.tree import (
     has_task_reward,
     is_episodic,
     part_names,
+    terms_of,
     times_task_is_paid,
 )
 from shapegym.shaping.types import Expression, Spec
@@ -111,6 +113,10 @@ def explain(expression: Expression, env_id: str, gamma: float, console: Console)
         console.print("[yellow]The task reward is no part of it: the agent will not know the task.[/]")
     if (times := times_task_is_paid(expression)) > 1:
         console.print(f"[yellow]It pays the task reward {times} times: gate includes its outcome already.[/]")
+    if any(isinstance(term, LearnedWeight) and term.learn for term in terms_of(expression)):
+        console.print(
+            "It has weights to learn: BARFI learns them; under any other algorithm they stay as they began."
+        )
     if is_episodic(expression):
         console.print("Known in hindsight: needs an SB3 rollout or replay buffer (shapegym train does that).")
     if env_id:

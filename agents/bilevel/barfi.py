@@ -100,6 +100,9 @@ class BARFI(OnPolicyAlgorithm):
         SettingsError: if a setting is out of range, observations are no arrays, or the policy shares parameters.
     """
 
+    learns_weights: ClassVar[bool] = True
+    """Read by `shapegym.check_wiring`, which says that other algorithms leave the weights of a blend as they are."""
+
     policy_aliases: ClassVar[dict[str, type[BasePolicy]]] = {
         "MlpPolicy": ActorCriticPolicy,
         "CnnPolicy": ActorCriticCnnPolicy,

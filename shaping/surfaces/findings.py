@@ -19,6 +19,7 @@ from stable_baselines3.common.off_policy_algorithm import OffPolicyAlgorithm
 from stable_baselines3.common.vec_env import VecEnvWrapper, VecMonitor, VecNormalize
 from stable_baselines3.her.her_replay_buffer import HerReplayBuffer
 
+from shapegym.shaping.blend import LearnedWeight
 from shapegym.shaping.compose import Sum
 from shapegym.shaping.engine import RewardEngine
 from shapegym.shaping.errors import WiringError
@@ -80,6 +81,10 @@ EXPLANATIONS: dict[str, str] = {
     "task-paid-twice": (
         "The expression pays the task reward {what} times: gate(...) includes its outcome already. Leave the extra one out, "
         "unless that is meant."
+    ),
+    "weights-stay": (
+        "{what} does not learn the weights of a blend, which stay as they began. Train with BARFI, or say learn=False if that is "
+        "meant."
     ),
     "guarantee-lost": "{what}, so optimal policies may change. Add the invariant part outside of this node to keep them.",
 }
@@ -214,6 +219,9 @@ def _expressions(model: BaseAlgorithm) -> Iterator[Finding]:
             yield _finding("task-dropped", "warning")
         if (times := times_task_is_paid(engine.expression)) > 1:
             yield _finding("task-paid-twice", "warning", times)
+        learned = any(isinstance(term, LearnedWeight) and term.learn for term in engine.terms)
+        if learned and not getattr(model, "learns_weights", False):
+            yield _finding("weights-stay", "info", type(model).__name__)
         for loss in guarantee_losses(engine.expression):
             inner = isinstance(loss.node, Combinator) and not isinstance(
                 loss.node, Sum

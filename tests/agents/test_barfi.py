@@ -30,6 +30,7 @@ from shapegym.shaping.compose import TaskReward
 from shapegym.shaping.engine import RewardEngine
 from shapegym.shaping.gate import gate
 from shapegym.shaping.goals import StateReward
+from shapegym.shaping.surfaces.findings import check_wiring
 from shapegym.shaping.surfaces.wiring import engine_of, wire
 from shapegym.shaping.types import Spec
 
@@ -363,6 +364,13 @@ def test_weights_by_state_are_learned(form):
         assert len(np.unique(state["table"])) > 2
     else:
         assert np.abs(state["output"]).max() > 0
+
+
+def test_only_barfi_learns_the_weights():
+    assert not check_wiring(make_agent("BARFI", corridor(), blend(TaskReward(), PLACE), **TINY))
+    (finding,) = check_wiring(make_agent("A2C", corridor(), blend(TaskReward(), PLACE), n_steps=4))
+    assert (finding.code, finding.severity) == ("weights-stay", "info")
+    assert not check_wiring(make_agent("A2C", corridor(), blend(TaskReward(), PLACE, learn=False), n_steps=4))
 
 
 def test_only_the_actor_is_in_theta():

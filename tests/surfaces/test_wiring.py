@@ -19,6 +19,7 @@ from stable_baselines3.common.vec_env import (
 )
 from stable_baselines3.her.her_replay_buffer import HerReplayBuffer
 
+from shapegym.shaping.blend import blend
 from shapegym.shaping.compose import Constant, TaskReward
 from shapegym.shaping.errors import DiscountError, HindsightError, WiringError
 from shapegym.shaping.gate import gate
@@ -310,6 +311,10 @@ WRONG = {
     "the task twice": (
         lambda: wire(ppo(dummy()), TaskReward() + 0.5 * gate(Constant(0.1), threshold=1.0)),
         [("task-paid-twice", "warning")],
+    ),
+    "weights that nobody learns": (
+        lambda: wire(ppo(dummy()), blend(TaskReward(), PROGRESS)),
+        [("weights-stay", "info")],
     ),
     "a clipped potential": (
         lambda: wire(ppo(dummy()), TaskReward() + _clipped()),
