@@ -147,6 +147,7 @@ class _Search:
         self.graph, self.taken = self._ways(allowed)
         reached = self._reached(self.graph)
         self.live, self.ends = reached & ~model.terminal, bool(reached[model.terminal].any())
+        self.staying = self._staying()
 
     def discounted(self) -> Exploit | None:
         """With gamma < 1."""
@@ -190,7 +191,7 @@ class _Search:
             solution = baseline = 0.0
         else:
             among = self._frequencies(self.shaped, at_least=(self.task, solution - noise))
-            baseline = solution if among is None else float((among * self.shaped).sum())
+            baseline = float((among[0] * self.shaped).sum()) if among else 0.0
         gain = found.mean(self.shaped) - baseline
         if gain <= noise:
             return None
@@ -209,22 +210,40 @@ class _Search:
         """The states to which ways from the start lead, (S,)."""
         return np.isfinite(dijkstra(graph, indices=np.flatnonzero(self.start > 0), min_only=True))
 
+    def _staying(self) -> Mask:
+        """(S, A): what may be done for ever, the actions of the maximal end components (de Alfaro 1997, section 3.3)."""
+        staying, linked = self.allowed & self.live[:, None], self.model.P > 0
+        while True:
+            ways = (linked & staying[:, :, None]).any(axis=1)
+            label = connected_components(csr_matrix(ways), directed=True, connection="strong")[1]
+            leaves = (linked & (label != label[:, None])[:, None, :]).any(axis=2)
+            if not (staying & leaves).any():
+                return staying
+            staying = staying & ~leaves
+
     def _q(self, reward: Array) -> Array:
         """Q*, with -inf for what may not be done."""
         return np.where(self.allowed, self.model.best_q(reward, self.allowed), -np.inf)
 
     def _best_loop(self, gain: Array) -> _Loop | None:
         """The loop of the highest mean gain that can be reached; None if every episode ends."""
-        often = self._frequencies(gain)
-        if often is None:
+        solved = self._frequencies(gain)
+        if solved is None:
             return None
-        states = np.flatnonzero(often.sum(axis=1) > _TOLERANCE)
-        loops = _Loop.classes(self.model.P, states, often.argmax(axis=1))
+        often, price = solved
+        # Where a state is too rare for digits, the action that costs nothing keeps the loop as good as it is.
+        policy = np.where(self.staying, often - price, -np.inf).argmax(axis=1)
+        loops = _Loop.classes(self.model.P, np.flatnonzero(self.staying.any(axis=1)), policy)
         return max(loops, key=lambda loop: loop.mean(gain), default=None)
 
-    def _frequencies(self, gain: Array, at_least: tuple[Array, float] | None = None) -> Array | None:
-        """The stationary x(s, a) of the highest mean gain; ``at_least`` bounds the mean of another reward. None without loops."""
-        s, a = np.nonzero(self.allowed & self.live[:, None])
+    def _frequencies(
+        self, gain: Array, at_least: tuple[Array, float] | None = None
+    ) -> tuple[Array, Array] | None:
+        """The stationary x(s, a) of the highest mean gain, and what less of it a use of each (s, a) would leave, (S, A) each.
+
+        ``at_least`` bounds the mean of another reward. None without loops.
+        """
+        s, a = np.nonzero(self.staying)
         if not s.size:
             return None
         flow = csr_matrix(self.model.P[s, a]).T
@@ -233,12 +252,25 @@ class _Search:
         right = np.append(np.zeros(len(self.model.P)), 1.0)
         bound = {} if at_least is None else {"A_ub": -at_least[0][s, a][None], "b_ub": [-at_least[1]]}
         scale = max(_size(gain[s, a]), 1e-300)
-        result = linprog(-gain[s, a] / scale, A_eq=balance, b_eq=right, method="highs", **bound)
-        if result.x is None:
-            return None
-        often = np.zeros(self.model.pairs)
-        often[s, a] = result.x
-        return often
+        for presolve in (True, False):  # presolving may take very rare states for a contradiction
+            result = linprog(
+                -gain[s, a] / scale,
+                A_eq=balance,
+                b_eq=right,
+                method="highs",
+                options={"presolve": presolve},
+                **bound,
+            )
+            if result.x is not None:
+                break
+        else:
+            raise AuditError(
+                f"The loops of this task could not be compared: its probabilities span too many orders of magnitude for the "
+                f"linear program ({result.message}). Make the rarest of them larger, or 0."
+            )
+        often, price = np.zeros(self.model.pairs), np.zeros(self.model.pairs)
+        often[s, a], price[s, a] = result.x, result.lower.marginals
+        return often, price
 
     def _shown(
         self, loop: _Loop, graph: csr_matrix, taken: NDArray[np.int64]

@@ -221,3 +221,26 @@ def test_without_a_discount_a_task_that_never_ends_is_compared_with_its_best_loo
     assert found.gain == pytest.approx(0.1, abs=1e-5)
     assert (found.task.exploit, found.task.solution) == (0.0, pytest.approx(1.0))
     assert (found.shaped.exploit, found.shaped.solution) == (pytest.approx(2.1), pytest.approx(2.0, abs=1e-5))
+
+
+@pytest.mark.parametrize("gamma", [0.99, 1.0])
+@pytest.mark.parametrize("rises", [0.1, 0.01])
+def test_a_loop_is_found_whose_rare_states_are_too_rare_for_the_linear_program(gamma, rises):
+    """A queue that hardly ever grows: staying pays; its longest lengths have frequencies below any solver's digits."""
+    length = 14
+    P, task, shaped = (np.zeros((length + 1, 2, length + 1)) for _ in range(3))
+    for k in range(length):
+        P[k, 0, min(k + 1, length - 1)] += rises
+        P[k, 0, max(k - 1, 0)] += 1 - rises
+        P[k, 1, length] = task[k, 1, length] = 1.0
+    P[length, :, length] = 1.0
+    shaped[:length, 0], shaped[:, 1] = 0.5, 100 * task[:, 1]  # off the best way where there is a discount
+    terminal = np.arange(length + 1) == length
+    start = np.eye(length + 1)[0]
+    found = find_exploit(P, task, shaped, gamma, terminal=terminal, start=start)
+    if gamma < 1:
+        assert found is None
+        shaped[:, 1] = task[:, 1]
+        found = find_exploit(P, task, shaped, gamma, terminal=terminal, start=start)
+    assert found.policy == dict.fromkeys(range(length), 0)
+    assert found.gain == pytest.approx(0.5 if gamma == 1 else 0.49)
