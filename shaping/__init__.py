@@ -25,8 +25,8 @@ from shapegym.shaping.errors import ShapingError
 from shapegym.shaping.events import Compare, Event, Milestones
 from shapegym.shaping.gate import Gate, gate
 from shapegym.shaping.goals import GoalReached, StateReward
-from shapegym.shaping.learned.occupancy import OccupancyPenalty
 from shapegym.shaping.groups import GroupRelative, group_relative
+from shapegym.shaping.learned.occupancy import OccupancyPenalty
 from shapegym.shaping.means import HarmonicMean, harmonic_mean, reference_quantiles
 from shapegym.shaping.multipliers import Multiplier, constrained
 from shapegym.shaping.normalize import RunningMean, RunningScale, normalize

@@ -25,8 +25,8 @@ from shapegym.shaping.distance import Distance, ExponentialKernel, Gaussian, Tie
 from shapegym.shaping.events import Compare, Event, Milestones
 from shapegym.shaping.gate import Gate
 from shapegym.shaping.goals import GoalReached, StateReward
-from shapegym.shaping.learned.occupancy import OccupancyPenalty
 from shapegym.shaping.groups import GroupRelative
+from shapegym.shaping.learned.occupancy import OccupancyPenalty
 from shapegym.shaping.means import HarmonicMean
 from shapegym.shaping.multipliers import Multiplier, constrained
 from shapegym.shaping.normalize import RunningMean, RunningScale
