@@ -14,7 +14,7 @@ from stable_baselines3.common.vec_env import VecEnv, VecEnvWrapper
 from shapegym.agents.errors import SettingsError
 from shapegym.agents.evaluation import Evaluation, evaluate
 from shapegym.agents.metrics import JsonLines
-from shapegym.shaping.audit.alarms import Alarm, Watch, harmless_parts
+from shapegym.shaping.audit.alarms import Alarm, Watch, harmless_parts, task_parts
 from shapegym.shaping.ledger import EpisodeRecord
 from shapegym.shaping.surfaces.collect import success_in
 from shapegym.shaping.surfaces.sb3_vec import TransitionVecEnv
@@ -64,7 +64,8 @@ class ShapingCallback(BaseCallback):
         self._surface = find_surface(self.training_env)
         if self._surface is not None:
             self._clock_offset = self.num_timesteps - self._surface.engine.clock
-            self._watch = Watch(self.model._total_timesteps, harmless_parts(self._surface.engine.expression))
+            reward = self._surface.engine.expression
+            self._watch = Watch(self.model._total_timesteps, harmless_parts(reward), task_parts(reward))
         if self.folder is not None:
             self._file = JsonLines(Path(self.folder) / EPISODES_FILE, resume_at=self.num_timesteps)
             solved = [row["step"] for row in self._file.kept if row["success"]]

@@ -22,7 +22,7 @@ from shapegym.experiments.console import reward_named
 from shapegym.experiments.run import RunConfig, train
 from shapegym.experiments.study import Claim, Findings, Grid, Request, in_processes
 from shapegym.experiments.suite import load_suite
-from shapegym.shaping.audit.alarms import Alarm, Watch, harmless_parts
+from shapegym.shaping.audit.alarms import Alarm, Watch, harmless_parts, task_parts
 from shapegym.shaping.config import from_data
 
 SEEDS = 3
@@ -84,7 +84,8 @@ def outcome(item: tuple[str, RunConfig]) -> Outcome:
         folder = Path(scratch) / "run"
         train(config, folder)
         rows = read_json_lines(folder / EPISODES_FILE)
-    watch = Watch(config.steps, harmless_parts(from_data(config.reward)))
+    reward = from_data(config.reward)
+    watch = Watch(config.steps, harmless_parts(reward), task_parts(reward))
     watch.append(rows)
     return Outcome(name, config.seed, tuple(watch.alarms), *_course(rows, config.steps))
 

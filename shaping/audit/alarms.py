@@ -54,6 +54,9 @@ RATIO = 3.0
 REVERSED = -0.2
 """Rank correlation of pay and success."""
 
+_ROUNDING = 1e-9
+"""Share of what is added up in an episode below which pay is rounding error."""
+
 
 @dataclass(frozen=True)
 class Alarm:
@@ -80,7 +83,7 @@ class Block:
         means: of "task" (return), "pay" and, where the task tells, "success".
         errors: squared standard errors of the means.
         parts: mean of each part that is not harmless.
-        best: highest absolute task return of an episode so far.
+        best: highest absolute task return of an episode so far, as the reward pays it.
         rank: Spearman's correlation of pay and success (or task return); 0 where one of them does not vary.
         surprise: the same in standard errors of a correlation of 0.
     """
@@ -101,17 +104,20 @@ class Watch:
     Args:
         budget: global steps of the run: a hundredth of them makes a block, if it holds enough episodes.
         harmless: names of parts that keep optimal policies; see `harmless_parts`.
+        task: names of parts that are the task reward, scaled perhaps; see `task_parts`. None: what the best episode got from the
+            task is its task return.
 
     Attributes:
         alarms: those that sounded, in order.
         blocks: what was seen.
     """
 
-    def __init__(self, budget: int, harmless: Collection[str] = ()) -> None:
+    def __init__(self, budget: int, harmless: Collection[str] = (), task: Collection[str] = ()) -> None:
         self.alarms: list[Alarm] = []
         self.blocks: list[Block] = []
         self._span = budget / BLOCKS
         self._harmless = frozenset(harmless)
+        self._task = frozenset(task)
         self._open: list[Mapping[str, Any]] = []
         self._start = 0
 
@@ -130,7 +136,7 @@ class Watch:
         rows = self._open
         columns = {
             "task": np.array([row["task_return"] for row in rows]),
-            "pay": np.array([row["shaped_return"] - self._kept(row["parts"]) for row in rows]),
+            "pay": self._pay(rows),
             "success": np.array([row["success"] for row in rows if row["success"] is not None], np.float64),
         }
         columns = {name: values for name, values in columns.items() if len(values) == len(rows)}
@@ -144,13 +150,25 @@ class Watch:
             means={name: float(values.mean()) for name, values in columns.items()},
             errors={name: float(values.var(ddof=1)) / len(rows) for name, values in columns.items()},
             parts={name: fmean(row["parts"][name] for row in rows) for name in names},
-            best=max(self.blocks[-1].best if self.blocks else 0.0, float(np.abs(task).max())),
+            best=max(self.blocks[-1].best if self.blocks else 0.0, *map(self._earned, rows)),
             rank=rank,
             surprise=rank * math.sqrt(len(rows) - 1),
         )
 
-    def _kept(self, parts: Mapping[str, float]) -> float:
-        return sum(value for name, value in parts.items() if name in self._harmless)
+    def _pay(self, rows: Sequence[Mapping[str, Any]]) -> np.ndarray:
+        """Shaped returns without the harmless parts, as exact as sums of such size are."""
+        shaped = np.array([row["shaped_return"] for row in rows])
+        kept = np.array(
+            [[row["parts"][name] for name in row["parts"] if name in self._harmless] for row in rows]
+        )
+        pay = shaped - kept.sum(axis=1)
+        unit = _ROUNDING * float((np.abs(shaped) + np.abs(kept).sum(axis=1)).max())
+        return np.round(pay / unit) * unit if unit > 0 else pay
+
+    def _earned(self, row: Mapping[str, Any]) -> float:
+        """What an episode got from the task."""
+        paid = [value for name, value in row["parts"].items() if name in self._task]
+        return abs(sum(paid) if paid else row["task_return"])
 
     def _look(self) -> None:
         sounded = {alarm.kind for alarm in self.alarms}
@@ -161,11 +179,20 @@ class Watch:
 
 def harmless_parts(expression: Expression) -> frozenset[str]:
     """Return the names of the addends that keep optimal policies and are not the task."""
+    return _invariant_parts(expression, task=False)
+
+
+def task_parts(expression: Expression) -> frozenset[str]:
+    """Return the names of the addends that are the task reward, scaled perhaps."""
+    return _invariant_parts(expression, task=True)
+
+
+def _invariant_parts(expression: Expression, *, task: bool) -> frozenset[str]:
     addends = addends_of(expression)
     return frozenset(
         name
         for name, addend in zip(part_names(addends), addends, strict=True)
-        if guarantee_of(addend) is Guarantee.INVARIANT and not has_task_reward(addend)
+        if guarantee_of(addend) is Guarantee.INVARIANT and has_task_reward(addend) is task
     )
 
 

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 import shapegym as sg
 from shapegym import TaskReward
-from shapegym.shaping.audit.alarms import Watch, harmless_parts
+from shapegym.shaping.audit.alarms import Watch, harmless_parts, task_parts
 
 BUDGET = 50_000
 LENGTH = 20
@@ -83,6 +83,31 @@ def test_a_part_that_dwarfs_the_task_is_named() -> None:
     (alarm,) = [alarm for alarm in watch.alarms if alarm.kind == "dominant"]
     assert "bonus pays 4" in alarm.message
     assert "dominant" not in kinds(episodes(learns, lambda _: 2.0))
+
+
+def test_a_task_that_is_paid_tenfold_dominates_nothing() -> None:
+    rows = episodes(learns, lambda _: 4.0, noise=0.0)
+    for row in rows:
+        row["shaped_return"] += 9 * row["task_return"]
+        row["parts"]["task_reward"] *= 10
+    expression = 10 * TaskReward() + sg.CountBonus("obs") + sg.Potential(sg.Read("features.progress"))
+    assert task_parts(expression) == {"task_reward"}
+    watch = Watch(BUDGET, {"phi"}, task_parts(expression))
+    assert watch.append(rows) == []
+    for row in rows:
+        row["parts"]["bonus"] *= 10
+    (alarm,) = Watch(BUDGET, {"phi"}, task_parts(expression)).append(rows)
+    assert alarm.kind == "dominant"
+    assert "bonus pays 40" in alarm.message
+
+
+def test_rounding_errors_of_potentials_are_no_pay_to_be_ranked() -> None:
+    """Long episodes, which fail, leave more rounding in shaped return minus potentials."""
+    rows = episodes(lambda _: 0.5, lambda _: 0.0, noise=0.0)
+    for row in rows:
+        row["parts"] = {"phi": 3.0}
+        row["shaped_return"] = 3.0 + (0.0 if row["success"] else 4e-15)
+    assert kinds(rows) == {}
 
 
 def test_pay_against_the_task_is_noticed() -> None:
