@@ -41,7 +41,7 @@ class OptimalPolicy:
                 f"{env} is no finite task of shapegym.envs.tabular, so it has no exact solution."
             )
         task = dynamics.task
-        _, q = value_iteration(*task.tables(), gamma, task.terminal)
+        _, q = value_iteration(*task.tables(), gamma, task.terminal, tolerance=1e-8)
         self.actions: NDArray[np.int64] = optimal_actions(q).argmax(axis=1)
         self._observation = dynamics.observation
         self._state_at = {row.tobytes(): state for state, row in enumerate(task.coordinates)}
