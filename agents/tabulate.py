@@ -37,18 +37,21 @@ class Tables:
 
     Rewards are expectations over the branches that lead from s by a to s', and 0 where none does and from terminal states. The
     time limit is in no table: a truncation ends an episode in an ordinary state, so a transition pays the same with and without it.
+    A deadline terminates, which potentials see; what is paid then is in `branch_parts_at_deadline` only.
 
     Attributes:
         finite: the task as branches; its `captions` say what events are.
         gamma: the discount that potentials were bound with.
         branch_shaped: (S, A, K), what each branch pays.
         branch_parts: addend -> (S, A, K); they add up to `branch_shaped`.
+        branch_parts_at_deadline: the same for the last step before a deadline; `branch_parts` if there is none.
     """
 
     finite: FiniteTask
     gamma: float
     branch_shaped: Array
     branch_parts: dict[str, Array]
+    branch_parts_at_deadline: dict[str, Array]
 
     @property
     def terminal(self) -> NDArray[np.bool_]:
@@ -111,9 +114,22 @@ def tabulate(env: str | gym.Env, expression: Expression, gamma: float) -> Tables
     dynamics = finite_dynamics(env)
     task = dynamics.task
     require_tabular(expression)
+    spec = Spec(1, env.observation_space, env.action_space, _declared(dynamics), gamma)
+    parts = _branch_parts(dynamics, expression, spec, last=False)
+    at_deadline = _branch_parts(dynamics, expression, spec, last=True) if task.deadline else parts
+    total = np.zeros(task.next_state.shape)
+    for part in parts.values():
+        total += part
+    return Tables(task, gamma, total, parts, at_deadline)
+
+
+def _branch_parts(
+    dynamics: FiniteDynamics, expression: Expression, spec: Spec, *, last: bool
+) -> dict[str, Array]:
+    """What each branch pays, by addend; ``last``: if the episode terminates with it, wherever it leads."""
+    task = dynamics.task
     before = _features_before(task, expression)
     after = {"state": np.arange(task.n_states), **task.features}
-    spec = Spec(1, env.observation_space, env.action_space, _declared(dynamics), gamma)
     branches = np.nonzero((task.probability > 0) & ~task.terminal[:, None, None])
     s, a, _ = branches
     s_next = task.next_state[branches]
@@ -128,7 +144,7 @@ def tabulate(env: str | gym.Env, expression: Expression, gamma: float) -> Tables
             action=a[rows],
             next_obs=seen[s_next[rows]],
             reward=task.reward[branches][rows],
-            terminated=task.terminal[s_next[rows]],
+            terminated=task.terminal[s_next[rows]] | last,
             features={name: table[s[rows]] for name, table in before.items()},
             next_features={**{name: table[s_next[rows]] for name, table in after.items()}, **of_step},
         )
@@ -140,10 +156,7 @@ def tabulate(env: str | gym.Env, expression: Expression, gamma: float) -> Tables
     for name, paid in zip(names, contributions, strict=True):
         parts[name] = np.zeros(task.next_state.shape)
         parts[name][branches] = paid
-    total = np.zeros(task.next_state.shape)
-    for part in parts.values():
-        total += part
-    return Tables(task, gamma, total, parts)
+    return parts
 
 
 def finite_dynamics(env: gym.Env) -> FiniteDynamics:

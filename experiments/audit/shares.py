@@ -41,11 +41,14 @@ class Shares:
 def exact_shares(tables: Tables, behaviour: str, policy: Array) -> Shares:
     """Return what a policy (S, A) is paid in an episode, with its time limit, undiscounted."""
     finite = tables.finite
-    visits = _visits(tables, policy)[:, :, None] * finite.probability
-    paid = {name: float((visits * part).sum()) for name, part in tables.branch_parts.items()}
-    sizes = {name: float((visits * np.abs(part)).sum()) for name, part in tables.branch_parts.items()}
-    task, shaped = (float((visits * reward).sum()) for reward in (finite.reward, tables.branch_shaped))
-    return Shares(behaviour, task, shaped, paid, _normalised(sizes), "step")
+    early, last = (visits[:, :, None] * finite.probability for visits in _visits(tables, policy))
+    paid, sizes = {}, {}
+    for name, part in tables.branch_parts.items():
+        at_end = tables.branch_parts_at_deadline[name]
+        paid[name] = float((early * part + last * at_end).sum())
+        sizes[name] = float((early * np.abs(part) + last * np.abs(at_end)).sum())
+    task = float(((early + last) * finite.reward).sum())
+    return Shares(behaviour, task, sum(paid.values()), paid, _normalised(sizes), "step")
 
 
 def recorded_shares(
@@ -104,20 +107,20 @@ def run_shares(folder: Path) -> Shares:
     )
 
 
-def _visits(tables: Tables, policy: Array) -> Array:
-    """How often an episode takes a in s, (S, A)."""
+def _visits(tables: Tables, policy: Array) -> tuple[Array, Array]:
+    """How often an episode takes a in s, (S, A): before the last step that the time limit allows, and in it."""
     finite = tables.finite
     alive = tables.start.copy()
-    visits = np.zeros(policy.shape)
+    visits, flow = np.zeros(policy.shape), np.zeros(policy.shape)
     for _ in range(tables.max_steps):
-        flow = alive[:, None] * policy
         visits += flow
+        flow = alive[:, None] * policy
         mass = (flow[:, :, None] * finite.probability).ravel()
         alive = np.bincount(finite.next_state.ravel(), mass, finite.n_states).astype(np.float64)
         alive[tables.terminal] = 0.0
         if not alive.any():
-            break
-    return visits
+            break  # a step that ends every episode pays as a deadline's does
+    return visits, flow
 
 
 def _normalised(sizes: Mapping[str, float]) -> dict[str, float]:

@@ -102,6 +102,23 @@ def test_shares_are_what_episodes_are_paid():
     assert shares.shaped == pytest.approx(sum(shares.paid.values()))
 
 
+@pytest.mark.parametrize("gamma", [GAMMA, 1.0])
+def test_shares_before_a_deadline_are_what_episodes_are_paid(gamma):
+    """The deadline terminates: the potential of the state that it finds the agent in is taken back."""
+    expression = TaskReward() + Potential(Table((0.0, 1, 2, 3, 4, 5, 6, 6, 6), of="features.state"))
+    tables = tabulate("shapegym/ToolCalls-v0", expression, gamma)
+    shares = exact_shares(tables, "calls", np.eye(3)[np.zeros(9, int)])
+    env = ShapedEnv(gym.make("shapegym/ToolCalls-v0"), expression, gamma=gamma)
+    paid = []
+    for seed in range(200):
+        _, info = env.reset(seed=seed)
+        while "shaping_episode" not in info:
+            *_, info = env.step(0)
+        paid.append(info["shaping_episode"]["parts"]["potential"])
+    assert shares.paid["potential"] == pytest.approx(np.mean(paid), abs=0.01 if gamma < 1 else 1e-9)
+    assert shares.shaped == pytest.approx(sum(shares.paid.values()), abs=1e-12)
+
+
 def test_a_whole_audit_on_tables():
     proxy = reward_named("boat_race_proxy")[0]
     found = audit("shapegym/BoatRace-v0", proxy, GAMMA)
