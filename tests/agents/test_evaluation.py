@@ -98,6 +98,11 @@ def test_the_random_policy_earns_what_the_solver_computes():
     np.testing.assert_array_equal(result.successes, result.returns == 1)
 
 
+def test_the_oracle_solves_a_task_that_pays_at_every_step():
+    result = evaluate(OptimalPolicy("shapegym/TomatoWatering-v0"), "shapegym/TomatoWatering-v0", 20)
+    assert result.mean_return == pytest.approx(6.84, abs=0.3)
+
+
 def test_the_oracle_needs_a_finite_task():
     with pytest.raises(AgentError, match="no finite task"):
         OptimalPolicy("CartPole-v1")
