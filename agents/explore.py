@@ -44,7 +44,8 @@ class Explored:
         events: (S, A) int64, index into captions.
         captions: texts of the events.
         features: of each state, as its info told them.
-        complete: nothing was left out.
+        complete: nothing was left out, and nothing was drawn.
+        drawn: actions draw random numbers: of each, one outcome is known.
     """
 
     P: Array
@@ -57,6 +58,7 @@ class Explored:
     captions: tuple[str, ...]
     features: Sequence[Mapping[str, Any]]
     complete: bool
+    drawn: bool
 
 
 @dataclass(slots=True)
@@ -101,17 +103,17 @@ def explore(
             raise TabulationError(
                 f"{term} reads the feature {min(told)!r} before the step, which does not follow from the state."
             )
-    seen, edges, expanded = _search(native, states, seed)
+    seen, edges, expanded, drawn = _search(native, states, seed)
     names = {name for term in terms_of(expression) for name in (*term.reads, *term.reads_before)}
     spec = Spec(1, native.observation_space, native.action_space, native.features, gamma, seed)
     paid = _paid(expression, spec, seen, edges, names)
-    return _model(native, seen, edges, paid, expanded)
+    return _model(native, seen, edges, paid, expanded, drawn=drawn)
 
 
 def _search(
     env: NativeEnv, most: int, seed: int
-) -> tuple[list[tuple[Any, Mapping[str, Any]]], list[_Edge], int]:
-    """What states show, what actions led to, and in how many of the states, the first ones, actions were taken."""
+) -> tuple[list[tuple[Any, Mapping[str, Any]]], list[_Edge], int, bool]:
+    """What states show, what actions led to, in how many of the first states they were taken, and if any drew numbers."""
     obs, info = env.reset(seed=seed)
     snapshot = env.snapshot()
     number = {_signature(env, snapshot) + bytes([False]): 0}
@@ -120,6 +122,7 @@ def _search(
     waiting = deque([(0, snapshot)])
     order: list[int] = []
     actions = int(env.action_space.n)  # type: ignore[attr-defined]
+    drawn = False
     while waiting and len(order) < most:
         source, snapshot = waiting.popleft()
         order.append(source)
@@ -127,13 +130,19 @@ def _search(
             env.restore(snapshot)
             obs, reward, terminated, truncated, info = env.step(action)
             after = env.snapshot()
+            drawn = drawn or _streams(after) != _streams(snapshot)
             signature = _signature(env, after) + bytes([terminated])
             if (target := number.setdefault(signature, len(seen))) == len(seen):
                 seen.append((obs, info))
                 if not (terminated or truncated):
                     waiting.append((target, after))
             edges.append(_Edge(source, action, target, float(reward), terminated, info))
-    return seen, edges, len(order)
+    return seen, edges, len(order), drawn
+
+
+def _streams(snapshot: Snapshot) -> list[bytes]:
+    """Where random streams are."""
+    return [snapshot[name].tobytes() for name in ("streams", "state.streams") if name in snapshot]
 
 
 def _signature(env: NativeEnv, snapshot: Snapshot) -> bytes:
@@ -183,6 +192,8 @@ def _model(
     edges: Sequence[_Edge],
     paid: Array,
     expanded: int,
+    *,
+    drawn: bool,
 ) -> Explored:
     """Keep the states in which every way leads to states that are kept, or to an end."""
     actions = int(env.action_space.n)  # type: ignore[attr-defined]
@@ -228,5 +239,6 @@ def _model(
         events,
         tuple(env.dynamics.captions),
         [seen[state][1] for state in names.tolist()],
-        bool(kept.all() and expanded + terminal.sum() == len(seen)),
+        bool(kept.all() and expanded + terminal.sum() == len(seen)) and not drawn,
+        drawn,
     )

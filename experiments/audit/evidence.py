@@ -32,6 +32,10 @@ from shapegym.shaping.errors import AuditError
 from shapegym.shaping.tree import guarantee_losses, guarantee_of, has_task_reward, is_episodic
 from shapegym.shaping.types import Expression, Guarantee
 
+_LOOPS_ONLY = (
+    "Without a discount loops only are looked for, not behaviour that ends: take gamma < 1 for that."
+)
+
 _FORMS = {"val": "VAL", "minimal": "minimal"}
 
 
@@ -113,7 +117,7 @@ class Audit:
             return "No exploit: what is optimal for this reward is optimal for the task."
         if self.certificate is not None:
             return "No exploit, but some policies that are optimal for this reward are not for the task."
-        return "No exploit found."
+        return "No loop pays more than the task's solution." if self.gamma == 1 else "No exploit found."
 
 
 def audit(
@@ -175,6 +179,8 @@ def _of_tables(about: Audit, tables: Tables) -> Audit:
     P, task, shaped, terminal, gamma = tables.P, tables.task, tables.shaped, tables.terminal, tables.gamma
     finite = tables.finite
     notes = [f"Values have no time limit; shares are of episodes of at most {tables.max_steps} steps."]
+    if gamma == 1:
+        notes.append(_LOOPS_ONLY)
     proof: Certificate | None = None
     try:
         proof = certificate(P, task, shaped, gamma, terminal, tables.start)
@@ -231,6 +237,12 @@ def _of_search(about: Audit, seen: Explored, *, grid: bool) -> Audit:
     }
     whole = "all: the numbers are exact for this start" if seen.complete else "a part of them"
     notes = [f"Searched {len(seen.P)} states from the start of one episode by snapshots, {whole}."]
+    if seen.drawn:
+        notes.append(
+            "Outcomes are a matter of chance; of each action one outcome was drawn, so nothing is proved."
+        )
+    if gamma == 1:
+        notes.append(_LOOPS_ONLY)
     solved = bool((seen.task > 0).any())
     if not solved:
         notes.append(

@@ -12,10 +12,13 @@ from numpy.typing import NDArray
 from rich.table import Table
 from rich.text import Text
 
-from shapegym.experiments.errors import RunError
 from shapegym.experiments.report.svg import short
+from shapegym.shaping.atomic_file import replacing
 
 Array = NDArray[np.float64]
+
+PICTURES = (".png", ".svg")
+"""Suffixes of files that `draw` writes."""
 
 _LETTERS = 8
 """Width of a number in a terminal."""
@@ -84,13 +87,7 @@ def as_svg(heat: HeatMap) -> Markup:
 
 
 def draw(maps: list[HeatMap], path: Path) -> None:
-    """Write the maps beside each other as one picture, PNG or SVG by the file's suffix.
-
-    Raises:
-        RunError: if the suffix is neither.
-    """
-    if path.suffix not in (".png", ".svg"):
-        raise RunError(f"Heat maps are written as .png or .svg, not as {path.name!r}.")
+    """Write the maps beside each other as one picture, in the format that the file's suffix names, one of `PICTURES`."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
@@ -106,7 +103,8 @@ def draw(maps: list[HeatMap], path: Path) -> None:
         axes.set_ylabel("row")
         figure.colorbar(image, ax=axes, shrink=0.8)
     path.parent.mkdir(parents=True, exist_ok=True)
-    figure.savefig(path, dpi=130)
+    with replacing(path) as file:
+        figure.savefig(file, format=path.suffix[1:], dpi=130)
 
 
 def _painted(heat: HeatMap) -> Iterator[tuple[int, int, float, tuple[int, int, int]]]:

@@ -38,27 +38,29 @@ def audit(
     """Ask whether a reward can be trusted on a task. Exit code 1 if it can be exploited or claims what is not so."""
     with explained():
         from shapegym.experiments.audit.evidence import audit as gather
-        from shapegym.experiments.audit.maps import draw
+        from shapegym.experiments.audit.maps import PICTURES, draw
         from shapegym.experiments.audit.page import as_data, html, show
         from shapegym.shaping.atomic_file import replacing
 
         if target is not None and target.suffix not in _FORMATS:
             raise RunError(f"--out writes {' or '.join(_FORMATS)} files, not {target.name!r}.")
+        if maps is not None and maps.suffix not in PICTURES:
+            raise RunError(f"Heat maps are written as {' or '.join(PICTURES)}, not as {maps.name!r}.")
         require_env(env)
         found = gather(
             env, reward_named(reward)[0], gamma, rollouts=rollouts, states=states, seed=seed, run=run
         )
         show(found, out)
-        if maps is not None:
-            if not found.maps:
-                raise RunError(f"{env} has no heat maps: its states are no cells of a known grid.")
-            draw(list(found.maps), maps)
-            out.print(f"Heat maps: {maps}", highlight=False, soft_wrap=True)
         if target is not None:
             text = html(found) if target.suffix == ".html" else json.dumps(as_data(found), indent=2)
             target.parent.mkdir(parents=True, exist_ok=True)
             with replacing(target) as file:
                 file.write(text.encode())
             out.print(f"Audit: {target}", highlight=False, soft_wrap=True)
+        if maps is not None:
+            if not found.maps:
+                raise RunError(f"{env} has no heat maps: its states are no cells of a known grid.")
+            draw(list(found.maps), maps)
+            out.print(f"Heat maps: {maps}", highlight=False, soft_wrap=True)
     if not found.sound:
         raise typer.Exit(1)

@@ -91,6 +91,14 @@ def test_a_small_part_says_so():
     assert not seen("shapegym/MiniGrid-Empty-5x5-v0", BUMPS, states=5).complete
 
 
+def test_a_task_of_chance_is_never_seen_whole():
+    """Moving obstacles: of each action one outcome was drawn, so the model is no proof of anything."""
+    model = seen("shapegym/MiniGrid-Dynamic-Obstacles-5x5-v0", TaskReward(), states=5000)
+    assert model.drawn
+    assert not model.complete
+    assert not seen("shapegym/MiniGrid-Empty-5x5-v0", TaskReward()).drawn
+
+
 def test_what_cannot_be_searched_is_refused():
     with pytest.raises(TabulationError, match="discrete actions"):
         seen("shapegym/PointMaze-v0", TaskReward())

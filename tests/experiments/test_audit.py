@@ -197,6 +197,20 @@ def test_what_has_no_table_is_recorded_and_says_why():
     assert found.shares[0].episodes == 20
 
 
+def test_without_a_discount_behaviour_that_ends_is_not_called_innocent():
+    """The vase's exploit ends; a discount finds it, and without one the audit says that it looked for loops only."""
+    found = audit("shapegym/Vases-v0", reward_named("vases_proxy")[0], 1.0)
+    assert found.exploit is None
+    assert "loop" in found.verdict
+    assert any("loops only" in note for note in found.notes)
+
+
+def test_a_task_of_chance_has_no_certificate():
+    found = audit("shapegym/MiniGrid-Dynamic-Obstacles-5x5-v0", TaskReward(), GAMMA, states=5000, rollouts=5)
+    assert found.certificate is None
+    assert any("one outcome" in note for note in found.notes)
+
+
 def test_without_a_discount_audits_say_what_is_not_defined():
     found = audit("shapegym/BoatRace-v0", reward_named("boat_race_proxy")[0], 1.0)
     assert found.exploit.exploit.loops
@@ -240,6 +254,7 @@ def test_the_command_exits_by_its_verdict_and_writes_files(tmp_path):
         (["goal_distance", "--env", "CartPole-v1"], "agent_pos"),
         (["goal_distance", "--env", "shapegym/KeyDoorSmall-v0", "--out", "x.pdf"], "--out writes"),
         (["goal_distance", "--env", "shapegym/RiverSwim-v0", "--maps", "x.png"], "agent_pos"),
+        (["tool_calls_proxy", "--env", "shapegym/ToolCalls-v0", "--maps", "x.png"], "has no heat maps"),
         (["goal_distance", "--env", "shapegym/KeyDoorSmall-v0", "--maps", "x.gif"], ".png or .svg"),
         (["goal_distance", "--env", "shapegym/KeyDoorSmall-v0", "--run", "nowhere"], "no run folder"),
     ],
@@ -250,6 +265,21 @@ def test_bad_input_is_explained(arguments, message, tmp_path, monkeypatch):
     assert result.exit_code == 2
     assert message in " ".join(result.output.split())
     assert not list(tmp_path.iterdir())
+
+
+def test_a_wrong_suffix_is_said_before_the_work(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    result = run("goal_distance", "--env", "shapegym/KeyDoorSmall-v0", "--maps", "x.gif")
+    assert "STARC" not in result.output
+
+
+def test_an_audit_is_written_though_there_is_nothing_to_draw(tmp_path):
+    page = tmp_path / "a.json"
+    result = run(
+        "tool_calls_proxy", "--env", "shapegym/ToolCalls-v0", "--maps", tmp_path / "x.png", "--out", page
+    )
+    assert result.exit_code == 2
+    assert json.loads(page.read_text(encoding="utf-8"))["sound"] is False
 
 
 def test_a_run_folder_tells_its_shares(tmp_path):
