@@ -8,13 +8,14 @@ hold. Hyper-parameters are chosen on seeds from 100 on, never on the reported on
 from __future__ import annotations
 
 import json
+import math
 import multiprocessing
 import pkgutil
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import asdict, dataclass
 from importlib import import_module
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from shapegym.experiments import studies
 from shapegym.experiments.errors import RunError
@@ -79,8 +80,17 @@ class Findings:
     notes: tuple[str, ...] = ()
 
     def as_json(self) -> str:
-        """Return the findings as the text of a JSON file; numbers of NumPy are numbers."""
-        return json.dumps(asdict(self), indent=2, default=lambda value: value.item()) + "\n"
+        """Return the findings as the text of a JSON file; numbers of NumPy are numbers, those that are not finite null."""
+        return json.dumps(_plain(asdict(self)), indent=2, allow_nan=False) + "\n"
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _plain(each) for key, each in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_plain(each) for each in value]
+    value = value.item() if hasattr(value, "item") else value
+    return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 @dataclass(frozen=True)

@@ -42,6 +42,8 @@ def study(
             out.print("[dim]Run one with `shapegym study NAME`.[/]")
             return
         chosen = load_study(name)
+        if out_file is not None:
+            out_file.parent.mkdir(parents=True, exist_ok=True)  # before the work, which may take hours
         request = Request(
             seeds=tuple(range(seeds or (1 if quick else chosen.seeds))),
             quick=quick,

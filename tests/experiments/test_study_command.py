@@ -63,6 +63,16 @@ def test_it_prints_what_was_found_and_writes_it(fake, tmp_path) -> None:
     assert written["tables"][0]["rows"] == [["two", 2.0], ["[red]", 3]]
 
 
+def test_findings_are_strict_json_in_a_new_folder(fake, tmp_path) -> None:
+    numbers = (float("nan"), -math.inf, np.float64("inf"), 1.0)
+    fake(lambda _: Findings((), (Grid("Numbers", ("a", "b", "c", "d"), (numbers,)),)))
+    target = tmp_path / "new" / "two.json"
+    result = RUNNER.invoke(app, ["study", "two", "--out", str(target)])
+    assert result.exit_code == 0, result.output
+    (table,) = json.loads(target.read_text(), parse_constant=pytest.fail)["tables"]
+    assert table["rows"] == [[None, None, None, 1.0]]
+
+
 def test_a_claim_that_does_not_hold_is_an_exit_code_of_1(fake) -> None:
     fake(lambda request: findings(request, holds=False))
     result = RUNNER.invoke(app, ["study", "two"])
