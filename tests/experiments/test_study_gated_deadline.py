@@ -30,7 +30,7 @@ def test_it_runs(monkeypatch):
     kept = tuple(arm for arm in study.ARMS if arm.weight in (0.0, 0.5))
     monkeypatch.setattr(study, "ARMS", kept)
     findings = load_study("gated-deadline").run(Request(seeds=(0,), quick=True))
-    json.dumps(findings.as_data())
+    json.loads(findings.as_json())
     assert [len(table.rows) for table in findings.tables] == [len(kept) // 2] * 2
     for table in findings.tables:
         for row in table.rows:
