@@ -56,7 +56,9 @@ class Trust(Term):
         """See `Term.init`."""
         return {
             "counts": np.zeros(2),  # of failures and successes, discounted
-            "totals": np.zeros(2),
+            "means": np.zeros(
+                2
+            ),  # of the part; not as totals, which would fade away where one kind stays out for long
             "sums": np.zeros(spec.num_lanes),
             "lengths": np.zeros(spec.num_lanes),
         }
@@ -68,23 +70,24 @@ class Trust(Term):
             return
         ended = (transitions.terminated | transitions.truncated) & transitions.active
         succeeded = np.asarray(transitions.next_features["success"])[ended].astype(bool)
-        kept = (1.0 - 1.0 / self.memory) ** len(scores)
-        state["counts"] *= kept
-        state["totals"] *= kept
+        counts, means = state["counts"], state["means"]
+        counts *= (1.0 - 1.0 / self.memory) ** len(scores)
         for kind in (0, 1):
-            state["counts"][kind] += np.count_nonzero(succeeded == kind)
-            state["totals"][kind] += scores[succeeded == kind].sum()
+            of_kind = scores[succeeded == kind]
+            if len(of_kind):
+                counts[kind] += len(of_kind)
+                means[kind] += (of_kind - means[kind]).sum() / counts[kind]
 
     def measure(self, transitions: Transitions, state: State, *inputs: np.ndarray) -> np.ndarray:
         """See `Term.measure`."""
-        return np.full(transitions.num_lanes, trust(state["counts"], state["totals"]))
+        return np.full(transitions.num_lanes, trust(state["counts"], state["means"]))
 
 
-def trust(counts: np.ndarray, totals: np.ndarray) -> float:
-    """Return the weight from the number of failures and successes and the totals of the part over each, (2,) both."""
+def trust(counts: np.ndarray, means: np.ndarray) -> float:
+    """Return the weight from the number of failures and successes and the means of the part over each, (2,) both."""
     if not counts.min() > 0.0:
         return 1.0
-    failure, success = totals / counts
+    failure, success = means
     return math.exp(min(success - failure, 0.0))
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import gymnasium as gym
 import numpy as np
@@ -57,8 +58,20 @@ def test_the_weight_tracks_the_reliability_of_a_judge(reliability):
     success = rng.random(40_000) < 0.5
     judged = np.where(rng.random(40_000) < reliability, success, ~success)
     counts = np.array([np.count_nonzero(~success), np.count_nonzero(success)])
-    weight = trust(counts, np.array([judged[~success].sum(), judged[success].sum()]))
+    weight = trust(counts, np.array([judged[~success].mean(), judged[success].mean()]))
     assert weight == pytest.approx(math.exp(min(2 * reliability - 1, 0)), abs=0.02)
+
+
+def test_a_kind_that_stays_out_for_long_keeps_its_mean():
+    """The discounted number of failures fades into the smallest numbers there are; what they came to does not."""
+    term, state = Trust(TASK, memory=10.0), Trust(TASK, memory=10.0).init(SPEC)
+    stream = random_stream(0, 1, 3)[0]
+    ends = replace(Transitions(**vars(stream)), first=np.ones(3, bool), terminated=np.ones(3, bool))
+    for number in range(2500):
+        succeeds = number > 0
+        ends.next_features = {"success": np.full(3, succeeds)}
+        term.observe(ends, state, np.full(3, 0.9 if succeeds else 0.3))
+        assert term.measure(ends, state)[0] == 1.0  # successes are paid better
 
 
 def test_trusted_parts_are_annealed_by_a_schedule():
