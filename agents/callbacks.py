@@ -71,8 +71,10 @@ class ShapingCallback(BaseCallback):
             solved = [row["step"] for row in self._file.kept if row["success"]]
             self.steps_to_first_success = min(solved, default=None)
             self._alarms_file = JsonLines(Path(self.folder) / ALARMS_FILE, resume_at=self.num_timesteps)
-            if self._watch is not None:
-                self._watch.append(self._file.kept)
+            if self._watch is not None and self._watch.append(self._file.kept):
+                self._alarms_file.rewrite(
+                    map(asdict, self.alarms)
+                )  # one may have been lost when the run was killed
 
     @property
     def alarms(self) -> list[Alarm]:

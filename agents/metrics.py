@@ -40,7 +40,7 @@ class JsonLines:
             )
         self.kept = [row for row in rows if row["step"] <= resume_at]
         if self.path.exists():
-            self._rewrite(self.kept)
+            self.rewrite(self.kept)
 
     def append(self, rows: Iterable[Mapping[str, Any]]) -> None:
         """Write the rows through to the operating system in one piece.
@@ -53,7 +53,8 @@ class JsonLines:
             with self.path.open("a", encoding="utf-8") as file:
                 file.write(text)
 
-    def _rewrite(self, rows: Iterable[Mapping[str, Any]]) -> None:
+    def rewrite(self, rows: Iterable[Mapping[str, Any]]) -> None:
+        """Replace everything, whole or not at all."""
         with replacing(self.path) as file:
             file.write(_encode(rows).encode())
 

@@ -17,6 +17,7 @@ from dataclasses import asdict, dataclass
 from importlib import import_module
 from typing import Any, TypeVar
 
+from shapegym.agents.factory import torch_threads
 from shapegym.experiments import studies
 from shapegym.experiments.errors import RunError
 from shapegym.shaping.errors import suggest
@@ -134,8 +135,8 @@ def in_processes(function: Callable[[Item], Result], items: Iterable[Item], work
 
 def _mapped(function: Callable[[Item], Result], items: list[Item], workers: int) -> Iterator[Result]:
     if workers <= 1 or len(items) <= 1:
-        _one_thread()
-        yield from map(function, items)
+        with torch_threads(1):
+            yield from map(function, items)
         return
     context = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(min(workers, len(items)), context, initializer=_one_thread) as pool:
