@@ -33,6 +33,8 @@ FEWEST_ROWS = 16
 _BATCH = 256
 _LIMIT = 10.0
 """Log-ratios are clipped to +-this before they are exponentiated."""
+_CONSTANT = 1e-12
+"""A column whose standard deviation is below this share of its largest number is constant: the rest is rounding."""
 _TRIM = 0.01
 """Share of the highest and of the lowest ratios that the estimate of chi2 leaves out."""
 
@@ -137,7 +139,8 @@ class OccupancyPenalty(Term):
                 f"{len(rows)} rows, {int((~np.isfinite(rows)).any(axis=1).sum())} of them not finite."
             )
         spread = rows.std(axis=0)
-        state["center"], state["spread"] = rows.mean(axis=0), np.where(spread > 0, spread, 1.0)
+        varies = spread > _CONSTANT * np.abs(rows).max(axis=0)
+        state["center"], state["spread"] = rows.mean(axis=0), np.where(varies, spread, 1.0)
         return state | fresh(rows.shape[1], self.hidden, np.random.default_rng(spec.seed))
 
     def measure(self, transitions: Transitions, state: State, *inputs: np.ndarray) -> np.ndarray:

@@ -98,6 +98,15 @@ def test_gradients_and_steps_are_those_of_torch() -> None:
             np.testing.assert_allclose(state["weights"][name], leaves[name].detach(), rtol=1e-7, atol=1e-9)
 
 
+def test_a_constant_column_keeps_its_scale() -> None:
+    """The mean of equal numbers is rounded, so their standard deviation need not be 0."""
+    rows = tuple((0.1 * (i % 7), 0.1, -3e5) for i in range(1000))
+    assert np.array(rows).std(axis=0)[1] > 0
+    spread = OccupancyPenalty(rows, hidden=2).init(spec())["spread"]
+    assert spread[0] < 1
+    assert spread[1:].tolist() == [1.0, 1.0]
+
+
 # ---------------------------------------------------------------- what it learns
 
 
