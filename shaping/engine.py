@@ -268,8 +268,14 @@ class RewardEngine:
         Returns:
             What each addend pays (K, T, B), the shaped rewards (T, B), and the finished episodes.
         """
-        contributions = np.stack([np.broadcast_to(c, task.shape) for c in self.combine(parts, episodes)])
-        self._warn()
+        if self.tape is None:
+            contributions = np.stack([np.broadcast_to(c, task.shape) for c in self.combine(parts, episodes)])
+            self._warn()
+        else:
+            contributions = np.empty((len(self.addends), *task.shape))
+            for t in range(len(task)):
+                self._pay_at_end(self.tape, parts[:, t], episodes.at(t))
+                contributions[:, t] = self._contributions
         return contributions, *self.ledger.post(contributions, task, episodes, clock, success)
 
     def pay(self, parts: np.ndarray, episodes: Episodes | None = None) -> np.ndarray:
@@ -368,7 +374,7 @@ class RewardEngine:
     def _fresh_carries(self, num_lanes: int) -> list[State]:
         return [node.carry(num_lanes) for node in self._episodic_nodes]
 
-    def _pay_at_end(self, tape: Tape, parts: np.ndarray, transitions: Transitions) -> None:
+    def _pay_at_end(self, tape: Tape, parts: np.ndarray, transitions: Transitions | Episodes) -> None:
         """Elementwise addends now; an episodic addend's sum over the episode at its last step."""
         tape.append(parts, transitions)
         for index, (node, evaluate) in enumerate(zip(self._addend_nodes, self._evaluators, strict=True)):

@@ -14,8 +14,8 @@ class Tape:
         self.parts = np.zeros((64, num_terms, num_lanes))
         self.lengths = np.zeros(num_lanes, dtype=np.int64)
 
-    def append(self, parts: np.ndarray, transitions: Transitions) -> None:
-        """Add the parts (N, B) of the active rows."""
+    def append(self, parts: np.ndarray, transitions: Transitions | Episodes) -> None:
+        """Add the parts (N, B) of the active rows of one step."""
         self.lengths[transitions.first & transitions.active] = 0
         lanes = np.flatnonzero(transitions.active)
         if len(lanes) and self.lengths[lanes].max() == len(self.parts):

@@ -132,6 +132,10 @@ class Episodes:
         """The step ends its episode, (T, B) bool."""
         return self.terminated | self.truncated
 
+    def at(self, t: int) -> Episodes:
+        """Return step ``t`` alone; its arrays are (B,)."""
+        return Episodes(self.first[t], self.terminated[t], self.truncated[t], self.active[t])
+
 
 class Replay(Enum):
     """How a term's part is obtained when a stored transition is used again."""

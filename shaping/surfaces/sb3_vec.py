@@ -253,6 +253,7 @@ class MeasuringVecEnv(TransitionVecEnv):
         gamma: the agent's discount.
         seed: of the random choices that terms make.
         on_nonfinite: as in `ShapedVecEnv`.
+        whole_episodes: book episodic nodes when an episode ends, as replay buffers pay them, and not from one block to the next.
 
     Attributes:
         engine: the `RewardEngine`.
@@ -269,8 +270,11 @@ class MeasuringVecEnv(TransitionVecEnv):
         gamma: float | None = None,
         seed: int = 0,
         on_nonfinite: Literal["raise", "zero"] = "raise",
+        whole_episodes: bool = False,
     ) -> None:
-        super().__init__(venv, expression, gamma=gamma, seed=seed, on_nonfinite=on_nonfinite)
+        super().__init__(
+            venv, expression, gamma=gamma, seed=seed, on_nonfinite=on_nonfinite, pay_at_end=whole_episodes
+        )
         if capacity > 1:  # a rollout: learned terms learn from it before it is paid
             self.engine.learn_every = None
         self.steps = 0

@@ -125,13 +125,15 @@ def _wire_model(
     outer, venv = None, cast(VecEnv, model.env)
     while isinstance(venv, VecEnvWrapper):
         outer, venv = venv, venv.venv
+    rolls_out = isinstance(buffer, RolloutBuffer)
     measuring = MeasuringVecEnv(
         venv,
         expression,
-        capacity=buffer.buffer_size if isinstance(buffer, RolloutBuffer) else 1,
+        capacity=buffer.buffer_size if rolls_out else 1,
         gamma=model.gamma,  # type: ignore[attr-defined]
         seed=seed,
         on_nonfinite=on_nonfinite,
+        whole_episodes=not rolls_out,
     )
     shaped: HindsightBuffer
     if isinstance(buffer, HindsightReplay):

@@ -10,10 +10,10 @@ from stable_baselines3 import DDPG, DQN, SAC, TD3
 from stable_baselines3.common.callbacks import BaseCallback
 from stable_baselines3.common.vec_env import DummyVecEnv, VecFrameStack, VecNormalize
 
-from shapegym.shaping.compose import Constant, Scale, TaskReward
+from shapegym.shaping.compose import Constant, Scale, TaskReward, clip
 from shapegym.shaping.counts import CountBonus
 from shapegym.shaping.errors import HindsightError, WiringError
-from shapegym.shaping.gate import gate
+from shapegym.shaping.gate import Gate, gate
 from shapegym.shaping.potential import Potential
 from shapegym.shaping.schedules import Linear
 from shapegym.shaping.surfaces.memory import Memory
@@ -140,6 +140,26 @@ def test_only_finished_episodes_of_a_gate_are_sampled(size):
         kept = {float(key) for key in model.replay_buffer.observations[..., 1].reshape(-1)}
         known = {key for key, value in lookup.items() if key in kept and not np.isnan(value)}
         assert {float(key) for key in sampled(model, 3000)[0]} == known
+
+
+@pytest.mark.parametrize(
+    "expression",
+    [
+        GATED,
+        clip(GATED, -0.1, 0.2),
+        Gate((TaskReward(), Potential("features.progress")), (0.5,), fragments="closed"),
+    ],
+    ids=["gate", "clip", "closed"],
+)
+def test_the_books_hold_what_whole_episodes_are_paid(expression):
+    model = make_dqn(make_walks(1)[1], expression)
+    model.learn(200)
+    records = model.env.drain_records()
+    ends = np.cumsum([record.length for record in records])
+    paid = np.split(model.replay_buffer.rewards[: ends[-1], 0].astype(np.float64), ends[:-1])
+    assert len(records) > 10
+    booked = [record.shaped_return for record in records]
+    np.testing.assert_allclose(booked, [episode.sum() for episode in paid], atol=1e-5)
 
 
 def test_an_episode_abandoned_by_a_reset_is_never_sampled():
