@@ -14,6 +14,7 @@ from sb3_contrib.common.maskable.buffers import MaskableDictRolloutBuffer, Maska
 from sb3_contrib.common.recurrent.buffers import RecurrentDictRolloutBuffer, RecurrentRolloutBuffer
 from stable_baselines3.common.buffers import DictRolloutBuffer, RolloutBuffer
 
+from shapegym.shaping.advice import LookAhead
 from shapegym.shaping.compose import Scale, Sum
 from shapegym.shaping.errors import HindsightError, WiringError
 from shapegym.shaping.surfaces.block import Settled
@@ -81,6 +82,17 @@ def _require_additive(expression: Expression) -> None:
                 "is partly held back and paid later: the result would depend on n_steps. Change the operands inside it instead, "
                 "e.g. gate(clip(bonus), threshold=...), or use an algorithm with a replay buffer."
             )
+        discounted = next((inside for inside in walk(node) if _keeps_the_discounted_sum(inside)), node)
+        if isinstance(node, EpisodicCombinator) and discounted is not node:
+            raise HindsightError(
+                f"{type(node).__name__} adds up what {type(discounted).__name__} pays over an episode. Where a rollout cuts it, "
+                "that is paid one step late, so its discounted sum is kept and the plain one is not: the result would depend on "
+                "n_steps. Use gamma=1, or an algorithm with a replay buffer."
+            )
+
+
+def _keeps_the_discounted_sum(node: Expression) -> bool:
+    return isinstance(node, LookAhead) and node.gamma < 1.0
 
 
 class ShapedRolloutBuffer(HindsightRollout, RolloutBuffer):

@@ -9,9 +9,11 @@ from stable_baselines3.common.callbacks import BaseCallback
 from stable_baselines3.common.evaluation import evaluate_policy
 from stable_baselines3.common.vec_env import DummyVecEnv, VecFrameStack, VecNormalize
 
+from shapegym.shaping.advice import look_ahead_advice
 from shapegym.shaping.compose import Constant, TaskReward, clip, when
 from shapegym.shaping.errors import HindsightError, WiringError
 from shapegym.shaping.gate import gate
+from shapegym.shaping.groups import group_relative
 from shapegym.shaping.potential import Potential
 from shapegym.shaping.schedules import Linear, anneal
 from shapegym.shaping.surfaces.wiring import engine_of, wire
@@ -263,3 +265,22 @@ def test_what_a_gate_holds_back_is_not_changed_later(change, request):
         with pytest.raises(HindsightError, match="depend on n_steps"):
             wire(model, expression)
         assert type(model.rollout_buffer) is RolloutBuffer
+
+
+@pytest.mark.parametrize(
+    "around",
+    [
+        lambda advice: gate(advice, threshold=0.5),
+        lambda advice: gate(Constant(1.0), advice, threshold=0.5),
+        group_relative,
+    ],
+    ids=["gated", "outcome", "group"],
+)
+def test_the_plain_sum_of_look_ahead_advice_is_not_what_an_episode_is_judged_by(around):
+    """A cut moves gamma * v one step back in time: the discounted sum stays, the plain sum grows by (1 - gamma) v."""
+    advice = look_ahead_advice(["features.progress", "features.progress"], GAMMA)
+    model = PPO("MlpPolicy", make_walks()[1], **PPO_SMALL, **NET)
+    with pytest.raises(HindsightError, match="depend on n_steps"):
+        wire(model, around(advice))
+    assert type(model.rollout_buffer) is RolloutBuffer
+    wire(model, TaskReward() + advice)
