@@ -133,6 +133,10 @@ class ConstrainedPPO(PPO):
             progress_bar,
         )
 
+    def check_reward(self) -> None:
+        """Raise `SettingsError` unless a constrained reward is wired."""
+        self._constrained_addends()
+
     def train(self) -> None:
         """Give credit by parts, then update as PPO does."""
         self._credit()

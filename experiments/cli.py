@@ -113,7 +113,9 @@ def train(
         str,
         typer.Option(help="A reward file (YAML), or the name of a ready one; the task reward by default."),
     ] = "",
-    algo: Annotated[str, typer.Option(help="PPO, A2C, DQN, SAC, TD3, RecurrentPPO or QRDQN.")] = "ppo",
+    algo: Annotated[
+        str, typer.Option(help="PPO, A2C, DQN, SAC, TD3, RecurrentPPO, QRDQN, ConstrainedPPO or BARFI.")
+    ] = "ppo",
     steps: Annotated[int, typer.Option(help="Budget in environment steps.")] = 100_000,
     seed: Annotated[int, typer.Option(help="Of everything.")] = 0,
     out_dir: Annotated[

@@ -21,6 +21,7 @@ from shapegym.agents.bilevel.barfi import BARFI
 from shapegym.agents.bilevel.record import BLEND_FILE, BlendCallback
 from shapegym.agents.callbacks import EPISODES_FILE, EvaluationCallback, ShapingCallback, find_surface
 from shapegym.agents.checkpoint import CheckpointCallback, checkpoints, load_checkpoint
+from shapegym.agents.constrained import ConstrainedPPO
 from shapegym.agents.environments import make_vec_env, with_features
 from shapegym.agents.evaluation import Evaluation, evaluate
 from shapegym.agents.factory import make_agent, torch_threads
@@ -144,6 +145,8 @@ def train(
             model = load_checkpoint(checkpoint, venv, reward)
         else:
             model = make_agent(config.algo, venv, reward, seed=config.seed, settings=settings)
+            if isinstance(model, (BARFI, ConstrainedPPO)):
+                model.check_reward()  # before there is a folder
             run_folder.create(folder, request_of(config))
         with tracking.tracked(wandb, folder, run_folder.read_config(folder), resume=resume):
             return _learn(model, config, folder, eval_venv, progress, earlier)

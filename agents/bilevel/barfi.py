@@ -242,10 +242,14 @@ class BARFI(OnPolicyAlgorithm):
             SettingsError: if no reward with weights to learn is wired.
         """
         self.history = []
-        self._reward()
+        self.check_reward()
         return super().learn(
             total_timesteps, callback, log_interval, tb_log_name, reset_num_timesteps, progress_bar
         )
+
+    def check_reward(self) -> None:
+        """Raise `SettingsError` unless a reward with weights to learn is wired."""
+        self._reward()
 
     def collect_rollouts(
         self, env: Any, callback: BaseCallback, rollout_buffer: Any, n_rollout_steps: int

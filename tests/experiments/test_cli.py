@@ -177,6 +177,8 @@ def test_a_request_that_is_no_plain_data_leaves_no_folder(tmp_path):
         (["train", "shapegym/Corridor-v0", "--set", "learning_rate"], "KEY=VALUE"),
         (["train", "shapegym/Corridor-v0", "--steps", "0"], "steps must be an integer of at least 1"),
         (["train", "shapegym/Corridor-v0", "--algo", "sac"], "SAC needs Box actions"),
+        (["train", "shapegym/Corridor-v0", "--algo", "constrainedppo"], "none is wired"),
+        (["train", "shapegym/ToolCalls-v0", "--algo", "BARFI", "--reward", "tool_calls_proxy"], "has none"),
         (["train", "shapegym/Corridor-v0", "--reward", "noveltyy"], "Did you mean 'novelty'"),
         (["train", "shapegym/Corridor-v0", "--reward", "nowhere.yaml"], "nowhere.yaml"),
         (["train", "--resume", "nowhere"], "no run folder"),
