@@ -112,7 +112,9 @@ def explain(expression: Expression, env_id: str, gamma: float, console: Console)
     if not has_task_reward(expression):
         console.print("[yellow]The task reward is no part of it: the agent will not know the task.[/]")
     if (times := times_task_is_paid(expression)) > 1:
-        console.print(f"[yellow]It pays the task reward {times} times: gate includes its outcome already.[/]")
+        console.print(
+            f"[yellow]It pays the task reward {times} times: gate, renorm, constrained and blend include it already.[/]"
+        )
     if any(isinstance(term, LearnedWeight) and term.learn for term in terms_of(expression)):
         console.print(
             "It has weights to learn: BARFI learns them; under any other algorithm they stay as they began."

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from shapegym.shaping.compose import Product, Scale, Sum, TaskReward
+from shapegym.shaping.compose import Product, Sum, TaskReward, When
 from shapegym.shaping.errors import ExpressionError
 from shapegym.shaping.gate import Gate
+from shapegym.shaping.renorm import Renorm
 from shapegym.shaping.types import (
     Combinator,
     EpisodicCombinator,
@@ -48,11 +49,19 @@ def has_task_reward(expression: Expression) -> bool:
 
 
 def times_task_is_paid(expression: Expression) -> int:
-    """Return how often the task reward enters the sum that is paid: ``TaskReward() + gate(bonus, ...)`` pays it twice."""
-    if isinstance(expression, (Sum, Scale)):
+    """Return how often the task reward enters the sum that is paid: ``TaskReward() + gate(bonus, ...)`` pays it twice.
+
+    Of alternatives and of factors one counts: ``choose_by(bandit, TaskReward(), other)`` pays it once, and so does a weight that
+    is learned from it. A condition is read and not paid.
+    """
+    if isinstance(expression, (Sum, Renorm)):
         return sum(map(times_task_is_paid, expression.children))
     if isinstance(expression, Gate):
-        return times_task_is_paid(expression.of[0])
+        return sum(map(times_task_is_paid, expression.of))
+    if isinstance(expression, When):
+        return max(times_task_is_paid(expression.then), times_task_is_paid(expression.otherwise))
+    if isinstance(expression, Combinator):
+        return max(map(times_task_is_paid, expression.children))
     return int(isinstance(expression, TaskReward))
 
 

@@ -79,8 +79,8 @@ EXPLANATIONS: dict[str, str] = {
         "The expression has no TaskReward(), so the model does not learn from the task. Add it, unless that is meant."
     ),
     "task-paid-twice": (
-        "The expression pays the task reward {what} times: gate(...) includes its outcome already. Leave the extra one out, "
-        "unless that is meant."
+        "The expression pays the task reward {what} times: gate, renorm, constrained and blend include it already. Leave the "
+        "extra one out, unless that is meant."
     ),
     "weights-stay": (
         "{what} does not learn the weights of a blend, which stay as they began. Train with BARFI, or say learn=False if that is "

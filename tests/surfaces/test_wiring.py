@@ -25,6 +25,7 @@ from shapegym.shaping.errors import DiscountError, HindsightError, WiringError
 from shapegym.shaping.gate import gate
 from shapegym.shaping.normalize import normalize
 from shapegym.shaping.potential import Potential
+from shapegym.shaping.renorm import renorm
 from shapegym.shaping.surfaces.findings import EXPLANATIONS, check_wiring
 from shapegym.shaping.surfaces.gym_env import ShapedEnv
 from shapegym.shaping.surfaces.sb3_replay import HindsightReplay
@@ -312,8 +313,12 @@ WRONG = {
         lambda: wire(ppo(dummy()), TaskReward() + 0.5 * gate(Constant(0.1), threshold=1.0)),
         [("task-paid-twice", "warning")],
     ),
+    "the task twice, as an outcome of every step": (
+        lambda: wire(ppo(dummy()), TaskReward() + renorm(Constant(0.1))),
+        [("task-paid-twice", "warning")],
+    ),
     "weights that nobody learns": (
-        lambda: wire(ppo(dummy()), blend(TaskReward(), PROGRESS)),
+        lambda: wire(ppo(dummy()), blend(TaskReward(), Potential("features.progress"))),
         [("weights-stay", "info")],
     ),
     "a clipped potential": (
