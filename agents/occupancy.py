@@ -23,6 +23,8 @@ from scipy.special import log_softmax, softmax
 
 from shapegym.agents.errors import SettingsError
 
+_ROUNDING = 1e-12
+"""A reward whose deviation is below this share of its largest number is constant."""
 _SHORTEST = 1e-12
 """The shortest step that is tried."""
 
@@ -65,11 +67,12 @@ def correlation(task: Array, proxy: Array, mu: Array) -> float:
     Raises:
         SettingsError: if one of them is constant there.
     """
+    rounding = _ROUNDING * np.array([np.abs(task).max(), np.abs(proxy).max()])
     task, proxy = task - (mu * task).sum(), proxy - (mu * proxy).sum()
-    scale = float((mu * task**2).sum() * (mu * proxy**2).sum())
-    if scale <= 0:
+    deviations = np.sqrt([(mu * task**2).sum(), (mu * proxy**2).sum()])
+    if (deviations <= rounding).any():
         raise SettingsError("A reward that is constant under the base policy correlates with nothing.")
-    return float((mu * task * proxy).sum() / math.sqrt(scale))
+    return float((mu * task * proxy).sum() / deviations.prod())
 
 
 def guaranteed_gain(proxy_gain: float, r: float, chi2: float) -> float:
@@ -110,7 +113,8 @@ class RegularisedTask:
         P: (S, A, S), P(s' | s, a); terminal states are absorbing. A time limit is in no table.
         reward: expected, (S, A).
         start: (S,), the distribution of s_0.
-        base: the base policy, (S, A).
+        base: the base policy, (S, A), which takes every action: outside of its visits three of the divergences are infinite, and
+            policies are sought from it.
         gamma: discount in (0, 1).
         over: compare visits of states and actions, or of states alone.
 
@@ -131,6 +135,11 @@ class RegularisedTask:
             raise SettingsError(
                 f"reward and base must be {shape} and start {shape[:1]}, got {self.reward.shape}, {self.base.shape} and "
                 f"{self.start.shape}."
+            )
+        if not self.base.min() > 0:
+            raise SettingsError(
+                "The base policy must take every action now and then, for policies near it are sought from it. Mix it with a "
+                f"uniform one, as 0.99 * base + 0.01 / {shape[1]}."
             )
         if not 0 < self.gamma < 1:
             raise SettingsError(f"gamma must be in (0, 1), got {self.gamma!r}.")

@@ -130,12 +130,19 @@ def test_a_reward_that_is_its_own_proxy_is_gained_in_full() -> None:
     assert guaranteed_gain(0.7, 1.0, 5.0) == pytest.approx(0.7)
     with pytest.raises(SettingsError, match="constant"):
         correlation(reward, np.ones(4), mu)
+    uneven = softmax(np.arange(7.0))
+    for constant in (0.1, -3e5):  # whose mean is rounded
+        with pytest.raises(SettingsError, match="constant"):
+            correlation(np.full(7, constant), np.arange(7.0), uneven)
+    assert correlation(1e6 + np.arange(7.0), np.arange(7.0), uneven) == pytest.approx(1.0)
 
 
 def test_settings_that_do_not_fit_are_named() -> None:
     problem = regularised()
     with pytest.raises(SettingsError, match="must be"):
         replace(problem, reward=np.zeros((2, 2)))
+    with pytest.raises(SettingsError, match="every action"):
+        replace(problem, base=np.eye(problem.base.shape[1])[np.zeros(len(problem.base), dtype=int)])
     with pytest.raises(SettingsError, match="gamma"):
         replace(problem, gamma=1.0)
     with pytest.raises(SettingsError, match="over"):
