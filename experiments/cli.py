@@ -139,7 +139,7 @@ def train(
         bool, typer.Option("--profile", help="Show where the time went, the reward term by term.")
     ] = False,
     wandb: Annotated[
-        str, typer.Option(metavar="PROJECT", help="Show the run on Weights & Biases too (extra [wandb]).")
+        str, typer.Option(metavar="PROJECT", help="Show the run on Weights & Biases too (extra `wandb`).")
     ] = "",
 ) -> None:
     """Train an agent on a task with a reward, and judge it by the task alone."""

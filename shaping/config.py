@@ -187,6 +187,10 @@ def _decode(hint: Any, data: Data, path: KeyPath) -> Any:
         for member in alternatives:
             if get_origin(member) is tuple:
                 return _decode_items(get_args(member), data, path)
+        if Expression in alternatives:
+            raise _Misfit(
+                "Here belongs one expression, not a list. To add them up, write {sum: [...]}.", path
+            )
     if nodes and isinstance(data, str) and str not in alternatives:
         return _decode_node(nodes, data, path)
     return _decode_leaf(hint, data, path)

@@ -271,7 +271,11 @@ def _of_rollouts(about: Audit, env: gym.Env, expression: Expression, episodes: i
         f"{rollouts.dropped} steps of unfinished episodes left out."
     ]
     distances, straight = list(about.distances), None
-    if not distances:
+    if not distances and not rollouts.reward("task").any():
+        notes.append(
+            "No distances: random actions were never paid by the task, and from a reward of zeros none can be told."
+        )
+    elif not distances:
         notes.append("Sampled distances are biased upwards; EPIC and DARD need a task with tables.")
         for form in ("val", "minimal"):
             name = f"STARC ({_FORMS[form]})"

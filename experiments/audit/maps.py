@@ -61,6 +61,11 @@ def over_cells(title: str, positions: NDArray[np.int64], values: Array) -> HeatM
     return HeatMap(title, means.reshape(rows, columns))
 
 
+def caption(heat: HeatMap) -> str:
+    """Return the title with the magnitude of the darkest cell."""
+    return f"{heat.title}, up to {short(heat.reach)}"
+
+
 def as_table(heat: HeatMap, width: int) -> Table:
     """Return the map for a terminal: with numbers where they fit into ``width`` letters, else signs."""
     table = Table.grid()
@@ -82,7 +87,11 @@ def as_svg(heat: HeatMap) -> Markup:
     return Markup(
         '<svg class="heat" viewBox="0 0 {} {}" width="{}" role="img" aria-label="{}">{}</svg>'
     ).format(
-        columns * side, rows * side, min(max(columns * side, 180), 480), heat.title, Markup("").join(body)
+        columns * side - 1,
+        rows * side - 1,
+        min(max(columns * side, 180), 480),
+        heat.title,
+        Markup("").join(body),
     )
 
 

@@ -15,7 +15,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from shapegym.experiments.audit.evidence import Audit
-from shapegym.experiments.audit.maps import as_svg, as_table
+from shapegym.experiments.audit.maps import as_svg, as_table, caption
 from shapegym.experiments.audit.shares import Shares
 from shapegym.experiments.audit.walkthrough import Line
 from shapegym.experiments.report.svg import bars
@@ -53,7 +53,7 @@ def html(audit: Audit) -> str:
         .render(
             audit=audit,
             facts=list(facts(audit)),
-            pictures=[(heat.title, as_svg(heat)) for heat in audit.maps],
+            pictures=[(caption(heat), as_svg(heat)) for heat in audit.maps],
             parts=_slots(audit),
             shares=[
                 (each, bars([(n, s, _slots(audit)[n]) for n, s in each.shares.items()], 0.0, 1.0))
@@ -94,7 +94,7 @@ def show(audit: Audit, console: Console) -> None:
         if part is not None:
             console.print(part)
     for heat in audit.maps:
-        console.print(f"\n{heat.title}, up to {heat.reach:.2g}", style="italic", highlight=False)
+        console.print(f"\n{caption(heat)}", style="italic", highlight=False)
         console.print(as_table(heat, console.width))
     console.print()
     for note in audit.notes:

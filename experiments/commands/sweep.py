@@ -64,7 +64,7 @@ def sweep(
         bool, typer.Option("--ablate", help="Also each reward with one part left out at a time.")
     ] = False,
     wandb: Annotated[
-        str, typer.Option(metavar="PROJECT", help="Show the runs on Weights & Biases too (extra [wandb]).")
+        str, typer.Option(metavar="PROJECT", help="Show the runs on Weights & Biases too (extra `wandb`).")
     ] = "",
     mixed: Annotated[
         bool, typer.Option("--mixed", help="Go on although there are results of other versions or machines.")

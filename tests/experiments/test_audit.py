@@ -189,12 +189,25 @@ def test_grid_worlds_are_searched_and_recorded():
 
 
 def test_what_has_no_table_is_recorded_and_says_why():
-    found = audit("shapegym/KeyDoorSmall-v0", TaskReward() + CountBonus("obs"), GAMMA, rollouts=20)
+    found = audit("shapegym/OpenGrid-v0", TaskReward() + CountBonus("obs"), GAMMA, rollouts=20)
     assert found.exploit is None
     assert found.verdict.startswith("Nothing is proved")
     assert "'count_bonus'" in found.notes[0]
     assert found.distances[0].low <= found.distances[0].value <= found.distances[0].high
     assert found.shares[0].episodes == 20
+
+
+def test_where_random_actions_are_never_paid_no_distance_is_claimed():
+    found = audit(
+        "shapegym/MountainCar-v0", TaskReward() + Event("features.success"), GAMMA, rollouts=3, states=20
+    )
+    assert found.distances == ()
+    assert any("never paid by the task" in note for note in found.notes)
+
+
+def test_a_page_says_how_much_the_darkest_cell_is():
+    found = audit("shapegym/BoatRace-v0", reward_named("boat_race_proxy")[0], GAMMA)
+    assert "this reward, mean over actions, up to 0.125</figcaption>" in html(found)
 
 
 def test_without_a_discount_behaviour_that_ends_is_not_called_innocent():

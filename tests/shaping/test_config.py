@@ -137,7 +137,7 @@ BAD = {
     "reward: true": "Expected Expression, got True",
     "reward: .nan": "Constant: value must be finite",
     "reward: .inf": "Constant: value must be finite",
-    "reward: [task_reward]": "Expected Expression",
+    "reward: [task_reward]": r"1:1: reward: Here belongs one expression, not a list.*sum",
     "reward:\n  potential: {}": "2:3: reward.potential: 'potential' needs the field 'phi'",
     "reward:\n  scale:\n    by: 2": "2:3: reward.scale: 'scale' needs the field 'of'",
     "reward:\n  clip: {of: task_reward, hgih: 2}": "2:27: reward.clip.hgih: 'clip' has no field 'hgih'. Did you mean 'high'",
