@@ -36,7 +36,9 @@ _WINDOW = 100
 
 @dataclass(frozen=True)
 class Gate(EpisodicCombinator):
-    """The levels of a gated reward, highest priority first; see the module's formula.
+    """The first level, always, and each lower one where the outcomes of all higher ones pass their thresholds.
+
+    Levels stand in order of priority; see the module's formula.
 
     ``per`` says over what the outcome is taken, and what passes or fails as one: the episode; a *turn*, which ends where the
     expression ``turn`` is > 0 and with the episode; or the single step, where nothing need wait (such a gate is not episodic and

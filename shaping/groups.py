@@ -30,7 +30,9 @@ _FORMS = {"standard": STANDARD, "centred": CENTRED, "leave_one_out": LEAVE_ONE_O
 
 @dataclass(frozen=True)
 class GroupRelative(EpisodicCombinator):
-    """An episode's outcome (the sum of ``of``) relative to those of its group; see the module's table.
+    """At an episode's last step, its outcome (the sum of ``of``) relative to its group's, as GRPO and RLOO have it.
+
+    See the module's table.
 
     The group of an episode are all episodes that end at the same step, and before them as many as it takes to have ``size``, whole
     steps at a time. So it depends neither on where rollouts are cut nor on the order of lanes. As long as there are fewer, it is

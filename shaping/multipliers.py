@@ -42,8 +42,9 @@ class Multiplier(Term):
     "equal"      mean == theta     the mean is below       rewarded below and punished above (s = +1, l of either sign)
     ===========  ================  ======================  ==============================================================
 
-    The mean is that of the episodes that finished since the last step of mu. Guarantee: bounded. Replay: frozen, so a stored
-    transition gets the weight of now.
+    The mean is that of the episodes that finished since the last step of mu. The gradient has the unit of the part and fades as l
+    nears its limits: where mean - theta is not about 1, divide ``learning_rate`` by its size, or mu is thrown to where it cannot
+    return from. Guarantee: bounded. Replay: frozen, so a stored transition gets the weight of now.
 
     Args:
         of: the part: an elementwise expression.
