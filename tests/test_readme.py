@@ -15,7 +15,10 @@ from shapegym.shaping.types import NODES
 ROOT = Path(__file__).parents[1]
 PAGES = [
     ROOT / "README.md",
-    *(ROOT / "docs" / f"{page}.md" for page in ("guide", "audits", "blending", "gates", "guards")),
+    *(
+        ROOT / "docs" / f"{page}.md"
+        for page in ("guide", "audits", "blending", "gates", "guards", "hackable", "occupancy")
+    ),
 ]
 
 
