@@ -11,6 +11,7 @@ another question.
 from __future__ import annotations
 
 import math
+import zlib
 from abc import abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -182,8 +183,9 @@ class EXP3(Bandit):
         return (1.0 - self.mixing) * weights / weights.sum() + self.mixing / self.arms
 
     def pick(self, state: State) -> int:
-        """See `Bandit.pick`; the draw depends on the seed and the number of periods alone."""
-        draw = np.random.default_rng([state["seed"], int(state["pulls"].sum())]).random()
+        """See `Bandit.pick`; the draw depends on the seed, the bandit and the number of periods alone."""
+        own = zlib.crc32(repr(self).encode())  # two bandits of one reward draw apart
+        draw = np.random.default_rng([state["seed"], own, int(state["pulls"].sum())]).random()
         shares = np.cumsum(self.probabilities(state["gains"]))
         return min(int(np.searchsorted(shares, draw, side="right")), self.arms - 1)
 

@@ -29,6 +29,9 @@ from shapegym.shaping.types import Expression, Guarantee, Replay, Spec, State, T
 Hold = Literal["at_most", "at_least", "equal"]
 """Which side of its threshold a part is held on."""
 
+_FURTHEST_TANH, _FURTHEST_SIGMOID = math.atanh(0.99), math.log(99.0)
+"""|mu| beyond which the slope of l is too small to come back in a training run."""
+
 
 @dataclass(frozen=True)
 class Multiplier(Term):
@@ -42,9 +45,10 @@ class Multiplier(Term):
     "equal"      mean == theta     the mean is below       rewarded below and punished above (s = +1, l of either sign)
     ===========  ================  ======================  ==============================================================
 
-    The mean is that of the episodes that finished since the last step of mu. The gradient has the unit of the part and fades as l
-    nears its limits: where mean - theta is not about 1, divide ``learning_rate`` by its size, or mu is thrown to where it cannot
-    return from. Guarantee: bounded. Replay: frozen, so a stored transition gets the weight of now.
+    The mean is that of the episodes that finished since the last step of mu. The gradient has the unit of the part: where mean -
+    theta is not about 1, divide ``learning_rate`` by its size. It also fades as l nears its limits, so mu stops where l is within
+    0.01 of one, from where it can return (this is ours, not the source's). Guarantee: bounded. Replay: frozen, so a stored
+    transition gets the weight of now.
 
     Args:
         of: the part: an elementwise expression.
@@ -121,6 +125,9 @@ class Multiplier(Term):
         gradient = self.direction * slope * (mean - self.threshold)
         state["velocity"] = self.momentum * state["velocity"] + gradient
         state["mu"] -= self.learning_rate * state["velocity"]
+        furthest = _FURTHEST_TANH if self.hold == "equal" else _FURTHEST_SIGMOID
+        if abs(state["mu"]) > furthest:
+            state["mu"], state["velocity"] = math.copysign(furthest, state["mu"]), 0.0
 
     def weight(self, mu: float) -> float:
         """Return l(mu)."""

@@ -135,3 +135,11 @@ def test_a_choice_is_differentiable_in_the_expression_that_is_paid():
 def test_bad_bandits_say_what_is_wrong(build, message):
     with pytest.raises(ExpressionError, match=message):
         build()
+
+
+def test_bandits_of_one_reward_draw_apart():
+    one, other = EXP3(4, period=20), EXP3(4, period=30)
+    state = {"seed": 0, "pulls": np.zeros(4), "gains": np.zeros(4)}
+    draws = [[bandit.pick({**state, "pulls": np.full(4, n)}) for n in range(40)] for bandit in (one, other)]
+    assert draws[0] != draws[1]
+    assert draws[0] == [one.pick({**state, "pulls": np.full(4, n)}) for n in range(40)]

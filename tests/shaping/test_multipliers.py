@@ -40,10 +40,26 @@ def test_mu_descends_the_dual_loss_as_torch_does(hold, means, start, momentum):
         weight = torch.tanh(mu) if hold == "equal" else torch.sigmoid(mu)
         ((-1 if hold == "at_most" else 1) * weight * (mean - 0.5)).backward()
         optimizer.step()
+        if abs(term.weight(mu.item())) > 0.99 or (hold != "equal" and term.weight(mu.item()) < 0.01):
+            return  # stopped on the way: the next test
         assert state["mu"] == pytest.approx(mu.item(), abs=1e-12)
         assert term.weight(state["mu"]) == pytest.approx(
             float(torch.tanh(mu.detach()) if hold == "equal" else torch.sigmoid(mu.detach())), abs=1e-12
         )
+
+
+@pytest.mark.parametrize("hold", ["at_most", "at_least", "equal"])
+def test_a_violation_of_another_size_does_not_throw_mu_away(hold):
+    term = Multiplier(TASK, 0.5, hold)
+    state = term.init(spec())
+    for violation in (1000.0, -1000.0):
+        for _ in range(3):
+            term.descend(state, violation)
+        far = term.weight(state["mu"])
+        assert min(abs(far - limit) for limit in (-1, 0, 1)) == pytest.approx(0.01)
+        for _ in range(2000):
+            term.descend(state, -violation / 1000)
+        assert abs(term.weight(state["mu"]) - far) > 0.1
 
 
 @pytest.mark.parametrize("over", ["episode", "step"])
