@@ -28,7 +28,8 @@ def draw_blend(rows: Sequence[Mapping[str, Any]], path: Path) -> None:
             weights.plot(steps, [row["weights"][name] for row in rows], label=name)
         weights.axhline(0.0, color="0.5", linewidth=0.8)
         weights.set(ylabel="weight (mean over the buffer)", title="What the reward was made of")
-        weights.legend(frameon=False)
+        if rows[-1]["weights"]:  # all may be held
+            weights.legend(frameon=False)
         discount.plot(steps, [row["discount"] for row in rows], color="0.3")
         discount.set(ylabel="discount")
         paid = [(row["step"], row["task_return"]) for row in rows if row["task_return"] is not None]

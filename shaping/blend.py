@@ -145,7 +145,7 @@ class LearnedWeight(Term):
     def value(self, phi: Mapping[str, Array], rows: Array) -> Array:
         """Return w, (B,), from the weights ``phi`` and `rows`: arrays, or torch tensors, through which it is differentiable."""
         if self.form == "scalar":
-            return phi["weight"] + array_namespace(phi["weight"]).zeros(len(rows))
+            return phi["weight"] + rows.sum(1)  # of no numbers: zeros of the right kind, on the right device
         if self.form == "table":
             table = phi["table"]
             index = rows[:, 0]
@@ -182,7 +182,7 @@ def blend(
         form: of all weights, the bias included: see `LearnedWeight`.
         read: see `LearnedWeight`.
         size: see `LearnedWeight`.
-        bias: the bias at first; None leaves it out.
+        bias: the bias at first; None leaves it out, as in a second blend of one expression.
         learn: of all weights, the bias included: see `LearnedWeight`.
 
     Raises:

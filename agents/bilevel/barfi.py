@@ -15,6 +15,7 @@ the weights stay.
 
 from __future__ import annotations
 
+import logging
 import math
 from typing import Any, ClassVar, Literal
 
@@ -26,8 +27,8 @@ from stable_baselines3.common.on_policy_algorithm import OnPolicyAlgorithm
 from stable_baselines3.common.policies import ActorCriticCnnPolicy, ActorCriticPolicy, BasePolicy
 from stable_baselines3.common.type_aliases import GymEnv, MaybeCallback, Schedule
 
-from shapegym.agents.bilevel.episodes import Batch, Episode, EpisodeBuffer, Steps
-from shapegym.agents.bilevel.hypergradient import HyperGradient, implicit, unrolled
+from shapegym.agents.bilevel.episodes import Batch, Episode, EpisodeBuffer, Steps, paid_alike
+from shapegym.agents.bilevel.hypergradient import NO_SIGNAL, HyperGradient, implicit, unrolled
 from shapegym.agents.bilevel.objectives import (
     Actor,
     Inner,
@@ -41,6 +42,8 @@ from shapegym.agents.callbacks import find_surface
 from shapegym.agents.errors import SettingsError
 from shapegym.shaping.checks import is_integer, is_number
 from shapegym.shaping.surfaces.sb3_vec import MeasuringVecEnv
+
+log = logging.getLogger("shapegym")
 
 _LEAST = {"n_updates": 1, "buffer_size": 1, "batch_size": 1, "terms": 1, "hyper_steps": 1, "warmup": 0}
 _RANGES = {
@@ -57,6 +60,9 @@ _RANGES = {
 
 _SMALLEST_DAMPING = 1e-3
 """What an undamped Hessian gets after its first rejected step."""
+
+_PATIENCE = 10
+"""Iterations after which weights that have never moved are worth a warning."""
 
 
 class BARFI(OnPolicyAlgorithm):
@@ -138,6 +144,7 @@ class BARFI(OnPolicyAlgorithm):
         device: torch.device | str = "auto",
         _init_setup_model: bool = True,
     ) -> None:
+        _require_arrays(getattr(env, "observation_space", None))
         super().__init__(
             policy,
             env,
@@ -175,14 +182,15 @@ class BARFI(OnPolicyAlgorithm):
         self.hyper_steps = hyper_steps
         self._require_settings()
         # Kept by `save`, unlike what `_setup_model` makes.
-        self.discount_logit = math.log(gamma / (1.0 - gamma)) if gamma < 1.0 else math.inf
+        self.discount_logit = _logit(gamma)
         self.iterations = 0
         self.rejections = 0
         self.current_damping = damping
         self.anchor: np.ndarray | None = None
         self.started_from: np.ndarray | None = None
         self.optimizer = Adam()
-        self.episode_buffer = EpisodeBuffer(buffer_size, self.n_envs)
+        self.episode_buffer = EpisodeBuffer(buffer_size)
+        self.blended: str | None = None
         self.history: list[dict[str, Any]] = []
         if _init_setup_model:
             self._setup_model()
@@ -195,9 +203,9 @@ class BARFI(OnPolicyAlgorithm):
             value = getattr(self, name)
             if not (is_number(value) and low <= value <= high):
                 raise SettingsError(f"BARFI: {name} must be in [{low:g}, {high:g}], got {value!r}.")
-        if self.gamma == 1.0 and self.discount_learning_rate > 0:
+        if self.gamma in (0.0, 1.0) and self.discount_learning_rate > 0:
             raise SettingsError(
-                "BARFI: with gamma=1 there is no logit to learn the discount from; use a gamma below 1, or "
+                f"BARFI: with gamma={self.gamma:g} there is no logit to learn the discount from; use a gamma between 0 and 1, or "
                 "discount_learning_rate=0."
             )
         if self.hypergradient not in ("implicit", "unrolled"):
@@ -206,10 +214,7 @@ class BARFI(OnPolicyAlgorithm):
             )
 
     def _setup_model(self) -> None:
-        if isinstance(self.observation_space, spaces.Dict):
-            raise SettingsError(
-                "BARFI takes array observations; this environment's are a Dict. Flatten them."
-            )
+        _require_arrays(self.observation_space)
         super()._setup_model()
         if self.policy.share_features_extractor and any(
             True for _ in self.policy.features_extractor.parameters()
@@ -239,17 +244,24 @@ class BARFI(OnPolicyAlgorithm):
         """See SB3.
 
         Raises:
-            SettingsError: if no reward with weights to learn is wired.
+            SettingsError: if no reward with weights to learn is wired, or another one than before.
         """
         self.history = []
         self.check_reward()
-        return super().learn(
-            total_timesteps, callback, log_interval, tb_log_name, reset_num_timesteps, progress_bar
-        )
+        self.blended = str(self._reward().engine.expression)
+        super().learn(total_timesteps, callback, log_interval, tb_log_name, reset_num_timesteps, progress_bar)
+        if 1 < self.iterations < _PATIENCE:
+            self._warn_if_stuck()
+        return self
 
     def check_reward(self) -> None:
-        """Raise `SettingsError` unless a reward with weights to learn is wired."""
-        self._reward()
+        """Raise `SettingsError` unless a reward with weights to learn is wired, and the one that was learned so far, if any."""
+        reward = str(self._reward().engine.expression)
+        if self.blended not in (None, reward):
+            raise SettingsError(
+                f"BARFI: this model learned the weights of {self.blended}, and its episodes are paid by that; now another "
+                f"reward is wired, {reward}. Wire the same one, or make a new model."
+            )
 
     def collect_rollouts(
         self, env: Any, callback: BaseCallback, rollout_buffer: Any, n_rollout_steps: int
@@ -266,7 +278,8 @@ class BARFI(OnPolicyAlgorithm):
         surface = None if self.env is None else find_surface(self.env)
         if not isinstance(surface, MeasuringVecEnv):
             raise SettingsError(
-                "BARFI learns the weights of a wired reward: call wire(model, blend(...)) first."
+                "BARFI learns the weights of a blend, and no reward is wired: give it one, such as blend(TaskReward(), bonus), "
+                "with make_agent or wire, or as a reward file with learned_weight terms."
             )
         return surface
 
@@ -277,9 +290,12 @@ class BARFI(OnPolicyAlgorithm):
         buffer = self.rollout_buffer
         settled = buffer.settled  # type: ignore[attr-defined]
         discrete = isinstance(self.action_space, spaces.Discrete)
+        actions = buffer.actions.astype(
+            np.float32, copy=False
+        )  # as SB3 does: torch has no likelihoods of int8
         rollout = Steps(
             buffer.observations,
-            buffer.actions[..., 0] if discrete else buffer.actions,
+            actions[..., 0] if discrete else actions,
             buffer.log_probs,
             settled.task,
             np.moveaxis(settled.parts, 0, -1),
@@ -295,21 +311,28 @@ class BARFI(OnPolicyAlgorithm):
         fresh = self._rollout_episodes()
         stored = self.episode_buffer.episodes
         found = None
-        learns = (bool(reward.weights) or self.discount_learning_rate > 0) and self.outer_learning_rate > 0
+        learns = self._learns(reward)
         if fresh and stored and learns:
             found = self._outer_step(reward, fresh)
         stored.extend(fresh)
         self.iterations += 1
-        if not stored:
-            return
-        batch = Batch.of(stored, self.device)
-        if self.iterations > self.warmup or not learns:
-            self._inner_phase(reward, batch)
-        self._log(reward, batch, fresh, found)
+        if stored:
+            batch = Batch.of(stored, self.device)
+            if self.iterations > self.warmup or not learns:
+                self._inner_phase(reward, batch)
+            self._log(reward, batch, fresh, found)
+        if self.iterations == _PATIENCE:
+            self._warn_if_stuck()
+
+    def _learns(self, reward: LearnedReward) -> bool:
+        return (bool(reward.weights) or self.discount_learning_rate > 0) and self.outer_learning_rate > 0
 
     def _outer_step(self, reward: LearnedReward, fresh: list[Episode]) -> HyperGradient:
+        latest = self.episode_buffer.episodes[-1]
+        if paid_alike(fresh if len(fresh) > 1 else [latest, *fresh]):
+            return HyperGradient((), False, NO_SIGNAL, 0.0)
         batch = Batch.of(self._recent(), self.device)
-        phi = reward.parameters()
+        phi = reward.parameters(self.device)
         logit = torch.tensor(self.discount_logit, dtype=torch.float64, requires_grad=True)
         gamma = torch.sigmoid(logit)
         likelihood = self.actor.likelihood
@@ -334,14 +357,14 @@ class BARFI(OnPolicyAlgorithm):
         if found.usable:
             self.current_damping = max(self.damping, 0.9 * self.current_damping)
             *gradients, slope = (gradient.cpu().numpy() for gradient in found.gradients)
-            *steps, shift = self.optimizer.steps(
-                [*gradients, slope - self.discount_cost * self.discount * (1.0 - self.discount)],
-                self.outer_learning_rate,
-            )
+            slope = slope - self.discount_cost * self.discount * (1.0 - self.discount)
+            if self.discount_learning_rate == 0:  # nor must it take part in the norm of the gradient
+                slope = 0.0 * slope
+            *steps, shift = self.optimizer.steps([*gradients, slope], self.outer_learning_rate)
             reward.add(steps)
             if self.discount_learning_rate > 0:
                 self.discount_logit += float(shift) * self.discount_learning_rate / self.outer_learning_rate
-        elif found.verdict != "no signal":
+        elif found.verdict != NO_SIGNAL:
             self.rejections += 1
             self.current_damping = max(4.0 * self.current_damping, _SMALLEST_DAMPING)
         return found
@@ -354,7 +377,7 @@ class BARFI(OnPolicyAlgorithm):
             torch.nn.utils.vector_to_parameters(start, self.actor.parameter_list)
             self.started_from = start.cpu().numpy()
             ratios = importance(self.actor.likelihood, start, batch, self.max_ratio)
-            rewards = reward.rewards(reward.parameters(), batch)
+            rewards = reward.rewards(reward.parameters(self.device), batch)
             weights = inner_weights(rewards, self.discount, batch, ratios, self._inner)
         self._update_learning_rate(self.policy.optimizer)
         for _ in range(self.n_updates):
@@ -411,6 +434,34 @@ class BARFI(OnPolicyAlgorithm):
         for key in ("discount", "task_return", "residual", "damping", "rejected"):
             if row[key] is not None:
                 self.logger.record(f"blend/{key}", row[key])
+
+    def _warn_if_stuck(self) -> None:
+        if self.optimizer.count or not self._learns(self._reward()):
+            return
+        verdicts = {row["verdict"] for row in self.history}
+        if NO_SIGNAL in verdicts:
+            why = (
+                "the task paid every episode the same. Blending does not explore: make a first success likelier, with an "
+                "exploration bonus in the blend, an easier start or longer episodes"
+            )
+        elif self.rejections:
+            why = f"every outer step was rejected ({', '.join(sorted(verdicts))}): try more damping or weight_decay"
+        else:
+            why = "too few episodes ended: use a longer n_steps or more lanes"
+        log.warning(
+            "BARFI: after %d rollouts the weights are where they began, because %s.", self.iterations, why
+        )
+
+
+def _require_arrays(space: spaces.Space[Any] | None) -> None:
+    if isinstance(space, spaces.Dict):
+        raise SettingsError("BARFI takes array observations; this environment's are a Dict. Flatten them.")
+
+
+def _logit(gamma: float) -> float:
+    if gamma in (0.0, 1.0):
+        return math.inf if gamma else -math.inf
+    return math.log(gamma / (1.0 - gamma))
 
 
 class _Rows(BaseCallback):

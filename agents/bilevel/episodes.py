@@ -56,20 +56,25 @@ class Episode:
     old: int
 
 
+def paid_alike(episodes: Sequence[Episode]) -> bool:
+    """Whether the task pays all episodes the same at every step, counting 0 after their ends: then none is better than another."""
+    paid = [np.trim_zeros(episode.steps.task, "b") for episode in episodes]
+    return all(np.array_equal(one, paid[0]) for one in paid)
+
+
 class EpisodeBuffer:
-    """The latest whole episodes of B lanes.
+    """The latest whole episodes of all lanes.
 
     Args:
         capacity: episodes that are kept, at least 1.
-        num_lanes: B.
 
     Attributes:
         episodes: the latest, in the order in which their rollouts and lanes came.
     """
 
-    def __init__(self, capacity: int, num_lanes: int) -> None:
+    def __init__(self, capacity: int) -> None:
         self.episodes: deque[Episode] = deque(maxlen=capacity)
-        self._open: list[list[Steps]] = [[] for _ in range(num_lanes)]
+        self._open: dict[int, list[Steps]] = {}
 
     def cut(self, rollout: Steps, first: np.ndarray, last: np.ndarray) -> list[Episode]:
         """Return the episodes that end in a rollout, joined with what earlier rollouts hold of them; does not keep them.
@@ -80,7 +85,8 @@ class EpisodeBuffer:
             last: the step ends its episode, (T, B) bool.
         """
         ended = []
-        for lane, open_pieces in enumerate(self._open):
+        for lane in range(first.shape[1]):
+            open_pieces = self._open.setdefault(lane, [])
             if first[0, lane]:  # an interrupted episode that nobody will finish
                 open_pieces.clear()
             start = 0

@@ -6,6 +6,7 @@ itself (`unrolled`, an ablation: it needs memory for every step, and sees no fur
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
@@ -16,6 +17,9 @@ from shapegym.agents.bilevel.implicit import Verdict, largest_eigenvalue, neuman
 
 Objective = Callable[[Tensor], Tensor]
 """theta -> a number; the inner one also depends on the outer parameters."""
+
+NO_SIGNAL = "no signal"
+"""The verdict where dJ/dtheta is zero."""
 
 _ITERATIONS = 10
 _MARGIN = 1.2
@@ -63,8 +67,11 @@ def implicit(
     """
     theta = theta.detach().requires_grad_()
     (ascent,) = torch.autograd.grad(outer(theta), theta)
-    if not norm(ascent) > 0:
-        return _unused(parameters, "no signal")
+    length = norm(ascent)
+    if length == 0:
+        return _unused(parameters, NO_SIGNAL)
+    if not math.isfinite(length):
+        return _unused(parameters, Verdict.EXPLODING.value)
     (update,) = torch.autograd.grad(inner(theta), theta, create_graph=True)
 
     def hessian_product(vector: Tensor) -> Tensor:

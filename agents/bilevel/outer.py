@@ -27,7 +27,7 @@ class LearnedReward:
         weights: those that are to be learned, by their place among the engine's terms; there may be none.
 
     Raises:
-        SettingsError: if there is no `LearnedWeight` at all, or rewards are known in hindsight only.
+        SettingsError: if there is no `LearnedWeight` at all, two of them have one key, or rewards are known in hindsight only.
     """
 
     def __init__(self, engine: RewardEngine) -> None:
@@ -42,6 +42,12 @@ class LearnedReward:
                 f"BARFI learns the weights of a blend, and {engine.expression} has none. Write blend(TaskReward(), bonus), or give "
                 "a term a LearnedWeight."
             )
+        keys = [weight.key for weight in self.weights.values()]
+        if twice := [key for key in keys if keys.count(key) > 1]:
+            raise SettingsError(
+                f"BARFI: weights that differ in their settings are all called {twice[0]!r}, so their logs could not be told apart. "
+                "Give each a key of its own; of several blends only one needs a bias (bias=None leaves it out)."
+            )
         if engine.episodic:
             raise SettingsError(
                 f"BARFI differentiates the reward of every step, and {engine.expression} holds a gate or look-ahead, which decides "
@@ -53,11 +59,11 @@ class LearnedReward:
         rows = [weight.rows(transitions) for weight in self.weights.values()]
         return np.concatenate([np.zeros((transitions.num_lanes, 0)), *rows], axis=1)
 
-    def parameters(self) -> dict[int, dict[str, Tensor]]:
+    def parameters(self, device: torch.device | str = "cpu") -> dict[int, dict[str, Tensor]]:
         """Return copies of the weights' arrays as tensors to differentiate in, by place and name."""
         return {
             index: {
-                name: torch.from_numpy(array.copy()).requires_grad_()
+                name: torch.tensor(array, device=device, requires_grad=True)
                 for name, array in self.engine.states[index].items()
             }
             for index in self.weights

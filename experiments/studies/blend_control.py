@@ -73,6 +73,7 @@ def run(request: Request) -> Findings:
             f"Scores are mean task returns, undiscounted, of {_EPISODES} episodes of the final stochastic policy.",
             "BARFI first collects 4 rollouts for its weights alone; the steps count, so its policy has fewer to learn from.",
             "All alternatives are trained by BARFI's inner learner, with weights that stay.",
+            "The learner does not bootstrap at the time limit, where the last state's potential therefore stays in PBRS's return.",
         ),
     )
 

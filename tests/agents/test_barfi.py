@@ -2,16 +2,18 @@
 
 import math
 
+import gymnasium as gym
 import numpy as np
 import pytest
 import torch
 from gymnasium import spaces
 from stable_baselines3.common.policies import MultiInputActorCriticPolicy
+from stable_baselines3.common.vec_env import DummyVecEnv
 
 from shapegym.agents.bilevel import barfi
 from shapegym.agents.bilevel.barfi import BARFI
 from shapegym.agents.bilevel.episodes import Batch, Episode, EpisodeBuffer, Steps, joined
-from shapegym.agents.bilevel.hypergradient import implicit, unrolled
+from shapegym.agents.bilevel.hypergradient import HyperGradient, implicit, unrolled
 from shapegym.agents.bilevel.objectives import (
     Inner,
     advantages,
@@ -250,8 +252,8 @@ def test_episodes_are_whole_wherever_rollouts_cut_them():
     values = np.arange(60 * 2).reshape(60, 2)
     last = rng.random((60, 2)) < 0.2
     first = np.vstack([np.ones((1, 2), dtype=bool), last[:-1]])
-    whole = EpisodeBuffer(10, 2).cut(steps_of(values), first, last)
-    pieces, buffer = [], EpisodeBuffer(10, 2)
+    whole = EpisodeBuffer(10).cut(steps_of(values), first, last)
+    pieces, buffer = [], EpisodeBuffer(10)
     for start, stop in ((0, 7), (7, 8), (8, 30), (30, 60)):
         part = slice(start, stop)
         pieces += buffer.cut(steps_of(values[part]), first[part], last[part])
@@ -263,7 +265,7 @@ def test_episodes_are_whole_wherever_rollouts_cut_them():
 
 
 def test_an_interrupted_episode_is_forgotten():
-    buffer, no = EpisodeBuffer(10, 1), np.zeros((3, 1), dtype=bool)
+    buffer, no = EpisodeBuffer(10), np.zeros((3, 1), dtype=bool)
     first = no.copy()
     first[0] = True
     buffer.cut(steps_of([[1], [2], [3]]), first, no)
@@ -274,7 +276,7 @@ def test_an_interrupted_episode_is_forgotten():
 
 
 def test_the_buffer_keeps_the_latest():
-    buffer = EpisodeBuffer(2, 1)
+    buffer = EpisodeBuffer(2)
     buffer.episodes.extend(Episode(steps_of([value]), 0) for value in (1, 2, 3))
     np.testing.assert_array_equal(joined([e.steps for e in buffer.episodes]).task, [2, 3])
 
@@ -438,3 +440,145 @@ def test_continuous_actions_work():
     model = BARFI("MlpPolicy", env, seed=0, device="cpu", **TINY)
     wire(model, blend(TaskReward(), StateReward("features.agent_pos[0]").named("place")))
     assert model.learn(384).num_timesteps >= 384
+
+
+# ---------------------------------------------------------------------- what people do first
+
+
+class Payer(gym.Env):
+    """Five steps; pays ``reward(action)`` at each."""
+
+    def __init__(self, reward, actions=None, observations=None):
+        self.reward = reward
+        self.action_space = actions or spaces.Discrete(2)
+        self.observation_space = observations or spaces.Box(-1, 1, (3,))
+
+    def reset(self, seed=None, options=None):
+        super().reset(seed=seed)
+        self.time = 0
+        return self.observation_space.sample(), {}
+
+    def step(self, action):
+        self.time += 1
+        return self.observation_space.sample(), self.reward(action), False, self.time >= 5, {}
+
+
+def payers(lanes, *args):
+    return DummyVecEnv([lambda: Payer(*args)] * lanes)
+
+
+@pytest.mark.parametrize("lanes", [1, 3])
+def test_a_cost_that_every_episode_pays_moves_no_weights(lanes, caplog):
+    expression = blend(TaskReward(), StateReward("obs[0]").named("noise"))
+    settings = TINY | {"n_steps": 8 if lanes == 1 else 32}
+    model = make_agent("BARFI", payers(lanes, lambda action: -1.0), expression, seed=0, **settings)
+    model.learn(12 * lanes * settings["n_steps"])
+    assert {row["verdict"] for row in model.history} <= {"waiting", "no signal"}
+    assert model.history[-1]["weights"] == {"task_reward": 1.0, "noise": 1.0, "bias": 0.0}
+    (message,) = [record.getMessage() for record in caplog.records]
+    assert "does not explore" in message
+
+
+@pytest.mark.parametrize(
+    ("settings", "words"),
+    [
+        ({"n_steps": 1, "warmup": 0}, "n_steps"),
+        ({"damping": 0.0, "ent_coef": 0.0, "shift": 0.0, "weight_decay": 0.0, "terms": 1}, "damping"),
+    ],
+)
+def test_a_run_whose_weights_never_moved_says_why(settings, words, caplog, monkeypatch):
+    if words == "damping":
+        monkeypatch.setattr(barfi, "implicit", lambda *_, **__: HyperGradient((), False, "singular", 1.0))
+    model = make_agent("BARFI", corridor(), blend(TaskReward(), PLACE), seed=0, **(TINY | settings))
+    model.learn(8 if words == "n_steps" else 512)
+    (message,) = [record.getMessage() for record in caplog.records]
+    assert words in message
+
+
+def test_weights_that_move_are_nothing_to_warn_of(caplog):
+    make_agent("BARFI", corridor(), blend(TaskReward(), PLACE), seed=0, **TINY).learn(512)
+    make_agent("BARFI", corridor(), blend(TaskReward(), PLACE, learn=False), seed=0, **TINY).learn(256)
+    assert not caplog.records
+
+
+def test_binary_actions_work():
+    env = payers(2, lambda action: float(action[0]), spaces.MultiBinary(3))
+    model = make_agent("BARFI", env, blend(TaskReward(), StateReward("obs[0]").named("x")), seed=0, **TINY)
+    assert model.learn(192).history[-1]["verdict"] in {"converged", "truncated"}
+
+
+def test_a_saved_model_acts_without_an_environment(tmp_path):
+    model = make_agent("BARFI", corridor(), blend(TaskReward(), PLACE), seed=0, **TINY).learn(256)
+    model.save(tmp_path / "model")
+    loaded = BARFI.load(tmp_path / "model")
+    obs = corridor().reset()
+    np.testing.assert_array_equal(
+        loaded.predict(obs, deterministic=True)[0], model.predict(obs, deterministic=True)[0]
+    )
+
+
+def test_a_loaded_model_does_not_go_on_with_another_reward(tmp_path):
+    model = make_agent("BARFI", corridor(), blend(TaskReward(), PLACE), seed=0, **TINY).learn(256)
+    model.save(tmp_path / "model")
+    loaded = BARFI.load(tmp_path / "model", env=corridor())
+    wire(loaded, blend(TaskReward(), 2.0 * PLACE))
+    with pytest.raises(SettingsError, match="another reward"):
+        loaded.learn(128)
+
+
+@pytest.mark.parametrize("gamma", [0.0, 1.0])
+def test_discounts_at_the_ends_are_kept(gamma):
+    expression = blend(TaskReward(), PLACE)
+    model = make_agent("BARFI", corridor(), expression, gamma=gamma, seed=0, **TINY).learn(384)
+    assert model.discount == gamma
+    assert all(np.isfinite(value) for value in model.history[-1]["weights"].values())
+    with pytest.raises(SettingsError, match="logit"):
+        make_agent("BARFI", corridor(), expression, gamma=gamma, discount_learning_rate=0.1)
+
+
+def test_dict_observations_are_refused_before_sb3_advises_another_policy():
+    with pytest.raises(SettingsError, match="Flatten"):
+        make_agent("BARFI", "shapegym/PointMazeGoal-v0", blend(TaskReward()))
+
+
+def test_different_weights_of_one_key_are_refused():
+    expression = TaskReward() * LearnedWeight("w", 1.0, name="one") + PLACE * LearnedWeight(
+        "w", 0.5, name="other"
+    )
+    with pytest.raises(SettingsError, match="'w'"):
+        make_agent("BARFI", corridor(), expression, **TINY).learn(64)
+
+
+def test_a_discount_that_is_not_learned_has_no_part_in_the_steps_of_the_weights(monkeypatch):
+    slopes = []
+    steps = Adam.steps
+    monkeypatch.setattr(
+        Adam,
+        "steps",
+        lambda self, gradients, rate: slopes.append(gradients[-1]) or steps(self, gradients, rate),
+    )
+    model = make_agent("BARFI", corridor(), blend(TaskReward(), PLACE), seed=0, discount_cost=5.0, **TINY)
+    model.learn(384)
+    assert slopes
+    assert not np.any(slopes)
+
+
+def test_a_slope_that_is_not_finite_is_rejected():
+    phi = torch.ones(1, requires_grad=True)
+    for bad in (math.inf, math.nan):
+        result = implicit(
+            lambda theta: -(theta.square().sum() * phi).sum(),
+            lambda theta, bad=bad: (theta * bad).sum(),
+            torch.ones(2),
+            [phi],
+            terms=5,
+            damping=0.0,
+        )
+        assert (result.usable, result.verdict) == (False, "exploding")
+
+
+def test_weights_follow_the_device_of_the_batch():
+    problem = TinyProblem()
+    batch = Batch.of(random_episodes(np.random.default_rng(0), 3), "meta")
+    phi = problem.reward.parameters("meta")
+    assert problem.reward.rewards(phi, batch).device.type == "meta"

@@ -7,6 +7,7 @@ from shapegym.agents.errors import SettingsError
 from shapegym.agents.factory import make_agent
 from shapegym.agents.metrics import read_json_lines
 from shapegym.experiments import run_folder
+from shapegym.experiments.blend_figure import draw_blend
 from shapegym.experiments.run import RunConfig, train
 from shapegym.shaping.blend import blend
 from shapegym.shaping.compose import TaskReward
@@ -52,3 +53,9 @@ def test_only_bilevel_runs_are_followed(tmp_path):
     model = make_agent("A2C", "shapegym/Corridor-v0", num_envs=2, n_steps=4)
     with pytest.raises(SettingsError, match="BARFI"):
         model.learn(8, callback=BlendCallback(tmp_path))
+
+
+def test_a_picture_of_weights_that_are_all_held_is_drawn_without_a_warning(tmp_path):
+    row = {"weights": {}, "discount": 0.99, "task_return": 0.0}
+    draw_blend([{"step": 1, **row}, {"step": 2, **row}], tmp_path / "blend.png")
+    assert (tmp_path / "blend.png").read_bytes().startswith(b"\x89PNG")
