@@ -33,7 +33,8 @@ def record_base(
     """Write transitions of a policy as base data for `OccupancyPenalty`.
 
     Args:
-        policy: an SB3 model, an oracle, or anything with their ``predict``; its actions are sampled, not its mode.
+        policy: an SB3 model, an oracle, or anything with their ``predict``; its actions are sampled, not its mode. One
+            with a memory gets it back.
         env: an id, or a VecEnv of the plain task, which is seeded and reset.
         path: the ``.npz`` to write; an old one is replaced.
         steps: transitions, over all lanes.
@@ -77,11 +78,13 @@ def _record(
         venv.seed(seed)
         obs = venv.reset()
         infos = [dict(info) for info in venv.reset_infos]
+        memory, starts = None, np.ones(venv.num_envs, dtype=bool)
         for _ in range(-(-steps // venv.num_envs)):
-            action = np.array(policy.predict(obs, deterministic=False)[0])
+            drawn, memory = policy.predict(obs, memory, starts, deterministic=False)
+            action = np.array(drawn)
             for lane in np.flatnonzero(rng.random(venv.num_envs) < random_actions):
                 action[lane] = venv.action_space.sample()
-            next_obs, _, dones, next_infos = venv.step(action)
+            next_obs, _, starts, next_infos = venv.step(action)
             last = getattr(venv, "last_step", None)
             found = stack_features(infos, names, "a state") if last is None else last.features
             for name in names:
@@ -91,7 +94,7 @@ def _record(
             obs = next_obs
             infos = [
                 dict(start if done else info)
-                for done, start, info in zip(dones, venv.reset_infos, next_infos, strict=True)
+                for done, start, info in zip(starts, venv.reset_infos, next_infos, strict=True)
             ]
     observations, actions, features = zip(*rows, strict=True)
     save_base(

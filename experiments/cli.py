@@ -22,6 +22,7 @@ from rich.table import Table
 
 from shapegym.experiments.commands.audit import audit
 from shapegym.experiments.commands.compare import compare
+from shapegym.experiments.commands.record import record
 from shapegym.experiments.commands.report import report
 from shapegym.experiments.commands.study import study
 from shapegym.experiments.commands.suites import suites
@@ -334,6 +335,7 @@ def play(
 
 
 app.command()(audit)
+app.command()(record)
 app.command()(sweep)
 app.command()(report)
 app.command()(compare)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import gymnasium as gym
 import numpy as np
 import pytest
 from stable_baselines3.common.vec_env import DummyVecEnv
@@ -60,3 +61,18 @@ def test_settings_out_of_range_are_named(tmp_path: Path, options: dict[str, floa
     with pytest.raises(SettingsError, match=next(iter(options))):
         record_base(OptimalPolicy(CORRIDOR), CORRIDOR, tmp_path / "base.npz", **options)  # type: ignore[arg-type]
     assert not list(tmp_path.iterdir())
+
+
+class Counting:
+    """A policy with a memory: how many steps the episode has had. It takes action 1 at every second one."""
+
+    def predict(self, observation, state=None, episode_start=None, deterministic=False):
+        steps = np.zeros(len(observation)) if state is None else state[0]
+        steps = np.where(episode_start, 0, steps)
+        return (steps % 2).astype(np.int64), (steps + 1,)
+
+
+def test_a_policy_with_memory_gets_it_back_and_loses_it_with_the_episode(tmp_path: Path) -> None:
+    venv = DummyVecEnv([lambda: gym.make(CORRIDOR, max_episode_steps=5)])
+    record_base(Counting(), venv, tmp_path / "base.npz", steps=10, random_actions=0.0)
+    assert load_base(tmp_path / "base.npz").action.tolist() == [0, 1, 0, 1, 0] * 2

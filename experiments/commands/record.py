@@ -1,0 +1,92 @@
+"""``shapegym record``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from shapegym.experiments.console import explained, out, pairs, require_env
+from shapegym.experiments.errors import RunError
+
+if TYPE_CHECKING:
+    from shapegym.agents.evaluation import Policy
+
+
+def record(
+    base: Annotated[
+        str,
+        typer.Argument(
+            metavar="FOLDER|random|optimal",
+            help="The base policy: of a finished run, random actions, or the optimum of a finite task.",
+        ),
+    ],
+    target: Annotated[Path, typer.Option("--out", help="The .npz file; an old one is replaced.")],
+    env: Annotated[str, typer.Option(help="The task, by its id; of a run it is known.")] = "",
+    env_arg: Annotated[
+        list[str] | None, typer.Option("--env-arg", help="An argument of the environment, as KEY=VALUE.")
+    ] = None,
+    steps: Annotated[int, typer.Option(help="Transitions.", min=1)] = 10_000,
+    features: Annotated[
+        list[str] | None, typer.Option("--feature", help="To record besides the observation; repeatable.")
+    ] = None,
+    random_actions: Annotated[
+        float, typer.Option(help="Share of actions taken at random instead.", min=0, max=1)
+    ] = 0.1,
+    seed: Annotated[int, typer.Option(help="Of episodes and actions.", min=0)] = 0,
+) -> None:
+    """Record what a base policy does: the data that OccupancyPenalty keeps an agent near to."""
+    from shapegym.agents.base_policy import record_base
+
+    with explained():
+        if target.suffix != ".npz":
+            raise RunError(f"--out writes .npz files, not {target.name!r}.")
+        if base in ("random", "optimal"):
+            if not env:
+                raise RunError(f"Which environment? Add --env ID to record the {base} policy.")
+            require_env(env)
+            task, arguments = env, pairs("--env-arg", env_arg)
+            policy = _reference(base, task, arguments)
+        else:
+            if env or env_arg:
+                raise RunError("A run has its own environment: leave out --env and --env-arg.")
+            task, arguments, policy = _trained(Path(base))
+        target.parent.mkdir(parents=True, exist_ok=True)
+        record_base(
+            policy,
+            task,
+            target,
+            steps=steps,
+            seed=seed,
+            random_actions=random_actions,
+            features=tuple(features or ()),
+            **arguments,
+        )
+        out.print(f"Base data: {target} ({steps:,} transitions)", highlight=False, soft_wrap=True)
+
+
+def _reference(name: str, env_id: str, arguments: dict[str, Any]) -> Policy:
+    from shapegym.agents.environments import make_env
+    from shapegym.agents.oracle import OptimalPolicy, RandomPolicy
+
+    env = make_env(env_id, **arguments)
+    try:
+        return OptimalPolicy(env) if name == "optimal" else RandomPolicy(env.action_space)
+    finally:
+        env.close()
+
+
+def _trained(folder: Path) -> tuple[str, dict[str, Any], Policy]:
+    """The task of a run, its arguments, and what was learned on it."""
+    from shapegym.agents.settings import algorithm_of
+    from shapegym.experiments import run_folder
+    from shapegym.experiments.run import RunConfig
+
+    if not folder.is_dir():
+        raise RunError(f"There is no run folder {str(folder)!r}; give one, or random or optimal.")
+    config = RunConfig.from_folder(folder)
+    model = folder / run_folder.MODEL
+    if not model.is_file():
+        raise RunError(f"{folder} has no {model.name}: finish it with `shapegym train --resume {folder}`.")
+    return config.env, dict(config.env_kwargs), algorithm_of(config.algo).load(model, device="cpu")
