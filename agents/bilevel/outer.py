@@ -14,7 +14,7 @@ from shapegym.agents.bilevel.episodes import Batch
 from shapegym.agents.errors import SettingsError
 from shapegym.shaping.blend import LearnedWeight
 from shapegym.shaping.engine import RewardEngine
-from shapegym.shaping.types import Episodes, Transitions
+from shapegym.shaping.types import Episodes, Expression, Term, Transitions
 
 
 class LearnedReward:
@@ -27,7 +27,8 @@ class LearnedReward:
         weights: those that are to be learned, by their place among the engine's terms; there may be none.
 
     Raises:
-        SettingsError: if there is no `LearnedWeight` at all, two of them have one key, or rewards are known in hindsight only.
+        SettingsError: if there is no `LearnedWeight` at all, two have one key, another term alone reads one, or rewards are known
+            in hindsight only.
     """
 
     def __init__(self, engine: RewardEngine) -> None:
@@ -47,6 +48,12 @@ class LearnedReward:
             raise SettingsError(
                 f"BARFI: weights that differ in their settings are all called {twice[0]!r}, so their logs could not be told apart. "
                 "Give each a key of its own; of several blends only one needs a bias (bias=None leaves it out)."
+            )
+        combined = _combined(engine.expression)
+        if lost := [weight.key for weight in self.weights.values() if weight not in combined]:
+            raise SettingsError(
+                f"BARFI: the weight {lost[0]!r} is read by another term only, so the reward cannot be differentiated in it. "
+                "Multiply a part with it, or say learn=False."
             )
         if engine.episodic:
             raise SettingsError(
@@ -101,6 +108,11 @@ class LearnedReward:
     def _width(self, index: int) -> int:
         weight, state = self.weights[index], self.engine.states[index]
         return {"scalar": 0, "table": 1, "network": len(state.get("hidden", ()))}[weight.form]
+
+
+def _combined(node: Expression) -> set[Expression]:
+    """The terms that combinators combine: without those that only other terms measure."""
+    return {node} if isinstance(node, Term) else set().union(*map(_combined, node.children))
 
 
 class Adam:

@@ -111,7 +111,7 @@ class Trace:
         gammas: the learner's discount, as `weights`, (N + 1,).
         returns: exact expected task return of the learner's policy, at the true discount, (N,). Nothing learns from it.
         residuals: of the series, (N,).
-        verdicts: of the series; where they are not usable, phi stayed as it was.
+        verdicts: of the series; where they are not usable, phi stayed as it was, and also where dJ/dtheta was zero.
         steps: environment steps so far, (N,) int64.
         policy: the learner's last, (S, A).
     """
@@ -197,19 +197,19 @@ def train(
             found = hyper_gradient(problem, path, by_theta, settings.terms, settings.gradient)
             verdicts.append(found.series.verdict)
             residuals.append(found.series.residual)
-            if found.series.verdict.usable:
-                slope = gammas[-1] * (1 - gammas[-1])
-                change = adam.step(
-                    np.append(found.by_phi, (found.by_gamma - settings.discount_penalty) * slope)
-                )
-                phi, varphi = phi + change[:-1], varphi + float(change[-1])
-            else:
+            if not found.series.verdict.usable:
                 _LOG.info(
                     "outer step %d not made: the Neumann series is %s (residual %.3g)",
                     len(steps),
                     found.series.verdict,
                     found.series.residual,
                 )
+            elif by_theta.any():  # else Adam would coast on the gradients before
+                slope = gammas[-1] * (1 - gammas[-1])
+                change = adam.step(
+                    np.append(found.by_phi, (found.by_gamma - settings.discount_penalty) * slope)
+                )
+                phi, varphi = phi + change[:-1], varphi + float(change[-1])
         data = data.joined(fresh, settings.capacity)
         interactions += int(fresh.lengths.sum())
         phis.append(phi)

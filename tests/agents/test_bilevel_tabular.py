@@ -12,6 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from shapegym.agents.bilevel import tabular
 from shapegym.agents.bilevel import tabular_kernels as kernels
 from shapegym.agents.bilevel.implicit import Verdict
 from shapegym.agents.bilevel.tabular import (
@@ -311,6 +312,22 @@ def test_no_success_means_no_step():
     trace = train(far, blend, TabularSettings(steps=30, warm_up=1, fresh=1), seed=0)
     assert (trace.weights["task"] == 1.0).all()
     assert trace.rejections == 0
+
+
+def test_weights_rest_while_no_episode_is_paid(monkeypatch):
+    """They do not coast on the averages that Adam keeps of earlier gradients."""
+    gradient, called = tabular.estimated_return_gradient, []
+
+    def lost(*args):
+        called.append(None)
+        return gradient(*args) * (len(called) <= 3)
+
+    monkeypatch.setattr(tabular, "estimated_return_gradient", lost)
+    trace = train(GRID, parts(), replace(QUICK, steps=6000, discount_penalty=1.0), seed=100)
+    assert len(called) > 5
+    weights = np.hstack([trace.gammas[:, None], *trace.weights.values()])
+    assert (weights[3] != weights[0]).any()
+    assert (weights[3:] == weights[3]).all()
 
 
 @pytest.mark.parametrize(
