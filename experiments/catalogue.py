@@ -33,7 +33,7 @@ from shapegym.shaping.tree import (
     terms_of,
     times_task_is_paid,
 )
-from shapegym.shaping.types import Expression, Spec
+from shapegym.shaping.types import Expression, Spec, snake_case
 
 
 def rows(pattern: str) -> list[Row]:
@@ -88,7 +88,7 @@ def nodes(name: str) -> Table:
     Raises:
         UnknownNameError: if there is no such node.
     """
-    found = [node for node in node_help() if name in ("", node.name)]
+    found = [node for node in node_help() if name in ("", node.name) or snake_case(name) == node.name]
     if not found:
         raise UnknownNameError(
             f"There is no node {name!r}.{suggest(name, [node.name for node in node_help()])}"

@@ -62,6 +62,11 @@ def test_terms_lists_every_node():
     assert "gate" in text
 
 
+def test_terms_knows_a_node_by_its_class_too():
+    """Expressions are printed with class names, which people then ask for."""
+    assert shapegym("terms", "LearnedWeight") == shapegym("terms", "learned_weight")
+
+
 def test_check_says_what_a_reward_promises_and_whether_it_fits(reward):
     text = shapegym("check", reward, "--env", "shapegym/Corridor-v0")
     assert "guarantee: bounded" in text
