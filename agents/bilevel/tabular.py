@@ -33,6 +33,7 @@ from shapegym.agents.bilevel.tabular_learner import (
 from shapegym.agents.errors import SettingsError
 from shapegym.envs.tabular.solver import policy_return
 from shapegym.envs.tabular.task import FiniteTask
+from shapegym.shaping.checks import is_integer
 
 _LOG = logging.getLogger(__name__)
 
@@ -81,17 +82,21 @@ class TabularSettings:
         for name, holds, range_ in (
             ("gamma", 0 <= self.gamma <= 1, "in [0, 1]"),
             ("inner_gamma", 0 < self.inner_gamma < 1, "in (0, 1)"),
-            ("steps", self.steps >= 1, "at least 1"),
-            ("warm_up", self.warm_up >= 1, "at least 1"),
-            ("fresh", self.fresh >= 1, "at least 1"),
-            ("capacity", self.capacity >= self.fresh, f"at least fresh, {self.fresh}"),
-            ("inner_steps", self.inner_steps >= 1, "at least 1"),
+            ("steps", is_integer(self.steps, 1), "an integer of at least 1"),
+            ("warm_up", is_integer(self.warm_up, 1), "an integer of at least 1"),
+            ("fresh", is_integer(self.fresh, 1), "an integer of at least 1"),
+            (
+                "capacity",
+                is_integer(self.capacity, self.fresh),
+                f"an integer of at least fresh, {self.fresh}",
+            ),
+            ("inner_steps", is_integer(self.inner_steps, 1), "an integer of at least 1"),
             ("decay", 0 < self.decay < math.inf, "above 0"),
             ("restart", 0 <= self.restart <= 1, "in [0, 1]"),
             ("learning_rate", 0 <= self.learning_rate < math.inf, "at least 0"),
             ("discount_rate", 0 <= self.discount_rate < math.inf, "at least 0"),
             ("discount_penalty", 0 <= self.discount_penalty < math.inf, "at least 0"),
-            ("terms", self.terms >= 1, "at least 1"),
+            ("terms", is_integer(self.terms, 1), "an integer of at least 1"),
             ("gradient", self.gradient in {"implicit", "unrolled"}, "'implicit' or 'unrolled'"),
         ):
             if not holds:

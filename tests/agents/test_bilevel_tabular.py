@@ -340,6 +340,8 @@ def test_weights_rest_while_no_episode_is_paid(monkeypatch):
         {"decay": 0.0},
         {"restart": -0.1},
         {"terms": 0},
+        {"terms": 2.5},
+        {"warm_up": True},
         {"gradient": "exact"},
         {"learning_rate": float("nan")},
     ],
