@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from itertools import cycle
 from pathlib import Path
 from typing import Any
 
@@ -24,8 +25,9 @@ def draw_blend(rows: Sequence[Mapping[str, Any]], path: Path) -> None:
     with mpl.rc_context(style):
         figure = Figure(figsize=(7, 7), layout="constrained")
         weights, discount, task = figure.subplots(3, 1, sharex=True, height_ratios=(3, 1, 2))
-        for name in rows[-1]["weights"]:
-            weights.plot(steps, [row["weights"][name] for row in rows], label=name)
+        # weights that begin alike lie on each other; dashes let the lower one show
+        for name, dashes in zip(rows[-1]["weights"], cycle(("-", "--", "-.", ":")), strict=False):
+            weights.plot(steps, [row["weights"][name] for row in rows], dashes, label=name)
         weights.axhline(0.0, color="0.5", linewidth=0.8)
         weights.set(ylabel="weight (mean over the buffer)", title="What the reward was made of")
         if rows[-1]["weights"]:  # all may be held

@@ -99,6 +99,7 @@ def draw(maps: list[HeatMap], path: Path) -> None:
     """Write the maps beside each other as one picture, in the format that the file's suffix names, one of `PICTURES`."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
+    from matplotlib.ticker import MaxNLocator
 
     figure = Figure(figsize=(4.2 * len(maps), 3.8), layout="constrained")
     FigureCanvasAgg(figure)
@@ -110,6 +111,8 @@ def draw(maps: list[HeatMap], path: Path) -> None:
         axes.set_title(heat.title, fontsize=10)
         axes.set_xlabel("column")
         axes.set_ylabel("row")
+        for axis in (axes.xaxis, axes.yaxis):
+            axis.set_major_locator(MaxNLocator(integer=True))
         figure.colorbar(image, ax=axes, shrink=0.8)
     path.parent.mkdir(parents=True, exist_ok=True)
     with replacing(path) as file:
