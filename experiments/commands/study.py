@@ -53,7 +53,7 @@ def study(
         out.print(f"[bold]{escape(chosen.claim)}[/]", highlight=False)
         start = time.monotonic()
         findings = chosen.run(request)
-        _show(findings)
+        _show(findings, decides=not quick)
         out.print(
             f"{len(request.seeds)} seed(s), {time.monotonic() - start:.0f} s, {workers} process(es).",
             style="dim",
@@ -68,11 +68,12 @@ def study(
             raise typer.Exit(1)
 
 
-def _show(findings: Findings) -> None:
+def _show(findings: Findings, *, decides: bool) -> None:
     for grid in findings.tables:
         out.print(_table(grid))
     for claim in findings.claims:
         mark = "[green]holds[/]" if claim.holds else "[bold red]does not hold[/]"
+        mark = mark if decides else "[dim]undecided[/]"
         out.print(f"{mark}: {escape(claim.text)} [dim]({escape(claim.measured)})[/]", highlight=False)
     for note in findings.notes:
         out.print(escape(note), style="dim", highlight=False)

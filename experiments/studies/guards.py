@@ -41,10 +41,10 @@ from shapegym.shaping.states import Read
 from shapegym.shaping.trust import trusted
 from shapegym.shaping.types import Expression, Spec
 
-SEEDS = 3
+SEEDS = 5
 """Reported seeds by default."""
 
-GAMMA, STEPS, EPISODES = 0.99, 16_384, 64
+GAMMA, STEPS, EPISODES = 0.99, 49_152, 64
 TASK = TaskReward()
 
 

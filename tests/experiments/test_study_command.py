@@ -81,6 +81,7 @@ def test_a_claim_that_does_not_hold_is_an_exit_code_of_1(fake) -> None:
     quick = RUNNER.invoke(app, ["study", "two", "--quick"])
     assert quick.exit_code == 0
     assert "1 looked" in quick.output
+    assert "undecided: two is even" in quick.output
     assert "decide nothing" in quick.output
 
 
