@@ -297,13 +297,16 @@ def _require_one_version(workspace: Workspace) -> None:
                 )
 
 
+def _is_beginning(item: Path) -> bool:
+    """Whether this is what a sweep makes before its header: another process may be at it, or have been killed."""
+    empty_index = item.name in (INDEX, FAILURES) and item.stat().st_size == 0
+    return item.name in (LOCKS, PLAN) or item.name.endswith(".tmp") or empty_index
+
+
 def _require_empty(folder: Path) -> None:
     if folder.exists() and not folder.is_dir():
         raise RunError(f"{folder} is a file: choose another folder with --out.")
-    begun = {LOCKS, PLAN}  # of a sweep that was killed at its beginning
-    others = folder.exists() and any(
-        item.name not in begun and not item.name.endswith(".tmp") for item in folder.iterdir()
-    )
+    others = folder.exists() and not all(map(_is_beginning, folder.iterdir()))
     if others and not (folder / SWEEP).is_file():  # which another process may have written just now
         raise RunError(f"{folder} is not empty, and no sweep: choose another folder with --out.")
 

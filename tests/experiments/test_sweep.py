@@ -467,3 +467,16 @@ def test_a_real_run_leaves_a_complete_folder_and_no_checkpoints(tmp_path):
     opened = open_workspace(tmp_path / "books", plan_of(job()))
     with pytest.raises(RunError, match="not complete"):
         opened.record(job())
+
+
+def test_a_folder_in_which_another_process_has_just_begun_is_a_sweeps(tmp_path):
+    begun = tmp_path / "begun"
+    (begun / "locks").mkdir(parents=True)
+    (begun / INDEX).touch()
+    assert open_workspace(begun, PLAN_OF_FOUR).plan == PLAN_OF_FOUR
+    strange = tmp_path / "strange"
+    strange.mkdir()
+    (strange / INDEX).write_text("{}\n")
+    with pytest.raises(RunError, match="not empty"):
+        open_workspace(strange, PLAN_OF_FOUR)
+    assert [item.name for item in strange.iterdir()] == [INDEX]
