@@ -36,8 +36,8 @@ MIN_EPISODES = 20
 WIDTHS = (2, 4, 8)
 """Blocks of the spans that are compared: short ones notice a collapse early, long ones a slow decline."""
 
-PATIENCE = 20
-"""Blocks for which the task return must not have moved."""
+PATIENCE, FEWEST = 0.2, 4
+"""Fraction of the budget for which the task return must not have moved, and how many blocks that is at least."""
 
 SURE, LIKELY = 3.5, 3.0
 """Standard errors: of a change of the task or of ranks, and of one of pay."""
@@ -170,10 +170,16 @@ class Watch:
         paid = [value for name, value in row["parts"].items() if name in self._task]
         return abs(sum(paid) if paid else row["task_return"])
 
+    @property
+    def _patience(self) -> int:
+        """How many blocks `PATIENCE` is: fewer where episodes are so long that a block is more than its share of the budget."""
+        block = self.blocks[-1].step / len(self.blocks)
+        return max(FEWEST, round(PATIENCE * BLOCKS * self._span / block))
+
     def _look(self) -> None:
         sounded = {alarm.kind for alarm in self.alarms}
         for kind, sign in _SIGNS.items():
-            if kind not in sounded and (message := sign(self.blocks)):
+            if kind not in sounded and (message := sign(self.blocks, self._patience)):
                 self.alarms.append(Alarm(kind, self.blocks[-1].step, message))
 
 
@@ -225,7 +231,8 @@ def _span(blocks: Sequence[Block]) -> Block:
     )
 
 
-def _falling(blocks: list[Block]) -> str:
+def _falling(blocks: list[Block], patience: int) -> str:
+    del patience
     for width in WIDTHS:
         now = _span(blocks[-width:])
         earlier = [_span(blocks[end - width : end]) for end in range(width, len(blocks) - width + 1)]
@@ -246,11 +253,11 @@ def _falling(blocks: list[Block]) -> str:
     return ""
 
 
-def _flat(blocks: list[Block]) -> str:
-    if len(blocks) < PATIENCE + WIDTHS[0]:
+def _flat(blocks: list[Block], patience: int) -> str:
+    if len(blocks) < patience + WIDTHS[0]:
         return ""
-    start, half = _span(blocks[: WIDTHS[0]]), PATIENCE // 2
-    before, now = _span(blocks[-PATIENCE:-half]), _span(blocks[-half:])
+    start, half = _span(blocks[: WIDTHS[0]]), patience // 2
+    before, now = _span(blocks[-patience:-half]), _span(blocks[-half:])
     risen = min(_apart(span, start, "pay") for span in (before, now)) >= SURE
     still = max(_apart(span, start, "task") for span in (before, now)) < LIKELY
     if not (
@@ -263,9 +270,9 @@ def _flat(blocks: list[Block]) -> str:
     )
 
 
-def _dominant(blocks: list[Block]) -> str:
-    recent = _span(blocks[-PATIENCE:])
-    if len(blocks) < PATIENCE or len(recent.parts) < 2 or recent.best == 0:
+def _dominant(blocks: list[Block], patience: int) -> str:
+    recent = _span(blocks[-patience:])
+    if len(blocks) < patience or len(recent.parts) < 2 or recent.best == 0:
         return ""
     name = max(recent.parts, key=lambda name: abs(recent.parts[name]))
     if abs(recent.parts[name]) <= RATIO * recent.best:
@@ -273,7 +280,8 @@ def _dominant(blocks: list[Block]) -> str:
     return f"{name} pays {recent.parts[name]:.3g} an episode; the best episode got {recent.best:.3g} from the task"
 
 
-def _reversed(blocks: list[Block]) -> str:
+def _reversed(blocks: list[Block], patience: int) -> str:
+    del patience
     for width in WIDTHS:
         span = _span(blocks[-width:])
         if len(blocks) >= width and span.rank <= REVERSED and span.surprise <= -SURE:
@@ -281,7 +289,7 @@ def _reversed(blocks: list[Block]) -> str:
     return ""
 
 
-_SIGNS: dict[str, Callable[[list[Block]], str]] = {
+_SIGNS: dict[str, Callable[[list[Block], int], str]] = {
     "falling": _falling,
     "flat": _flat,
     "dominant": _dominant,
