@@ -165,3 +165,12 @@ def test_tasks_without_success_and_returns_that_never_vary(success: bool | None)
     for row in rows:
         row["success"] = success
     assert "flat" in kinds(rows)
+
+
+def test_long_episodes_make_few_blocks_and_still_an_alarm() -> None:
+    rows = episodes(lambda _: 0.02, lambda done: min(5.0, 20 * done))
+    few = [{**row, "step": 250 * (1 + place)} for place, row in enumerate(rows[:: len(rows) // 200][:200])]
+    watch = Watch(BUDGET, ("phi",))
+    watch.append(few)
+    assert len(watch.blocks) == 10
+    assert "flat" in {alarm.kind for alarm in watch.alarms}
