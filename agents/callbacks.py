@@ -27,15 +27,20 @@ BEST_MODEL_FILE = "best_model.zip"
 log = logging.getLogger("shapegym")
 
 
+def keep_alarms_to_files() -> None:
+    """Let this process not print alarms: where many runs are made at once nobody could tell whose they are."""
+    log.addHandler(logging.NullHandler())
+
+
 class ShapingCallback(BaseCallback):
     """Logs every finished training episode: task return, shaped return, each part, success.
 
     To SB3's logger (means since its last dump): ``task/return``, ``task/episode_length``, ``task/success_rate``, and with a wired
-    reward ``shaping/return``, ``shaping/part/<name>`` and, of learned terms, ``shaping/fit/<name>/<number>``,
-    and of terms that move (schedules, multipliers, the arm of a bandit) the value of now, ``shaping/now/<name>``. To
-    ``episodes.jsonl``: a row for every episode with ``step`` (the global step at its end), ``lane``, ``length``, ``task_return``,
-    ``shaped_return``, ``success``, ``parts``; rows of episodes that a resumed run repeats are dropped first. Without a wired reward
-    the episodes come from Monitor's infos, and the shaped return is the task's.
+    reward ``shaping/return``, ``shaping/part/<name>``, of learned terms ``shaping/fit/<name>/<number>``, and of terms that move
+    (schedules, multipliers, the arm of a bandit) the value of now, ``shaping/now/<name>``. To ``episodes.jsonl``: a row for every
+    episode with ``step`` (the global step at its end), ``lane``, ``length``, ``task_return``, ``shaped_return``, ``success``,
+    ``parts``; rows of episodes that a resumed run repeats are dropped first. Without a wired reward the episodes come from
+    Monitor's infos, and the shaped return is the task's.
 
     With a wired reward it also watches for signs that the agent is paid for something else than the task
     (`shapegym.shaping.audit.alarms`). An alarm goes to SB3's logger (``alarm/<kind>``, 1 from then on), to ``alarms.jsonl``, and to
@@ -72,9 +77,8 @@ class ShapingCallback(BaseCallback):
             self.steps_to_first_success = min(solved, default=None)
             self._alarms_file = JsonLines(Path(self.folder) / ALARMS_FILE, resume_at=self.num_timesteps)
             if self._watch is not None and self._watch.append(self._file.kept):
-                self._alarms_file.rewrite(
-                    map(asdict, self.alarms)
-                )  # one may have been lost when the run was killed
+                # One may have been lost when the run was killed.
+                self._alarms_file.rewrite(map(asdict, self.alarms))
 
     @property
     def alarms(self) -> list[Alarm]:

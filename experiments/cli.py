@@ -265,6 +265,8 @@ def demo(
         elapsed = time.monotonic() - start
         for task in tasks:
             out.print(demonstration.table(task, outcomes))
+            for warning in demonstration.warnings(task, outcomes):
+                out.print(warning, highlight=False, markup=False)
         out.print(
             "Success and task return: 32 fresh episodes of the plain task. Shaped return: the last 100 training episodes.\n"
             f"Training took {elapsed / 60:.1f} minutes with {workers} processes.",

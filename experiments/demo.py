@@ -13,7 +13,7 @@ from typing import Any
 from rich.markup import escape
 from rich.table import Table
 
-from shapegym.agents.callbacks import EPISODES_FILE
+from shapegym.agents.callbacks import ALARMS_FILE, EPISODES_FILE, keep_alarms_to_files
 from shapegym.agents.metrics import read_json_lines
 from shapegym.experiments.demo_tasks import TASKS, DemoTask
 from shapegym.experiments.run import RunConfig, train
@@ -35,6 +35,7 @@ class Outcome:
     task_return: float
     shaped_return: float
     first_success: int | None
+    alarms: tuple[str, ...]
     episodes: list[dict[str, Any]]
 
 
@@ -54,9 +55,9 @@ def run_one(task: DemoTask, strategy: str, seed: int, folder: Path) -> Outcome:
         settings=task.settings,
         eval_episodes=32,
     )
+    keep_alarms_to_files()
     result = train(config, folder)
-    path = folder / EPISODES_FILE
-    rows = read_json_lines(path) if path.exists() else []  # a short run may finish no episode
+    rows, alarms = (_rows(folder / name) for name in (EPISODES_FILE, ALARMS_FILE))
     recent = rows[-LAST_EPISODES:]
     return Outcome(
         task=task.name,
@@ -66,10 +67,16 @@ def run_one(task: DemoTask, strategy: str, seed: int, folder: Path) -> Outcome:
         task_return=result.mean_return,
         shaped_return=statistics.fmean(row["shaped_return"] for row in recent) if recent else 0.0,
         first_success=next((row["step"] for row in rows if row["success"]), None),
+        alarms=tuple(row["kind"] for row in alarms),
         episodes=[
             {key: row[key] for key in ("step", "success", "task_return", "shaped_return")} for row in rows
         ],
     )
+
+
+def _rows(path: Path) -> list[dict[str, Any]]:
+    """The rows of a file, which a short or quiet run may not have."""
+    return read_json_lines(path) if path.exists() else []
 
 
 def run_all(
@@ -125,6 +132,16 @@ def table(task: DemoTask, outcomes: list[Outcome]) -> Table:
             _first([run.first_success for run in runs]),
         )
     return result
+
+
+def warnings(task: DemoTask, outcomes: list[Outcome]) -> Iterator[str]:
+    """Say in which runs on a task the agent seemed to be paid for something else."""
+    for strategy in task.strategies:
+        runs = [outcome for outcome in outcomes if (outcome.task, outcome.strategy) == (task.name, strategy)]
+        kinds = dict.fromkeys(kind for run in runs for kind in run.alarms)
+        if kinds:
+            count = sum(bool(run.alarms) for run in runs)
+            yield f"Alarm: {task.labels[strategy]}, in {count} of {len(runs)} runs ({', '.join(kinds)})."
 
 
 def _spread(values: list[float]) -> str:

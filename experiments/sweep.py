@@ -7,7 +7,6 @@ how many sweeps work on one folder.
 
 from __future__ import annotations
 
-import logging
 import shutil
 import time
 import traceback
@@ -21,7 +20,7 @@ from typing import Literal, Protocol
 import gymnasium as gym
 from filelock import FileLock, Timeout
 
-from shapegym.agents.callbacks import ShapingCallback
+from shapegym.agents.callbacks import ShapingCallback, keep_alarms_to_files
 from shapegym.agents.checkpoint import checkpoints
 from shapegym.agents.errors import AgentError, CheckpointError
 from shapegym.experiments import run_folder
@@ -178,7 +177,7 @@ def run_job(job: Job, folder: Path, progress: Progress | None = None) -> None:
         RunError: if the folder is complete, but not what the job asks for.
     """
     path = run_path(folder, job.id)
-    logging.getLogger("shapegym").addHandler(logging.NullHandler())  # alarms are in the result
+    keep_alarms_to_files()
     with _alone(folder, job.id):
         if run_folder.is_finished(path):
             require_unedited(job, path)

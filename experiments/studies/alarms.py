@@ -15,7 +15,7 @@ from pathlib import Path
 from statistics import fmean
 from typing import Any
 
-from shapegym.agents.callbacks import EPISODES_FILE
+from shapegym.agents.callbacks import EPISODES_FILE, keep_alarms_to_files
 from shapegym.agents.metrics import read_json_lines
 from shapegym.envs.hack import EXPLOITS
 from shapegym.experiments.console import reward_named
@@ -80,6 +80,7 @@ def healthy(seed: int, budget: float = HEALTHY_BUDGET) -> list[tuple[str, RunCon
 def outcome(item: tuple[str, RunConfig]) -> Outcome:
     """Train, and look at the training episodes."""
     name, config = item
+    keep_alarms_to_files()
     with tempfile.TemporaryDirectory() as scratch:
         folder = Path(scratch) / "run"
         train(config, folder)

@@ -104,8 +104,8 @@ class Watch:
     Args:
         budget: global steps of the run: a hundredth of them makes a block, if it holds enough episodes.
         harmless: names of parts that keep optimal policies; see `harmless_parts`.
-        task: names of parts that are the task reward, scaled perhaps; see `task_parts`. None: what the best episode got from the
-            task is its task return.
+        task: names of parts that are the task reward, scaled perhaps; see `task_parts`. If there are none, what an episode got
+            from the task is its task return.
 
     Attributes:
         alarms: those that sounded, in order.
@@ -115,7 +115,7 @@ class Watch:
     def __init__(self, budget: int, harmless: Collection[str] = (), task: Collection[str] = ()) -> None:
         self.alarms: list[Alarm] = []
         self.blocks: list[Block] = []
-        self._span = budget / BLOCKS
+        self._budget = budget
         self._harmless = frozenset(harmless)
         self._task = frozenset(task)
         self._open: list[Mapping[str, Any]] = []
@@ -126,7 +126,7 @@ class Watch:
         before = len(self.alarms)
         for row in rows:
             self._open.append(row)
-            if len(self._open) >= MIN_EPISODES and row["step"] - self._start >= self._span:
+            if len(self._open) >= MIN_EPISODES and row["step"] - self._start >= self._budget / BLOCKS:
                 self.blocks.append(self._closed())
                 self._open, self._start = [], row["step"]
                 self._look()
@@ -174,7 +174,7 @@ class Watch:
     def _patience(self) -> int:
         """How many blocks `PATIENCE` is: fewer where episodes are so long that a block is more than its share of the budget."""
         block = self.blocks[-1].step / len(self.blocks)
-        return max(FEWEST, round(PATIENCE * BLOCKS * self._span / block))
+        return max(FEWEST, round(PATIENCE * self._budget / block))
 
     def _look(self) -> None:
         sounded = {alarm.kind for alarm in self.alarms}

@@ -238,6 +238,20 @@ def test_demo_ends_with_a_table_and_a_picture(tmp_path, monkeypatch):
     assert "not empty" in shapegym("demo", "--out", str(tmp_path / "demo"), code=2)
 
 
+def test_the_demo_names_the_runs_in_which_alarms_sounded():
+    from shapegym.experiments.demo import Outcome, warnings
+    from shapegym.experiments.demo_tasks import TASKS
+
+    task = TASKS[0]
+    sounded = {("misleading", 0): ("dominant",), ("misleading", 2): ("dominant", "flat")}
+    outcomes = [
+        Outcome(task.name, strategy, seed, 0.0, 0.0, 0.0, None, sounded.get((strategy, seed), ()), [])
+        for strategy in task.strategies
+        for seed in range(3)
+    ]
+    assert list(warnings(task, outcomes)) == ["Alarm: + misleading bonus, in 2 of 3 runs (dominant, flat)."]
+
+
 def test_the_console_script_starts():
     result = subprocess.run(
         [sys.executable, "-m", "shapegym", "--help"], capture_output=True, text=True, check=True, timeout=120
