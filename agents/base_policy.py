@@ -13,7 +13,7 @@ from shapegym.agents.environments import make_vec_env
 from shapegym.agents.errors import SettingsError
 from shapegym.agents.evaluation import Policy
 from shapegym.agents.randomness import isolated_randomness
-from shapegym.shaping.learned.base_data import save_base, texts_of
+from shapegym.shaping.models.base_data import save_base, texts_of
 from shapegym.shaping.surfaces.collect import missing_feature, stack_features
 
 _MAX_LANES = 16

@@ -15,7 +15,7 @@ from shapegym.agents.errors import SettingsError
 from shapegym.agents.evaluation import Evaluation, evaluate
 from shapegym.agents.metrics import JsonLines
 from shapegym.shaping.audit.alarms import Alarm, Watch, harmless_parts, task_parts
-from shapegym.shaping.ledger import EpisodeRecord
+from shapegym.shaping.evaluation.ledger import EpisodeRecord
 from shapegym.shaping.surfaces.collect import success_in
 from shapegym.shaping.surfaces.sb3_vec import TransitionVecEnv
 

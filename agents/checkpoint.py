@@ -34,7 +34,7 @@ from shapegym.agents.randomness import capture_randomness, restore_randomness
 from shapegym.agents.settings import algorithm_of
 from shapegym.agents.state_tree import read_tree, write_tree
 from shapegym.shaping.errors import StateFileError
-from shapegym.shaping.state_files import load_engine, save_engine
+from shapegym.shaping.files.state_files import load_engine, save_engine
 from shapegym.shaping.surfaces.wiring import wire
 from shapegym.shaping.types import Expression
 

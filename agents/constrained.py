@@ -31,12 +31,13 @@ from torch import nn
 
 from shapegym.agents.callbacks import find_surface
 from shapegym.agents.errors import SettingsError
-from shapegym.shaping.compose import Constant
+from shapegym.shaping.algebra import Constant
 from shapegym.shaping.errors import ExpressionError
-from shapegym.shaping.multipliers import Weighted, weighted_addends
 from shapegym.shaping.surfaces.sb3_vec import MeasuringVecEnv
+from shapegym.shaping.transitions import Array
 from shapegym.shaping.tree import part_names
-from shapegym.shaping.types import Array, Combinator, Expression
+from shapegym.shaping.types import Combinator, Expression
+from shapegym.shaping.weights.multipliers import Weighted, weighted_addends
 
 
 class PartValues(ActorCriticPolicy):

@@ -23,8 +23,9 @@ from shapegym.envs.grid.facts import STEPS
 from shapegym.envs.native import NativeEnv
 from shapegym.envs.snapshot import Snapshot
 from shapegym.shaping.surfaces.collect import allocate, write_lane
+from shapegym.shaping.transitions import Spec
 from shapegym.shaping.tree import terms_of
-from shapegym.shaping.types import Expression, Spec
+from shapegym.shaping.types import Expression
 
 Array = NDArray[np.float64]
 Mask = NDArray[np.bool_]

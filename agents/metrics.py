@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from shapegym.agents.errors import MetricsFileError
-from shapegym.shaping.atomic_file import replacing
+from shapegym.shaping.files.atomic_file import replacing
 
 
 class JsonLines:

@@ -20,7 +20,7 @@ from stable_baselines3.common.base_class import BaseAlgorithm
 from stable_baselines3.common.buffers import BaseBuffer
 from stable_baselines3.common.vec_env import VecEnv
 
-from shapegym.shaping.engine import RewardEngine
+from shapegym.shaping.evaluation.engine import RewardEngine
 from shapegym.shaping.types import Expression
 
 Arrays = dict[str, np.ndarray]

@@ -18,9 +18,10 @@ from numpy.typing import NDArray
 from shapegym.agents.errors import TabulationError
 from shapegym.envs.tabular.dynamics import FiniteDynamics
 from shapegym.envs.tabular.task import FiniteTask
-from shapegym.shaping.engine import RewardEngine
+from shapegym.shaping.evaluation.engine import RewardEngine
+from shapegym.shaping.transitions import Episodes, Spec, Transitions
 from shapegym.shaping.tree import is_episodic, part_names, terms_of
-from shapegym.shaping.types import Episodes, Expression, Replay, Spec, Transitions
+from shapegym.shaping.types import Expression, Replay
 
 Array = NDArray[np.float64]
 

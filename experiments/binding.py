@@ -10,8 +10,8 @@ from shapegym.agents.settings import resolve_settings
 from shapegym.experiments.console import require_env
 from shapegym.experiments.errors import RunError
 from shapegym.experiments.run import RunConfig
-from shapegym.shaping.config import from_data
 from shapegym.shaping.errors import ShapingError
+from shapegym.shaping.files.reward_files import from_data
 
 
 def require_fit(config: RunConfig) -> None:

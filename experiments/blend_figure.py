@@ -10,7 +10,7 @@ from typing import Any
 import matplotlib as mpl
 from matplotlib.figure import Figure
 
-from shapegym.shaping.atomic_file import replacing
+from shapegym.shaping.files.atomic_file import replacing
 
 
 def draw_blend(rows: Sequence[Mapping[str, Any]], path: Path) -> None:

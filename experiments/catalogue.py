@@ -19,10 +19,10 @@ from shapegym.envs.grid.readings import READINGS
 from shapegym.envs.registration import TABLE, Row, build
 from shapegym.envs.tabular.dynamics import FiniteDynamics
 from shapegym.envs.tabular.solver import optimal_return, random_return
-from shapegym.shaping.blend import LearnedWeight
-from shapegym.shaping.engine import RewardEngine
 from shapegym.shaping.errors import UnknownNameError, suggest
-from shapegym.shaping.schema import node_help
+from shapegym.shaping.evaluation.engine import RewardEngine
+from shapegym.shaping.files.schema import node_help
+from shapegym.shaping.transitions import Spec
 from shapegym.shaping.tree import (
     addends_of,
     guarantee_losses,
@@ -33,7 +33,8 @@ from shapegym.shaping.tree import (
     terms_of,
     times_task_is_paid,
 )
-from shapegym.shaping.types import Expression, Spec, snake_case
+from shapegym.shaping.types import Expression, snake_case
+from shapegym.shaping.weights.blend import LearnedWeight
 
 
 def rows(pattern: str) -> list[Row]:

@@ -48,8 +48,8 @@ def reward_named(name: str) -> tuple[Any, Any]:
     from importlib import resources
 
     import shapegym.experiments.potentials  # noqa: F401  # registers the state functions that ready rewards refer to
-    from shapegym.shaping.config import load_reward, to_data
     from shapegym.shaping.errors import suggest
+    from shapegym.shaping.files.reward_files import load_reward, to_data
 
     path = Path(name)
     if not path.suffix:

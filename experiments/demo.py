@@ -17,7 +17,7 @@ from shapegym.agents.callbacks import ALARMS_FILE, EPISODES_FILE, keep_alarms_to
 from shapegym.agents.metrics import read_json_lines
 from shapegym.experiments.demo_tasks import TASKS, DemoTask
 from shapegym.experiments.run import RunConfig, train
-from shapegym.shaping.config import to_data
+from shapegym.shaping.files.reward_files import to_data
 
 SEEDS = (0, 1, 2)
 LAST_EPISODES = 100

@@ -7,10 +7,10 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from shapegym.experiments.potentials import deep_sea_lag, doorkey_progress
-from shapegym.shaping.compose import TaskReward
-from shapegym.shaping.counts import CountBonus
-from shapegym.shaping.events import Compare, Event
-from shapegym.shaping.potential import Potential
+from shapegym.shaping.algebra import TaskReward
+from shapegym.shaping.terms.counts import CountBonus
+from shapegym.shaping.terms.events import Compare, Event
+from shapegym.shaping.terms.potential import Potential
 from shapegym.shaping.types import Expression
 
 COLOURS = {"sparse": "#7a7a7a", "potential": "#0072b2", "count": "#009e73", "misleading": "#d55e00"}

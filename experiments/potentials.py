@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from shapegym.shaping.states import state_function
-from shapegym.shaping.types import Features, Observation
+from shapegym.shaping.terms.states import state_function
+from shapegym.shaping.transitions import Features, Observation
 
 
 @state_function(reads=("agent_pos", "key_pos", "door_pos", "goal_pos", "has_key", "doors_locked"))

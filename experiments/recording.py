@@ -10,7 +10,7 @@ from PIL import Image
 from shapegym.envs.native import NativeEnv
 from shapegym.experiments.errors import RunError
 from shapegym.experiments.scene import Scene
-from shapegym.shaping.atomic_file import replacing
+from shapegym.shaping.files.atomic_file import replacing
 
 SIDE = 320
 """Pixels that the grid may take."""

@@ -31,8 +31,8 @@ from shapegym.agents.settings import resolve_settings
 from shapegym.experiments import costs as cost_file
 from shapegym.experiments import run_folder, tracking
 from shapegym.experiments.errors import RunError
-from shapegym.shaping.config import from_data
-from shapegym.shaping.state_files import save_engine
+from shapegym.shaping.files.reward_files import from_data
+from shapegym.shaping.files.state_files import save_engine
 
 EVALUATION_SEED = 1_000_000
 """Far from training seeds, so that evaluation plays other episodes."""
@@ -52,7 +52,7 @@ class RunConfig:
         env: id of the environment.
         steps: budget in global steps.
         algo: name of the algorithm.
-        reward: the expression as data (`shapegym.shaping.config`), or None for the plain task reward.
+        reward: the expression as data (`shapegym.shaping.files.reward_files`), or None for the plain task reward.
         seed: of everything.
         env_kwargs: arguments of the environment.
         settings: hyper-parameters that differ from the table's.

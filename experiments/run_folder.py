@@ -29,7 +29,7 @@ from typing import Any
 import yaml
 
 from shapegym.experiments.errors import RunError
-from shapegym.shaping.atomic_file import replacing
+from shapegym.shaping.files.atomic_file import replacing
 
 CONFIG, VERSIONS, RESULT, COSTS = "config.yaml", "versions.json", "result.json", "costs.json"
 TENSORBOARD, CHECKPOINTS, MODEL, SHAPING = "tensorboard", "checkpoints", "model.zip", "shaping.npz"

@@ -32,9 +32,9 @@ from shapegym.experiments.run import RunConfig
 from shapegym.experiments.search.axes import Axis, Choices, parse_axis
 from shapegym.experiments.search.variants import require_axes
 from shapegym.experiments.suite_file import Origin, explain, read_suite
-from shapegym.shaping.config import from_data, to_data
 from shapegym.shaping.errors import suggest
-from shapegym.shaping.marked_yaml import KeyPath
+from shapegym.shaping.files.marked_yaml import KeyPath
+from shapegym.shaping.files.reward_files import from_data, to_data
 
 Name: TypeAlias = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9_+-]*$")]
 """Part of an id and of a folder's path."""

@@ -14,7 +14,7 @@ from pydantic import ValidationError
 from shapegym.agents.errors import AgentError
 from shapegym.experiments.errors import RunError
 from shapegym.shaping.errors import ShapingError, suggest
-from shapegym.shaping.marked_yaml import KeyPath, Place, YamlError, read_yaml
+from shapegym.shaping.files.marked_yaml import KeyPath, Place, YamlError, read_yaml
 
 _PYDANTIC = re.compile(r"^\w+ should | or instance of \w+$|\.$")
 """What its messages say beside what a value should do."""
@@ -54,7 +54,7 @@ def read_suite(path: Path) -> tuple[Any, Origin]:
     """Return the data of a suite file.
 
     Raises:
-        RunError: if it cannot be read, or is not the YAML of `shapegym.shaping.marked_yaml`.
+        RunError: if it cannot be read, or is not the YAML of `shapegym.shaping.files.marked_yaml`.
     """
     try:
         data, places = read_yaml(path.read_bytes().decode())

@@ -31,7 +31,7 @@ from shapegym.experiments.errors import RunError
 from shapegym.experiments.plan import Job, Plan, run_path
 from shapegym.experiments.results import INDEX, Row, checksum, row_of
 from shapegym.experiments.run import RunConfig, request_of
-from shapegym.shaping.atomic_file import replacing
+from shapegym.shaping.files.atomic_file import replacing
 
 SWEEP, PLAN, FAILURES = "sweep.json", "plan.jsonl", "failures.jsonl"
 LOCKS, TRASH = "locks", ".trash"

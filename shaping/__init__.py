@@ -4,49 +4,34 @@
 reinforcement learning (Gymnasium, Stable-Baselines3, PettingZoo) is `shapegym.shaping.surfaces`.
 """
 
-from shapegym.shaping.advice import ActionPotential, LookAhead, look_ahead_advice
-from shapegym.shaping.bandit import EXP3, UCB1, Choose, choose_by
-from shapegym.shaping.blend import LearnedWeight, blend
-from shapegym.shaping.bounds import Delta, cap, delta
-from shapegym.shaping.compose import (
-    Constant,
-    TaskReward,
-    clip,
-    geometric_mean,
-    log_sigmoid_and,
-    sign,
-    when,
-)
-from shapegym.shaping.config import dump_reward, load_reward
-from shapegym.shaping.counts import CountBonus, SimHash
-from shapegym.shaping.distance import Distance, ExponentialKernel, Gaussian, Tiered
-from shapegym.shaping.engine import RewardEngine
+from shapegym.shaping.algebra import Constant, TaskReward, clip
+from shapegym.shaping.combinators.advice import ActionPotential, LookAhead, look_ahead_advice
+from shapegym.shaping.combinators.bounds import Delta, cap, delta
+from shapegym.shaping.combinators.elementwise import geometric_mean, log_sigmoid_and, sign, when
+from shapegym.shaping.combinators.gate import Gate, gate
+from shapegym.shaping.combinators.groups import GroupRelative, group_relative
+from shapegym.shaping.combinators.means import HarmonicMean, harmonic_mean, reference_quantiles
+from shapegym.shaping.combinators.renorm import Renorm, renorm
 from shapegym.shaping.errors import ShapingError
-from shapegym.shaping.events import Compare, Event, Milestones
-from shapegym.shaping.gate import Gate, gate
-from shapegym.shaping.goals import GoalReached, StateReward
-from shapegym.shaping.groups import GroupRelative, group_relative
-from shapegym.shaping.learned.occupancy import OccupancyPenalty
-from shapegym.shaping.means import HarmonicMean, harmonic_mean, reference_quantiles
-from shapegym.shaping.multipliers import Multiplier, constrained
-from shapegym.shaping.normalize import RunningMean, RunningScale, normalize
-from shapegym.shaping.potential import DynamicPotential, Potential
-from shapegym.shaping.renorm import Renorm, renorm
-from shapegym.shaping.schedules import Cosine, Exponential, Linear, OnPlateau, Piecewise, anneal
-from shapegym.shaping.state_files import load_engine, save_engine
-from shapegym.shaping.states import Read, StateFunction, Table, state_function
+from shapegym.shaping.evaluation.engine import RewardEngine
+from shapegym.shaping.files.reward_files import dump_reward, load_reward
+from shapegym.shaping.files.state_files import load_engine, save_engine
+from shapegym.shaping.terms.counts import CountBonus, SimHash
+from shapegym.shaping.terms.distance import Distance, ExponentialKernel, Gaussian, Tiered
+from shapegym.shaping.terms.events import Compare, Event, Milestones
+from shapegym.shaping.terms.goals import GoalReached, StateReward
+from shapegym.shaping.terms.occupancy import OccupancyPenalty
+from shapegym.shaping.terms.potential import DynamicPotential, Potential
+from shapegym.shaping.terms.states import Read, StateFunction, Table, state_function
+from shapegym.shaping.transitions import Spec, Transitions
 from shapegym.shaping.tree import guarantee_losses, guarantee_of
-from shapegym.shaping.trust import Trust, trusted
-from shapegym.shaping.types import (
-    Combinator,
-    EpisodicCombinator,
-    Expression,
-    Guarantee,
-    Replay,
-    Spec,
-    Term,
-    Transitions,
-)
+from shapegym.shaping.types import Combinator, EpisodicCombinator, Expression, Guarantee, Replay, Term
+from shapegym.shaping.weights.bandit import EXP3, UCB1, Choose, choose_by
+from shapegym.shaping.weights.blend import LearnedWeight, blend
+from shapegym.shaping.weights.multipliers import Multiplier, constrained
+from shapegym.shaping.weights.normalize import RunningMean, RunningScale, normalize
+from shapegym.shaping.weights.schedules import Cosine, Exponential, Linear, OnPlateau, Piecewise, anneal
+from shapegym.shaping.weights.trust import Trust, trusted
 
 __all__ = [
     "EXP3",

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from shapegym.shaping.compose import Product, Sum, TaskReward, When
+from shapegym.shaping.algebra import Product, Sum, TaskReward
+from shapegym.shaping.combinators.elementwise import When
+from shapegym.shaping.combinators.gate import Gate
+from shapegym.shaping.combinators.renorm import Renorm
 from shapegym.shaping.errors import ExpressionError
-from shapegym.shaping.gate import Gate
-from shapegym.shaping.renorm import Renorm
 from shapegym.shaping.types import (
     Combinator,
     EpisodicCombinator,

@@ -1,6 +1,6 @@
 """The contract: read this file first.
 
-A reward is an expression over transitions. The engine (`shapegym.shaping.engine`) evaluates that one expression wherever
+A reward is an expression over transitions. The engine (`shapegym.shaping.evaluation.engine`) evaluates that one expression wherever
 reinforcement learning touches a reward, and keeps the task's own reward beside it. Everything rests on one split:
 
 **Terms measure.** A `Term` is a leaf. It turns each transition into one number, its *part*, once, when the transition happens.
@@ -16,125 +16,22 @@ computed) and off-policy (combined when a batch is sampled, episodes that are st
 
 Both kinds are frozen dataclasses: the fields are the hyper-parameters, so an expression prints, compares, hashes, pickles, loads
 from YAML and is its own sweep configuration. Terms that are equal are one term: they are measured once and share their state.
-
-Notation used throughout: B lanes (environments of a batch), T steps of a block; a transition at step t goes from ``obs`` (s_t) by
-``action`` (a_t) to ``next_obs`` (s_{t+1}). All parts and rewards are float64.
+`shapegym.shaping.transitions` holds the data: transitions, episodes, what an expression is bound to.
 """
 
 from __future__ import annotations
 
 import re
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 from enum import Enum, IntEnum
-from typing import Any, ClassVar, TypeAlias
+from typing import Any, ClassVar
 
-import gymnasium as gym
 import numpy as np
 
 from shapegym.shaping.errors import ExpressionError, HindsightError
-
-Array: TypeAlias = Any
-"""A NumPy array, or, inside combinators, anything that shares its operations (a torch tensor)."""
-
-Observation: TypeAlias = Any
-"""An array (B, ...) or, for Dict spaces, a dict of such arrays."""
-
-Features: TypeAlias = Mapping[str, np.ndarray]
-"""Named measurements of a state, each (B, ...): agent position, success, caption id, privileged state, ..."""
-
-State: TypeAlias = dict[str, Any]
-"""What a term remembers: NumPy arrays, numbers, strings, or nested dicts of them. Saved as it is, without pickle."""
-
-
-@dataclass(slots=True)
-class Transitions:
-    """One transition of each of B lanes, as arrays with a leading lane axis.
-
-    Surfaces reuse the instance and its arrays from step to step: a term that keeps something copies it.
-
-    Attributes:
-        obs: s_t, (B, ...) or a dict of such.
-        action: a_t as the environment got it, (B, ...).
-        next_obs: s_{t+1}, always the true successor, never the first observation of the next episode.
-        reward: the task reward, untouched, (B,) float64.
-        terminated: s_{t+1} is terminal, (B,) bool. Its value is zero by definition.
-        truncated: the episode was cut at s_{t+1}, which is an ordinary state, (B,) bool.
-        first: t is the first step of its episode, (B,) bool. Episodic state starts anew here: reset by data, not by a hook.
-        active: False marks a row that is no transition (the reset row of NEXT_STEP autoreset), (B,) bool.
-        features: features of s_t that the environment gave, name -> (B, ...).
-        next_features: features of s_{t+1} and the events of the step, name -> (B, ...).
-        clock: how many transitions the run had made before this batch (the global step).
-    """
-
-    obs: Observation
-    action: np.ndarray
-    next_obs: Observation
-    reward: np.ndarray
-    terminated: np.ndarray
-    truncated: np.ndarray
-    first: np.ndarray
-    active: np.ndarray
-    features: Features = field(default_factory=dict)
-    next_features: Features = field(default_factory=dict)
-    clock: int = 0
-
-    @property
-    def num_lanes(self) -> int:
-        """B."""
-        return len(self.reward)
-
-
-@dataclass(frozen=True, slots=True)
-class Spec:
-    """What an expression is bound to.
-
-    Attributes:
-        num_lanes: B.
-        observation_space: of one lane.
-        action_space: of one lane.
-        features: spaces of the features that the environment declares, or None when it declares nothing (names are then
-            checked against the first infos).
-        gamma: the agent's discount, or None when unknown.
-        seed: of every random choice that terms make.
-    """
-
-    num_lanes: int
-    observation_space: gym.Space
-    action_space: gym.Space
-    features: Mapping[str, gym.Space] | None = None
-    gamma: float | None = None
-    seed: int = 0
-
-
-@dataclass(slots=True)
-class Episodes:
-    """Which steps of a (T, B) block belong to which episode.
-
-    Attributes:
-        first: the step starts an episode, (T, B) bool.
-        terminated: the step ends its episode in a terminal state, (T, B) bool.
-        truncated: the step ends its episode otherwise, (T, B) bool.
-        active: the step is a transition, (T, B) bool.
-
-    A lane whose first step in the block is not ``first`` continues an episode that began earlier: an episode *fragment*. What
-    the earlier fragments left is in the combinator's own carry.
-    """
-
-    first: np.ndarray
-    terminated: np.ndarray
-    truncated: np.ndarray
-    active: np.ndarray
-
-    @property
-    def last(self) -> np.ndarray:
-        """The step ends its episode, (T, B) bool."""
-        return self.terminated | self.truncated
-
-    def at(self, t: int) -> Episodes:
-        """Return step ``t`` alone; its arrays are (B,)."""
-        return Episodes(self.first[t], self.terminated[t], self.truncated[t], self.active[t])
+from shapegym.shaping.transitions import Array, Episodes, Spec, State, Transitions
 
 
 class Replay(Enum):
@@ -183,7 +80,7 @@ def require_name(name: str) -> str:
 
 @dataclass(frozen=True)
 class Expression:
-    """A node of a reward expression. Combine with ``+ - *`` and the functions of `shapegym.shaping.compose`.
+    """A node of a reward expression. Combine with ``+ - *`` and the functions of `shapegym.shaping.combinators.elementwise`.
 
     ``name`` (keyword only, not part of equality) is what the node's part is called in logs: ``Potential(...).named("phi")``.
     """
@@ -229,31 +126,24 @@ class Expression:
                 shown.append(f"{item.name}={value}")
         return f"{type(self).__name__}({', '.join(shown)})"
 
-    # Arithmetic builds nodes of compose.py; importing it here at module level would be circular.
-    def __add__(self, other: Expression | float) -> Expression:
-        from shapegym.shaping import compose
+    # `shapegym.shaping.algebra` sets these two: it builds nodes, so it imports this module.
+    _add: ClassVar[Callable[..., Expression]]
+    _multiply: ClassVar[Callable[..., Expression]]
 
-        return compose.add(self, other)
+    def __add__(self, other: Expression | float) -> Expression:
+        return Expression._add(self, other)
 
     def __radd__(self, other: float) -> Expression:
-        from shapegym.shaping import compose
-
-        return compose.add(other, self)
+        return Expression._add(other, self)
 
     def __sub__(self, other: Expression | float) -> Expression:
-        from shapegym.shaping import compose
-
-        return compose.add(self, compose.multiply(other, -1.0))
+        return Expression._add(self, Expression._multiply(other, -1.0))
 
     def __rsub__(self, other: float) -> Expression:
-        from shapegym.shaping import compose
-
-        return compose.add(other, -self)
+        return Expression._add(other, -self)
 
     def __mul__(self, other: Expression | float) -> Expression:
-        from shapegym.shaping import compose
-
-        return compose.multiply(self, other)
+        return Expression._multiply(self, other)
 
     __rmul__ = __mul__
 

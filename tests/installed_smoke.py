@@ -37,8 +37,8 @@ def train() -> None:
     """Trains on a shaped reward for two rollouts."""
     # Deferred: import_everything is what says that a module is missing.
     from shapegym.agents.factory import make_agent
-    from shapegym.shaping.compose import TaskReward
-    from shapegym.shaping.counts import CountBonus
+    from shapegym.shaping.algebra import TaskReward
+    from shapegym.shaping.terms.counts import CountBonus
 
     model = make_agent(
         "PPO", "shapegym/Corridor-v0", TaskReward() + 0.1 * CountBonus(), n_steps=16, batch_size=16, seed=0

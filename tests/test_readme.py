@@ -9,7 +9,7 @@ from types import ModuleType
 
 import pytest
 
-from shapegym.shaping.config import loads
+from shapegym.shaping.files.reward_files import loads
 from shapegym.shaping.types import NODES
 
 ROOT = Path(__file__).parents[1]

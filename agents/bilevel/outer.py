@@ -12,9 +12,10 @@ from torch import Tensor
 
 from shapegym.agents.bilevel.episodes import Batch
 from shapegym.agents.errors import SettingsError
-from shapegym.shaping.blend import LearnedWeight
-from shapegym.shaping.engine import RewardEngine
-from shapegym.shaping.types import Episodes, Expression, Term, Transitions
+from shapegym.shaping.evaluation.engine import RewardEngine
+from shapegym.shaping.transitions import Episodes, Transitions
+from shapegym.shaping.types import Expression, Term
+from shapegym.shaping.weights.blend import LearnedWeight
 
 
 class LearnedReward:

@@ -13,7 +13,7 @@ from rich.table import Table
 from rich.text import Text
 
 from shapegym.experiments.report.svg import short
-from shapegym.shaping.atomic_file import replacing
+from shapegym.shaping.files.atomic_file import replacing
 
 Array = NDArray[np.float64]
 

@@ -40,7 +40,7 @@ def audit(
         from shapegym.experiments.audit.evidence import audit as gather
         from shapegym.experiments.audit.maps import PICTURES, draw
         from shapegym.experiments.audit.page import as_data, html, show
-        from shapegym.shaping.atomic_file import replacing
+        from shapegym.shaping.files.atomic_file import replacing
 
         if target is not None and target.suffix not in _FORMATS:
             raise RunError(f"--out writes {' or '.join(_FORMATS)} files, not {target.name!r}.")

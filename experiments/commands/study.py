@@ -31,7 +31,7 @@ def study(
 ) -> None:
     """Check what a paper claims, on small tasks. Exit code 1 if a claim does not hold."""
     from shapegym.experiments.study import Request, load_study, study_names
-    from shapegym.shaping.atomic_file import replacing
+    from shapegym.shaping.files.atomic_file import replacing
 
     with explained():
         if not name:

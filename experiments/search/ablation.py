@@ -11,9 +11,9 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 from shapegym.experiments.plan import Job, Plan, in_fair_order
-from shapegym.shaping.compose import Sum, TaskReward
-from shapegym.shaping.config import from_data, to_data
-from shapegym.shaping.gate import Gate
+from shapegym.shaping.algebra import Sum, TaskReward
+from shapegym.shaping.combinators.gate import Gate
+from shapegym.shaping.files.reward_files import from_data, to_data
 from shapegym.shaping.tree import has_task_reward, part_names
 from shapegym.shaping.types import Combinator, Expression
 

@@ -21,7 +21,7 @@ import numpy as np
 
 from shapegym.experiments.errors import RunError
 from shapegym.experiments.plan import value_name
-from shapegym.shaping.marked_yaml import YamlError, read_yaml
+from shapegym.shaping.files.marked_yaml import YamlError, read_yaml
 
 
 @dataclass(frozen=True)

@@ -20,9 +20,9 @@ from shapegym.agents.settings import hyper_parameters
 from shapegym.experiments.errors import RunError
 from shapegym.experiments.plan import Job
 from shapegym.experiments.run import RunConfig
-from shapegym.shaping.config import from_data, to_data
 from shapegym.shaping.errors import ShapingError
-from shapegym.shaping.schema import fields_of
+from shapegym.shaping.files.reward_files import from_data, to_data
+from shapegym.shaping.files.schema import fields_of
 from shapegym.shaping.types import Expression, snake_case
 
 _PLAIN = ("env", "algo", "steps")

@@ -23,7 +23,7 @@ from shapegym.experiments.run import RunConfig, train
 from shapegym.experiments.study import Claim, Findings, Grid, Request, in_processes
 from shapegym.experiments.suite import load_suite
 from shapegym.shaping.audit.alarms import Alarm, Watch, harmless_parts, task_parts
-from shapegym.shaping.config import from_data
+from shapegym.shaping.files.reward_files import from_data
 
 SEEDS = 3
 

@@ -23,7 +23,7 @@ from shapegym.experiments.run import EVALUATION_SEED, RunConfig
 from shapegym.experiments.stats import aggregate, iqm
 from shapegym.experiments.study import Claim, Findings, Grid, Request, in_processes
 from shapegym.experiments.suite import load_suite
-from shapegym.shaping.config import from_data
+from shapegym.shaping.files.reward_files import from_data
 
 SEEDS = 5
 SUITE = "blend"

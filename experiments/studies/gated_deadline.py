@@ -26,9 +26,9 @@ from shapegym.agents.factory import make_agent
 from shapegym.experiments.console import reward_named
 from shapegym.experiments.stats import aggregate
 from shapegym.experiments.study import Claim, Findings, Grid, Request, in_processes
-from shapegym.shaping.compose import Scale, TaskReward
-from shapegym.shaping.gate import gate
-from shapegym.shaping.groups import group_relative
+from shapegym.shaping.algebra import Scale, TaskReward
+from shapegym.shaping.combinators.gate import gate
+from shapegym.shaping.combinators.groups import group_relative
 from shapegym.shaping.types import Expression
 
 SEEDS = 5

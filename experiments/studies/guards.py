@@ -25,21 +25,22 @@ from shapegym.agents.tabulate import tabulate
 from shapegym.envs.tabular import solver
 from shapegym.experiments.stats import Interval, aggregate
 from shapegym.experiments.study import Claim, Findings, Grid, Request, in_processes
-from shapegym.shaping.bandit import UCB1, choose_by
-from shapegym.shaping.bounds import cap, delta
-from shapegym.shaping.compose import TaskReward
-from shapegym.shaping.distance import Distance
-from shapegym.shaping.events import Event
-from shapegym.shaping.gate import gate
-from shapegym.shaping.goals import StateReward
-from shapegym.shaping.means import harmonic_mean
-from shapegym.shaping.multipliers import Multiplier, constrained
-from shapegym.shaping.potential import Potential
-from shapegym.shaping.renorm import renorm
-from shapegym.shaping.schedules import Linear
-from shapegym.shaping.states import Read
-from shapegym.shaping.trust import trusted
-from shapegym.shaping.types import Expression, Spec
+from shapegym.shaping.algebra import TaskReward
+from shapegym.shaping.combinators.bounds import cap, delta
+from shapegym.shaping.combinators.gate import gate
+from shapegym.shaping.combinators.means import harmonic_mean
+from shapegym.shaping.combinators.renorm import renorm
+from shapegym.shaping.terms.distance import Distance
+from shapegym.shaping.terms.events import Event
+from shapegym.shaping.terms.goals import StateReward
+from shapegym.shaping.terms.potential import Potential
+from shapegym.shaping.terms.states import Read
+from shapegym.shaping.transitions import Spec
+from shapegym.shaping.types import Expression
+from shapegym.shaping.weights.bandit import UCB1, choose_by
+from shapegym.shaping.weights.multipliers import Multiplier, constrained
+from shapegym.shaping.weights.schedules import Linear
+from shapegym.shaping.weights.trust import trusted
 
 SEEDS = 5
 """Reported seeds by default."""

@@ -134,7 +134,7 @@ def trained(case: tuple[float | None, int], steps: int) -> float:
     from shapegym.agents.evaluation import evaluate
     from shapegym.agents.factory import make_agent
     from shapegym.agents.oracle import OptimalPolicy
-    from shapegym.shaping.learned.occupancy import OccupancyPenalty
+    from shapegym.shaping.terms.occupancy import OccupancyPenalty
 
     coefficient, seed = case
     reward = reward_named(PROXY)[0]

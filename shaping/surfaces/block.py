@@ -6,9 +6,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from shapegym.shaping.engine import RewardEngine
-from shapegym.shaping.ledger import EpisodeRecord
-from shapegym.shaping.types import Episodes, Transitions
+from shapegym.shaping.evaluation.engine import RewardEngine
+from shapegym.shaping.evaluation.ledger import EpisodeRecord
+from shapegym.shaping.transitions import Episodes, Transitions
 
 
 @dataclass(frozen=True, slots=True)

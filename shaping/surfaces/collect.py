@@ -14,9 +14,9 @@ import gymnasium as gym
 import numpy as np
 from gymnasium import spaces
 
-from shapegym.shaping.engine import RewardEngine
 from shapegym.shaping.errors import FeatureError, suggest
-from shapegym.shaping.types import Features, Observation, Transitions
+from shapegym.shaping.evaluation.engine import RewardEngine
+from shapegym.shaping.transitions import Features, Observation, Transitions
 
 SUCCESS_KEYS = ("success", "is_success")
 """Info keys that say whether the task is solved: this project's, and Stable-Baselines3's."""

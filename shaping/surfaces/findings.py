@@ -19,16 +19,16 @@ from stable_baselines3.common.off_policy_algorithm import OffPolicyAlgorithm
 from stable_baselines3.common.vec_env import VecEnvWrapper, VecMonitor, VecNormalize
 from stable_baselines3.her.her_replay_buffer import HerReplayBuffer
 
-from shapegym.shaping.blend import LearnedWeight
-from shapegym.shaping.compose import Sum
-from shapegym.shaping.engine import RewardEngine
+from shapegym.shaping.algebra import Sum
 from shapegym.shaping.errors import WiringError
+from shapegym.shaping.evaluation.engine import RewardEngine
 from shapegym.shaping.surfaces.gym_env import ShapedEnv
 from shapegym.shaping.surfaces.layers import batch_layers, lane_layers, shaped_layers
 from shapegym.shaping.surfaces.sb3_buffers import HindsightBuffer
 from shapegym.shaping.surfaces.sb3_vec import MeasuringVecEnv, ShapedVecEnv
 from shapegym.shaping.tree import guarantee_losses, has_task_reward, times_task_is_paid
 from shapegym.shaping.types import Combinator, Guarantee
+from shapegym.shaping.weights.blend import LearnedWeight
 
 Severity: TypeAlias = Literal["error", "warning", "info"]
 

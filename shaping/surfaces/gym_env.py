@@ -10,10 +10,11 @@ import numpy as np
 from gymnasium.error import ResetNeeded
 from gymnasium.utils import RecordConstructorArgs
 
-from shapegym.shaping.engine import RewardEngine
-from shapegym.shaping.state_files import load_engine, save_engine
+from shapegym.shaping.evaluation.engine import RewardEngine
+from shapegym.shaping.files.state_files import load_engine, save_engine
 from shapegym.shaping.surfaces.collect import Collector, as_declaration, lane_features, write_lane
-from shapegym.shaping.types import Expression, Spec
+from shapegym.shaping.transitions import Spec
+from shapegym.shaping.types import Expression
 
 
 class ShapedEnv(gym.Wrapper[Any, Any, Any, Any], RecordConstructorArgs):
@@ -116,7 +117,7 @@ class ShapedEnv(gym.Wrapper[Any, Any, Any, Any], RecordConstructorArgs):
         return obs, paid, terminated, truncated, info
 
     def save(self, path: str | Path) -> None:
-        """Save what the terms remember; see `shapegym.shaping.state_files`."""
+        """Save what the terms remember; see `shapegym.shaping.files.state_files`."""
         save_engine(self.engine, path)
 
     def load(self, path: str | Path) -> None:

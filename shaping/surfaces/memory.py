@@ -8,7 +8,7 @@ import gymnasium as gym
 import numpy as np
 
 from shapegym.shaping.surfaces.collect import allocate
-from shapegym.shaping.types import Features, Observation, Spec, Transitions
+from shapegym.shaping.transitions import Features, Observation, Spec, Transitions
 
 
 class Memory:

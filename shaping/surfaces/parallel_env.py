@@ -10,11 +10,12 @@ from gymnasium.error import ResetNeeded
 from pettingzoo import ParallelEnv
 from pettingzoo.utils import BaseParallelWrapper
 
-from shapegym.shaping.engine import RewardEngine
 from shapegym.shaping.errors import ObservationError
-from shapegym.shaping.state_files import load_engine, save_engine
+from shapegym.shaping.evaluation.engine import RewardEngine
+from shapegym.shaping.files.state_files import load_engine, save_engine
 from shapegym.shaping.surfaces.collect import Collector, as_declaration, stack_features, write_lane
-from shapegym.shaping.types import Expression, Spec
+from shapegym.shaping.transitions import Spec
+from shapegym.shaping.types import Expression
 
 
 class ShapedParallelEnv(BaseParallelWrapper):  # type: ignore[misc]  # PettingZoo has no types
@@ -141,7 +142,7 @@ class ShapedParallelEnv(BaseParallelWrapper):  # type: ignore[misc]  # PettingZo
         return obs, paid, terminated, truncated, report
 
     def save(self, path: str | Path) -> None:
-        """Save what the terms remember; see `shapegym.shaping.state_files`."""
+        """Save what the terms remember; see `shapegym.shaping.files.state_files`."""
         save_engine(self.engine, path)
 
     def load(self, path: str | Path) -> None:

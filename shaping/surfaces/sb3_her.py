@@ -16,8 +16,8 @@ from stable_baselines3.common.type_aliases import DictReplayBufferSamples
 from stable_baselines3.common.vec_env import VecNormalize
 from stable_baselines3.her.her_replay_buffer import HerReplayBuffer
 
-from shapegym.shaping.engine import RewardEngine
 from shapegym.shaping.errors import HindsightError
+from shapegym.shaping.evaluation.engine import RewardEngine
 from shapegym.shaping.surfaces.sb3_replay import HindsightReplay
 
 

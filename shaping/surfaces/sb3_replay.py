@@ -13,14 +13,14 @@ import numpy as np
 from stable_baselines3.common.buffers import DictReplayBuffer, NStepReplayBuffer, ReplayBuffer
 from stable_baselines3.common.vec_env import VecNormalize
 
-from shapegym.shaping.engine import RewardEngine
 from shapegym.shaping.errors import HindsightError, WiringError
+from shapegym.shaping.evaluation.engine import RewardEngine
+from shapegym.shaping.evaluation.tape import whole_episode
 from shapegym.shaping.surfaces.memory import Memory
 from shapegym.shaping.surfaces.sb3_buffers import HindsightBuffer, require_task_reward
 from shapegym.shaping.surfaces.sb3_vec import MeasuringVecEnv
-from shapegym.shaping.tape import whole_episode
+from shapegym.shaping.transitions import Transitions
 from shapegym.shaping.tree import compares_episodes
-from shapegym.shaping.types import Transitions
 
 if TYPE_CHECKING:
     from stable_baselines3.common.buffers import ReplayBuffer as _Replay

@@ -14,8 +14,8 @@ from sb3_contrib.common.maskable.buffers import MaskableDictRolloutBuffer, Maska
 from sb3_contrib.common.recurrent.buffers import RecurrentDictRolloutBuffer, RecurrentRolloutBuffer
 from stable_baselines3.common.buffers import DictRolloutBuffer, RolloutBuffer
 
-from shapegym.shaping.advice import LookAhead
-from shapegym.shaping.compose import Scale, Sum
+from shapegym.shaping.algebra import Scale, Sum
+from shapegym.shaping.combinators.advice import LookAhead
 from shapegym.shaping.errors import HindsightError, WiringError
 from shapegym.shaping.surfaces.block import Settled
 from shapegym.shaping.surfaces.sb3_buffers import HindsightBuffer, require_task_reward

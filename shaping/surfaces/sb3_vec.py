@@ -16,9 +16,9 @@ import numpy as np
 from stable_baselines3.common.vec_env import SubprocVecEnv, VecEnv, VecEnvWrapper, VecMonitor
 from stable_baselines3.common.vec_env.base_vec_env import VecEnvObs, VecEnvStepReturn
 
-from shapegym.shaping.engine import RewardEngine
 from shapegym.shaping.errors import ObservationError, WiringError
-from shapegym.shaping.ledger import EpisodeRecord
+from shapegym.shaping.evaluation.engine import RewardEngine
+from shapegym.shaping.evaluation.ledger import EpisodeRecord
 from shapegym.shaping.surfaces.block import Block, Settled
 from shapegym.shaping.surfaces.collect import (
     Collector,
@@ -29,7 +29,8 @@ from shapegym.shaping.surfaces.collect import (
     write_lane,
     write_lanes,
 )
-from shapegym.shaping.types import Expression, Features, Spec, Transitions
+from shapegym.shaping.transitions import Features, Spec, Transitions
+from shapegym.shaping.types import Expression
 
 MAX_RECORDS = 10_000
 """Finished episodes that are kept until somebody drains them; the oldest are forgotten first."""

@@ -19,10 +19,10 @@ import numpy as np
 from gymnasium.error import ResetNeeded
 from gymnasium.vector import AutoresetMode, SyncVectorEnv, VectorEnv, VectorWrapper
 
-from shapegym.shaping.engine import RewardEngine
 from shapegym.shaping.errors import WiringError
-from shapegym.shaping.ledger import EpisodeRecord
-from shapegym.shaping.state_files import load_engine, save_engine
+from shapegym.shaping.evaluation.engine import RewardEngine
+from shapegym.shaping.evaluation.ledger import EpisodeRecord
+from shapegym.shaping.files.state_files import load_engine, save_engine
 from shapegym.shaping.surfaces.collect import (
     Collector,
     as_declaration,
@@ -32,7 +32,8 @@ from shapegym.shaping.surfaces.collect import (
     success_in,
     write_lanes,
 )
-from shapegym.shaping.types import Expression, Spec
+from shapegym.shaping.transitions import Spec
+from shapegym.shaping.types import Expression
 
 
 class ShapedVectorEnv(VectorWrapper[Any, Any, Any, Any, np.ndarray]):
@@ -139,7 +140,7 @@ class ShapedVectorEnv(VectorWrapper[Any, Any, Any, Any, np.ndarray]):
         return obs, shaped, terminated, truncated, infos
 
     def save(self, path: str | Path) -> None:
-        """Save what the terms remember; see `shapegym.shaping.state_files`."""
+        """Save what the terms remember; see `shapegym.shaping.files.state_files`."""
         save_engine(self.engine, path)
 
     def load(self, path: str | Path) -> None:

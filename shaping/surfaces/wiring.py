@@ -17,8 +17,8 @@ from stable_baselines3.common.vec_env import (
     VecVideoRecorder,
 )
 
-from shapegym.shaping.engine import RewardEngine
 from shapegym.shaping.errors import DiscountError, WiringError
+from shapegym.shaping.evaluation.engine import RewardEngine
 from shapegym.shaping.surfaces import sb3_her, sb3_rollout  # noqa: F401  deriving shaped buffers registers them
 from shapegym.shaping.surfaces.gym_env import ShapedEnv
 from shapegym.shaping.surfaces.layers import batch_layers, shaped_layers

@@ -27,15 +27,15 @@ from shapegym.agents.bilevel.outer import Adam, LearnedReward
 from shapegym.agents.environments import make_vec_env
 from shapegym.agents.errors import SettingsError
 from shapegym.agents.factory import make_agent, torch_threads
-from shapegym.shaping.blend import LearnedWeight, blend
-from shapegym.shaping.compose import TaskReward
-from shapegym.shaping.engine import RewardEngine
-from shapegym.shaping.gate import gate
-from shapegym.shaping.goals import StateReward
-from shapegym.shaping.normalize import RunningScale
+from shapegym.shaping.algebra import TaskReward
+from shapegym.shaping.combinators.gate import gate
+from shapegym.shaping.evaluation.engine import RewardEngine
 from shapegym.shaping.surfaces.findings import check_wiring
 from shapegym.shaping.surfaces.wiring import engine_of, wire
-from shapegym.shaping.types import Spec
+from shapegym.shaping.terms.goals import StateReward
+from shapegym.shaping.transitions import Spec
+from shapegym.shaping.weights.blend import LearnedWeight, blend
+from shapegym.shaping.weights.normalize import RunningScale
 
 STATES, ACTIONS, HORIZON = 4, 3, 8
 TINY = {"n_steps": 32, "n_updates": 3, "warmup": 0, "policy_kwargs": {"net_arch": [8]}}

@@ -14,9 +14,9 @@ from shapegym.agents.environments import make_vec_env
 from shapegym.agents.errors import SettingsError
 from shapegym.agents.oracle import OptimalPolicy, RandomPolicy
 from shapegym.shaping.errors import FeatureError
-from shapegym.shaping.learned.base_data import load_base
-from shapegym.shaping.learned.occupancy import OccupancyPenalty
-from shapegym.shaping.types import Spec
+from shapegym.shaping.models.base_data import load_base
+from shapegym.shaping.terms.occupancy import OccupancyPenalty
+from shapegym.shaping.transitions import Spec
 
 CORRIDOR = "shapegym/Corridor-v0"
 

@@ -22,11 +22,11 @@ from shapegym.agents.factory import make_agent
 from shapegym.agents.metrics import read_json_lines
 from shapegym.agents.settings import ALGORITHMS
 from shapegym.envs.registration import register_all
-from shapegym.shaping.compose import TaskReward
-from shapegym.shaping.events import Compare
-from shapegym.shaping.potential import Potential
-from shapegym.shaping.states import Read
+from shapegym.shaping.algebra import TaskReward
 from shapegym.shaping.surfaces.sb3_vec import ShapedVecEnv
+from shapegym.shaping.terms.events import Compare
+from shapegym.shaping.terms.potential import Potential
+from shapegym.shaping.terms.states import Read
 
 register_all()
 

@@ -24,13 +24,13 @@ from shapegym.agents.factory import make_agent, torch_threads
 from shapegym.agents.metrics import read_json_lines
 from shapegym.agents.state_tree import pack
 from shapegym.envs.registration import register_all
-from shapegym.shaping.blend import blend
-from shapegym.shaping.compose import TaskReward
-from shapegym.shaping.counts import CountBonus
-from shapegym.shaping.distance import Distance
-from shapegym.shaping.gate import gate
-from shapegym.shaping.potential import Potential
-from shapegym.shaping.states import Read
+from shapegym.shaping.algebra import TaskReward
+from shapegym.shaping.combinators.gate import gate
+from shapegym.shaping.terms.counts import CountBonus
+from shapegym.shaping.terms.distance import Distance
+from shapegym.shaping.terms.potential import Potential
+from shapegym.shaping.terms.states import Read
+from shapegym.shaping.weights.blend import blend
 
 register_all()
 

@@ -17,13 +17,13 @@ from shapegym.agents.environments import make_vec_env
 from shapegym.agents.errors import SettingsError
 from shapegym.agents.factory import make_agent, torch_threads
 from shapegym.envs.registration import register_all
-from shapegym.shaping.bandit import UCB1, choose_by
-from shapegym.shaping.compose import TaskReward
-from shapegym.shaping.goals import StateReward
-from shapegym.shaping.multipliers import Multiplier, constrained
-from shapegym.shaping.states import Read
+from shapegym.shaping.algebra import TaskReward
 from shapegym.shaping.surfaces.sb3_rollout import ShapedRolloutBuffer
 from shapegym.shaping.surfaces.wiring import engine_of, wire
+from shapegym.shaping.terms.goals import StateReward
+from shapegym.shaping.terms.states import Read
+from shapegym.shaping.weights.bandit import UCB1, choose_by
+from shapegym.shaping.weights.multipliers import Multiplier, constrained
 
 register_all()
 

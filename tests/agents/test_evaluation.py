@@ -14,7 +14,7 @@ from shapegym.agents.evaluation import evaluate
 from shapegym.agents.oracle import OptimalPolicy, RandomPolicy
 from shapegym.envs.registration import build, register_all
 from shapegym.envs.tabular.solver import optimal_return, random_return
-from shapegym.shaping.compose import TaskReward
+from shapegym.shaping.algebra import TaskReward
 from shapegym.shaping.surfaces.sb3_vec import ShapedVecEnv
 
 register_all()

@@ -11,12 +11,12 @@ from shapegym.agents.environments import with_features
 from shapegym.agents.errors import TabulationError
 from shapegym.agents.explore import explore
 from shapegym.agents.tabulate import tabulate
+from shapegym.shaping.algebra import TaskReward
 from shapegym.shaping.audit.loops import find_exploit
-from shapegym.shaping.compose import TaskReward
-from shapegym.shaping.counts import CountBonus
-from shapegym.shaping.distance import Distance
-from shapegym.shaping.events import Event
-from shapegym.shaping.potential import Potential
+from shapegym.shaping.terms.counts import CountBonus
+from shapegym.shaping.terms.distance import Distance
+from shapegym.shaping.terms.events import Event
+from shapegym.shaping.terms.potential import Potential
 
 GAMMA = 0.99
 BUMPS = TaskReward() + Event("features.event", 0.05, equals=10)

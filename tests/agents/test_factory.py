@@ -12,13 +12,13 @@ from shapegym.agents.errors import SettingsError
 from shapegym.agents.factory import make_agent, torch_threads
 from shapegym.agents.settings import ALGORITHMS, resolve_settings
 from shapegym.envs.registration import register_all
-from shapegym.shaping.blend import blend
-from shapegym.shaping.compose import TaskReward
+from shapegym.shaping.algebra import TaskReward
 from shapegym.shaping.errors import DiscountError
-from shapegym.shaping.multipliers import constrained
-from shapegym.shaping.potential import Potential
-from shapegym.shaping.states import Read
 from shapegym.shaping.surfaces.wiring import engine_of
+from shapegym.shaping.terms.potential import Potential
+from shapegym.shaping.terms.states import Read
+from shapegym.shaping.weights.blend import blend
+from shapegym.shaping.weights.multipliers import constrained
 
 register_all()
 

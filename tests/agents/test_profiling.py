@@ -19,8 +19,8 @@ from shapegym.agents.environments import make_vec_env
 from shapegym.agents.errors import SettingsError
 from shapegym.agents.factory import make_agent
 from shapegym.agents.profiling import SECTIONS, CostMeter, Costs
-from shapegym.shaping.compose import TaskReward
-from shapegym.shaping.counts import CountBonus
+from shapegym.shaping.algebra import TaskReward
+from shapegym.shaping.terms.counts import CountBonus
 from shapegym.shaping.types import NODES, Replay, Term
 
 ENV = "shapegym/Corridor-v0"

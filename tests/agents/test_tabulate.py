@@ -16,17 +16,17 @@ from shapegym.agents.tabulate import tabulate
 from shapegym.envs.native import NativeEnv
 from shapegym.envs.tabular.dynamics import FiniteDynamics
 from shapegym.envs.tabular.random_mdp import random_mdp
-from shapegym.shaping.compose import Constant, TaskReward, clip
-from shapegym.shaping.counts import CountBonus
-from shapegym.shaping.distance import Distance
+from shapegym.shaping.algebra import Constant, TaskReward, clip
+from shapegym.shaping.combinators.gate import Gate
 from shapegym.shaping.errors import DiscountError, FeatureError
-from shapegym.shaping.events import Compare, Event, Milestones
-from shapegym.shaping.gate import Gate
-from shapegym.shaping.normalize import RunningScale
-from shapegym.shaping.potential import DynamicPotential, Potential
-from shapegym.shaping.schedules import Linear
-from shapegym.shaping.states import Table
 from shapegym.shaping.surfaces.gym_env import ShapedEnv
+from shapegym.shaping.terms.counts import CountBonus
+from shapegym.shaping.terms.distance import Distance
+from shapegym.shaping.terms.events import Compare, Event, Milestones
+from shapegym.shaping.terms.potential import DynamicPotential, Potential
+from shapegym.shaping.terms.states import Table
+from shapegym.shaping.weights.normalize import RunningScale
+from shapegym.shaping.weights.schedules import Linear
 
 GAMMA = 0.95
 TO_GOAL = Potential(Distance("features.agent_pos", "features.goal_pos", "l1"))

@@ -18,13 +18,13 @@ from shapegym.experiments.audit.shares import exact_shares, run_shares
 from shapegym.experiments.cli import app
 from shapegym.experiments.console import reward_named
 from shapegym.experiments.errors import RunError
+from shapegym.shaping.algebra import TaskReward
 from shapegym.shaping.audit.loops import find_exploit
-from shapegym.shaping.compose import TaskReward
-from shapegym.shaping.counts import CountBonus
-from shapegym.shaping.events import Event
-from shapegym.shaping.potential import Potential
-from shapegym.shaping.states import Table
 from shapegym.shaping.surfaces.gym_env import ShapedEnv
+from shapegym.shaping.terms.counts import CountBonus
+from shapegym.shaping.terms.events import Event
+from shapegym.shaping.terms.potential import Potential
+from shapegym.shaping.terms.states import Table
 from shapegym.shaping.types import Guarantee
 
 GAMMA = 0.99

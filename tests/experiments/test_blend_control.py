@@ -5,9 +5,9 @@ import pytest
 from shapegym.experiments.studies.blend_control import FAMILIES, HEURISTICS, METHODS
 from shapegym.experiments.study import Request, load_study
 from shapegym.experiments.suite import load_suite
-from shapegym.shaping.blend import LearnedWeight
-from shapegym.shaping.config import from_data
+from shapegym.shaping.files.reward_files import from_data
 from shapegym.shaping.tree import terms_of
+from shapegym.shaping.weights.blend import LearnedWeight
 
 
 def test_the_quick_form_has_every_method():

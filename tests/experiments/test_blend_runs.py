@@ -9,10 +9,10 @@ from shapegym.agents.metrics import read_json_lines
 from shapegym.experiments import run_folder
 from shapegym.experiments.blend_figure import draw_blend
 from shapegym.experiments.run import RunConfig, train
-from shapegym.shaping.blend import blend
-from shapegym.shaping.compose import TaskReward
-from shapegym.shaping.config import to_data
-from shapegym.shaping.goals import StateReward
+from shapegym.shaping.algebra import TaskReward
+from shapegym.shaping.files.reward_files import to_data
+from shapegym.shaping.terms.goals import StateReward
+from shapegym.shaping.weights.blend import blend
 
 REWARD = blend(TaskReward(), StateReward("features.state").named("place"))
 CONFIG = RunConfig(

@@ -19,7 +19,7 @@ from shapegym.agents.metrics import read_json_lines
 from shapegym.experiments import run_folder
 from shapegym.experiments.cli import app
 from shapegym.experiments.run import RunConfig, train
-from shapegym.shaping.config import load_reward
+from shapegym.shaping.files.reward_files import load_reward
 
 SMALL = [
     "--steps",
@@ -98,7 +98,7 @@ def test_train_fills_a_run_folder(reward, tmp_path):
 
 
 def test_a_resumed_run_equals_an_uninterrupted_one(reward, tmp_path):
-    from shapegym.shaping.config import to_data
+    from shapegym.shaping.files.reward_files import to_data
 
     settings = {"num_envs": 4, "n_steps": 32, "batch_size": 64}
     config = RunConfig(

@@ -12,7 +12,7 @@ from shapegym.agents.base_policy import record_base
 from shapegym.agents.oracle import OptimalPolicy
 from shapegym.experiments.cli import app
 from shapegym.experiments.run import RunConfig, train
-from shapegym.shaping.learned.base_data import load_base
+from shapegym.shaping.models.base_data import load_base
 
 CORRIDOR = "shapegym/Corridor-v0"
 

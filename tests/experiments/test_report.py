@@ -529,7 +529,7 @@ def test_the_command_to_run_again_asks_for_the_same(tmp_path, monkeypatch):
     monkeypatch.setattr(running, "train", lambda config, folder, **_: asked.append((config, folder)))
     for line in said.stdout.splitlines():
         CliRunner().invoke(app, line.removesuffix("\0").split("\0"))
-    from shapegym.shaping.config import from_data
+    from shapegym.shaping.files.reward_files import from_data
 
     assert [str(folder) for _, folder in asked] == ["again/deep_sea-0", "again/deep_sea-3"]
     for (got, _), seed in zip(asked, (0, 3), strict=True):

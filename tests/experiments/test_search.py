@@ -29,11 +29,11 @@ from shapegym.experiments.search import (
     random,
 )
 from shapegym.experiments.search.halving import rung_sizes
-from shapegym.shaping.compose import Scale, Sum, TaskReward, clip
-from shapegym.shaping.config import from_data, to_data
-from shapegym.shaping.counts import CountBonus, SimHash
-from shapegym.shaping.gate import Gate
-from shapegym.shaping.potential import Potential
+from shapegym.shaping.algebra import Scale, Sum, TaskReward, clip
+from shapegym.shaping.combinators.gate import Gate
+from shapegym.shaping.files.reward_files import from_data, to_data
+from shapegym.shaping.terms.counts import CountBonus, SimHash
+from shapegym.shaping.terms.potential import Potential
 from shapegym.shaping.types import Expression
 
 TASK = TaskReward()

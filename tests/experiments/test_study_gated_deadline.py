@@ -8,9 +8,9 @@ import pytest
 
 from shapegym.experiments.studies import gated_deadline as study
 from shapegym.experiments.study import Request, load_study
-from shapegym.shaping.compose import TaskReward
-from shapegym.shaping.gate import Gate
-from shapegym.shaping.groups import GroupRelative
+from shapegym.shaping.algebra import TaskReward
+from shapegym.shaping.combinators.gate import Gate
+from shapegym.shaping.combinators.groups import GroupRelative
 
 
 def test_the_arms_differ_in_the_gate_alone():

@@ -21,15 +21,16 @@ from pettingzoo import ParallelEnv
 from script_reference import actions_at, hand_built
 
 import shapegym.shaping
-from shapegym.shaping.engine import RewardEngine
 from shapegym.shaping.errors import HindsightError
-from shapegym.shaping.examples import EXAMPLES, Example
-from shapegym.shaping.scripted import SCRIPTED_FEATURES, ObservationKind, ScriptedEnv
+from shapegym.shaping.evaluation.engine import RewardEngine
 from shapegym.shaping.surfaces.gym_env import ShapedEnv
 from shapegym.shaping.surfaces.parallel_env import ShapedParallelEnv
 from shapegym.shaping.surfaces.vector_env import ShapedVectorEnv
+from shapegym.shaping.testing.examples import EXAMPLES, Example
+from shapegym.shaping.testing.scripted import SCRIPTED_FEATURES, ObservationKind, ScriptedEnv
+from shapegym.shaping.transitions import Spec
 from shapegym.shaping.tree import is_episodic
-from shapegym.shaping.types import NODES, Expression, Spec
+from shapegym.shaping.types import NODES, Expression
 
 STEPS = 26
 LANES = (1, 3, 16)

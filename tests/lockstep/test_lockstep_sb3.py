@@ -16,17 +16,18 @@ from stable_baselines3.common.buffers import DictReplayBuffer, DictRolloutBuffer
 from stable_baselines3.common.vec_env import DummyVecEnv
 from stable_baselines3.her.her_replay_buffer import HerReplayBuffer
 
-from shapegym.shaping.engine import RewardEngine
-from shapegym.shaping.examples import EXAMPLES, Example
-from shapegym.shaping.scripted import SCRIPTED_FEATURES, ScriptedEnv
+from shapegym.shaping.evaluation.engine import RewardEngine
+from shapegym.shaping.evaluation.tape import whole_episode
 from shapegym.shaping.surfaces.sb3_buffers import HindsightBuffer
 from shapegym.shaping.surfaces.sb3_her import ShapedHerReplayBuffer
 from shapegym.shaping.surfaces.sb3_replay import ShapedDictReplayBuffer, ShapedReplayBuffer
 from shapegym.shaping.surfaces.sb3_rollout import ShapedDictRolloutBuffer, ShapedRolloutBuffer
 from shapegym.shaping.surfaces.sb3_vec import MeasuringVecEnv, ShapedVecEnv
-from shapegym.shaping.tape import whole_episode
+from shapegym.shaping.testing.examples import EXAMPLES, Example
+from shapegym.shaping.testing.scripted import SCRIPTED_FEATURES, ScriptedEnv
+from shapegym.shaping.transitions import Episodes, Spec, Transitions
 from shapegym.shaping.tree import compares_episodes, is_episodic, terms_of
-from shapegym.shaping.types import Episodes, Replay, Spec, Transitions
+from shapegym.shaping.types import Replay
 
 STEPS, ROLLOUT = 26, 13
 CASES = [

@@ -8,8 +8,8 @@ from typing import Any
 import gymnasium as gym
 import numpy as np
 
-from shapegym.shaping.scripted import ObservationKind, ScriptedEnv, scripted_episode
-from shapegym.shaping.types import Transitions
+from shapegym.shaping.testing.scripted import ObservationKind, ScriptedEnv, scripted_episode
+from shapegym.shaping.transitions import Transitions
 
 
 def actions_at(t: int, lanes: int) -> np.ndarray:

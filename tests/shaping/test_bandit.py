@@ -12,11 +12,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from stream_reference import random_stream
 
-from shapegym.shaping.bandit import EXP3, UCB1, Bandit, Choose, choose_by
-from shapegym.shaping.compose import Constant, TaskReward
-from shapegym.shaping.engine import RewardEngine
+from shapegym.shaping.algebra import Constant, TaskReward
 from shapegym.shaping.errors import ExpressionError
-from shapegym.shaping.types import Spec, Transitions
+from shapegym.shaping.evaluation.engine import RewardEngine
+from shapegym.shaping.transitions import Spec, Transitions
+from shapegym.shaping.weights.bandit import EXP3, UCB1, Bandit, Choose, choose_by
 
 TASK = TaskReward()
 MEANS = (0.2, 0.5, 0.65)

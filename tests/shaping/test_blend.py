@@ -7,15 +7,15 @@ import pytest
 import torch
 from gymnasium import spaces
 
-from shapegym.shaping.blend import LearnedWeight, blend
-from shapegym.shaping.compose import Clip, Product, TaskReward
-from shapegym.shaping.config import dumps, loads
-from shapegym.shaping.engine import RewardEngine
+from shapegym.shaping.algebra import Clip, Product, TaskReward
+from shapegym.shaping.combinators.gate import Gate
 from shapegym.shaping.errors import ExpressionError, ObservationError
-from shapegym.shaping.events import Event
-from shapegym.shaping.gate import Gate
-from shapegym.shaping.goals import StateReward
-from shapegym.shaping.types import Episodes, Spec, Transitions
+from shapegym.shaping.evaluation.engine import RewardEngine
+from shapegym.shaping.files.reward_files import dumps, loads
+from shapegym.shaping.terms.events import Event
+from shapegym.shaping.terms.goals import StateReward
+from shapegym.shaping.transitions import Episodes, Spec, Transitions
+from shapegym.shaping.weights.blend import LearnedWeight, blend
 
 HEIGHT = StateReward("features.height").named("height")
 FORMS = {

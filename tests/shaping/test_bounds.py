@@ -12,12 +12,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from stream_reference import episodes, random_stream
 
-from shapegym.shaping.bounds import Delta, cap, delta
-from shapegym.shaping.compose import TaskReward
-from shapegym.shaping.engine import RewardEngine
+from shapegym.shaping.algebra import TaskReward
+from shapegym.shaping.combinators.bounds import Delta, cap, delta
+from shapegym.shaping.combinators.renorm import Renorm, renorm
 from shapegym.shaping.errors import ExpressionError
-from shapegym.shaping.renorm import Renorm, renorm
-from shapegym.shaping.types import Episodes, Spec
+from shapegym.shaping.evaluation.engine import RewardEngine
+from shapegym.shaping.transitions import Episodes, Spec
 
 TASK = TaskReward()
 CUTS = st.lists(st.integers(1, 29), max_size=4)

@@ -12,24 +12,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 from stream_reference import episodes, random_stream
 
-from shapegym.shaping.compose import (
-    Clip,
-    Constant,
-    Scale,
-    Sum,
-    TaskReward,
-    clip,
-    geometric_mean,
-    log_sigmoid_and,
-    sign,
-    when,
-)
-from shapegym.shaping.engine import RewardEngine
+from shapegym.shaping.algebra import Clip, Constant, Scale, Sum, TaskReward, clip
+from shapegym.shaping.combinators.elementwise import geometric_mean, log_sigmoid_and, sign, when
+from shapegym.shaping.combinators.gate import gate
 from shapegym.shaping.errors import ExpressionError
-from shapegym.shaping.gate import gate
-from shapegym.shaping.potential import Potential
+from shapegym.shaping.evaluation.engine import RewardEngine
+from shapegym.shaping.terms.potential import Potential
+from shapegym.shaping.transitions import Spec, Transitions
 from shapegym.shaping.tree import addends_of, guarantee_losses, guarantee_of, part_names, terms_of
-from shapegym.shaping.types import Guarantee, Spec, Transitions
+from shapegym.shaping.types import Guarantee
 
 NEARER = Potential("obs[0]", gamma=0.99)
 FAST = Potential("obs[1]", gamma=0.99)

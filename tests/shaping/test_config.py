@@ -11,19 +11,28 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shapegym.shaping import config
-from shapegym.shaping.compose import Clip, Constant, Scale, Sum, TaskReward, clip, when
-from shapegym.shaping.config import dump_reward, dumps, from_data, load_reward, loads, node_help, to_data
-from shapegym.shaping.counts import CountBonus, SimHash
-from shapegym.shaping.distance import Distance, ExponentialKernel, Gaussian, Tiered
+from shapegym.shaping.algebra import Clip, Constant, Scale, Sum, TaskReward, clip
+from shapegym.shaping.combinators.elementwise import when
 from shapegym.shaping.errors import ExpressionError, RewardFileError
-from shapegym.shaping.events import Compare, Event, Milestones
-from shapegym.shaping.examples import EXAMPLES
-from shapegym.shaping.goals import StateReward
-from shapegym.shaping.marked_yaml import YamlError, read_yaml, write_yaml
-from shapegym.shaping.potential import Potential
-from shapegym.shaping.schema import family
-from shapegym.shaping.states import STATE_FUNCTIONS, Call, StateFunction, Table, state_function
+from shapegym.shaping.files import reward_files as config
+from shapegym.shaping.files.marked_yaml import YamlError, read_yaml, write_yaml
+from shapegym.shaping.files.reward_files import (
+    dump_reward,
+    dumps,
+    from_data,
+    load_reward,
+    loads,
+    node_help,
+    to_data,
+)
+from shapegym.shaping.files.schema import family
+from shapegym.shaping.terms.counts import CountBonus, SimHash
+from shapegym.shaping.terms.distance import Distance, ExponentialKernel, Gaussian, Tiered
+from shapegym.shaping.terms.events import Compare, Event, Milestones
+from shapegym.shaping.terms.goals import StateReward
+from shapegym.shaping.terms.potential import Potential
+from shapegym.shaping.terms.states import STATE_FUNCTIONS, Call, StateFunction, Table, state_function
+from shapegym.shaping.testing.examples import EXAMPLES
 from shapegym.shaping.types import NODES, Expression
 
 

@@ -13,12 +13,13 @@ from counts_reference import episode_visits, lifetime_visits, signs
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shapegym.shaping.compose import TaskReward
-from shapegym.shaping.counts import CountBonus, SimHash
-from shapegym.shaping.engine import RewardEngine
+from shapegym.shaping.algebra import TaskReward
 from shapegym.shaping.errors import ExpressionError, ObservationError
+from shapegym.shaping.evaluation.engine import RewardEngine
 from shapegym.shaping.kernels.counts import project_signs, tally
-from shapegym.shaping.types import Replay, Spec, State, Transitions
+from shapegym.shaping.terms.counts import CountBonus, SimHash
+from shapegym.shaping.transitions import Spec, State, Transitions
+from shapegym.shaping.types import Replay
 
 ACTION = gym.spaces.Discrete(2)
 
@@ -206,7 +207,7 @@ def test_sim_hash_counts_states_of_one_direction_together():
 
 def test_sim_hash_is_the_same_in_every_process():
     script = (
-        "import numpy as np; from shapegym.shaping.counts import SimHash;"
+        "import numpy as np; from shapegym.shaping.terms.counts import SimHash;"
         "print(SimHash(7, 5).directions(3).tobytes().hex())"
     )
     other = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)

@@ -11,11 +11,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shapegym.shaping.distance import Distance, ExponentialKernel, Gaussian, Tiered
 from shapegym.shaping.errors import ExpressionError, ObservationError, ShapingError
 from shapegym.shaping.kernels import distance as kernels
-from shapegym.shaping.potential import Potential
-from shapegym.shaping.types import Spec, Transitions
+from shapegym.shaping.terms.distance import Distance, ExponentialKernel, Gaussian, Tiered
+from shapegym.shaping.terms.potential import Potential
+from shapegym.shaping.transitions import Spec, Transitions
 
 NORMS = ("l1", "l2", "linf", "l2_squared")
 POSITION = gym.spaces.Box(-9, 9, (2,))

@@ -12,8 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from stream_reference import episodes, random_stream
 
-from shapegym.shaping.compose import TaskReward, clip
-from shapegym.shaping.engine import RewardEngine
+from shapegym.shaping.algebra import TaskReward, clip
+from shapegym.shaping.combinators.gate import gate
 from shapegym.shaping.errors import (
     DiscountError,
     FeatureError,
@@ -21,10 +21,11 @@ from shapegym.shaping.errors import (
     NonFiniteError,
     ObservationError,
 )
-from shapegym.shaping.gate import gate
+from shapegym.shaping.evaluation.engine import RewardEngine
 from shapegym.shaping.kernels import accounting
-from shapegym.shaping.potential import Potential
-from shapegym.shaping.types import Episodes, Expression, Replay, Spec, State, Term, Transitions
+from shapegym.shaping.terms.potential import Potential
+from shapegym.shaping.transitions import Episodes, Spec, State, Transitions
+from shapegym.shaping.types import Expression, Replay, Term
 
 NEARER = Potential("obs[0]", gamma=0.9)
 

@@ -10,15 +10,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 from stream_reference import episodes, random_stream
 
-from shapegym.shaping.compose import Constant, TaskReward, when
-from shapegym.shaping.engine import RewardEngine
+from shapegym.shaping.algebra import Constant, TaskReward
+from shapegym.shaping.combinators.elementwise import when
+from shapegym.shaping.combinators.gate import gate
 from shapegym.shaping.errors import ExpressionError, FeatureError, NonFiniteError, ObservationError
-from shapegym.shaping.events import Compare, Event, Milestones
-from shapegym.shaping.gate import gate
+from shapegym.shaping.evaluation.engine import RewardEngine
 from shapegym.shaping.kernels import events as kernels
-from shapegym.shaping.potential import Potential
+from shapegym.shaping.terms.events import Compare, Event, Milestones
+from shapegym.shaping.terms.potential import Potential
+from shapegym.shaping.transitions import Spec, Transitions
 from shapegym.shaping.tree import guarantee_of
-from shapegym.shaping.types import Guarantee, Replay, Spec, Transitions
+from shapegym.shaping.types import Guarantee, Replay
 
 BOX = gym.spaces.Box(-9, 9, (3,))
 

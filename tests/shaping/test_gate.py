@@ -12,16 +12,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 from stream_reference import episodes, gated, gated_in_pieces, look_ahead, random_stream
 
-from shapegym.shaping.advice import ActionPotential, LookAhead, look_ahead_advice
-from shapegym.shaping.compose import Constant, TaskReward
-from shapegym.shaping.config import dumps, loads
-from shapegym.shaping.engine import RewardEngine
+from shapegym.shaping.algebra import Constant, TaskReward
+from shapegym.shaping.combinators.advice import ActionPotential, LookAhead, look_ahead_advice
+from shapegym.shaping.combinators.gate import Gate, gate
 from shapegym.shaping.errors import DiscountError, ExpressionError, ObservationError
-from shapegym.shaping.gate import Gate, gate
+from shapegym.shaping.evaluation.engine import RewardEngine
+from shapegym.shaping.files.reward_files import dumps, loads
 from shapegym.shaping.kernels import episodes as kernels
-from shapegym.shaping.schedules import Linear
+from shapegym.shaping.transitions import Episodes, Spec, Transitions
 from shapegym.shaping.tree import is_episodic
-from shapegym.shaping.types import Episodes, Spec, Transitions
+from shapegym.shaping.weights.schedules import Linear
 
 LEVELS = (TaskReward(), Constant(1.0))
 MARK = Constant(2.0)

@@ -9,14 +9,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shapegym.shaping.compose import TaskReward
-from shapegym.shaping.distance import Distance, Gaussian
-from shapegym.shaping.engine import RewardEngine
+from shapegym.shaping.algebra import TaskReward
 from shapegym.shaping.errors import ExpressionError, NonFiniteError, ObservationError
-from shapegym.shaping.goals import GoalReached, StateReward
-from shapegym.shaping.potential import Potential
+from shapegym.shaping.evaluation.engine import RewardEngine
+from shapegym.shaping.terms.distance import Distance, Gaussian
+from shapegym.shaping.terms.goals import GoalReached, StateReward
+from shapegym.shaping.terms.potential import Potential
+from shapegym.shaping.transitions import Spec, Transitions
 from shapegym.shaping.tree import guarantee_of
-from shapegym.shaping.types import Guarantee, Replay, Spec, Transitions
+from shapegym.shaping.types import Guarantee, Replay
 
 GOAL_SPACE = gym.spaces.Dict({key: gym.spaces.Box(-9, 9, (2,)) for key in ("achieved_goal", "desired_goal")})
 

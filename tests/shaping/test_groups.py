@@ -15,15 +15,16 @@ from stable_baselines3 import DQN, PPO
 from stable_baselines3.common.vec_env import DummyVecEnv
 from stream_reference import episodes, random_stream, relative_outcomes
 
-from shapegym.shaping.compose import Constant, TaskReward
-from shapegym.shaping.engine import RewardEngine
+from shapegym.shaping.algebra import Constant, TaskReward
+from shapegym.shaping.combinators.gate import gate
+from shapegym.shaping.combinators.groups import GroupRelative, group_relative
 from shapegym.shaping.errors import ExpressionError, HindsightError
-from shapegym.shaping.gate import gate
-from shapegym.shaping.groups import GroupRelative, group_relative
+from shapegym.shaping.evaluation.engine import RewardEngine
 from shapegym.shaping.kernels import groups as kernels
 from shapegym.shaping.surfaces.wiring import wire
+from shapegym.shaping.transitions import Episodes, Spec, Transitions
 from shapegym.shaping.tree import guarantee_of
-from shapegym.shaping.types import Episodes, Guarantee, Spec, Transitions
+from shapegym.shaping.types import Guarantee
 
 FORMS = st.sampled_from(["standard", "centred", "leave_one_out"])
 

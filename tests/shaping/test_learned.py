@@ -11,10 +11,11 @@ from stable_baselines3 import DQN, PPO
 import shapegym as sg
 from shapegym.agents.environments import make_vec_env
 from shapegym.shaping.errors import StateFileError
-from shapegym.shaping.scripted import ScriptedEnv
-from shapegym.shaping.state_files import load_engine, save_engine
+from shapegym.shaping.files.state_files import load_engine, save_engine
 from shapegym.shaping.testing import check_expression
-from shapegym.shaping.types import NODES, Replay, Spec, State, Term, Transitions
+from shapegym.shaping.testing.scripted import ScriptedEnv
+from shapegym.shaping.transitions import Spec, State, Transitions
+from shapegym.shaping.types import NODES, Replay, Term
 
 
 @dataclass(frozen=True)

@@ -10,14 +10,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 from stream_reference import episodes, random_stream
 
-from shapegym.shaping.compose import Constant, Product, TaskReward
-from shapegym.shaping.engine import RewardEngine
+from shapegym.shaping.algebra import Constant, Product, TaskReward
+from shapegym.shaping.combinators.gate import gate
 from shapegym.shaping.errors import ExpressionError
-from shapegym.shaping.gate import gate
-from shapegym.shaping.goals import StateReward
-from shapegym.shaping.multipliers import Multiplier, Weighted, constrained, weighted_addends
-from shapegym.shaping.states import Read
-from shapegym.shaping.types import Spec, Transitions
+from shapegym.shaping.evaluation.engine import RewardEngine
+from shapegym.shaping.terms.goals import StateReward
+from shapegym.shaping.terms.states import Read
+from shapegym.shaping.transitions import Spec, Transitions
+from shapegym.shaping.weights.multipliers import Multiplier, Weighted, constrained, weighted_addends
 
 TASK, PART = TaskReward(), StateReward(Read("obs[0]"))
 OTHER = StateReward(Read("obs[1]"))

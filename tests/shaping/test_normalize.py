@@ -12,15 +12,16 @@ from hypothesis import strategies as st
 from moments_reference import discounted_returns, moments
 from stream_reference import random_stream
 
-from shapegym.shaping.compose import TaskReward
-from shapegym.shaping.engine import RewardEngine
+from shapegym.shaping.algebra import TaskReward
+from shapegym.shaping.combinators.gate import gate
 from shapegym.shaping.errors import DiscountError, ExpressionError
-from shapegym.shaping.gate import gate
+from shapegym.shaping.evaluation.engine import RewardEngine
 from shapegym.shaping.kernels.moments import accumulate_returns, merge_moments
-from shapegym.shaping.normalize import RunningMean, RunningScale, normalize
-from shapegym.shaping.potential import Potential
+from shapegym.shaping.terms.potential import Potential
+from shapegym.shaping.transitions import Spec, Transitions
 from shapegym.shaping.tree import guarantee_of, part_names
-from shapegym.shaping.types import Guarantee, Spec, Transitions
+from shapegym.shaping.types import Guarantee
+from shapegym.shaping.weights.normalize import RunningMean, RunningScale, normalize
 
 TASK = TaskReward()
 

@@ -13,15 +13,15 @@ import pytest
 import torch as th
 from perceptron_reference import perceptron
 
-from shapegym.shaping.compose import TaskReward
-from shapegym.shaping.engine import RewardEngine
+from shapegym.shaping.algebra import TaskReward
 from shapegym.shaping.errors import BaseDataError, ExpressionError, ObservationError
+from shapegym.shaping.evaluation.engine import RewardEngine
+from shapegym.shaping.files.state_files import load_engine, save_engine
 from shapegym.shaping.kernels.perceptron import perceive
-from shapegym.shaping.learned.base_data import load_base, save_base, texts_of
-from shapegym.shaping.learned.occupancy import OccupancyPenalty
-from shapegym.shaping.learned.perceptron import descend, fresh, gradient, outputs
-from shapegym.shaping.state_files import load_engine, save_engine
-from shapegym.shaping.types import Spec, Transitions
+from shapegym.shaping.models.base_data import load_base, save_base, texts_of
+from shapegym.shaping.models.perceptron import descend, fresh, gradient, outputs
+from shapegym.shaping.terms.occupancy import OccupancyPenalty
+from shapegym.shaping.transitions import Spec, Transitions
 
 BOX = gym.spaces.Box(-1.0, 1.0, (3,), np.float32)
 MOVES = gym.spaces.Discrete(3)

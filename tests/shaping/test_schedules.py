@@ -12,12 +12,21 @@ from hypothesis import given
 from hypothesis import strategies as st
 from stream_reference import random_stream
 
-from shapegym.shaping.compose import TaskReward
-from shapegym.shaping.engine import RewardEngine
+from shapegym.shaping.algebra import TaskReward
 from shapegym.shaping.errors import ExpressionError
-from shapegym.shaping.schedules import Cosine, Exponential, Linear, OnPlateau, Piecewise, Schedule, anneal
+from shapegym.shaping.evaluation.engine import RewardEngine
+from shapegym.shaping.transitions import Spec, Transitions
 from shapegym.shaping.tree import guarantee_of, part_names
-from shapegym.shaping.types import Guarantee, Replay, Spec, Transitions
+from shapegym.shaping.types import Guarantee, Replay
+from shapegym.shaping.weights.schedules import (
+    Cosine,
+    Exponential,
+    Linear,
+    OnPlateau,
+    Piecewise,
+    Schedule,
+    anneal,
+)
 
 WEIGHTS = st.floats(-1e6, 1e6, allow_subnormal=False)
 SPEC = Spec(3, gym.spaces.Box(-9, 9, (3,)), gym.spaces.Discrete(2))

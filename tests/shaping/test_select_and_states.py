@@ -12,10 +12,10 @@ import numpy as np
 import pytest
 
 from shapegym.shaping.errors import ExpressionError, ObservationError, UnknownNameError
-from shapegym.shaping.potential import Potential
-from shapegym.shaping.select import selector
-from shapegym.shaping.states import _CALLABLES, Call, Read, Table, as_state_function, state_function
-from shapegym.shaping.types import Spec
+from shapegym.shaping.terms.potential import Potential
+from shapegym.shaping.terms.select import selector
+from shapegym.shaping.terms.states import _CALLABLES, Call, Read, Table, as_state_function, state_function
+from shapegym.shaping.transitions import Spec
 
 OBS = np.arange(24.0).reshape(2, 3, 4)
 FEATURES = {"agent_pos": np.array([[1, 2], [3, 4]]), "done": np.array([True, False])}
@@ -178,8 +178,9 @@ def test_reward_files_know_every_node_of_the_package():
     """Importing the schema must import every family, or its nodes would be missing from files but not from Python."""
     program = """
 import pkgutil, importlib
-import shapegym.shaping.schema
-from shapegym.shaping import types, states
+import shapegym.shaping.files.schema
+from shapegym.shaping import types
+from shapegym.shaping.terms import states
 known = set(types.NODES), set(states.STATE_FUNCTIONS)
 import shapegym.shaping as package
 for module in pkgutil.walk_packages(package.__path__, "shapegym.shaping."):
@@ -193,9 +194,9 @@ assert known == (set(types.NODES), set(states.STATE_FUNCTIONS)), set(types.NODES
 def test_a_state_function_class_must_return_a_number_a_lane():
     from dataclasses import dataclass
 
-    from shapegym.shaping.engine import RewardEngine
-    from shapegym.shaping.states import STATE_FUNCTIONS, StateFunction
-    from shapegym.shaping.types import Transitions
+    from shapegym.shaping.evaluation.engine import RewardEngine
+    from shapegym.shaping.terms.states import STATE_FUNCTIONS, StateFunction
+    from shapegym.shaping.transitions import Transitions
 
     @dataclass(frozen=True)
     class Short(StateFunction):

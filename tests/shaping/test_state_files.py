@@ -13,16 +13,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 from stream_reference import random_stream
 
-from shapegym.shaping.compose import TaskReward
-from shapegym.shaping.counts import CountBonus
-from shapegym.shaping.engine import RewardEngine
+from shapegym.shaping.algebra import TaskReward
+from shapegym.shaping.combinators.gate import gate
 from shapegym.shaping.errors import StateFileError
-from shapegym.shaping.events import Compare, Milestones
-from shapegym.shaping.gate import gate
-from shapegym.shaping.normalize import normalize
-from shapegym.shaping.potential import Potential
-from shapegym.shaping.state_files import load_engine, load_state, save_engine, save_state
-from shapegym.shaping.types import Spec, Transitions
+from shapegym.shaping.evaluation.engine import RewardEngine
+from shapegym.shaping.files.state_files import load_engine, load_state, save_engine, save_state
+from shapegym.shaping.terms.counts import CountBonus
+from shapegym.shaping.terms.events import Compare, Milestones
+from shapegym.shaping.terms.potential import Potential
+from shapegym.shaping.transitions import Spec, Transitions
+from shapegym.shaping.weights.normalize import normalize
 
 TASK = TaskReward()
 FACTS = {"expression": TASK, "num_lanes": 2}

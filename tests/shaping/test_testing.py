@@ -11,13 +11,14 @@ from typing import Any
 import numpy as np
 import pytest
 
-from shapegym.shaping.compose import TaskReward
+from shapegym.shaping.algebra import TaskReward
 from shapegym.shaping.errors import FeatureError
-from shapegym.shaping.examples import EXAMPLES, Example
-from shapegym.shaping.potential import Potential
-from shapegym.shaping.scripted import ScriptedEnv
+from shapegym.shaping.terms.potential import Potential
 from shapegym.shaping.testing import ComplianceError, check_expression
-from shapegym.shaping.types import NODES, Expression, Replay, Spec, State, Term, Transitions
+from shapegym.shaping.testing.examples import EXAMPLES, Example
+from shapegym.shaping.testing.scripted import ScriptedEnv
+from shapegym.shaping.transitions import Spec, State, Transitions
+from shapegym.shaping.types import NODES, Expression, Replay, Term
 
 CASES = [
     pytest.param(example, id=f"{name}-{number}")

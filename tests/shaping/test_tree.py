@@ -4,18 +4,19 @@ from __future__ import annotations
 
 import pytest
 
-from shapegym.shaping.bandit import UCB1, choose_by
-from shapegym.shaping.blend import blend
-from shapegym.shaping.compose import Constant, TaskReward, when
-from shapegym.shaping.gate import gate
-from shapegym.shaping.groups import group_relative
-from shapegym.shaping.multipliers import constrained
-from shapegym.shaping.normalize import normalize
-from shapegym.shaping.potential import Potential
-from shapegym.shaping.renorm import renorm
-from shapegym.shaping.schedules import Linear, anneal
+from shapegym.shaping.algebra import Constant, TaskReward
+from shapegym.shaping.combinators.elementwise import when
+from shapegym.shaping.combinators.gate import gate
+from shapegym.shaping.combinators.groups import group_relative
+from shapegym.shaping.combinators.renorm import renorm
+from shapegym.shaping.terms.potential import Potential
 from shapegym.shaping.tree import times_task_is_paid
-from shapegym.shaping.trust import trusted
+from shapegym.shaping.weights.bandit import UCB1, choose_by
+from shapegym.shaping.weights.blend import blend
+from shapegym.shaping.weights.multipliers import constrained
+from shapegym.shaping.weights.normalize import normalize
+from shapegym.shaping.weights.schedules import Linear, anneal
+from shapegym.shaping.weights.trust import trusted
 
 TASK = TaskReward()
 PART = Potential("obs[0]", gamma=0.99)

@@ -13,14 +13,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 from stream_reference import episodes, random_stream
 
-from shapegym.shaping.compose import TaskReward
-from shapegym.shaping.engine import RewardEngine
+from shapegym.shaping.algebra import TaskReward
+from shapegym.shaping.combinators.gate import gate
+from shapegym.shaping.combinators.means import HarmonicMean, harmonic_mean, reference_quantiles
 from shapegym.shaping.errors import ExpressionError
-from shapegym.shaping.gate import gate
-from shapegym.shaping.means import HarmonicMean, harmonic_mean, reference_quantiles
-from shapegym.shaping.schedules import Exponential
-from shapegym.shaping.trust import Trust, trust, trusted
-from shapegym.shaping.types import Spec, Transitions
+from shapegym.shaping.evaluation.engine import RewardEngine
+from shapegym.shaping.transitions import Spec, Transitions
+from shapegym.shaping.weights.schedules import Exponential
+from shapegym.shaping.weights.trust import Trust, trust, trusted
 
 TASK = TaskReward()
 SPEC = Spec(3, gym.spaces.Box(-9, 9, (3,)), gym.spaces.Discrete(2))

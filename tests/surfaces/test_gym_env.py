@@ -9,14 +9,14 @@ import numpy as np
 import pytest
 from gymnasium.error import ResetNeeded
 
-from shapegym.shaping.compose import TaskReward, add
-from shapegym.shaping.counts import CountBonus
+from shapegym.shaping.algebra import TaskReward, add
+from shapegym.shaping.combinators.gate import gate
 from shapegym.shaping.errors import FeatureError, NonFiniteError, StateFileError
-from shapegym.shaping.events import Event
-from shapegym.shaping.gate import gate
-from shapegym.shaping.potential import Potential
-from shapegym.shaping.scripted import ScriptedEnv
 from shapegym.shaping.surfaces.gym_env import ShapedEnv
+from shapegym.shaping.terms.counts import CountBonus
+from shapegym.shaping.terms.events import Event
+from shapegym.shaping.terms.potential import Potential
+from shapegym.shaping.testing.scripted import ScriptedEnv
 
 PHI = Potential("obs[0]", gamma=0.9).named("phi")
 

@@ -10,11 +10,11 @@ import pytest
 from gymnasium.error import ResetNeeded
 from pettingzoo import ParallelEnv
 
-from shapegym.shaping.compose import TaskReward
-from shapegym.shaping.counts import CountBonus
+from shapegym.shaping.algebra import TaskReward
 from shapegym.shaping.errors import FeatureError, ObservationError
-from shapegym.shaping.potential import Potential
 from shapegym.shaping.surfaces.parallel_env import ShapedParallelEnv
+from shapegym.shaping.terms.counts import CountBonus
+from shapegym.shaping.terms.potential import Potential
 
 
 class Race(ParallelEnv):

@@ -8,13 +8,13 @@ from stable_baselines3 import DQN, SAC
 from stable_baselines3.common.vec_env import DummyVecEnv, VecNormalize
 from stable_baselines3.her.her_replay_buffer import HerReplayBuffer
 
-from shapegym.shaping.compose import Constant, TaskReward
-from shapegym.shaping.distance import Distance
+from shapegym.shaping.algebra import Constant, TaskReward
+from shapegym.shaping.combinators.gate import gate
 from shapegym.shaping.errors import HindsightError
-from shapegym.shaping.gate import gate
-from shapegym.shaping.potential import DynamicPotential, Potential
-from shapegym.shaping.schedules import Linear
 from shapegym.shaping.surfaces.wiring import wire
+from shapegym.shaping.terms.distance import Distance
+from shapegym.shaping.terms.potential import DynamicPotential, Potential
+from shapegym.shaping.weights.schedules import Linear
 
 torch.set_num_threads(1)
 GAMMA = 0.9

@@ -10,15 +10,15 @@ from stable_baselines3 import DDPG, DQN, SAC, TD3
 from stable_baselines3.common.callbacks import BaseCallback
 from stable_baselines3.common.vec_env import DummyVecEnv, VecFrameStack, VecNormalize
 
-from shapegym.shaping.compose import Constant, Scale, TaskReward, clip
-from shapegym.shaping.counts import CountBonus
+from shapegym.shaping.algebra import Constant, Scale, TaskReward, clip
+from shapegym.shaping.combinators.gate import Gate, gate
 from shapegym.shaping.errors import HindsightError, WiringError
-from shapegym.shaping.gate import Gate, gate
-from shapegym.shaping.potential import Potential
-from shapegym.shaping.schedules import Linear
 from shapegym.shaping.surfaces.memory import Memory
 from shapegym.shaping.surfaces.wiring import engine_of, wire
-from shapegym.shaping.types import Spec, Transitions
+from shapegym.shaping.terms.counts import CountBonus
+from shapegym.shaping.terms.potential import Potential
+from shapegym.shaping.transitions import Spec, Transitions
+from shapegym.shaping.weights.schedules import Linear
 
 torch.set_num_threads(1)
 GAMMA = 0.9

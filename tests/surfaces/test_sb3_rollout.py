@@ -9,14 +9,15 @@ from stable_baselines3.common.callbacks import BaseCallback
 from stable_baselines3.common.evaluation import evaluate_policy
 from stable_baselines3.common.vec_env import DummyVecEnv, VecFrameStack, VecNormalize
 
-from shapegym.shaping.advice import look_ahead_advice
-from shapegym.shaping.compose import Constant, TaskReward, clip, when
+from shapegym.shaping.algebra import Constant, TaskReward, clip
+from shapegym.shaping.combinators.advice import look_ahead_advice
+from shapegym.shaping.combinators.elementwise import when
+from shapegym.shaping.combinators.gate import gate
+from shapegym.shaping.combinators.groups import group_relative
 from shapegym.shaping.errors import HindsightError, WiringError
-from shapegym.shaping.gate import gate
-from shapegym.shaping.groups import group_relative
-from shapegym.shaping.potential import Potential
-from shapegym.shaping.schedules import Linear, anneal
 from shapegym.shaping.surfaces.wiring import engine_of, wire
+from shapegym.shaping.terms.potential import Potential
+from shapegym.shaping.weights.schedules import Linear, anneal
 
 torch.set_num_threads(1)
 GAMMA = 0.9

@@ -7,12 +7,12 @@ import pytest
 from sb3_reference import Walk, additive, gated, potential
 from stable_baselines3.common.vec_env import DummyVecEnv, SubprocVecEnv, VecMonitor, VecNormalize
 
-from shapegym.shaping.compose import TaskReward
+from shapegym.shaping.algebra import TaskReward
+from shapegym.shaping.combinators.gate import gate
 from shapegym.shaping.errors import FeatureError, HindsightError, ObservationError, WiringError
-from shapegym.shaping.events import Compare
-from shapegym.shaping.gate import gate
-from shapegym.shaping.potential import Potential
 from shapegym.shaping.surfaces.sb3_vec import MeasuringVecEnv, ShapedVecEnv
+from shapegym.shaping.terms.events import Compare
+from shapegym.shaping.terms.potential import Potential
 
 GAMMA = 0.9
 PROGRESS = TaskReward() + Potential("features.progress").named("toward")

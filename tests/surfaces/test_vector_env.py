@@ -12,14 +12,14 @@ from gymnasium.error import ResetNeeded
 from gymnasium.vector import AsyncVectorEnv, AutoresetMode, SyncVectorEnv, VectorEnv
 
 import shapegym  # noqa: F401  registers the environments
-from shapegym.shaping.compose import TaskReward
-from shapegym.shaping.counts import CountBonus
-from shapegym.shaping.distance import Distance
+from shapegym.shaping.algebra import TaskReward
 from shapegym.shaping.errors import FeatureError, WiringError
-from shapegym.shaping.events import Event
-from shapegym.shaping.potential import Potential
-from shapegym.shaping.scripted import ObservationKind, ScriptedEnv
 from shapegym.shaping.surfaces.vector_env import ShapedVectorEnv
+from shapegym.shaping.terms.counts import CountBonus
+from shapegym.shaping.terms.distance import Distance
+from shapegym.shaping.terms.events import Event
+from shapegym.shaping.terms.potential import Potential
+from shapegym.shaping.testing.scripted import ObservationKind, ScriptedEnv
 
 PHI = Potential("features.progress", gamma=0.9).named("phi")
 

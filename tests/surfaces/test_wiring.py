@@ -19,19 +19,19 @@ from stable_baselines3.common.vec_env import (
 )
 from stable_baselines3.her.her_replay_buffer import HerReplayBuffer
 
-from shapegym.shaping.blend import blend
-from shapegym.shaping.compose import Constant, TaskReward
+from shapegym.shaping.algebra import Constant, TaskReward
+from shapegym.shaping.combinators.gate import gate
+from shapegym.shaping.combinators.renorm import renorm
 from shapegym.shaping.errors import DiscountError, HindsightError, WiringError
-from shapegym.shaping.gate import gate
-from shapegym.shaping.normalize import normalize
-from shapegym.shaping.potential import Potential
-from shapegym.shaping.renorm import renorm
 from shapegym.shaping.surfaces.findings import EXPLANATIONS, check_wiring
 from shapegym.shaping.surfaces.gym_env import ShapedEnv
 from shapegym.shaping.surfaces.sb3_replay import HindsightReplay
 from shapegym.shaping.surfaces.sb3_vec import MeasuringVecEnv, ShapedVecEnv
 from shapegym.shaping.surfaces.vector_env import ShapedVectorEnv
 from shapegym.shaping.surfaces.wiring import engine_of, wire
+from shapegym.shaping.terms.potential import Potential
+from shapegym.shaping.weights.blend import blend
+from shapegym.shaping.weights.normalize import normalize
 
 torch.set_num_threads(1)
 GAMMA = 0.9
@@ -335,7 +335,7 @@ def _n_step(gamma):
 
 
 def _clipped():
-    from shapegym.shaping.compose import clip
+    from shapegym.shaping.algebra import clip
 
     return clip(Potential("features.progress"))
 

@@ -11,15 +11,16 @@ from stream_reference import episodes, random_stream
 
 from shapegym.envs.tabular.random_mdp import random_mdp
 from shapegym.envs.tabular.solver import optimal_actions, value_iteration
-from shapegym.shaping import config
-from shapegym.shaping.advice import look_ahead_advice
-from shapegym.shaping.compose import Constant, TaskReward, clip
-from shapegym.shaping.engine import RewardEngine
-from shapegym.shaping.potential import DynamicPotential, Potential
-from shapegym.shaping.schedules import Linear
-from shapegym.shaping.states import Table, state_function
+from shapegym.shaping.algebra import Constant, TaskReward, clip
+from shapegym.shaping.combinators.advice import look_ahead_advice
+from shapegym.shaping.evaluation.engine import RewardEngine
+from shapegym.shaping.files import reward_files as config
+from shapegym.shaping.terms.potential import DynamicPotential, Potential
+from shapegym.shaping.terms.states import Table, state_function
+from shapegym.shaping.transitions import Spec, Transitions
 from shapegym.shaping.tree import guarantee_of, has_task_reward
-from shapegym.shaping.types import NODES, Expression, Guarantee, Spec, Transitions
+from shapegym.shaping.types import NODES, Expression, Guarantee
+from shapegym.shaping.weights.schedules import Linear
 
 GAMMA = 0.95
 MDPS = 300

@@ -1,0 +1,1 @@
+"""How an expression is evaluated: what is measured when, what is paid when, and what is remembered."""

@@ -1,0 +1,268 @@
+"""What a reward remembers, in one file: counts, statistics, clocks, the books of open episodes. No pickle.
+
+A state file is an uncompressed ``.npz``: one entry an array under its path in the state (``terms/count_bonus/keys.npy``), and
+``header.json`` with everything else: format and version, the expression, the number of lanes, the scalars, and what each array is.
+NumPy reads the arrays without this module. Every entry carries a CRC-32, so a file that was cut off or altered is noticed.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import zipfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, TypeAlias
+
+import numpy as np
+
+from shapegym.shaping.errors import StateFileError
+from shapegym.shaping.evaluation.engine import RewardEngine
+from shapegym.shaping.files.atomic_file import replacing
+from shapegym.shaping.files.reward_files import Data, to_data
+from shapegym.shaping.transitions import State
+from shapegym.shaping.types import Expression
+
+FORMAT = "shapegym shaping state"
+VERSION = 1
+_HEADER = "header.json"
+
+Scalar: TypeAlias = bool | int | float | str | None
+Leaf: TypeAlias = np.ndarray | Scalar | dict[str, Any]
+"""What a state is made of; the only dict that is a leaf is the empty one."""
+
+
+def save_state(path: str | os.PathLike[str], state: State, *, expression: Expression, num_lanes: int) -> None:
+    """Write a state, whole or not at all.
+
+    Args:
+        path: the file; an old one is replaced.
+        state: nested dicts of arrays (or what NumPy can turn into one without copying semantics, such as a CPU tensor), numbers,
+            texts and None.
+        expression: what the state belongs to.
+        num_lanes: B.
+
+    Raises:
+        StateFileError: if the state holds something else, or the file cannot be written.
+    """
+    leaves = _flatten(state)
+    arrays = {key: leaf for key, leaf in leaves.items() if isinstance(leaf, np.ndarray)}
+    header = {
+        "format": FORMAT,
+        "version": VERSION,
+        "expression": to_data(expression),
+        "num_lanes": num_lanes,
+        "scalars": {key: leaf for key, leaf in leaves.items() if key not in arrays},
+        "arrays": {key: [array.dtype.str, list(array.shape)] for key, array in arrays.items()},
+    }
+    try:
+        with replacing(path) as file, zipfile.ZipFile(file, "w") as archive:
+            archive.writestr(_entry(_HEADER), json.dumps(header, indent=1))
+            for key, array in arrays.items():
+                with archive.open(_entry(f"{key}.npy"), "w", force_zip64=True) as entry:
+                    np.lib.format.write_array(entry, array, allow_pickle=False)
+    except OSError as error:
+        raise StateFileError(
+            f"The state file {path} cannot be written: {error.strerror or error}."
+        ) from error
+
+
+def load_state(path: str | os.PathLike[str], *, expression: Expression, num_lanes: int) -> State:
+    """Return the state that `save_state` wrote for an equal expression and as many lanes.
+
+    Raises:
+        StateFileError: if the file is missing, damaged, of another version or kind, or belongs to another expression or number of
+            lanes; says which, and what to do.
+    """
+    header, arrays = _read(path)
+    difference = _first_difference(header["expression"], to_data(expression), "reward")
+    if difference is not None:
+        raise StateFileError(
+            f"The state file {path} belongs to another expression: {difference}. Load it with the expression it has."
+        )
+    if header["num_lanes"] != num_lanes:
+        raise StateFileError(
+            f"The state file {path} is of {header['num_lanes']} lanes, this reward has {num_lanes}: make as many environments as "
+            "when it was saved."
+        )
+    return _nest({**header["scalars"], **arrays})
+
+
+def save_engine(engine: RewardEngine, path: str | os.PathLike[str]) -> None:
+    """Write everything that ``engine`` remembers. See `save_state`."""
+    state = {**engine.state_dict(), "gamma": engine.spec.gamma}
+    save_state(path, state, expression=engine.expression, num_lanes=engine.spec.num_lanes)
+
+
+def load_engine(engine: RewardEngine, path: str | os.PathLike[str]) -> None:
+    """Let ``engine`` continue where the one that was saved stopped. On any error it stays as it was.
+
+    Raises:
+        StateFileError: as `load_state`; or if the agents' discounts differ, or the state has not the form of this engine's.
+    """
+    state = load_state(path, expression=engine.expression, num_lanes=engine.spec.num_lanes)
+    gamma = state.pop("gamma", None)
+    if gamma is not None and engine.spec.gamma is not None and gamma != engine.spec.gamma:
+        raise StateFileError(
+            f"The state file {path} was saved with an agent of gamma={gamma}, this one has gamma={engine.spec.gamma}: potentials "
+            "would no longer telescope. Make them equal."
+        )
+    _require_form(_flatten(state), _flatten(engine.state_dict()), path)
+    engine.load_state_dict(state)
+
+
+# ---------------------------------------------------------------------- nested dicts and flat keys
+
+
+def _flatten(state: Mapping[str, Any], prefix: str = "") -> dict[str, Leaf]:
+    """Return the leaves by their path, keys joined by ``/``."""
+    leaves: dict[str, Leaf] = {}
+    for key, value in state.items():
+        if not isinstance(key, str) or not key or "/" in key:
+            raise StateFileError(
+                f"A state's keys are texts without '/', got {key!r} in {prefix or 'the state'!r}."
+            )
+        path = prefix + key
+        if isinstance(value, Mapping):
+            leaves.update(_flatten(value, f"{path}/") if value else {path: {}})
+        else:
+            leaves[path] = _leaf(path, value)
+    return leaves
+
+
+def _leaf(path: str, value: Any) -> Leaf:
+    if isinstance(value, np.generic):
+        value = value.item()
+    if value is None or isinstance(value, (bool, int, float, str)):
+        return value
+    if hasattr(value, "__array__"):
+        try:
+            array = np.asarray(value)
+        except (TypeError, RuntimeError) as error:  # a tensor on another device, or one with a gradient
+            raise StateFileError(f"{path!r} cannot be read as an array: {error}") from error
+        if not array.dtype.hasobject:
+            return array
+    raise StateFileError(
+        f"{path!r} is {type(value).__name__}: a state holds arrays of numbers, numbers, texts and None, in nested dicts."
+    )
+
+
+def _nest(leaves: Mapping[str, Leaf]) -> State:
+    state: State = {}
+    for path, leaf in leaves.items():
+        *folders, key = path.split("/")
+        place = state
+        for folder in folders:
+            place = place.setdefault(folder, {})
+        place[key] = leaf
+    return state
+
+
+# ---------------------------------------------------------------------- the file
+
+
+def _entry(name: str) -> zipfile.ZipInfo:
+    """An entry with a fixed date: equal states make equal files."""
+    return zipfile.ZipInfo(name, date_time=(1980, 1, 1, 0, 0, 0))
+
+
+def _read(path: str | os.PathLike[str]) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
+    """Return header and arrays of an undamaged file of this format and version."""
+    if not Path(path).is_file():
+        raise StateFileError(f"There is no state file {path}.")
+    foreign = f"{path} is not a shaping-state file; those are written by save_engine or a wrapper's save."
+    try:
+        with zipfile.ZipFile(path) as archive:
+            names = set(archive.namelist())
+            if _HEADER not in names:
+                raise StateFileError(foreign)
+            header = json.loads(archive.read(_HEADER))
+            if not isinstance(header, dict) or header.get("format") != FORMAT:
+                raise StateFileError(foreign)
+            if header["version"] != VERSION:
+                raise StateFileError(
+                    f"The state file {path} has version {header['version']}, this shapegym reads version {VERSION}: load it with "
+                    "the shapegym that wrote it."
+                )
+            arrays = {key: _read_array(archive, key, *form) for key, form in header["arrays"].items()}
+            if names != {_HEADER, *(f"{key}.npy" for key in arrays)}:
+                raise ValueError("it has entries that its header does not name")
+            return header, arrays
+    except StateFileError:
+        raise
+    except Exception as error:  # the zip, npy and JSON readers raise whatever the damage leads them to
+        reason = str(error) or type(error).__name__
+        raise StateFileError(
+            f"The state file {path} is damaged, or none ({reason}); restore it from a copy, or start afresh."
+        ) from error
+
+
+def _read_array(archive: zipfile.ZipFile, key: str, dtype: str, shape: list[int]) -> np.ndarray:
+    with archive.open(f"{key}.npy") as entry:
+        array: np.ndarray = np.lib.format.read_array(entry, allow_pickle=False)
+        if entry.read(1):
+            raise ValueError(f"{key} is longer than it says")
+    if array.dtype.str != dtype or list(array.shape) != shape:
+        raise ValueError(f"{key} is {array.dtype.str} {array.shape}, not {dtype} {tuple(shape)}")
+    return array
+
+
+# ---------------------------------------------------------------------- does it fit
+
+
+def _first_difference(saved: Data, given: Data, where: str) -> str | None:
+    """Return the first place at which two plain data differ, in words."""
+    if isinstance(saved, dict) and isinstance(given, dict) and saved.keys() == given.keys():
+        pairs = ((f"{where}.{key}", saved[key], given[key]) for key in given)
+    elif isinstance(saved, list) and isinstance(given, list) and len(saved) == len(given):
+        pairs = (
+            (f"{where}[{position}]", *pair) for position, pair in enumerate(zip(saved, given, strict=True))
+        )
+    elif saved == given and isinstance(saved, bool) == isinstance(given, bool):
+        return None
+    else:
+        return f"at {where} it has {_short(saved)}, yours {_short(given)}"
+    return next(
+        (found for place, one, other in pairs if (found := _first_difference(one, other, place))), None
+    )
+
+
+def _short(data: Data) -> str:
+    text = json.dumps(data)
+    return text if len(text) <= 80 else f"{text[:77]}..."
+
+
+def _require_form(saved: dict[str, Leaf], fresh: dict[str, Leaf], path: str | os.PathLike[str]) -> None:
+    """Check that what was saved can take the place of what the engine has, before anything is replaced.
+
+    What terms remember may have grown (hash tables, archives), so of their arrays only dtype and number of axes are compared, and
+    of kept experience nothing.
+    """
+    saved, fresh = (
+        {key: leaf for key, leaf in leaves.items() if key.split("/")[0] != "experience"}
+        for leaves in (saved, fresh)
+    )
+    unmatched = saved.keys() ^ fresh.keys()
+    if unmatched:
+        either = {**saved, **fresh}
+        key = min(unmatched, key=lambda key: (isinstance(either[key], dict), key))  # an empty dict says least
+        difference = "has {!r}, this engine has none" if key in saved else "lacks {!r}, which this engine has"
+        raise StateFileError(
+            f"The state file {path} {difference.format(key)}: it was saved with other options (such as pay_at_end) or another "
+            "shapegym."
+        )
+    for key, leaf in saved.items():
+        grows = key.startswith(("terms/", "tape/"))
+        if _form(leaf, grows) != _form(fresh[key], grows) and not (leaf is None or fresh[key] is None):
+            raise StateFileError(
+                f"The state file {path} has {_form(leaf, grows)} at {key!r} where this engine has {_form(fresh[key], grows)}: it "
+                "was saved by another shapegym."
+            )
+
+
+def _form(leaf: Leaf, grows: bool) -> str:
+    if isinstance(leaf, np.ndarray):
+        return f"{leaf.dtype} with {leaf.ndim} axes" if grows else f"{leaf.dtype} of shape {leaf.shape}"
+    if isinstance(leaf, (int, float)) and not isinstance(leaf, bool):
+        return "a number"
+    return f"a {type(leaf).__name__}"

@@ -1,0 +1,248 @@
+"""Count bonuses: novelty as how seldom a state was visited.
+
+Visits are counted exactly: a hash table holds every distinct key in full, so two states are never taken for one. A key of n bytes
+takes 1.5 to 3 times (n rounded up to a multiple of 8) + 16 bytes, and memory grows with the distinct keys only (for episode counts,
+with those of the open episodes). Where states hardly ever repeat (images, continuous observations) nothing would be counted twice:
+give a coarser key (a feature, a ``resolution``) or `SimHash`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import ClassVar, Literal
+
+import gymnasium as gym
+import numpy as np
+
+from shapegym.shaping.checks import is_integer, is_number
+from shapegym.shaping.errors import ExpressionError, ObservationError
+from shapegym.shaping.kernels.counts import project_signs, tally
+from shapegym.shaping.terms.select import selector
+from shapegym.shaping.terms.states import features_of
+from shapegym.shaping.transitions import Spec, State, Transitions
+from shapegym.shaping.types import Guarantee, Replay, Term
+
+_SMALLEST_TABLE = 64  # slots
+
+
+@dataclass(frozen=True)
+class SimHash:
+    """Keys made of signs, ``sign(A x)`` with Gaussian A: states at a small angle to each other are counted as one.
+
+    More bits tell more states apart. Source: Charikar 2002; Tang et al. 2017, "#Exploration", Algorithm 1.
+
+    Args:
+        bits: rows of A.
+        seed: of A, which is the same in every process.
+    """
+
+    bits: int = 32
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        for key, low in (("bits", 1), ("seed", 0)):
+            if not is_integer(value := getattr(self, key), low):
+                raise ExpressionError(f"SimHash: {key} must be an integer of at least {low}, got {value!r}.")
+
+    def directions(self, width: int) -> np.ndarray:
+        """Return A^T for states of ``width`` numbers, (width, bits) float64."""
+        return np.random.default_rng(self.seed).standard_normal((width, self.bits))
+
+
+@dataclass(frozen=True)
+class CountBonus(Term):
+    """b_t = beta / N(k(s_{t+1}))^exponent, with N the visits of the key k so far, this one included (first sight: N = 1).
+
+    All lanes of a batch are counted before any is paid, so their order does not matter. With ``exponent=0.5`` this is the bonus of
+    Strehl & Littman 2008 (MBIE-EB, eq. 4) with states for state-action pairs, and of Bellemare et al. 2016 (eq. 8) and Tang et al.
+    2017 (eq. 1) with exact or hashed counts. As a factor it discounts what another term pays for seeing the same again:
+    ``judge * CountBonus("features.caption", exponent=3, scope="episode")`` is the episodic weighting r / N^3 of Motif
+    (Klissarov et al. 2024, eq. 3) and ONI (Zheng et al. 2024).
+
+    Guarantee: bounded, |b_t| <= |beta|. Replay: lifetime counts are frozen (read again at sampling; a key never counted has N = 1),
+    episode counts are stamped.
+
+    Args:
+        key: selector of the numbers that make a state's key. -0.0 is 0.0; otherwise keys are equal if every number is.
+        beta: the bonus of the first visit.
+        exponent: how fast the bonus decays, >= 0.
+        scope: count over the run and all lanes ("lifetime"), or in each lane's open episode ("episode").
+        hashing: None for exact keys, or `SimHash`.
+        resolution: count x as the multiple of ``resolution`` that is nearest to it; None counts it as it is.
+    """
+
+    key: str = "obs"
+    beta: float = 1.0
+    exponent: float = 0.5
+    scope: Literal["lifetime", "episode"] = "lifetime"
+    hashing: SimHash | None = None
+    resolution: float | None = None
+
+    guarantee: ClassVar[Guarantee] = Guarantee.BOUNDED
+
+    def __post_init__(self) -> None:
+        selector(self.key)
+        if not is_number(self.beta):
+            raise ExpressionError(f"CountBonus: beta must be a finite number, got {self.beta!r}.")
+        if not (is_number(self.exponent) and self.exponent >= 0):
+            raise ExpressionError(
+                f"CountBonus: exponent must be a number >= 0 (0.5 is usual), got {self.exponent!r}."
+            )
+        if self.scope not in ("lifetime", "episode"):
+            raise ExpressionError(f"CountBonus: scope must be 'lifetime' or 'episode', got {self.scope!r}.")
+        if not (self.hashing is None or isinstance(self.hashing, SimHash)):
+            raise ExpressionError(
+                f"CountBonus: hashing must be None or SimHash(bits, seed), got {self.hashing!r}."
+            )
+        if self.resolution is not None:
+            if not (is_number(self.resolution) and self.resolution > 0):
+                raise ExpressionError(
+                    f"CountBonus: resolution must be a number > 0, or None, got {self.resolution!r}."
+                )
+            if self.hashing is not None:
+                raise ExpressionError(
+                    "CountBonus: SimHash already merges near states; give either hashing or resolution."
+                )
+
+    @property
+    def replay(self) -> Replay:  # type: ignore[override]
+        """Stamped if counted by episode, else frozen."""
+        return Replay.STAMP if self.scope == "episode" else Replay.FROZEN
+
+    @property
+    def reads(self) -> tuple[str, ...]:
+        """See `Term.reads`."""
+        return features_of(self.key)
+
+    def init(self, spec: Spec) -> State:
+        """See `Term.init`.
+
+        The table is empty until the first batch says how wide a key is.
+
+        Raises:
+            ObservationError: if the key cannot be read from this environment's observations.
+        """
+        selector(self.key).width(spec)
+        return {
+            "dtype": _declared_dtype(self.key, spec),
+            "width": 0,
+            "owners": np.arange(spec.num_lanes if self.scope == "episode" else 1, dtype=np.uint64),
+            "keys": np.zeros((0, 0), dtype=np.uint64),
+            "counts": np.zeros(0, dtype=np.int64),
+            "size": 0,
+            "directions": np.zeros((0, 0)),
+            "visits": np.ones(spec.num_lanes, dtype=np.int64),
+        }
+
+    def observe(self, transitions: Transitions, state: State, *inputs: np.ndarray) -> None:
+        """See `Term.observe`."""
+        values = self._values(transitions)
+        if not len(state["counts"]):
+            self._open(values, state)
+        rows = self._rows(values, state)
+        active = transitions.active
+        if self.scope == "episode":
+            owners = state["owners"]
+            # A new owner: what the lane visited in earlier episodes is no longer found.
+            owners[transitions.first & active] += np.uint64(len(owners))
+            rows[:, 0] = owners
+        _make_room(state, len(rows))
+        visits = np.empty(len(rows), dtype=np.int64)
+        state["size"] += tally(rows, active.astype(np.int64), state["keys"], state["counts"], visits)
+        state["visits"] = np.maximum(visits, 1)  # an inactive row may hold an unknown key
+
+    def measure(self, transitions: Transitions, state: State, *inputs: np.ndarray) -> np.ndarray:
+        """See `Term.measure`."""
+        return self._bonus(state["visits"])
+
+    def remeasure(self, transitions: Transitions, state: State, *inputs: np.ndarray) -> np.ndarray:
+        """See `Term.remeasure`: reads lifetime counts as they are now; a key never counted has N = 1."""
+        visits = np.ones(transitions.num_lanes, dtype=np.int64)
+        if len(state["counts"]):
+            rows = self._rows(self._values(transitions), state)
+            tally(rows, np.zeros(len(rows), dtype=np.int64), state["keys"], state["counts"], visits)
+        return self._bonus(np.maximum(visits, 1))
+
+    def _bonus(self, visits: np.ndarray) -> np.ndarray:
+        if self.exponent == 0.5:  # the usual one, and a square root takes a fraction of the time of a power
+            return self.beta / np.sqrt(visits)
+        return self.beta / visits.astype(np.float64) ** self.exponent
+
+    def _values(self, transitions: Transitions) -> np.ndarray:
+        """Return the numbers of each key, (B, n)."""
+        values = selector(self.key).read(transitions.next_obs, transitions.next_features)
+        if values.dtype.kind not in "biuf" or values.dtype.itemsize > 8:
+            raise ObservationError(
+                f"CountBonus: {self.key!r} selects {values.dtype}; a key is made of integers, bools or floats."
+            )
+        return values
+
+    def _open(self, values: np.ndarray, state: State) -> None:
+        """Make the empty table, now that the width of a key is known."""
+        state["dtype"] = state["dtype"] or values.dtype.str
+        state["width"] = values.shape[1]
+        if self.hashing is not None:
+            state["directions"] = self.hashing.directions(values.shape[1])
+        state["counts"] = np.zeros(_SMALLEST_TABLE, dtype=np.int64)
+        state["keys"] = np.zeros((_SMALLEST_TABLE, self._rows(values, state).shape[1]), dtype=np.uint64)
+
+    def _rows(self, values: np.ndarray, state: State) -> np.ndarray:
+        """Return the keys as words, (B, W) uint64, word 0 being the owner: 0 over a lifetime."""
+        if values.shape[1] != state["width"]:
+            raise ObservationError(
+                f"CountBonus: {self.key!r} selects {values.shape[1]} numbers a lane; it began with {state['width']}."
+            )
+        exact = self.hashing is None and self.resolution is None
+        if exact and values.dtype.kind == "f" and np.dtype(state["dtype"]).kind != "f":
+            raise ObservationError(
+                f"CountBonus: {self.key!r} gave {np.dtype(state['dtype'])} at first and {values.dtype} now, which would be cut to "
+                "whole numbers. Declare the feature's space (env.features), or give a resolution or SimHash."
+            )
+        if self.hashing is None:
+            return _words(values, state["dtype"], self.resolution)
+        words = np.empty((len(values), -(-self.hashing.bits // 64)), dtype=np.uint64)
+        values = np.ascontiguousarray(values, dtype=np.float64)
+        project_signs(values, state["directions"], np.empty(self.hashing.bits), words)
+        return np.hstack([np.zeros((len(words), 1), dtype=np.uint64), words])
+
+
+def _make_room(state: State, num_rows: int) -> None:
+    """Keep the table at most two thirds full: drop the keys of former owners, and double it as often as needed."""
+    keys, counts, owners = state["keys"], state["counts"], state["owners"]
+    if 3 * (state["size"] + num_rows) <= 2 * len(counts):
+        return
+    owner = keys[:, 0]  # congruent to its lane modulo the number of lanes
+    live = (counts > 0) & (owners[owner % np.uint64(len(owners))] == owner)
+    size = int(np.count_nonzero(live))
+    capacity = len(counts)
+    while capacity < 2 * (size + num_rows):
+        capacity *= 2
+    state["keys"] = np.zeros((capacity, keys.shape[1]), dtype=np.uint64)
+    state["counts"] = np.zeros(capacity, dtype=np.int64)
+    copied = np.empty(size, dtype=np.int64)
+    state["size"] = tally(keys[live], counts[live], state["keys"], state["counts"], copied)
+
+
+def _words(values: np.ndarray, dtype: str, resolution: float | None) -> np.ndarray:
+    """Return the bytes of each row of ``values`` (B, n), padded to 64-bit words, behind one free word."""
+    values = values.astype(dtype) if resolution is None else np.rint(values / resolution)
+    if values.dtype.kind == "f":
+        values = values + 0.0  # -0.0 becomes 0.0
+    num_rows, num_bytes = len(values), values.shape[1] * values.itemsize
+    rows = np.zeros((num_rows, 1 + -(-num_bytes // 8)), dtype=np.uint64)
+    rows.view(np.uint8)[:, 8 : 8 + num_bytes] = np.ascontiguousarray(values).view(np.uint8)
+    return rows
+
+
+def _declared_dtype(key: str, spec: Spec) -> str:
+    """Return the dtype of the space that the key is read from, or "" if none is declared.
+
+    Buffers store observations in the dtype of the space, whatever the environment returned, and keys must be equal in both.
+    """
+    chosen = selector(key)
+    spaces: Mapping[str, gym.Space] | gym.Space | None = (
+        spec.features if chosen.feature else spec.observation_space
+    )
+    space = spaces.get(chosen.key) if isinstance(spaces, (Mapping, gym.spaces.Dict)) else spaces  # type: ignore[arg-type]
+    return "" if space is None or space.dtype is None else np.dtype(space.dtype).str

@@ -1,0 +1,115 @@
+"""What flows through an expression: transitions, the episodes they belong to, and what an expression is bound to.
+
+Notation used throughout: B lanes (environments of a batch), T steps of a block; a transition at step t goes from ``obs`` (s_t) by
+``action`` (a_t) to ``next_obs`` (s_{t+1}). All parts and rewards are float64.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, TypeAlias
+
+import gymnasium as gym
+import numpy as np
+
+Array: TypeAlias = Any
+"""A NumPy array, or, inside combinators, anything that shares its operations (a torch tensor)."""
+
+Observation: TypeAlias = Any
+"""An array (B, ...) or, for Dict spaces, a dict of such arrays."""
+
+Features: TypeAlias = Mapping[str, np.ndarray]
+"""Named measurements of a state, each (B, ...): agent position, success, caption id, privileged state, ..."""
+
+State: TypeAlias = dict[str, Any]
+"""What a term remembers: NumPy arrays, numbers, strings, or nested dicts of them. Saved as it is, without pickle."""
+
+
+@dataclass(slots=True)
+class Transitions:
+    """One transition of each of B lanes, as arrays with a leading lane axis.
+
+    Surfaces reuse the instance and its arrays from step to step: a term that keeps something copies it.
+
+    Attributes:
+        obs: s_t, (B, ...) or a dict of such.
+        action: a_t as the environment got it, (B, ...).
+        next_obs: s_{t+1}, always the true successor, never the first observation of the next episode.
+        reward: the task reward, untouched, (B,) float64.
+        terminated: s_{t+1} is terminal, (B,) bool. Its value is zero by definition.
+        truncated: the episode was cut at s_{t+1}, which is an ordinary state, (B,) bool.
+        first: t is the first step of its episode, (B,) bool. Episodic state starts anew here: reset by data, not by a hook.
+        active: False marks a row that is no transition (the reset row of NEXT_STEP autoreset), (B,) bool.
+        features: features of s_t that the environment gave, name -> (B, ...).
+        next_features: features of s_{t+1} and the events of the step, name -> (B, ...).
+        clock: how many transitions the run had made before this batch (the global step).
+    """
+
+    obs: Observation
+    action: np.ndarray
+    next_obs: Observation
+    reward: np.ndarray
+    terminated: np.ndarray
+    truncated: np.ndarray
+    first: np.ndarray
+    active: np.ndarray
+    features: Features = field(default_factory=dict)
+    next_features: Features = field(default_factory=dict)
+    clock: int = 0
+
+    @property
+    def num_lanes(self) -> int:
+        """B."""
+        return len(self.reward)
+
+
+@dataclass(frozen=True, slots=True)
+class Spec:
+    """What an expression is bound to.
+
+    Attributes:
+        num_lanes: B.
+        observation_space: of one lane.
+        action_space: of one lane.
+        features: spaces of the features that the environment declares, or None when it declares nothing (names are then
+            checked against the first infos).
+        gamma: the agent's discount, or None when unknown.
+        seed: of every random choice that terms make.
+    """
+
+    num_lanes: int
+    observation_space: gym.Space
+    action_space: gym.Space
+    features: Mapping[str, gym.Space] | None = None
+    gamma: float | None = None
+    seed: int = 0
+
+
+@dataclass(slots=True)
+class Episodes:
+    """Which steps of a (T, B) block belong to which episode.
+
+    Attributes:
+        first: the step starts an episode, (T, B) bool.
+        terminated: the step ends its episode in a terminal state, (T, B) bool.
+        truncated: the step ends its episode otherwise, (T, B) bool.
+        active: the step is a transition, (T, B) bool.
+
+    A lane whose first step in the block is not ``first`` continues an episode that began earlier: an episode *fragment*. What
+    the earlier fragments left is in the combinator's own carry.
+    """
+
+    first: np.ndarray
+    terminated: np.ndarray
+    truncated: np.ndarray
+    active: np.ndarray
+
+    @property
+    def last(self) -> np.ndarray:
+        """The step ends its episode, (T, B) bool."""
+        return self.terminated | self.truncated
+
+    def at(self, t: int) -> Episodes:
+        """Return step ``t`` alone; its arrays are (B,)."""
+        return Episodes(self.first[t], self.terminated[t], self.truncated[t], self.active[t])

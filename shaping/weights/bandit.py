@@ -1,0 +1,227 @@
+"""Bandits that pick among reward expressions while the agent trains: the arm whose periods earn the most task reward is used more.
+
+    choose_by(UCB1(arms=3, high=1.0), TaskReward(), TaskReward() + bonus, TaskReward() + progress)
+
+An arm is held for a *period* of global steps, and longer if no episode ends in it; its score is the mean task return (or success
+rate) of the episodes that ended in the period, brought to [0, 1]. The agent that is scored learns meanwhile, so scores drift: the
+bound of UCB1 is for scores that do not; that of EXP3 is for any, but what an arm would have earned had it been used all along is
+another question.
+"""
+
+from __future__ import annotations
+
+import math
+import zlib
+from abc import abstractmethod
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import ClassVar, Literal
+
+import numpy as np
+
+from shapegym.shaping.algebra import lift
+from shapegym.shaping.arrays import array_namespace
+from shapegym.shaping.checks import is_integer, is_number
+from shapegym.shaping.errors import ExpressionError
+from shapegym.shaping.kernels.moments import accumulate_returns
+from shapegym.shaping.transitions import Array, Spec, State, Transitions
+from shapegym.shaping.types import Combinator, Expression, Guarantee, Replay, Term
+
+
+@dataclass(frozen=True)
+class Bandit(Term):
+    """Measures the arm that is in use, 0 to arms - 1, the same for all lanes. Your own overrides `pick` and `credit`.
+
+    Guarantee: bounded. Replay: frozen, so a stored transition is paid by the arm of now.
+
+    Args:
+        arms: how many there are, at least 2.
+        period: global steps for which an arm is held, >= 1.
+        metric: what scores an arm: "task_return" (undiscounted) or "success" (the feature of that name at the last step).
+        low: the score that counts as 0.
+        high: the score that counts as 1; scores outside are limited to [0, 1].
+    """
+
+    abstract: ClassVar[bool] = True
+    guarantee: ClassVar[Guarantee] = Guarantee.BOUNDED
+    replay: ClassVar[Replay] = Replay.FROZEN
+
+    arms: int = 2
+    period: int = 10_000
+    metric: Literal["task_return", "success"] = "task_return"
+    low: float = 0.0
+    high: float = 1.0
+
+    def __post_init__(self) -> None:
+        node = type(self).__name__
+        for key, least in (("arms", 2), ("period", 1)):
+            if not is_integer(value := getattr(self, key), least):
+                raise ExpressionError(f"{node}: {key} must be an integer of at least {least}, got {value!r}.")
+        if self.metric not in ("task_return", "success"):
+            raise ExpressionError(f"{node}: metric must be 'task_return' or 'success', got {self.metric!r}.")
+        if not (is_number(self.low) and is_number(self.high) and self.low < self.high):
+            raise ExpressionError(
+                f"{node}: needs finite low < high, the scores that count as 0 and 1, got {self.low!r} and {self.high!r}."
+            )
+
+    @property
+    def reads(self) -> tuple[str, ...]:
+        """See `Term.reads`."""
+        return ("success",) if self.metric == "success" else ()
+
+    @abstractmethod
+    def pick(self, state: State) -> int:
+        """Return the arm of the next period from ``state``, which holds ``pulls`` and ``gains``, (arms,) each, and ``seed``.
+
+        ``pulls`` counts an arm's periods, ``gains`` is what `credit` makes of their scores.
+        """
+
+    @abstractmethod
+    def credit(self, state: State, arm: int, score: float) -> None:
+        """Take in the score in [0, 1] of a period of ``arm``."""
+
+    def init(self, spec: Spec) -> State:
+        """See `Term.init`."""
+        state: State = {
+            "pulls": np.zeros(self.arms),
+            "gains": np.zeros(self.arms),
+            "seed": int(spec.seed),
+            "until": int(self.period),
+            "total": 0.0,
+            "episodes": 0,
+            "returns": np.zeros(spec.num_lanes),
+        }
+        state["arm"] = self.pick(state)
+        return state
+
+    def observe(self, transitions: Transitions, state: State, *inputs: np.ndarray) -> None:
+        """See `Term.observe`."""
+        active = transitions.active
+        if not active.any():
+            return
+        if transitions.clock >= state["until"] and state["episodes"]:
+            mean = state["total"] / state["episodes"]
+            score = min(max((mean - self.low) / (self.high - self.low), 0.0), 1.0)
+            self.credit(state, state["arm"], score)
+            state["pulls"][state["arm"]] += 1.0
+            state["arm"] = self.pick(state)
+            state["until"] = int(transitions.clock) + self.period
+            state["total"], state["episodes"] = 0.0, 0
+        accumulate_returns(transitions.reward, transitions.first, active, 1.0, state["returns"])
+        ended = (transitions.terminated | transitions.truncated) & active
+        if ended.any():
+            by_success = self.metric == "success"
+            scores = transitions.next_features["success"] if by_success else state["returns"]
+            state["total"] += float(np.asarray(scores, dtype=np.float64)[ended].sum())
+            state["episodes"] += int(np.count_nonzero(ended))
+
+    def measure(self, transitions: Transitions, state: State, *inputs: np.ndarray) -> np.ndarray:
+        """See `Term.measure`."""
+        return np.full(transitions.num_lanes, float(state["arm"]))
+
+
+@dataclass(frozen=True)
+class UCB1(Bandit):
+    """The arm with the highest ``mean_i + c * sqrt(ln n / n_i)`` after n periods, n_i of them of arm i; untried arms first.
+
+    With c = sqrt(2) the expected regret on independent rewards in [0, 1] is at most 8 sum_{i: D_i > 0} (ln n) / D_i +
+    (1 + pi^2 / 3) sum_i D_i, D_i the gap of arm i to the best. Source: Auer, Cesa-Bianchi & Fischer 2002, theorem 1.
+
+    Args:
+        exploration: c >= 0.
+    """
+
+    exploration: float = math.sqrt(2.0)
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if not (is_number(self.exploration) and self.exploration >= 0.0):
+            raise ExpressionError(f"UCB1: exploration must be a number >= 0, got {self.exploration!r}.")
+
+    def pick(self, state: State) -> int:
+        """See `Bandit.pick`."""
+        pulls, gains = state["pulls"], state["gains"]
+        if not pulls.all():
+            return int(np.argmin(pulls > 0.0))
+        return int(np.argmax(gains / pulls + self.exploration * np.sqrt(np.log(pulls.sum()) / pulls)))
+
+    def credit(self, state: State, arm: int, score: float) -> None:
+        """See `Bandit.credit`."""
+        state["gains"][arm] += score
+
+
+@dataclass(frozen=True)
+class EXP3(Bandit):
+    """Arm i with probability ``p_i = (1 - g) w_i / sum_j w_j + g / K``; then ``w_i *= exp(g * score / (p_i K))`` of the one in use.
+
+    Whatever the scores do, the expected regret to the best single arm over n periods is at most (e - 1) g G + K ln K / g, with G
+    the best arm's total score; so with g = min(1, sqrt(K ln K / ((e - 1) n))) at most 2 sqrt(e - 1) sqrt(n K ln K).
+    Source: Auer, Cesa-Bianchi, Freund & Schapire 2002, theorem 3.1.
+
+    Args:
+        mixing: g in (0, 1]: the share of periods that are spread over all arms, and the rate of learning.
+    """
+
+    mixing: float = 0.2
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if not (is_number(self.mixing) and 0.0 < self.mixing <= 1.0):
+            raise ExpressionError(f"EXP3: mixing must be in (0, 1], got {self.mixing!r}.")
+
+    def probabilities(self, gains: np.ndarray) -> np.ndarray:
+        """Return p, (arms,), from the logarithms of the weights."""
+        weights = np.exp(gains - gains.max())
+        return (1.0 - self.mixing) * weights / weights.sum() + self.mixing / self.arms
+
+    def pick(self, state: State) -> int:
+        """See `Bandit.pick`; the draw depends on the seed, the bandit and the number of periods alone."""
+        own = zlib.crc32(repr(self).encode())  # two bandits of one reward draw apart
+        draw = np.random.default_rng([state["seed"], own, int(state["pulls"].sum())]).random()
+        shares = np.cumsum(self.probabilities(state["gains"]))
+        return min(int(np.searchsorted(shares, draw, side="right")), self.arms - 1)
+
+    def credit(self, state: State, arm: int, score: float) -> None:
+        """See `Bandit.credit`."""
+        state["gains"][arm] += self.mixing * score / (self.probabilities(state["gains"])[arm] * self.arms)
+
+
+@dataclass(frozen=True)
+class Choose(Combinator):
+    """The value of expression number ``bandit``: ``of[bandit]``. Bounded if all expressions are.
+
+    Args:
+        bandit: what picks; its arms are the expressions.
+        of: the expressions, one for each arm.
+    """
+
+    bandit: Expression = None  # type: ignore[assignment]
+    of: tuple[Expression, ...] = ()
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.bandit, Bandit):
+            raise ExpressionError(f"Choose needs a bandit such as UCB1(arms=2), got {self.bandit!r}.")
+        if not (isinstance(self.of, tuple) and all(isinstance(item, Expression) for item in self.of)):
+            raise ExpressionError(f"Choose needs a tuple of expressions, got {self.of!r}.")
+        if len(self.of) != self.bandit.arms:
+            raise ExpressionError(
+                f"Choose has {len(self.of)} expressions, and its bandit {self.bandit.arms} arms: give one expression for each arm."
+            )
+
+    def combine(self, values: Sequence[Array]) -> Array:
+        """See `Combinator.combine`."""
+        arm, *options = values
+        xp = array_namespace(options[0])
+        chosen = options[0]
+        for number, value in enumerate(options[1:], start=1):
+            chosen = xp.where(arm == number, value, chosen)
+        return chosen
+
+    def compose_guarantee(self, guarantees: Sequence[Guarantee]) -> Guarantee:
+        """The bandit only selects. Rewards that change while they are paid are no one potential's, so invariance is lost."""
+        return super().compose_guarantee(guarantees[1:])
+
+
+def choose_by(bandit: Bandit, *of: Expression | float) -> Expression:
+    """Pay whichever of the expressions ``bandit`` holds. See `Choose`."""
+    return Choose(bandit, tuple(map(lift, of)))

@@ -1,0 +1,208 @@
+"""Blends: sums of parts whose weights an algorithm learns.
+
+``blend(TaskReward(), bonus)`` is ``TaskReward() * w_0 + bonus * w_1 + w_bias``, with a `LearnedWeight` for each w. The weights are
+terms of the expression: visible, saved with its state, and of now when a stored transition is used again. They do not learn by
+themselves. The algorithm BARFI learns them (`shapegym.agents.bilevel`); under any other algorithm they stay at ``initial``, which
+makes a blend with ``initial=1`` the plain sum of its parts.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import ClassVar, Literal
+from zlib import crc32
+
+import numpy as np
+
+from shapegym.shaping.algebra import Product, Sum
+from shapegym.shaping.arrays import array_namespace
+from shapegym.shaping.checks import is_integer, is_number
+from shapegym.shaping.errors import ExpressionError, ObservationError
+from shapegym.shaping.terms.select import selector
+from shapegym.shaping.terms.states import features_of
+from shapegym.shaping.transitions import Array, Spec, State, Transitions
+from shapegym.shaping.tree import is_episodic, part_names
+from shapegym.shaping.types import Expression, Guarantee, Replay, Term, require_name
+
+Form = Literal["scalar", "table", "network"]
+
+
+@dataclass(frozen=True)
+class LearnedWeight(Term):
+    """w(s_t): a weight that a bi-level algorithm learns, ``initial`` everywhere at first.
+
+    | form | w(s) |
+    |---|---|
+    | ``scalar`` | one number |
+    | ``table`` | table[x(s)], of the integer x that ``read`` selects |
+    | ``network`` | initial + output · tanh(hidden^T x(s) + offset), of the numbers x that ``read`` selects |
+
+    Guarantee: none. Replay: frozen (the weight of now).
+
+    Args:
+        key: what the weight is called; weights with different keys learn apart from each other.
+        initial: the weight before anything is learned.
+        form: "scalar", "table" or "network".
+        read: selector of what a table or network is indexed by, in s_t.
+        size: entries of the table, or hidden units of the network.
+        learn: False keeps the weight as it is: for a part that is not to be reweighted, or a blend to compare with.
+    """
+
+    key: str = "weight"
+    initial: float = 1.0
+    form: Form = "scalar"
+    read: str | None = None
+    size: int = 1
+    learn: bool = True
+
+    guarantee: ClassVar[Guarantee] = Guarantee.NONE
+    replay: ClassVar[Replay] = Replay.FROZEN
+
+    def __post_init__(self) -> None:
+        require_name(self.key)
+        if not is_number(self.initial):
+            raise ExpressionError(f"LearnedWeight: initial must be a finite number, got {self.initial!r}.")
+        if self.form not in ("scalar", "table", "network"):
+            raise ExpressionError(
+                f"LearnedWeight: form must be 'scalar', 'table' or 'network', got {self.form!r}."
+            )
+        if not is_integer(self.size, 1):
+            raise ExpressionError(f"LearnedWeight: size must be an integer of at least 1, got {self.size!r}.")
+        if (self.read is None) != (self.form == "scalar"):
+            raise ExpressionError(
+                f"LearnedWeight: a scalar reads nothing, a table or network needs read=..., such as 'features.state'; got "
+                f"form={self.form!r}, read={self.read!r}."
+            )
+        if self.read is not None:
+            selector(self.read)
+
+    @property
+    def reads_before(self) -> tuple[str, ...]:
+        """See `Term.reads_before`."""
+        return () if self.read is None else features_of(self.read)
+
+    def init(self, spec: Spec) -> State:
+        """Return the weights: arrays by name, the phi of `value`.
+
+        Raises:
+            ObservationError: if a table selects several numbers, or nobody says how many a network reads.
+        """
+        if self.read is None:
+            return {"weight": np.full(1, float(self.initial))}
+        width = selector(self.read).width(spec)
+        if self.form == "table":
+            if width not in (None, 1):
+                raise ObservationError(
+                    f"LearnedWeight {self.key!r}: {self.read!r} selects {width} numbers a lane, and a table has one index; pick "
+                    f"one, e.g. {self.read + '[0]'!r}."
+                )
+            return {"table": np.full(self.size, float(self.initial))}
+        if width is None:
+            raise ObservationError(
+                f"LearnedWeight {self.key!r}: a network must know how many numbers {self.read!r} selects, and the environment "
+                "does not declare that feature. Read an entry of it, or the observation."
+            )
+        rng = np.random.default_rng([spec.seed, crc32(self.key.encode())])
+        return {
+            "hidden": rng.normal(0.0, 1.0 / np.sqrt(width), (width, self.size)),
+            "offset": np.zeros(self.size),
+            "output": np.zeros(self.size),
+            "weight": np.full(1, float(self.initial)),
+        }
+
+    def rows(self, transitions: Transitions) -> np.ndarray:
+        """Return what the weight depends on, (B, width) float64: x(s_t).
+
+        Raises:
+            ObservationError: if an index is outside of the table.
+        """
+        if self.read is None:
+            return np.zeros((transitions.num_lanes, 0))
+        rows = selector(self.read).read(transitions.obs, transitions.features).astype(np.float64)
+        if self.form == "table":
+            if rows.shape[1] != 1:
+                raise ObservationError(
+                    f"LearnedWeight {self.key!r}: {self.read!r} selects {rows.shape[1]} numbers a lane, and a table has one index."
+                )
+            wrong = (rows < 0) | (rows >= self.size) | (rows != np.floor(rows))
+            if np.any(wrong & transitions.active[:, None]):
+                raise ObservationError(
+                    f"LearnedWeight {self.key!r}: {self.read!r} is {rows[wrong][0]:g}, and the table has the entries 0 to "
+                    f"{self.size - 1}. Set size to how many values there are."
+                )
+            rows = np.where(wrong, 0.0, rows)
+        return rows
+
+    def value(self, phi: Mapping[str, Array], rows: Array) -> Array:
+        """Return w, (B,), from the weights ``phi`` and `rows`: arrays, or torch tensors, through which it is differentiable."""
+        if self.form == "scalar":
+            return phi["weight"] + rows.sum(1)  # of no numbers: zeros of the right kind, on the right device
+        if self.form == "table":
+            table = phi["table"]
+            index = rows[:, 0]
+            return table[index.astype(np.int64) if isinstance(index, np.ndarray) else index.long()]
+        # Products and sums, not @: BLAS would make a lane's value depend on how many lanes there are.
+        xp = array_namespace(phi["hidden"])
+        units = xp.tanh((rows[:, :, None] * phi["hidden"]).sum(1) + phi["offset"])
+        return (units * phi["output"]).sum(1) + phi["weight"]
+
+    def measure(self, transitions: Transitions, state: State, *inputs: np.ndarray) -> np.ndarray:
+        """See `Term.measure`."""
+        value: np.ndarray = self.value(state, self.rows(transitions))
+        return value
+
+
+def blend(
+    *parts: Expression,
+    initial: float | Sequence[float] = 1.0,
+    form: Form = "scalar",
+    read: str | None = None,
+    size: int = 1,
+    bias: float | None = 0.0,
+    learn: bool = True,
+) -> Sum:
+    """Return sum_i w_i part_i + w_bias, with a `LearnedWeight` each; in logs every product keeps the name of its part.
+
+        blend(TaskReward(), StateReward("features.height").named("height"))
+
+    Behaviour-alignment reward r_phi = phi_1 + phi_2 r_p + phi_3 r_aux of Gupta et al. 2023 (BARFI), for any number of parts.
+
+    Args:
+        *parts: elementwise expressions, usually with `TaskReward` among them; distinct names.
+        initial: weight of the parts at first: one for all, or one each.
+        form: of all weights, the bias included: see `LearnedWeight`.
+        read: see `LearnedWeight`.
+        size: see `LearnedWeight`.
+        bias: the bias at first; None leaves it out, as in a second blend of one expression.
+        learn: of all weights, the bias included: see `LearnedWeight`.
+
+    Raises:
+        ExpressionError: if a part is no elementwise expression, or a setting is out of range.
+    """
+    for part in parts:
+        if not isinstance(part, Expression):
+            raise ExpressionError(f"blend: the parts are expressions, got {part!r}.")
+        if is_episodic(part):
+            raise ExpressionError(
+                f"blend: {part} is known only in hindsight, so its weight cannot be learned step by step. Blend the terms inside "
+                "of it."
+            )
+    if not parts:
+        raise ExpressionError("blend needs at least one part.")
+    starts = [initial] * len(parts) if is_number(initial) else list(initial)  # type: ignore[arg-type]
+    if len(starts) != len(parts):
+        raise ExpressionError(
+            f"blend has {len(parts)} parts and {len(starts)} initial weights: give one each, or one."
+        )
+    if "bias" in part_names(parts):
+        raise ExpressionError(
+            "blend: 'bias' is what the blend's own constant is called; name the part otherwise."
+        )
+    weighted: list[Expression] = []
+    for part, name, start in zip(parts, part_names(parts), starts, strict=True):
+        weight = LearnedWeight(name, start, form, read, size, learn, name=f"weight_{name}")
+        weighted.append(Product((part, weight), name=name))
+    if bias is not None:
+        weighted.append(LearnedWeight("bias", bias, form, read, size, learn, name="weight_bias"))
+    return Sum(tuple(weighted))

@@ -1,0 +1,167 @@
+"""Running normalisation: parts brought to unit scale by statistics of what was measured so far.
+
+Unlike a normalising wrapper this scales one part, the one that needs it, and leaves the task's reward alone. The statistics are a
+term of the expression: visible, saved, and frozen when a stored transition is used again.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import ClassVar, Literal
+
+import numpy as np
+
+from shapegym.shaping.algebra import Clip, Product, Sum
+from shapegym.shaping.checks import is_number
+from shapegym.shaping.errors import DiscountError, ExpressionError
+from shapegym.shaping.kernels.moments import accumulate_returns, merge_moments
+from shapegym.shaping.transitions import Spec, State, Transitions
+from shapegym.shaping.tree import is_episodic
+from shapegym.shaping.types import Expression, Guarantee, Replay, Term
+
+
+@dataclass(frozen=True)
+class RunningScale(Term):
+    """w_t = 1 / sqrt(Var + epsilon), with Var that of all values x so far, or of their discounted returns.
+
+    ``by="std"``: the variance of x. ``by="return"``: the variance of G_t = gamma G_{t-1} + x_t, as reward normalisation in OpenAI
+    Baselines, VecNormalize and Gymnasium does (Engstrom et al. 2020, section 3, "reward scaling"). G starts anew with every
+    episode, however the last one ended. The batch is counted before it is scaled; population variance, merged over batches as in
+    Chan, Golub & LeVeque 1983. Until two different values were seen, w_t = 1. Values that are not finite are left out.
+
+    Guarantee: none. Replay: frozen (the scale of now).
+
+    Args:
+        of: what is measured: an elementwise expression.
+        by: "std" or "return".
+        gamma: discount of the return, in [0, 1]; None takes the agent's. Not used by "std".
+        epsilon: > 0; the scale is at most 1 / sqrt(epsilon).
+    """
+
+    of: Expression = None  # type: ignore[assignment]
+    by: Literal["std", "return"] = "std"
+    gamma: float | None = None
+    epsilon: float = 1e-8
+
+    guarantee: ClassVar[Guarantee] = Guarantee.NONE
+    replay: ClassVar[Replay] = Replay.FROZEN
+
+    def __post_init__(self) -> None:
+        _require_elementwise(self)
+        if self.by not in ("std", "return"):
+            raise ExpressionError(f"RunningScale: by must be 'std' or 'return', got {self.by!r}.")
+        if self.gamma is not None and not (is_number(self.gamma) and 0.0 <= self.gamma <= 1.0):
+            raise ExpressionError(
+                f"RunningScale: gamma must be in [0, 1], or None for the agent's, got {self.gamma!r}."
+            )
+        if not (is_number(self.epsilon) and self.epsilon > 0.0):
+            raise ExpressionError(f"RunningScale: epsilon must be a number > 0, got {self.epsilon!r}.")
+
+    def init(self, spec: Spec) -> State:
+        """See `Term.init`.
+
+        Raises:
+            DiscountError: if ``by="return"`` and no discount is known.
+        """
+        state: State = {"moments": np.zeros(3)}
+        if self.by == "return":
+            gamma = self.gamma if self.gamma is not None else spec.gamma
+            if gamma is None:
+                raise DiscountError(
+                    "RunningScale(by='return') scales by a discounted return, and no discount is known. Give it gamma=..., or "
+                    "pass gamma= to the surface."
+                )
+            state |= {"gamma": float(gamma), "returns": np.zeros(spec.num_lanes)}
+        return state
+
+    def observe(self, transitions: Transitions, state: State, *inputs: np.ndarray) -> None:
+        """See `Term.observe`."""
+        (values,) = inputs
+        if self.by == "return":
+            accumulate_returns(
+                values, transitions.first, transitions.active, state["gamma"], state["returns"]
+            )
+            values = state["returns"]
+        merge_moments(values, transitions.active, state["moments"])
+
+    def measure(self, transitions: Transitions, state: State, *inputs: np.ndarray) -> np.ndarray:
+        """See `Term.measure`."""
+        count, _, squares = state["moments"]
+        scale = 1.0 / math.sqrt(squares / count + self.epsilon) if squares > 0.0 else 1.0
+        return np.full(transitions.num_lanes, scale)
+
+
+@dataclass(frozen=True)
+class RunningMean(Term):
+    """w_t = the mean of all values so far, this batch included; values that are not finite are left out.
+
+    Guarantee: none. Replay: frozen (the mean of now).
+
+    Args:
+        of: what is measured: an elementwise expression.
+    """
+
+    of: Expression = None  # type: ignore[assignment]
+
+    guarantee: ClassVar[Guarantee] = Guarantee.NONE
+    replay: ClassVar[Replay] = Replay.FROZEN
+
+    def __post_init__(self) -> None:
+        _require_elementwise(self)
+
+    def init(self, spec: Spec) -> State:
+        """See `Term.init`."""
+        return {"moments": np.zeros(3)}
+
+    def observe(self, transitions: Transitions, state: State, *inputs: np.ndarray) -> None:
+        """See `Term.observe`."""
+        merge_moments(inputs[0], transitions.active, state["moments"])
+
+    def measure(self, transitions: Transitions, state: State, *inputs: np.ndarray) -> np.ndarray:
+        """See `Term.measure`."""
+        return np.full(transitions.num_lanes, state["moments"][1])
+
+
+def normalize(
+    of: Expression,
+    by: Literal["std", "return"] = "std",
+    gamma: float | None = None,
+    *,
+    center: bool = False,
+    clip: float | None = None,
+    epsilon: float = 1e-8,
+) -> Expression:
+    """Return ``of`` at unit scale: ``of * RunningScale(of)``, in logs under the name of ``of``.
+
+    Args:
+        of: an elementwise expression.
+        by: "std", or "return": see `RunningScale`.
+        gamma: see `RunningScale`.
+        center: subtract the running mean first. Where episodes can end early this pays for ending or for going on: the sum over an
+            episode changes with its length.
+        clip: then limit to [-clip, clip].
+        epsilon: see `RunningScale`.
+
+    Raises:
+        ExpressionError: if ``of`` is not elementwise, or a setting is out of range.
+    """
+    scale = RunningScale(of, by, gamma, epsilon)
+    centered = Sum((of, -RunningMean(of)), name=of.name) if center else of
+    scaled = Product((centered, scale))
+    if clip is None:
+        return scaled
+    if not (is_number(clip) and clip > 0):
+        raise ExpressionError(f"normalize: clip must be a number > 0, or None, got {clip!r}.")
+    return Clip(scaled, -clip, clip)
+
+
+def _require_elementwise(node: RunningScale | RunningMean) -> None:
+    name = type(node).__name__
+    if not isinstance(node.of, Expression):
+        raise ExpressionError(f"{name}: of must be an expression, got {node.of!r}.")
+    if is_episodic(node.of):
+        raise ExpressionError(
+            f"{name}: {node.of} is known only in hindsight, and a running statistic needs its value at once. Normalise the terms "
+            "inside of it."
+        )

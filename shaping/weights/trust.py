@@ -1,0 +1,112 @@
+"""Trust: how much a process reward is worth, judged by whether it tells successful episodes from failed ones."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import ClassVar, Literal
+
+import numpy as np
+
+from shapegym.shaping.algebra import Product
+from shapegym.shaping.checks import is_number
+from shapegym.shaping.errors import ExpressionError
+from shapegym.shaping.transitions import Spec, State, Transitions
+from shapegym.shaping.types import Expression, Guarantee, Replay, Term
+from shapegym.shaping.weights.multipliers import finished_episodes, require_elementwise
+from shapegym.shaping.weights.schedules import OnPlateau, Schedule
+
+
+@dataclass(frozen=True)
+class Trust(Term):
+    """w = 1 if m_success >= m_failure, else exp(m_success - m_failure): m is the mean of a part over episodes of each kind.
+
+    A part that pays failures better than successes has no say on what is good, the less the larger the difference. Means forget:
+    an episode counts less by a factor of 1 - 1/memory with each that finishes after it. The weight is 1 until both kinds were seen.
+    Source: Fan et al. 2025, "SophiaVL-R1: Reinforcing MLLMs Reasoning with Thinking Reward" (there within a group of
+    rollouts of one prompt). The exponent has the unit of the part: step means of a part within [0, 1] never weigh it below 1/e.
+
+    Guarantee: bounded, in (0, 1]. Replay: frozen, so a stored transition gets the weight of now.
+
+    Args:
+        of: the process reward: an elementwise expression.
+        over: what an episode comes to: "step", the part's mean over its steps, or "episode", its sum.
+        memory: episodes over which means forget, >= 1.
+    """
+
+    of: Expression = None  # type: ignore[assignment]
+    over: Literal["step", "episode"] = "step"
+    memory: float = 100.0
+
+    guarantee: ClassVar[Guarantee] = Guarantee.BOUNDED
+    replay: ClassVar[Replay] = Replay.FROZEN
+
+    def __post_init__(self) -> None:
+        require_elementwise(self, self.of)
+        if self.over not in ("episode", "step"):
+            raise ExpressionError(f"Trust: over must be 'step' or 'episode', got {self.over!r}.")
+        if not (is_number(self.memory) and self.memory >= 1):
+            raise ExpressionError(f"Trust: memory must be a number of episodes >= 1, got {self.memory!r}.")
+
+    @property
+    def reads(self) -> tuple[str, ...]:
+        """See `Term.reads`."""
+        return ("success",)
+
+    def init(self, spec: Spec) -> State:
+        """See `Term.init`."""
+        return {
+            "counts": np.zeros(2),  # of failures and successes, discounted
+            "means": np.zeros(
+                2
+            ),  # of the part; not as totals, which would fade away where one kind stays out for long
+            "sums": np.zeros(spec.num_lanes),
+            "lengths": np.zeros(spec.num_lanes),
+        }
+
+    def observe(self, transitions: Transitions, state: State, *inputs: np.ndarray) -> None:
+        """See `Term.observe`."""
+        scores = finished_episodes(inputs[0], transitions, state, by=self.over)
+        if not len(scores):
+            return
+        ended = (transitions.terminated | transitions.truncated) & transitions.active
+        succeeded = np.asarray(transitions.next_features["success"])[ended].astype(bool)
+        counts, means = state["counts"], state["means"]
+        counts *= (1.0 - 1.0 / self.memory) ** len(scores)
+        for kind in (0, 1):
+            of_kind = scores[succeeded == kind]
+            if len(of_kind):
+                counts[kind] += len(of_kind)
+                means[kind] += (of_kind - means[kind]).sum() / counts[kind]
+
+    def measure(self, transitions: Transitions, state: State, *inputs: np.ndarray) -> np.ndarray:
+        """See `Term.measure`."""
+        return np.full(transitions.num_lanes, trust(state["counts"], state["means"]))
+
+
+def trust(counts: np.ndarray, means: np.ndarray) -> float:
+    """Return the weight from the number of failures and successes and the means of the part over each, (2,) both."""
+    if not counts.min() > 0.0:
+        return 1.0
+    failure, success = means
+    return math.exp(min(success - failure, 0.0))
+
+
+def trusted(
+    of: Expression,
+    schedule: Schedule | OnPlateau | None = None,
+    *,
+    over: Literal["step", "episode"] = "step",
+    memory: float = 100.0,
+) -> Product:
+    """Return ``of`` weighted by its trust and, if given, by a schedule that fades it out, such as ``Exponential(1, 0, 1e5)``.
+
+    Raises:
+        ExpressionError: see `Trust`, and if ``schedule`` is none.
+    """
+    if schedule is not None and not isinstance(schedule, (Schedule, OnPlateau)):
+        raise ExpressionError(
+            f"trusted needs a schedule such as Exponential(1, 0, 100_000), or None, got {schedule!r}."
+        )
+    weight = Trust(of, over, memory)
+    return Product((of, weight) if schedule is None else (of, weight, schedule))
