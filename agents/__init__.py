@@ -1,7 +1,8 @@
 """Stable-Baselines3 agents that train on the shaped reward and are judged by the task reward.
 
-Make: `make_vec_env`, `make_agent`, `resolve_settings`. Watch: `ShapingCallback`, `EvaluationCallback`, `evaluate`,
-`CostMeter`. Keep: `CheckpointCallback`, `save_checkpoint`, `load_checkpoint`. Compare with: `OptimalPolicy`, `RandomPolicy`.
+Make: `make_vec_env`, `make_agent`, `resolve_settings`. Add: `register_algorithm`. Watch: `ShapingCallback`, `EvaluationCallback`,
+`evaluate`, `CostMeter`. Keep: `CheckpointCallback`, `save_checkpoint`, `load_checkpoint`. Compare with: `OptimalPolicy`,
+`RandomPolicy`.
 
 Names are imported when they are first used, because torch and Stable-Baselines3 take seconds.
 """
@@ -12,11 +13,12 @@ from importlib import import_module
 from typing import Any
 
 _HOMES = {
+    "algorithms.constrained": ("ConstrainedPPO", "PartValues"),
+    "algorithms.registry": ("ALGORITHMS", "Algorithm", "register_algorithm"),
     "base_policy": ("record_base",),
     "bridge": ("LastStep", "VectorEnvBridge"),
     "callbacks": ("EvaluationCallback", "ShapingCallback"),
     "checkpoint": ("CheckpointCallback", "checkpoints", "load_checkpoint", "save_checkpoint"),
-    "constrained": ("ConstrainedPPO", "PartValues"),
     "environments": ("make_env", "make_vec_env"),
     "errors": (
         "AgentError",
@@ -29,12 +31,12 @@ _HOMES = {
     ),
     "evaluation": ("Evaluation", "evaluate"),
     "factory": ("make_agent", "torch_threads"),
+    "finite.occupancy": ("RegularisedTask",),
+    "finite.oracle": ("OptimalPolicy", "RandomPolicy"),
+    "finite.tabulate": ("Tables",),  # the function has the name of its module
     "metrics": ("JsonLines", "read_json_lines"),
-    "occupancy": ("RegularisedTask",),
-    "oracle": ("OptimalPolicy", "RandomPolicy"),
     "profiling": ("CostMeter", "Costs"),
-    "settings": ("ALGORITHMS", "Settings", "resolve_settings"),
-    "tabulate": ("Tables",),  # the function has the name of its module
+    "settings": ("Settings", "resolve_settings"),
 }
 _HOME_OF = {name: module for module, names in _HOMES.items() for name in names}
 

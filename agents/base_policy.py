@@ -13,6 +13,7 @@ from shapegym.agents.environments import make_vec_env
 from shapegym.agents.errors import SettingsError
 from shapegym.agents.evaluation import Policy
 from shapegym.agents.randomness import isolated_randomness
+from shapegym.shaping.arrays import tree_join, tree_map, tree_take
 from shapegym.shaping.models.base_data import save_base, texts_of
 from shapegym.shaping.surfaces.collect import missing_feature, stack_features
 
@@ -90,7 +91,7 @@ def _record(
             for name in names:
                 if name not in found:
                     raise missing_feature(name, found, "a state")
-            rows.append((_copied(obs), action, {name: np.array(found[name]) for name in names}))
+            rows.append((tree_map(np.array, obs), action, {name: np.array(found[name]) for name in names}))
             obs = next_obs
             infos = [
                 dict(start if done else info)
@@ -106,11 +107,5 @@ def _record(
     )
 
 
-def _copied(obs: Any) -> Any:
-    return {key: np.array(rows) for key, rows in obs.items()} if isinstance(obs, dict) else np.array(obs)
-
-
 def _stacked(batches: Sequence[Any], steps: int) -> Any:
-    if isinstance(batches[0], dict):
-        return {key: _stacked([batch[key] for batch in batches], steps) for key in batches[0]}
-    return np.concatenate(batches)[:steps]
+    return tree_take(tree_join(np.concatenate, batches), slice(steps))

@@ -20,6 +20,7 @@ from stable_baselines3.common.vec_env import VecEnv
 from stable_baselines3.common.vec_env.base_vec_env import VecEnvIndices, VecEnvObs, VecEnvStepReturn
 
 from shapegym.agents.errors import BridgeError
+from shapegym.shaping.arrays import tree_join, tree_map, tree_take, tree_write
 from shapegym.shaping.surfaces.collect import as_declaration, success_in
 
 _FINAL = ("final_obs", "final_info")
@@ -233,7 +234,7 @@ class VectorEnvBridge(VecEnv):
         success = success_in(step.next_features)
         for lane in lanes.tolist():
             infos[lane] = {
-                "terminal_observation": _row(step.next_obs, lane),
+                "terminal_observation": tree_take(step.next_obs, lane),
                 "TimeLimit.truncated": bool(step.truncated[lane] and not step.terminated[lane]),
                 "episode": {
                     "r": round(float(self._returns[lane]), 6),
@@ -269,23 +270,11 @@ def _features_in(info: Mapping[str, Any]) -> dict[str, NDArray[Any]]:
 
 def _final_rows(final: Any, lanes: NDArray[np.int64]) -> Any:
     """What ended lanes ended with, (n, ...): from dense arrays, or from an object array of single observations."""
-    if isinstance(final, Mapping):
-        return {key: rows[lanes] for key, rows in final.items()}
-    rows = final[lanes]
-    if rows.dtype != np.object_:
-        return rows
-    if isinstance(rows[0], Mapping):
-        return {key: np.stack([row[key] for row in rows]) for key in rows[0]}
-    return np.stack(list(rows))
+    rows = tree_take(final, lanes)
+    return tree_join(np.stack, rows) if getattr(rows, "dtype", None) == np.object_ else rows
 
 
 def _replace_rows(batch: Any, lanes: NDArray[np.int64], rows: Any) -> Any:
-    if isinstance(batch, Mapping):
-        return {key: _replace_rows(batch[key], lanes, rows[key]) for key in batch}
-    replaced = batch.copy()
-    replaced[lanes] = rows
+    replaced = tree_map(np.copy, batch)
+    tree_write(replaced, lanes, rows)
     return replaced
-
-
-def _row(batch: Any, lane: int) -> Any:
-    return {key: values[lane] for key, values in batch.items()} if isinstance(batch, Mapping) else batch[lane]

@@ -27,11 +27,11 @@ from stable_baselines3.common.off_policy_algorithm import OffPolicyAlgorithm
 from stable_baselines3.common.vec_env import VecEnv, VecEnvWrapper
 from stable_baselines3.her import HerReplayBuffer
 
+from shapegym.agents.algorithms.registry import algorithm_of
 from shapegym.agents.bridge import VectorEnvBridge
 from shapegym.agents.callbacks import find_surface
 from shapegym.agents.errors import CheckpointError
 from shapegym.agents.randomness import capture_randomness, restore_randomness
-from shapegym.agents.settings import algorithm_of
 from shapegym.agents.state_tree import read_tree, write_tree
 from shapegym.shaping.errors import StateFileError
 from shapegym.shaping.files.state_files import load_engine, save_engine
@@ -101,7 +101,7 @@ def load_checkpoint(
         folder: a `save_checkpoint` folder.
         env: constructed as the saved one was, wrappers included; its seed does not matter.
         reward: the expression that was wired, or None if none was.
-        algorithm: for a class that is not in `shapegym.agents.ALGORITHMS`.
+        algorithm: for a class that nobody registered.
         device: of the networks.
 
     Raises:
@@ -111,7 +111,7 @@ def load_checkpoint(
     manifest = read_manifest(folder)
     _require_same("the reward", manifest["reward"], None if reward is None else str(reward))
     _require_same("the number of lanes", manifest["num_envs"], env.num_envs)
-    algorithm = algorithm or algorithm_of(manifest["algorithm"])
+    algorithm = algorithm or algorithm_of(manifest["algorithm"]).kind
     _require_same("the algorithm", manifest["algorithm"], algorithm.__name__)
     try:
         model = algorithm.load(folder / MODEL, env=env, device=device, force_reset=False)

@@ -12,31 +12,19 @@ from typing import Any, Literal, TypeAlias, get_args
 import gymnasium as gym
 from gymnasium.envs.registration import EnvSpec, load_env_creator
 from gymnasium.vector import AutoresetMode
-from gymnasium.wrappers import FlattenObservation
 from stable_baselines3.common.monitor import Monitor
 from stable_baselines3.common.vec_env import DummyVecEnv, VecEnv
 
 from shapegym.agents.bridge import VectorEnvBridge
 from shapegym.agents.errors import SettingsError
-from shapegym.envs.features import adapt_features
-from shapegym.envs.grid.readings import reading_of
+from shapegym.envs.foreign.minigrid_views import with_view
+from shapegym.envs.foreign.ready_features import adapt_features
+from shapegym.envs.registration import dynamics_class
 from shapegym.shaping.tree import terms_of
 from shapegym.shaping.types import Expression
 
 GridView: TypeAlias = Literal["flat", "image", "flat_full", "image_full"]
 """What an agent sees of MiniGrid: the symbols of its view, or of the full grid; as one vector (MlpPolicy) or an image."""
-
-_GRID_VIEWS: dict[str, dict[str, Any]] = {
-    "flat": {"observation": "flat"},
-    "image": {"observation": "image"},
-    "flat_full": {"observation": "flat", "image": "full"},
-    "image_full": {"observation": "image", "image": "full"},
-}
-"""The same views as options of the compiled grid worlds."""
-
-_GRID_WORLDS = "shapegym/MiniGrid-"
-
-_REGISTERED_BY = {"MiniGrid-": "minigrid", "BabyAI-": "minigrid", "shapegym/": "shapegym"}
 
 
 def make_vec_env(
@@ -50,7 +38,7 @@ def make_vec_env(
     """Return ``num_envs`` lanes of a registered environment for Stable-Baselines3.
 
     An environment with a native SAME_STEP vector form comes through `VectorEnvBridge`. Any other becomes a DummyVecEnv of monitored
-    environments, with named features where a ready set knows it (`shapegym.envs.features`), and with ``grid_view`` in place of
+    environments, with named features where a ready set knows it (`shapegym.envs.foreign`), and with ``grid_view`` in place of
     MiniGrid's Dict observation. Lane i is seeded with ``seed + i``: both forms play the same episodes.
 
     Args:
@@ -89,22 +77,22 @@ def make_env(env_id: str, *, grid_view: GridView = "flat", **kwargs: Any) -> gym
     """
     spec = env_spec(env_id)
     if _has_native_form(spec):
-        return gym.make(spec.id, **_of_view(spec.id, grid_view, kwargs))
+        return gym.make(spec.id, **_of_view(spec, grid_view, kwargs))
     return _make_lane(spec.id, grid_view, kwargs)
 
 
 def with_features(env_id: str, reward: Expression | None, kwargs: Mapping[str, Any]) -> dict[str, Any]:
-    """Return ``kwargs``, and for a grid world also the features that ``reward`` reads and the environment reports on request only.
+    """Return ``kwargs``, and also the features that ``reward`` reads and the environment reports on request only.
 
     Args:
         env_id: as `make_vec_env` takes it.
         reward: what will be measured; None for the plain task.
         kwargs: of the environment. ``features`` in it are left as they are.
     """
-    if reward is None or "features" in kwargs or not env_id.startswith(_GRID_WORLDS):
+    if reward is None or "features" in kwargs:
         return dict(kwargs)
     read = {name for term in terms_of(reward) for name in (*term.reads, *term.reads_before)}
-    wanted = sorted(name for name in read if reading_of(name) is not None)
+    wanted = sorted(filter(dynamics_class(env_spec(env_id)).reports_on_request, read))
     return {**kwargs, "features": wanted} if wanted else dict(kwargs)
 
 
@@ -116,10 +104,10 @@ def env_spec(env_id: str) -> EnvSpec:
         ImportError: if the module of "module:id" cannot be imported.
     """
     module, _, name = env_id.rpartition(":")
-    packages = [module] if module else []
-    packages += [package for prefix, package in _REGISTERED_BY.items() if name.startswith(prefix)]
-    for package in packages:
-        importlib.import_module(package)
+    if module:
+        importlib.import_module(module)
+    if name not in gym.registry:
+        importlib.import_module("minigrid")  # registers its ids
     return gym.spec(name)
 
 
@@ -131,16 +119,16 @@ def _lanes(spec: EnvSpec, num_envs: int, grid_view: GridView, kwargs: dict[str, 
                 num_envs=num_envs,
                 vectorization_mode="vector_entry_point",
                 autoreset_mode=AutoresetMode.SAME_STEP,
-                **_of_view(spec.id, grid_view, kwargs),
+                **_of_view(spec, grid_view, kwargs),
             )
         )
     lane: Callable[[], gym.Env] = partial(_make_lane, spec.id, grid_view, kwargs)
     return DummyVecEnv([lane] * num_envs)
 
 
-def _of_view(env_id: str, grid_view: GridView, kwargs: dict[str, Any]) -> dict[str, Any]:
-    """The arguments of a compiled environment, for grid worlds with what an agent sees of them."""
-    return _GRID_VIEWS[grid_view] | kwargs if env_id.startswith(_GRID_WORLDS) else kwargs
+def _of_view(spec: EnvSpec, grid_view: GridView, kwargs: dict[str, Any]) -> dict[str, Any]:
+    """The arguments of a compiled environment, with those that show the view where its kind has such views."""
+    return {**dynamics_class(spec).views.get(grid_view, {}), **kwargs}
 
 
 def _has_native_form(spec: EnvSpec) -> bool:
@@ -153,20 +141,9 @@ def _has_native_form(spec: EnvSpec) -> bool:
 
 
 def _make_lane(env_id: str, grid_view: GridView, kwargs: dict[str, Any]) -> gym.Env:
-    env = gym.make(env_id, **kwargs)
-    if env_id.startswith(("MiniGrid-", "BabyAI-")):
-        env = _view_of_grid(env, grid_view)
+    env = with_view(gym.make(env_id, **kwargs), grid_view)
     with suppress(
         TypeError
     ):  # no ready set knows it: rewards may still read observations and what its own infos hold
         env = adapt_features(env)
     return Monitor(env)
-
-
-def _view_of_grid(env: gym.Env, grid_view: GridView) -> gym.Env:
-    from minigrid.wrappers import FullyObsWrapper, ImgObsWrapper
-
-    if grid_view.endswith("full"):
-        env = FullyObsWrapper(env)  # type: ignore[no-untyped-call]
-    env = ImgObsWrapper(env)  # type: ignore[no-untyped-call]
-    return FlattenObservation(env) if grid_view.startswith("flat") else env

@@ -13,19 +13,12 @@ from stable_baselines3.common.base_class import BaseAlgorithm
 from stable_baselines3.common.noise import NormalActionNoise
 from stable_baselines3.common.vec_env import VecEnv
 
+from shapegym.agents.algorithms.registry import algorithm_of, algorithms
 from shapegym.agents.environments import make_vec_env
 from shapegym.agents.errors import SettingsError
-from shapegym.agents.settings import Settings, algorithm_of, resolve_settings
+from shapegym.agents.settings import Settings, resolve_settings
 from shapegym.shaping.surfaces.wiring import wire
 from shapegym.shaping.types import Expression
-
-_ACTIONS = {
-    "DQN": gym.spaces.Discrete,
-    "QRDQN": gym.spaces.Discrete,
-    "SAC": gym.spaces.Box,
-    "TD3": gym.spaces.Box,
-}
-"""The kind of action space of the algorithms that take only one."""
 
 
 def make_agent(
@@ -83,7 +76,7 @@ def make_agent(
             np.zeros(shape), np.full(shape, chosen.action_noise_std)
         )
     try:
-        model = algorithm_of(algo)(
+        model = algorithm_of(algo).kind(
             chosen.policy,
             venv,
             seed=seed,
@@ -101,14 +94,16 @@ def make_agent(
 
 def require_fitting_actions(algo: str, space: gym.Space) -> None:
     """Raise `SettingsError` if ``algo`` cannot act in ``space``; names the algorithms that can."""
-    wanted = _ACTIONS.get(algo)
-    if wanted is None or isinstance(space, wanted):
-        return
-    fitting = [name for name, kind in _ACTIONS.items() if isinstance(space, kind)]
-    raise SettingsError(
-        f"{algo} needs {wanted.__name__} actions; this environment's are {space}. "
-        f"Use {', '.join(['PPO', 'A2C', 'RecurrentPPO', *fitting])}."
-    )
+    wanted = algorithm_of(algo).actions
+    if not isinstance(space, wanted):
+        fitting = [
+            name
+            for name, other in algorithms().items()
+            if other.takes_any_reward and isinstance(space, other.actions)
+        ]
+        raise SettingsError(
+            f"{algo} needs {wanted.__name__} actions; this environment's are {space}. Use {', '.join(fitting)}."
+        )
 
 
 @contextmanager

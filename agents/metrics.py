@@ -1,17 +1,14 @@
-"""Metrics on disk: one JSON object a line, appended as things happen.
-
-Reading tolerates a torn last line, which is what a killed process leaves.
-"""
+"""Metrics on disk: rows with a global step, and what a resumed run does with those of its first life."""
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
 from shapegym.agents.errors import MetricsFileError
-from shapegym.shaping.files.atomic_file import replacing
+from shapegym.shaping.atomic_file import replacing
+from shapegym.shaping.json_lines import append_rows, encode_rows, read_rows
 
 
 class JsonLines:
@@ -48,15 +45,12 @@ class JsonLines:
         Raises:
             ValueError: for a NaN or infinite number; nothing is written.
         """
-        text = _encode(rows)
-        if text:
-            with self.path.open("a", encoding="utf-8") as file:
-                file.write(text)
+        append_rows(self.path, rows)
 
     def rewrite(self, rows: Iterable[Mapping[str, Any]]) -> None:
         """Replace everything, whole or not at all."""
         with replacing(self.path) as file:
-            file.write(_encode(rows).encode())
+            file.write(encode_rows(rows))
 
 
 def read_json_lines(path: str | Path) -> list[dict[str, Any]]:
@@ -65,18 +59,8 @@ def read_json_lines(path: str | Path) -> list[dict[str, Any]]:
     Raises:
         MetricsFileError: if another line is no row; says which.
     """
-    rows = []
-    lines = Path(path).read_text(encoding="utf-8", errors="replace").split("\n")
-    for number, line in enumerate(lines[:-1], start=1):  # what follows the last newline is torn, or empty
-        try:
-            row = json.loads(line)
-        except json.JSONDecodeError as error:
-            raise MetricsFileError(f"{path}, line {number}, is not JSON: {error}") from None
-        if not isinstance(row, dict) or not isinstance(row.get("step"), int):
+    rows = read_rows(Path(path), MetricsFileError)
+    for number, row in enumerate(rows, start=1):
+        if not isinstance(row.get("step"), int):
             raise MetricsFileError(f"{path}, line {number}, is no row of metrics: it has no integer 'step'.")
-        rows.append(row)
     return rows
-
-
-def _encode(rows: Iterable[Mapping[str, Any]]) -> str:
-    return "".join(json.dumps(row, allow_nan=False) + "\n" for row in rows)

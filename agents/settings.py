@@ -1,7 +1,8 @@
 """Hyper-parameters as data: defaults of each algorithm, overrides by environment id, overrides by the caller.
 
-The table is ``settings.yaml``. Its values follow Stable-Baselines3's and RL Zoo's where these exist, with more lanes (native vector
-environments make them cheap) and smaller networks.
+Defaults stand with the algorithms (`shapegym.agents.algorithms.registry`); the library's own are ``algorithms/settings.yaml``. Its
+values follow Stable-Baselines3's and RL Zoo's where these exist, with more lanes (native vector environments make them cheap) and
+smaller networks.
 """
 
 from __future__ import annotations
@@ -11,24 +12,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from functools import cache
-from importlib import resources
 from typing import Any
 
-import yaml
-from sb3_contrib import QRDQN, RecurrentPPO
-from stable_baselines3 import A2C, DQN, PPO, SAC, TD3
 from stable_baselines3.common.base_class import BaseAlgorithm
 
-from shapegym.agents.bilevel.barfi import BARFI
-from shapegym.agents.constrained import ConstrainedPPO
+from shapegym.agents.algorithms.registry import algorithm_of
 from shapegym.agents.errors import SettingsError
 from shapegym.shaping.errors import suggest
-
-ALGORITHMS: dict[str, type[BaseAlgorithm]] = {
-    algorithm.__name__: algorithm
-    for algorithm in (PPO, A2C, DQN, SAC, TD3, RecurrentPPO, QRDQN, BARFI, ConstrainedPPO)
-}
-"""The algorithms by name."""
 
 _OURS = {"policy", "num_envs", "action_noise_std"}
 _GIVEN_BY_MAKE_AGENT = {"self", "env", "seed", "device", "verbose", "tensorboard_log", "_init_setup_model"}
@@ -47,16 +37,16 @@ class Settings:
     """
 
     algo: str
-    policy: str
-    num_envs: int
+    policy: str = "MlpPolicy"
+    num_envs: int = 1
     action_noise_std: float = 0.0
     arguments: Mapping[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        algorithm = algorithm_of(self.algo)
-        if self.policy not in algorithm.policy_aliases:
+        policies = algorithm_of(self.algo).kind.policy_aliases
+        if self.policy not in policies:
             raise SettingsError(
-                f"{self.algo} has no policy {self.policy!r}.{suggest(str(self.policy), algorithm.policy_aliases)}"
+                f"{self.algo} has no policy {self.policy!r}.{suggest(str(self.policy), policies)}"
             )
         if isinstance(self.num_envs, bool) or not isinstance(self.num_envs, int) or self.num_envs < 1:
             raise SettingsError(f"num_envs must be an integer of at least 1, got {self.num_envs!r}.")
@@ -73,21 +63,10 @@ class Settings:
         return {"policy": self.policy, "num_envs": self.num_envs, **noise, **self.arguments}
 
 
-def algorithm_of(algo: str) -> type[BaseAlgorithm]:
-    """Return the algorithm called ``algo``.
-
-    Raises:
-        SettingsError: if there is none.
-    """
-    if algo not in ALGORITHMS:
-        raise SettingsError(f"There is no algorithm {algo!r}.{suggest(str(algo), ALGORITHMS)}")
-    return ALGORITHMS[algo]
-
-
 def resolve_settings(algo: str, env_id: str = "", overrides: Mapping[str, Any] | None = None) -> Settings:
-    """Return the hyper-parameters of ``algo`` on ``env_id``: the table's, with ``overrides`` on top.
+    """Return the hyper-parameters of ``algo`` on ``env_id``: the algorithm's defaults, with ``overrides`` on top.
 
-    A ``policy_kwargs`` override is merged into the table's, entry by entry.
+    A ``policy_kwargs`` override is merged into the defaults, entry by entry.
 
     Args:
         algo: a name in `ALGORITHMS`.
@@ -101,7 +80,7 @@ def resolve_settings(algo: str, env_id: str = "", overrides: Mapping[str, Any] |
     resolved: dict[str, Any] = {}
     layers = [
         values
-        for pattern, values in _table()[algo].items()
+        for pattern, values in algorithm_of(algo).settings.items()
         if pattern == "*" or fnmatchcase(env_id.rpartition(":")[2], pattern)
     ]
     for layer in (*layers, overrides or {}):
@@ -114,20 +93,27 @@ def resolve_settings(algo: str, env_id: str = "", overrides: Mapping[str, Any] |
     return Settings(algo, arguments=resolved, **ours)
 
 
-@cache
 def hyper_parameters(algo: str) -> frozenset[str]:
     """Return the names of everything that can be set for ``algo``.
 
     Raises:
         SettingsError: if there is no such algorithm.
     """
-    arguments = inspect.signature(algorithm_of(algo).__init__).parameters
-    return frozenset((arguments.keys() - _GIVEN_BY_MAKE_AGENT) | {"policy", "num_envs"}) | (
-        {"action_noise_std"} if "action_noise" in arguments else set()
-    )
+    arguments = _arguments(algorithm_of(algo).kind)
+    ours = {"policy", "num_envs"} | ({"action_noise_std"} if "action_noise" in arguments else set())
+    return (arguments - _GIVEN_BY_MAKE_AGENT) | ours
 
 
 @cache
-def _table() -> dict[str, dict[str, dict[str, Any]]]:
-    text = resources.files(__package__).joinpath("settings.yaml").read_text(encoding="utf-8")
-    return yaml.safe_load(text)
+def _arguments(kind: type[BaseAlgorithm]) -> frozenset[str]:
+    """What the constructor takes, and what it hands on to its parent's as ``**kwargs``."""
+    names: set[str] = set()
+    for cls in kind.__mro__:
+        if "__init__" in vars(cls):
+            parameters = inspect.signature(vars(cls)["__init__"]).parameters.values()
+            names |= {
+                each.name for each in parameters if each.kind not in (each.VAR_POSITIONAL, each.VAR_KEYWORD)
+            }
+            if not any(each.kind is each.VAR_KEYWORD for each in parameters):
+                break
+    return frozenset(names)

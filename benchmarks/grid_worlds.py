@@ -22,7 +22,7 @@ import gymnasium as gym
 from grid_peers import PEER_ID, PEERS, minigrid_loop, single_form, vector_form
 from racing import Contestant, Results, Spread, machine, race, ratio, table, tell
 
-from shapegym.envs.grid.ids import GRID_IDS
+from shapegym.envs.grid.families.ids import GRID_IDS
 
 IDS = tuple(name for name, _, _ in GRID_IDS)
 DEFAULT, NO_COPY = "shapegym", "shapegym, copy=False"
@@ -144,7 +144,7 @@ def _peers(lanes: int) -> list[Contestant]:
 
 def _known_id(text: str) -> str:
     if text not in IDS:
-        raise argparse.ArgumentTypeError(f"{text!r} is none of the ids of envs/grid/ids.py")
+        raise argparse.ArgumentTypeError(f"{text!r} is none of the ids of envs/grid/families/ids.py")
     return text
 
 

@@ -14,10 +14,10 @@ from pathlib import Path
 
 import numpy as np
 
-from shapegym.experiments.plan import Job, Plan, in_fair_order
-from shapegym.experiments.results import INDEX, Results, Row
-from shapegym.experiments.run import RunConfig
-from shapegym.experiments.workspace import FORMAT, PLAN, SWEEP
+from shapegym.experiments.runs.run import RunConfig
+from shapegym.experiments.sweeps.plan import Job, Plan, in_fair_order
+from shapegym.experiments.sweeps.results import INDEX, ResultRow, Results
+from shapegym.experiments.sweeps.workspace import FORMAT, PLAN, SWEEP
 
 STRATEGIES = {
     "sparse": None,
@@ -62,7 +62,7 @@ def make_plan(tasks: int, seeds: int, variants: int = 1, title: str = "A made-up
     return Plan("synthetic", title, in_fair_order(jobs))
 
 
-def make_row(job: Job, rng: np.random.Generator, *, success: bool = True) -> Row:
+def make_row(job: Job, rng: np.random.Generator, *, success: bool = True) -> ResultRow:
     """A plausible result: a learning curve that rises with the skill of the strategy."""
     difficulty = 1 + 0.3 * int(job.task.removeprefix("task"))
     final = float(np.clip(SKILL[job.strategy] / difficulty + rng.normal(0, 0.12), 0, 1))
@@ -73,7 +73,7 @@ def make_row(job: Job, rng: np.random.Generator, *, success: bool = True) -> Row
     if job.strategy != "sparse":
         paid[job.strategy.partition("-")[0]] = 3.2 if job.strategy == "misleading" else 0.2
     shares = {"environment": 0.2, "policy": 0.25, "learner": 0.4, "reward": 0.05, "other": 0.1}
-    return Row(
+    return ResultRow(
         id=job.id,
         task=job.task,
         strategy=job.strategy,
@@ -107,7 +107,7 @@ def make_row(job: Job, rng: np.random.Generator, *, success: bool = True) -> Row
     )
 
 
-def write_sweep(folder: Path, plan: Plan, rows: list[Row]) -> None:
+def write_sweep(folder: Path, plan: Plan, rows: list[ResultRow]) -> None:
     """The books of a sweep, without run folders."""
     folder.mkdir(parents=True, exist_ok=True)
     header = {"format": FORMAT, "name": plan.name, "title": plan.title, "shapegym": "0.1.0", "request": {}}
@@ -125,7 +125,7 @@ def make_sweep(folder: Path, tasks: int, seeds: int, variants: int = 1) -> Plan:
 
 
 def main(sizes: list[int]) -> None:
-    from shapegym.experiments.report import write_report
+    from shapegym.experiments.reports import report
 
     for size in sizes:
         for tasks, seeds, variants in ((5, size // 25, 1), (5, 5, size // 100), (1, 1, size // 4)):
@@ -136,7 +136,8 @@ def main(sizes: list[int]) -> None:
                 Results.open(folder)
                 opened = time.perf_counter() - start
                 start = time.perf_counter()
-                page, text = write_report(folder)
+                page = report(folder)
+                text = page.with_suffix(".md")
                 written = time.perf_counter() - start
                 print(
                     f"{runs} runs, {tasks} tasks, {seeds} seeds, {4 * variants + 1} contenders: index {opened:.2f} s, report "

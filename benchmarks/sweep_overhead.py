@@ -19,8 +19,8 @@ SETTINGS = {"num_envs": 4, "n_steps": 64, "batch_size": 64, "n_epochs": 2}
 
 def plan_of(runs: int, steps: int) -> Any:
     """Return a plan of equal runs with different seeds."""
-    from shapegym.experiments.plan import Job, Plan
-    from shapegym.experiments.run import RunConfig
+    from shapegym.experiments.runs.run import RunConfig
+    from shapegym.experiments.sweeps.plan import Job, Plan
 
     config = RunConfig("shapegym/Corridor-v0", steps, settings=SETTINGS, eval_episodes=10)
     jobs = (Job("corridor", "sparse", RunConfig(**{**vars(config), "seed": seed})) for seed in range(runs))
@@ -30,16 +30,16 @@ def plan_of(runs: int, steps: int) -> Any:
 def in_pool(runs: int, steps: int, workers: int, folder: Path) -> tuple[float, float]:
     """Return the seconds of the sweep, and the sum of those of its runs."""
     start = time.perf_counter()
-    from shapegym.experiments.pool import LocalPool
+    from shapegym.experiments.sweeps.local_pool import LocalPool
 
     with LocalPool(workers) as pool:
-        from shapegym.experiments.sweep import Event, Fixed, sweep
-        from shapegym.experiments.workspace import open_workspace
+        from shapegym.experiments.sweeps.loop import Fixed, JobEvent, run_jobs
+        from shapegym.experiments.sweeps.workspace import open_workspace
 
         began: dict[str, float] = {}
         own = 0.0
 
-        def watch(event: Event) -> None:
+        def watch(event: JobEvent) -> None:
             nonlocal own
             if event.kind == "started":
                 began[event.job_id] = time.perf_counter()
@@ -47,15 +47,15 @@ def in_pool(runs: int, steps: int, workers: int, folder: Path) -> tuple[float, f
                 own += time.perf_counter() - began[event.job_id]
 
         plan = plan_of(runs, steps)
-        if failed := sweep(open_workspace(folder, plan), Fixed(plan), pool, watch):
+        if failed := run_jobs(open_workspace(folder, plan), Fixed(plan), pool, watch):
             raise RuntimeError(failed)
     return time.perf_counter() - start, own
 
 
 def around_runs(rounds: int, steps: int, folder: Path) -> float:
     """Return the share of `run_job` that is `train`."""
-    from shapegym.experiments.run import train
-    from shapegym.experiments.sweep import run_job
+    from shapegym.experiments.runs.run import train
+    from shapegym.experiments.sweeps.loop import run_job
 
     jobs = plan_of(rounds + 1, steps).jobs
     seconds = {"train": 0.0, "run_job": 0.0}

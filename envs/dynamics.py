@@ -12,20 +12,20 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
-from gymnasium import Space
+from gymnasium import Space, spaces
 from numpy.typing import NDArray
 
 from shapegym.envs._lanes import clear_outcome, end_step
+from shapegym.envs.finite_task import FiniteTask
 
 State = dict[str, NDArray[Any]]
 """The lanes' state: name -> array (B, ...). Everything that the next step depends on, and nothing else."""
 
 
-@dataclass(frozen=True)
-class Outcome:
+class StepOutcome(NamedTuple):
     """Where a step writes its results, cleared to zero / False before every call.
 
     Attributes:
@@ -41,7 +41,7 @@ class Outcome:
     event: NDArray[np.int64]
 
     @classmethod
-    def empty(cls, lanes: int) -> Outcome:
+    def empty(cls, lanes: int) -> StepOutcome:
         """Buffers for `lanes` lanes."""
         return cls(
             np.zeros(lanes), np.zeros(lanes, np.bool_), np.zeros(lanes, np.bool_), np.zeros(lanes, np.int64)
@@ -49,11 +49,11 @@ class Outcome:
 
     def clear(self) -> None:
         """Set every entry to zero / False."""
-        clear_outcome(self.reward, self.terminated, self.success, self.event)
+        clear_outcome(*self)
 
 
 @dataclass(frozen=True)
-class Batch:
+class LaneBatch:
     """The shell's buffers for B lanes: what a step reads, and where it writes.
 
     Attributes:
@@ -77,7 +77,7 @@ class Batch:
     noise: NDArray[np.float64]
     active: NDArray[np.bool_]
     everyone: NDArray[np.bool_]
-    outcome: Outcome
+    outcome: StepOutcome
     elapsed: NDArray[np.int64]
     truncated: NDArray[np.bool_]
     done: NDArray[np.bool_]
@@ -119,6 +119,12 @@ class Dynamics(ABC):
         render_modes: What `render` offers, in Gymnasium's words; empty where there is nothing to see.
         fingerprint: Text that identifies the task with all of its knobs; a snapshot goes back only where it
             is equal.
+        finite: The task as tables, of a task that has them: exact questions about it then have answers.
+        grid_size: (width, height) in cells, of a grid world that is played on tiles and drawn by `render`; its
+            positions are (x, y), those of other tasks (row, column).
+        missions: What may be asked of the agent, in words; the feature `mission_id` says which it is.
+        action_names: What each action is called, where actions have names.
+        views: Name of what agents may see of a task of this class -> the options that show it.
     """
 
     observation_space: Space[Any]
@@ -132,6 +138,33 @@ class Dynamics(ABC):
     deadline: bool = False
     render_modes: tuple[str, ...] = ()
     fingerprint: str
+    finite: FiniteTask | None = None
+    grid_size: tuple[int, int] | None = None
+    missions: tuple[str, ...] = ()
+    action_names: tuple[str, ...] = ()
+    views: ClassVar[Mapping[str, Mapping[str, Any]]] = {}
+
+    @property
+    def declared(self) -> Mapping[str, Space[Any]]:
+        """Space of everything in an environment's info: `features`, and what the shell adds."""
+        return {
+            **self.features,
+            "success": spaces.Box(0, 1, (), np.bool_),
+            "event": spaces.Discrete(len(self.captions)),
+        }
+
+    @classmethod
+    def reports_on_request(cls, feature: str) -> bool:  # noqa: ARG003 (most tasks report all they have)
+        """Whether tasks of this class report a feature of that name if their option `features` asks for it."""
+        return False
+
+    def about(self) -> Mapping[str, str]:
+        """What else a catalogue should say of the task: heading -> text."""
+        return {}
+
+    def exact_returns(self) -> tuple[float, float] | None:
+        """Expected return of the best and of the uniformly random policy; None where they are not known exactly."""
+        return None
 
     @abstractmethod
     def allocate(self, lanes: int) -> State:
@@ -163,7 +196,7 @@ class Dynamics(ABC):
         actions: NDArray[Any],
         noise: NDArray[np.float64],
         active: NDArray[np.bool_],
-        outcome: Outcome,
+        outcome: StepOutcome,
     ) -> None:
         """Advance the lanes in `active` by one step.
 
@@ -191,7 +224,7 @@ class Dynamics(ABC):
     def measure(self, state: State, features: Mapping[str, NDArray[Any]], mask: NDArray[np.bool_]) -> None:
         """Write the features of the lanes in `mask`, as `observe` does, into arrays (B, *shape) by name."""
 
-    def advance(self, batch: Batch) -> int:
+    def advance(self, batch: LaneBatch) -> int:
         """Everything that a step does: `play`, then `observe` and `measure` of all lanes.
 
         A task whose kernels can do it in one call may override this; it then does the same.
@@ -204,7 +237,7 @@ class Dynamics(ABC):
         self.measure(batch.state, batch.features, batch.everyone)
         return ended
 
-    def play(self, batch: Batch) -> int:
+    def play(self, batch: LaneBatch) -> int:
         """`step` and the clocks; returns how many episodes ended."""
         batch.outcome.clear()
         self.step(batch.state, batch.actions, batch.noise, batch.active, batch.outcome)
@@ -233,6 +266,26 @@ class Dynamics(ABC):
 
     def close(self) -> None:  # noqa: B027 (most tasks have none)
         """Close the window of render mode "human", if one is open; rendering again opens it anew."""
+
+    def timeless(self, state: Mapping[str, NDArray[Any]]) -> Mapping[str, NDArray[Any]]:
+        """The arrays of `state` in which two visits of the same state are equal: without clocks and random streams."""
+        return state
+
+    def observe_states(self) -> NDArray[Any]:
+        """What agents see of each state (S, ...) of the task's tables.
+
+        Raises:
+            TypeError: The task is not `finite`.
+        """
+        raise TypeError(f"{self.fingerprint} has no tables, so its states have no numbers")
+
+    def states_of(self, observations: Any) -> NDArray[np.int64]:
+        """The states (B,) of the task's tables that observations (B, ...) show.
+
+        Raises:
+            TypeError: The task is not `finite`.
+        """
+        raise TypeError(f"{self.fingerprint} has no tables, so its states have no numbers")
 
     def compute_reward(self, achieved_goal: NDArray[Any], desired_goal: NDArray[Any]) -> NDArray[np.float64]:
         """Task reward (...) of reaching `achieved_goal` (..., G) when `desired_goal` (..., G) was asked for.

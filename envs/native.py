@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 from shapegym.envs import snapshot as snapshots
 from shapegym.envs._inputs import ActionBuffer, lane_seeds, reset_mask
 from shapegym.envs._lanes import begin_episodes, draw_uniform, seed_stream
-from shapegym.envs.dynamics import Batch, Dynamics, Outcome
+from shapegym.envs.dynamics import Dynamics, LaneBatch, StepOutcome
 from shapegym.envs.snapshot import Snapshot
 
 Tree = TypeVar("Tree")
@@ -112,11 +112,7 @@ class NativeVectorEnv(_Goals, gym.vector.VectorEnv[Any, Any, NDArray[Any]]):
         self.observation_space = batch_space(dynamics.observation_space, num_envs)
         self.action_space = batch_space(dynamics.action_space, num_envs)
         self.captions = dynamics.captions
-        self.features: Mapping[str, Space[Any]] = {
-            **dynamics.features,
-            "success": spaces.Box(0, 1, (), np.bool_),
-            "event": spaces.Discrete(len(dynamics.captions)),
-        }
+        self.features = dynamics.declared
 
         self._seeded = self._started = False
         self._state = dynamics.allocate(num_envs)
@@ -133,13 +129,13 @@ class NativeVectorEnv(_Goals, gym.vector.VectorEnv[Any, Any, NDArray[Any]]):
         self._active = np.ones(num_envs, np.bool_)
         self._everyone = np.ones(num_envs, np.bool_)
         self._truncated = np.zeros(num_envs, np.bool_)
-        self._outcome = Outcome.empty(num_envs)
+        self._outcome = StepOutcome.empty(num_envs)
         self._reset_noise = np.zeros((num_envs, dynamics.reset_draws))
         self._observation = _buffer(dynamics.observation_space, num_envs)
         self._measured: dict[str, NDArray[Any]] = {
             name: _buffer(space, num_envs) for name, space in dynamics.features.items()
         }
-        self._batch = Batch(
+        self._batch = LaneBatch(
             state=self._state,
             actions=self._actions.values,
             noise=np.zeros((num_envs, dynamics.step_draws)),
@@ -428,6 +424,12 @@ class NativeEnv(_Goals, gym.Env[Any, Any]):
             SnapshotError: The snapshot does not fit or was changed; nothing has moved.
         """
         self._lane.restore(snapshot)
+
+
+def dynamics_of(env: Any) -> Dynamics | None:
+    """What an environment plays, single or vector form, in any wrappers; None for one that is not ours."""
+    native = getattr(env, "unwrapped", env)
+    return native.dynamics if isinstance(native, NativeEnv | NativeVectorEnv) else None
 
 
 def _checked_mode(mode: str | None, offered: Sequence[str], dynamics: Dynamics) -> str | None:

@@ -8,26 +8,29 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from inspect import get_annotations
 from typing import Any, cast
 
 import gymnasium as gym
-from gymnasium.envs.registration import load_env_creator
+from gymnasium.envs.registration import EnvSpec, load_env_creator
 from gymnasium.vector import AutoresetMode
 
 from shapegym.envs.dynamics import Dynamics
-from shapegym.envs.grid.ids import GRID_IDS
+from shapegym.envs.grid.families.ids import GRID_IDS
 from shapegym.envs.native import NativeEnv, NativeVectorEnv
 
 NAMESPACE = "shapegym"
+_SINGLE_FORM = f"{__name__}:make_env"
 
 
 @dataclass(frozen=True)
-class Row:
+class EnvRow:
     """One id.
 
     Attributes:
         name: The id after the namespace, with version.
-        builder: "module:function", a function (or class) that returns a `Dynamics`.
+        builder: "module:function", a function that returns a `Dynamics` and is annotated with its class, or
+            the class.
         knobs: Arguments of the builder that differ from its defaults.
     """
 
@@ -46,59 +49,75 @@ _CONTROL = f"{__package__}.control"
 _HACK = f"{__package__}.hack"
 _GRID = f"{__package__}.grid.families"
 
-TABLE: tuple[Row, ...] = (
-    Row("Corridor-v0", f"{_TABULAR}.corridor:corridor"),
-    Row("CorridorLong-v0", f"{_TABULAR}.corridor:corridor", {"length": 100}),
-    Row("CorridorReset-v0", f"{_TABULAR}.corridor:corridor", {"length": 10, "setback": 9}),
-    Row("DeepSea-v0", f"{_TABULAR}.deep_sea:deep_sea"),
-    Row("DeepSeaHard-v0", f"{_TABULAR}.deep_sea:deep_sea", {"size": 20}),
-    Row("DeepSeaStochastic-v0", f"{_TABULAR}.deep_sea:deep_sea", {"stochastic": True}),
-    Row("RiverSwim-v0", f"{_TABULAR}.river_swim:river_swim"),
-    Row("RiverSwimLong-v0", f"{_TABULAR}.river_swim:river_swim", {"length": 20}),
-    Row("CombinationLock-v0", f"{_TABULAR}.combination_lock:combination_lock"),
-    Row(
+TABLE: tuple[EnvRow, ...] = (
+    EnvRow("Corridor-v0", f"{_TABULAR}.corridor:corridor"),
+    EnvRow("CorridorLong-v0", f"{_TABULAR}.corridor:corridor", {"length": 100}),
+    EnvRow("CorridorReset-v0", f"{_TABULAR}.corridor:corridor", {"length": 10, "setback": 9}),
+    EnvRow("DeepSea-v0", f"{_TABULAR}.deep_sea:deep_sea"),
+    EnvRow("DeepSeaHard-v0", f"{_TABULAR}.deep_sea:deep_sea", {"size": 20}),
+    EnvRow("DeepSeaStochastic-v0", f"{_TABULAR}.deep_sea:deep_sea", {"stochastic": True}),
+    EnvRow("RiverSwim-v0", f"{_TABULAR}.river_swim:river_swim"),
+    EnvRow("RiverSwimLong-v0", f"{_TABULAR}.river_swim:river_swim", {"length": 20}),
+    EnvRow("CombinationLock-v0", f"{_TABULAR}.combination_lock:combination_lock"),
+    EnvRow(
         "CombinationLockJam-v0",
         f"{_TABULAR}.combination_lock:combination_lock",
         {"length": 6, "on_error": "jam"},
     ),
-    Row("FourRooms-v0", f"{_TABULAR}.four_rooms:four_rooms"),
-    Row("FourRoomsSlippery-v0", f"{_TABULAR}.four_rooms:four_rooms", {"slip": 1 / 3, "random_start": True}),
-    Row("FourRoomsLarge-v0", f"{_TABULAR}.four_rooms:four_rooms", {"size": 19}),
-    Row("OpenGrid-v0", f"{_TABULAR}.open_grid:open_grid"),
-    Row("KeyDoor-v0", f"{_TABULAR}.key_door:key_door"),
-    Row("KeyDoorSmall-v0", f"{_TABULAR}.key_door:key_door", {"size": 5}),
-    Row("KeyDoorLarge-v0", f"{_TABULAR}.key_door:key_door", {"size": 11}),
-    Row("ToolCalls-v0", f"{_HACK}.tool_calls:tool_calls"),
-    Row("ToolChain-v0", f"{_HACK}.tool_calls:tool_chain"),
-    Row("TomatoWatering-v0", f"{_HACK}.tomato_watering:tomato_watering"),
-    Row("BoatRace-v0", f"{_HACK}.boat_race:boat_race"),
-    Row("Vases-v0", f"{_HACK}.vases:vases"),
-    Row("MisleadingCorridor-v0", f"{_HACK}.misleading_corridor:misleading_corridor"),
-    Row("MountainCar-v0", f"{_CONTROL}.mountain_car:MountainCar"),
-    Row(
+    EnvRow("FourRooms-v0", f"{_TABULAR}.four_rooms:four_rooms"),
+    EnvRow(
+        "FourRoomsSlippery-v0", f"{_TABULAR}.four_rooms:four_rooms", {"slip": 1 / 3, "random_start": True}
+    ),
+    EnvRow("FourRoomsLarge-v0", f"{_TABULAR}.four_rooms:four_rooms", {"size": 19}),
+    EnvRow("OpenGrid-v0", f"{_TABULAR}.open_grid:open_grid"),
+    EnvRow("KeyDoor-v0", f"{_TABULAR}.key_door:key_door"),
+    EnvRow("KeyDoorSmall-v0", f"{_TABULAR}.key_door:key_door", {"size": 5}),
+    EnvRow("KeyDoorLarge-v0", f"{_TABULAR}.key_door:key_door", {"size": 11}),
+    EnvRow("ToolCalls-v0", f"{_HACK}.tool_calls:tool_calls"),
+    EnvRow("ToolChain-v0", f"{_HACK}.tool_calls:tool_chain"),
+    EnvRow("TomatoWatering-v0", f"{_HACK}.tomato_watering:tomato_watering"),
+    EnvRow("BoatRace-v0", f"{_HACK}.boat_race:boat_race"),
+    EnvRow("Vases-v0", f"{_HACK}.vases:vases"),
+    EnvRow("MisleadingCorridor-v0", f"{_HACK}.misleading_corridor:misleading_corridor"),
+    EnvRow("MountainCar-v0", f"{_CONTROL}.mountain_car:MountainCar"),
+    EnvRow(
         "MountainCarContinuous-v0",
         f"{_CONTROL}.mountain_car:MountainCar",
         {"continuous": True, "max_steps": 999},
     ),
-    Row("Acrobot-v0", f"{_CONTROL}.acrobot:Acrobot"),
-    Row("CartPoleSwingUp-v0", f"{_CONTROL}.cartpole_swingup:CartPoleSwingUp"),
-    Row("CartPoleSwingUpDiscrete-v0", f"{_CONTROL}.cartpole_swingup:CartPoleSwingUp", {"discrete": True}),
-    Row("PointMaze-v0", f"{_CONTROL}.point_maze:PointMaze"),
-    Row("PointMazeOpen-v0", f"{_CONTROL}.point_maze:PointMaze", {"layout": "open"}),
-    Row("PointMazeMedium-v0", f"{_CONTROL}.point_maze:PointMaze", {"layout": "medium"}),
-    Row("PointMazeLarge-v0", f"{_CONTROL}.point_maze:PointMaze", {"layout": "large", "max_steps": 600}),
-    Row(
+    EnvRow("Acrobot-v0", f"{_CONTROL}.acrobot:Acrobot"),
+    EnvRow("CartPoleSwingUp-v0", f"{_CONTROL}.cartpole_swingup:CartPoleSwingUp"),
+    EnvRow("CartPoleSwingUpDiscrete-v0", f"{_CONTROL}.cartpole_swingup:CartPoleSwingUp", {"discrete": True}),
+    EnvRow("PointMaze-v0", f"{_CONTROL}.point_maze:PointMaze"),
+    EnvRow("PointMazeOpen-v0", f"{_CONTROL}.point_maze:PointMaze", {"layout": "open"}),
+    EnvRow("PointMazeMedium-v0", f"{_CONTROL}.point_maze:PointMaze", {"layout": "medium"}),
+    EnvRow("PointMazeLarge-v0", f"{_CONTROL}.point_maze:PointMaze", {"layout": "large", "max_steps": 600}),
+    EnvRow(
         "PointMazeGoal-v0",
         f"{_CONTROL}.point_maze:PointMaze",
         {"layout": "medium", "random_start": True, "random_goal": True, "goal_conditioned": True},
     ),
-    *(Row(name, f"{_GRID}.{builder}", knobs) for name, builder, knobs in GRID_IDS),
+    *(EnvRow(name, f"{_GRID}.{builder}", knobs) for name, builder, knobs in GRID_IDS),
 )
 
 
 def build(builder: str, **knobs: Any) -> Dynamics:
     """The dynamics of an id, without an environment around them."""
     return cast("Dynamics", load_env_creator(builder)(**knobs))
+
+
+def dynamics_class(spec: EnvSpec) -> type[Dynamics]:
+    """The class of what an id plays, told by its builder without building anything.
+
+    `Dynamics` itself, which offers nothing on request, for an id of another kind.
+    """
+    if spec.entry_point != _SINGLE_FORM or "builder" not in spec.kwargs:
+        return Dynamics
+    builder: Any = load_env_creator(spec.kwargs["builder"])
+    made = builder if isinstance(builder, type) else get_annotations(builder).get("return")
+    if isinstance(made, str):  # which it is under `from __future__ import annotations`
+        made = builder.__globals__.get(made)
+    return made if isinstance(made, type) and issubclass(made, Dynamics) else Dynamics
 
 
 def make_env(builder: str, *, render_mode: str | None = None, **knobs: Any) -> NativeEnv:
@@ -127,7 +146,7 @@ def register_all() -> None:
         if row.id not in gym.registry:
             gym.register(
                 row.id,
-                entry_point=f"{__name__}:make_env",
+                entry_point=_SINGLE_FORM,
                 vector_entry_point=f"{__name__}:make_vector_env",
                 kwargs={"builder": row.builder, **row.knobs},
             )

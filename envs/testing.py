@@ -30,7 +30,7 @@ SECTIONS = (
 )  # fmt: skip
 
 
-class ComplianceError(AssertionError):
+class EnvComplianceError(AssertionError):
     """An environment breaks the contract; the text says which part, and where."""
 
 
@@ -74,14 +74,14 @@ def check_sparse_env(id: str, *, lanes: int = 3, steps: int = 200, **knobs: Any)
         **knobs: Arguments of the environment.
 
     Raises:
-        ComplianceError: A part of the contract does not hold.
+        EnvComplianceError: A part of the contract does not hold.
     """
     subject = _Subject(id, knobs, lanes, steps)
     for check in CHECKS:
         try:
             check(subject)
         except AssertionError as error:
-            raise ComplianceError(f"{id} {dict(knobs)}: {check.__name__}: {error}") from error
+            raise EnvComplianceError(f"{id} {dict(knobs)}: {check.__name__}: {error}") from error
 
 
 def gymnasium_rules(subject: _Subject) -> None:
@@ -94,7 +94,7 @@ def gymnasium_rules(subject: _Subject) -> None:
         try:
             check_env(subject.single(), skip_render_check=True)
         except Warning as warning:
-            raise ComplianceError(f"Gymnasium's checker warns: {warning}") from warning
+            raise EnvComplianceError(f"Gymnasium's checker warns: {warning}") from warning
 
 
 def documentation(subject: _Subject) -> None:
@@ -315,10 +315,10 @@ def _refused(call: Callable[[], Any], error: Any, what: str) -> None:
     except error as found:
         _hold(str(found) != "", f"{what} is refused without a word")
     else:
-        raise ComplianceError(f"{what} is accepted")
+        raise EnvComplianceError(f"{what} is accepted")
 
 
 def _hold(condition: bool, text: str, *values: Any) -> None:
     """Raise unless `condition`; `values` (arrays, slow to print) fill the places {} of the text only then."""
     if not condition:
-        raise ComplianceError(text.format(*values) if values else text)
+        raise EnvComplianceError(text.format(*values) if values else text)

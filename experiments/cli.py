@@ -18,7 +18,6 @@ from rich.progress import (
     TimeElapsedColumn,
     TimeRemainingColumn,
 )
-from rich.table import Table
 
 from shapegym.experiments.commands.audit import audit
 from shapegym.experiments.commands.compare import compare
@@ -28,19 +27,10 @@ from shapegym.experiments.commands.study import study
 from shapegym.experiments.commands.suites import suites
 from shapegym.experiments.commands.sweep import sweep
 from shapegym.experiments.commands.verify import verify
-from shapegym.experiments.console import (
-    err,
-    explained,
-    known_algorithm,
-    out,
-    pairs,
-    refuse_others,
-    require_env,
-    reward_named,
-    say_changes,
-    was_given,
-)
+from shapegym.experiments.console import err, explained, out, pairs, refuse_others, say_changes, was_given
 from shapegym.experiments.errors import RunError
+from shapegym.experiments.named import known_algorithm, require_env, reward_named
+from shapegym.experiments.tables import table
 
 app = typer.Typer(
     help="Sparse-reward environments and reward shaping: look, train, compare.",
@@ -58,28 +48,20 @@ def envs(
 ) -> None:
     """List the environments, or show one."""
     from shapegym.experiments import catalogue
+    from shapegym.experiments.named import hint
 
     with explained():
         rows = catalogue.rows(pattern)
-        if len(rows) == 1 or any(
-            row.id.removeprefix("shapegym/") == pattern.removeprefix("shapegym/") for row in rows
-        ):
-            exact = next(
-                (
-                    row
-                    for row in rows
-                    if row.id.removeprefix("shapegym/") == pattern.removeprefix("shapegym/")
-                ),
-                rows[0],
+        exact = [row for row in rows if row.id.removeprefix("shapegym/") == pattern.removeprefix("shapegym/")]
+        if exact or len(rows) == 1:
+            catalogue.show((exact or rows)[0], out)
+        elif rows:
+            out.print(catalogue.listing(rows))
+            out.print(
+                "[dim]Other environments train too: any id that gymnasium.make knows, such as MiniGrid-DoorKey-6x6-v0.[/]"
             )
-            catalogue.show(exact, out)
-            return
-        if not rows:
-            raise RunError(f"No environment matches {pattern!r}.{catalogue.hint(pattern)}")
-        out.print(catalogue.table(rows))
-        out.print(
-            "[dim]Other environments train too: any id that gymnasium.make knows, such as MiniGrid-DoorKey-6x6-v0.[/]"
-        )
+        else:
+            raise RunError(f"No environment matches {pattern!r}.{hint(pattern)}")
 
 
 @app.command()
@@ -146,9 +128,9 @@ def train(
     """Train an agent on a task with a reward, and judge it by the task alone."""
     from shapegym.agents.callbacks import ALARMS_FILE, ShapingCallback
     from shapegym.agents.checkpoint import checkpoints
-    from shapegym.experiments import costs, run_folder
-    from shapegym.experiments.run import RunConfig
-    from shapegym.experiments.run import train as run
+    from shapegym.experiments.runs import costs, run_folder
+    from shapegym.experiments.runs.run import RunConfig
+    from shapegym.experiments.runs.run import train as run
 
     with explained():
         if resume is not None:
@@ -171,20 +153,17 @@ def train(
                 eval_episodes=eval_episodes,
                 checkpoint_every=checkpoint_every,
             )
-            name = "-".join(
-                [env.replace(":", "/").split("/")[-1], Path(reward).stem or "task", algo.lower(), str(seed)]
-            )
-            folder = out_dir or Path("runs") / name
-        columns = (
-            SpinnerColumn(),
-            TextColumn("{task.description}"),
-            BarColumn(),
+            name = env.replace(":", "/").split("/")[-1]
+            folder = out_dir or Path("runs") / f"{name}-{Path(reward).stem or 'task'}-{algo.lower()}-{seed}"
+        shown = (
             MofNCompleteColumn(),
             TimeElapsedColumn(),
             TimeRemainingColumn(),
             TextColumn("{task.fields[news]}"),
         )
-        with Progress(*columns, console=err) as bar:
+        with Progress(
+            SpinnerColumn(), TextColumn("{task.description}"), BarColumn(), *shown, console=err
+        ) as bar:
             task = bar.add_task(config.env, total=config.steps, news="")
 
             def report(step: int, episodes: ShapingCallback) -> None:
@@ -197,31 +176,27 @@ def train(
             except KeyboardInterrupt:
                 bar.stop()
                 begun = checkpoints(folder / run_folder.CHECKPOINTS)
-                hint = (
-                    f"Continue with: shapegym train --resume {folder}"
-                    if begun
-                    else "There was no checkpoint yet."
-                )
-                err.print(f"\nStopped. {hint}", highlight=False)
+                go_on = f"Continue with: shapegym train --resume {folder}"
+                err.print(f"\nStopped. {go_on if begun else 'There was no checkpoint yet.'}")
                 raise typer.Exit(130) from None
         summary = json.loads((folder / run_folder.RESULT).read_text(encoding="utf-8"))
         success = "unknown" if result.success_rate is None else f"{result.success_rate:.0%}"
-        first = summary["steps_to_first_success"]
-        table = Table(
-            show_header=False, title=f"{config.env}, judged by the task alone", title_justify="left"
-        )
-        table.add_row("success", f"{success} of {len(result.returns)} episodes")
-        table.add_row("task return", f"{result.mean_return:.3f}")
-        table.add_row("episode length", f"{result.mean_length:.1f}")
-        table.add_row("steps to first success", "never" if first is None else f"{first:,}")
-        for kind, step in summary["alarms"].items():
-            table.add_row("alarm", f"{kind}, at step {step:,}: see {ALARMS_FILE}")
-        spent = costs.read(folder)
-        table.add_row("training", costs.summary(spent))
-        table.add_row("run folder", str(folder))
-        out.print(table)
+        first, spent = summary["steps_to_first_success"], costs.read(folder)
+        rows = [
+            ("success", f"{success} of {len(result.returns)} episodes"),
+            ("task return", f"{result.mean_return:.3f}"),
+            ("episode length", f"{result.mean_length:.1f}"),
+            ("steps to first success", "never" if first is None else f"{first:,}"),
+            *(
+                ("alarm", f"{kind}, at step {step:,}: see {ALARMS_FILE}")
+                for kind, step in summary["alarms"].items()
+            ),
+            ("training", costs.summary(spent)),
+            ("run folder", str(folder)),
+        ]
+        out.print(table(rows=rows, show_header=False, title=f"{config.env}, judged by the task alone"))
         if profile:
-            out.print(costs.table(spent))
+            out.print(costs.breakdown(spent))
 
 
 @app.command()
@@ -233,9 +208,9 @@ def demo(
     ] = False,
 ) -> None:
     """Compare four rewards on two sparse tasks: a table and a picture in a few minutes."""
-    from shapegym.experiments import demo as demonstration
-    from shapegym.experiments.demo_tasks import TASKS
-    from shapegym.experiments.figure import draw
+    from shapegym.experiments.demo import demonstration
+    from shapegym.experiments.demo.demo_figure import draw
+    from shapegym.experiments.demo.demo_tasks import TASKS
 
     with explained():
         if workers < 1:
@@ -244,34 +219,29 @@ def demo(
             raise RunError(f"{out_dir} is not empty; choose another folder with --out.")
         tasks = demonstration.quick() if quick else TASKS
         seeds = demonstration.SEEDS[:1] if quick else demonstration.SEEDS
-        total = sum(task.steps * len(task.strategies) * len(seeds) for task in tasks)
         budget = {task.name: task.steps for task in tasks}
-        out.print(
-            f"Training {sum(len(task.strategies) for task in tasks) * len(seeds)} PPO agents, {total / 1e6:.1f} million steps."
-        )
+        total = sum(task.steps * len(task.strategies) * len(seeds) for task in tasks)
+        agents = sum(len(task.strategies) for task in tasks) * len(seeds)
+        out.print(f"Training {agents} PPO agents, {total / 1e6:.1f} million steps.")
         start = time.monotonic()
         columns = (TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn(), TimeRemainingColumn())
         with Progress(*columns, console=err) as bar:
             line = bar.add_task("training", total=total)
 
-            def done(outcome: demonstration.Outcome) -> None:
-                bar.update(
-                    line,
-                    advance=budget[outcome.task],
-                    description=f"{outcome.task}: {outcome.strategy} {outcome.seed}",
-                )
+            def done(run: demonstration.DemoOutcome) -> None:
+                said = f"{run.task}: {run.strategy} {run.seed}"
+                bar.update(line, advance=budget[run.task], description=said)
 
             outcomes = demonstration.run_all(tasks, seeds, out_dir, workers, done)
         elapsed = time.monotonic() - start
         for task in tasks:
-            out.print(demonstration.table(task, outcomes))
+            out.print(demonstration.comparison(task, outcomes))
             for warning in demonstration.warnings(task, outcomes):
-                out.print(warning, highlight=False, markup=False)
+                out.print(warning, markup=False)
         out.print(
             "Success and task return: 32 fresh episodes of the plain task. Shaped return: the last 100 training episodes.\n"
             f"Training took {elapsed / 60:.1f} minutes with {workers} processes.",
             style="dim",
-            highlight=False,
         )
         if quick:
             out.print(
@@ -280,9 +250,8 @@ def demo(
         episodes: dict[tuple[str, str], list[Any]] = {}
         for outcome in outcomes:
             episodes.setdefault((outcome.task, outcome.strategy), []).append(outcome.episodes)
-        picture = out_dir / "demo.png"
-        draw(tasks, episodes, picture)
-        out.print(f"Picture: {picture}")
+        draw(tasks, episodes, out_dir / "demo.png")
+        out.print(f"Picture: {out_dir / 'demo.png'}")
 
 
 @app.command()
@@ -303,9 +272,9 @@ def play(
 ) -> None:
     """Play a grid world yourself, or record how a policy plays it."""
     os.environ.setdefault("PYGAME_HIDE_SUPPORT_PROMPT", "1")
-    from shapegym.experiments import play as playing
-    from shapegym.experiments import recording
-    from shapegym.experiments.scene import Scene, open_grid_world
+    from shapegym.experiments.play import gif as recording
+    from shapegym.experiments.play import window as playing
+    from shapegym.experiments.play.scene import Scene, open_grid_world
 
     with explained():
         require_env(env)
@@ -319,7 +288,7 @@ def play(
             scene = Scene(open_grid_world(env, arguments, playing.SIDE), playing.HELP)
             returns = playing.play(scene, seed)
             if returns:
-                out.print(f"Returns: {', '.join(f'{value:.2f}' for value in returns)}", highlight=False)
+                out.print(f"Returns: {', '.join(f'{value:.2f}' for value in returns)}")
             return
         outcomes = recording.record(
             Scene(open_grid_world(env, arguments, recording.SIDE)),
@@ -332,8 +301,8 @@ def play(
         )
         for number, (solved, total, steps) in enumerate(outcomes, start=1):
             end = "solved" if solved else "not solved"
-            out.print(f"Episode {number}: {end}, {steps} steps, return {total:.2f}", highlight=False)
-        out.print(f"Recording: {record}", highlight=False)
+            out.print(f"Episode {number}: {end}, {steps} steps, return {total:.2f}")
+        out.print(f"Recording: {record}")
 
 
 app.command()(audit)

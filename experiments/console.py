@@ -5,7 +5,6 @@ from __future__ import annotations
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from pathlib import Path
 from typing import Any
 
 import gymnasium as gym
@@ -16,8 +15,8 @@ from rich.markup import escape
 
 from shapegym.experiments.errors import RunError
 
-out = Console()
-err = Console(stderr=True)
+out = Console(highlight=False)
+err = Console(stderr=True, highlight=False)
 
 
 @contextmanager
@@ -30,51 +29,17 @@ def explained() -> Iterator[None]:
     from shapegym.shaping.errors import ShapingError
 
     def say(message: Warning | str, *_: Any, **__: Any) -> None:
-        err.print(f"[yellow]Warning:[/] {escape(str(message))}", highlight=False)
+        err.print(f"[yellow]Warning:[/] {escape(str(message))}")
 
     shown = warnings.showwarning
     warnings.showwarning = say
     try:
         yield
     except (AgentError, ShapingError, RunError, gym.error.Error, OSError) as error:
-        err.print(f"[bold red]Error:[/] {escape(str(error))}", highlight=False)
+        err.print(f"[bold red]Error:[/] {escape(str(error))}")
         raise typer.Exit(2) from None
     finally:
         warnings.showwarning = shown
-
-
-def reward_named(name: str) -> tuple[Any, Any]:
-    """Return the expression of a reward file, or of a ready reward, and its data."""
-    from importlib import resources
-
-    import shapegym.experiments.potentials  # noqa: F401  # registers the state functions that ready rewards refer to
-    from shapegym.shaping.errors import suggest
-    from shapegym.shaping.files.reward_files import load_reward, to_data
-
-    path = Path(name)
-    if not path.suffix:
-        ready = resources.files("shapegym.experiments") / "rewards"
-        names = sorted(Path(item.name).stem for item in ready.iterdir() if item.name.endswith(".yaml"))
-        if name not in names:
-            raise RunError(
-                f"There is no ready reward {name!r}.{suggest(name, names)} Or give a file: reward.yaml."
-            )
-        path = Path(str(ready / f"{name}.yaml"))
-    expression = load_reward(path)
-    return expression, to_data(expression)
-
-
-def require_env(env_id: str) -> None:
-    """Raise `RunError`, with the nearest ids, if there is no such environment."""
-    from shapegym.agents.environments import env_spec
-    from shapegym.experiments import catalogue
-
-    try:
-        env_spec(env_id)
-    except ImportError as error:
-        raise RunError(f"There is no environment {env_id!r}: {error}.") from None
-    except gym.error.Error:
-        raise RunError(f"There is no environment {env_id!r}.{catalogue.hint(env_id)}") from None
 
 
 def refuse_others(context: typer.Context, option: str, *allowed: str) -> None:
@@ -94,13 +59,6 @@ def was_given(context: typer.Context, parameter: str) -> bool:
     """Whether the option stands on the command line."""
     source = context.get_parameter_source(parameter)
     return source is not None and source.name == "COMMANDLINE"
-
-
-def known_algorithm(name: str) -> str:
-    """Return the algorithm's name as the table spells it; an unknown one as it is."""
-    from shapegym.agents.settings import ALGORITHMS
-
-    return next((known for known in ALGORITHMS if known.lower() == name.lower()), name)
 
 
 def pairs(option: str, texts: list[str] | None) -> dict[str, Any]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from shapegym.shaping.terms.states import state_function
+from shapegym.shaping.states.functions import state_function
 from shapegym.shaping.transitions import Features, Observation
 
 

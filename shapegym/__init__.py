@@ -15,7 +15,7 @@ from importlib.metadata import version
 from typing import Any
 
 from shapegym import shaping
-from shapegym.envs.features import adapt_features
+from shapegym.envs.foreign.ready_features import adapt_features
 from shapegym.envs.registration import register_all
 from shapegym.shaping import *  # noqa: F403  # its __all__ is the list of names
 

@@ -1,6 +1,6 @@
 """Reward expressions over transitions: terms measure, combinators combine.
 
-`types.py` is the contract and the file to read first; `compose.py` is the arithmetic; `engine.py` evaluates. Where rewards enter
+`types.py` is the contract and the file to read first; `algebra.py` is the arithmetic; `evaluation` evaluates. Where rewards enter
 reinforcement learning (Gymnasium, Stable-Baselines3, PettingZoo) is `shapegym.shaping.surfaces`.
 """
 
@@ -11,23 +11,27 @@ from shapegym.shaping.combinators.elementwise import geometric_mean, log_sigmoid
 from shapegym.shaping.combinators.gate import Gate, gate
 from shapegym.shaping.combinators.groups import GroupRelative, group_relative
 from shapegym.shaping.combinators.means import HarmonicMean, harmonic_mean, reference_quantiles
+from shapegym.shaping.combinators.redistribute import Redistribute, redistribute
 from shapegym.shaping.combinators.renorm import Renorm, renorm
 from shapegym.shaping.errors import ShapingError
 from shapegym.shaping.evaluation.engine import RewardEngine
 from shapegym.shaping.files.reward_files import dump_reward, load_reward
 from shapegym.shaping.files.state_files import load_engine, save_engine
+from shapegym.shaping.states.distance import Distance, ExponentialKernel, Gaussian, Tiered
+from shapegym.shaping.states.functions import Read, StateFunction, Table, state_function
 from shapegym.shaping.terms.counts import CountBonus, SimHash
-from shapegym.shaping.terms.distance import Distance, ExponentialKernel, Gaussian, Tiered
 from shapegym.shaping.terms.events import Compare, Event, Milestones
 from shapegym.shaping.terms.goals import GoalReached, StateReward
 from shapegym.shaping.terms.occupancy import OccupancyPenalty
-from shapegym.shaping.terms.potential import DynamicPotential, Potential
-from shapegym.shaping.terms.states import Read, StateFunction, Table, state_function
+from shapegym.shaping.terms.output import ModelOutput
+from shapegym.shaping.terms.potential import Potential
+from shapegym.shaping.terms.team import TeamMean
 from shapegym.shaping.transitions import Spec, Transitions
 from shapegym.shaping.tree import guarantee_losses, guarantee_of
 from shapegym.shaping.types import Combinator, EpisodicCombinator, Expression, Guarantee, Replay, Term
 from shapegym.shaping.weights.bandit import EXP3, UCB1, Choose, choose_by
 from shapegym.shaping.weights.blend import LearnedWeight, blend
+from shapegym.shaping.weights.dynamic_potential import DynamicPotential
 from shapegym.shaping.weights.multipliers import Multiplier, constrained
 from shapegym.shaping.weights.normalize import RunningMean, RunningScale, normalize
 from shapegym.shaping.weights.schedules import Cosine, Exponential, Linear, OnPlateau, Piecewise, anneal
@@ -61,12 +65,14 @@ __all__ = [
     "Linear",
     "LookAhead",
     "Milestones",
+    "ModelOutput",
     "Multiplier",
     "OccupancyPenalty",
     "OnPlateau",
     "Piecewise",
     "Potential",
     "Read",
+    "Redistribute",
     "Renorm",
     "Replay",
     "RewardEngine",
@@ -79,6 +85,7 @@ __all__ = [
     "StateReward",
     "Table",
     "TaskReward",
+    "TeamMean",
     "Term",
     "Tiered",
     "Transitions",
@@ -102,6 +109,7 @@ __all__ = [
     "log_sigmoid_and",
     "look_ahead_advice",
     "normalize",
+    "redistribute",
     "reference_quantiles",
     "renorm",
     "save_engine",

@@ -6,31 +6,45 @@
 | ``0.5 * a`` | `Scale` | by * a |
 | ``a * b`` | `Product` | product |
 | `clip` | `Clip` | min(max(a, low), high) |
+
+Weights that change over the run (`anneal`) and running normalisation (`normalize`) are products with a term that measures the
+weight or the scale, so nothing here remembers anything.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 from functools import reduce
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
+from typing_extensions import override
 
 from shapegym.shaping.errors import ExpressionError
+from shapegym.shaping.limits import Extended, Unfit, fit
 from shapegym.shaping.transitions import Array, Spec, State, Transitions
-from shapegym.shaping.types import Combinator, Expression, Guarantee, Term
+from shapegym.shaping.types import Combinator, Example, Expression, Keeps, Operands, Term, times_task_is_paid
 
 
 @dataclass(frozen=True)
 class TaskReward(Term):
-    """r_t: what the environment pays, untouched. Guarantee: invariant (it is the task)."""
+    """r_t: what the environment pays, untouched. Keeps everything (it is the task)."""
 
-    guarantee: ClassVar[Guarantee] = Guarantee.INVARIANT
+    keeps: ClassVar[Keeps] = Keeps.EVERYTHING
 
-    def measure(self, transitions: Transitions, state: State, *inputs: np.ndarray) -> np.ndarray:
-        """See `Term.measure`."""
+    @override
+    @classmethod
+    def examples(cls) -> tuple[Example, ...]:
+        return (Example(cls()),)
+
+    @override
+    def pays_task(self, times: Sequence[int]) -> int:
+        return 1
+
+    @override
+    def measure(self, transitions: Transitions, state: State, *inputs: Any) -> np.ndarray:
         return transitions.reward
 
 
@@ -39,17 +53,23 @@ class Constant(Term):
     """The same number at every step (a living cost, say). Bounded; changes optimal policies where episodes can end."""
 
     value: float = 0.0
-    guarantee: ClassVar[Guarantee] = Guarantee.BOUNDED
 
-    def __post_init__(self) -> None:
-        require_number("Constant", "value", self.value)
+    @override
+    @classmethod
+    def examples(cls) -> tuple[Example, ...]:
+        return (Example(cls(-0.01)),)
 
+    @property
+    def bound(self) -> float:  # type: ignore[override]  # a fact of the instance here
+        """Its own size."""
+        return abs(self.value)
+
+    @override
     def init(self, spec: Spec) -> State:
-        """See `Term.init`."""
         return {"value": np.full(spec.num_lanes, float(self.value))}
 
-    def measure(self, transitions: Transitions, state: State, *inputs: np.ndarray) -> np.ndarray:
-        """See `Term.measure`."""
+    @override
+    def measure(self, transitions: Transitions, state: State, *inputs: Any) -> np.ndarray:
         if len(state["value"]) != transitions.num_lanes:  # a replay batch has its own number of rows
             return np.full(transitions.num_lanes, float(self.value))
         return state["value"]
@@ -57,88 +77,157 @@ class Constant(Term):
 
 @dataclass(frozen=True)
 class Sum(Combinator):
-    """Left-to-right sum; each operand is an addend whose value is logged as a named part. Keeps the weakest guarantee."""
+    """Left-to-right sum; each operand is an addend whose value is logged as a named part. Keeps what all operands keep."""
 
-    of: tuple[Expression, ...] = ()
+    of: Operands
 
-    def __post_init__(self) -> None:
-        require_operands("Sum", self.of)
+    linear: ClassVar[bool] = True
 
+    @override
+    @classmethod
+    def examples(cls) -> tuple[Example, ...]:
+        return (Example(TaskReward() + Scale(Clip(TaskReward(), -0.5, 0.25), 0.3)),)
+
+    @override
     def combine(self, values: Sequence[Array]) -> Array:
-        """See `Combinator.combine`."""
         return reduce(lambda total, value: total + value, values)
 
     def __str__(self) -> str:
         return " + ".join(map(str, self.of))
 
-    def compose_guarantee(self, guarantees: Sequence[Guarantee]) -> Guarantee:
-        """Sums of invariant expressions are invariant, of bounded ones bounded."""
-        return min(guarantees)
+    @override
+    def pays_task(self, times: Sequence[int]) -> int:
+        return sum(times)
+
+    @override
+    def compose_keeps(self, kept: Sequence[Keeps]) -> Keeps:
+        all_keep = reduce(lambda left, right: left & right, kept)
+        return all_keep if times_task_is_paid(self) <= 1 else all_keep & ~Keeps.RETURN
+
+    @override
+    def compose_bound(self, bounds: Sequence[float | None]) -> float | None:
+        return bounded(sum, bounds)
+
+    @override
+    def leave_one_out(self) -> Iterator[tuple[Expression, Expression | None]]:
+        for place, operand in enumerate(self.of):
+            for part, rest in operand.leave_one_out():
+                others = (*self.of[:place], *([] if rest is None else [rest]), *self.of[place + 1 :])
+                yield part, replace(self, of=others) if len(others) > 1 else next(iter(others), None)
+
+    @property
+    def addends(self) -> tuple[Expression, ...]:
+        """The operands, even if there is one."""
+        return self.of
+
+    @property
+    def named_after(self) -> None:
+        """Nothing: its operands are parts of their own."""
+        return
 
 
 @dataclass(frozen=True)
 class Scale(Combinator):
-    """``by * of``. Keeps every guarantee, except that the task's reward must not be scaled by zero or less."""
+    """``by * of``. Keeps what its operand keeps, except that the task's reward must not be scaled by zero or less."""
 
-    of: Expression = None  # type: ignore[assignment]
+    of: Expression
     by: float = 1.0
 
-    def __post_init__(self) -> None:
-        require_operands("Scale", (self.of,))
-        require_number("Scale", "by", self.by)
+    linear: ClassVar[bool] = True
 
+    @override
+    @classmethod
+    def examples(cls) -> tuple[Example, ...]:
+        return (Example(cls(TaskReward(), -0.5)),)
+
+    @override
     def combine(self, values: Sequence[Array]) -> Array:
-        """See `Combinator.combine`."""
         return values[0] * self.by
 
     def __str__(self) -> str:
         return f"{self.by:g} * {_bracket(self.of)}"
 
-    def compose_guarantee(self, guarantees: Sequence[Guarantee]) -> Guarantee:
-        """A scaled potential is a potential; a task scaled by zero or less is another task."""
-        return guarantees[0] if self.by > 0 or not _has_task(self.of) else Guarantee.NONE
+    @override
+    def factors(self) -> tuple[float, tuple[Expression, ...]]:
+        by, factors = self.of.factors()
+        return self.by * by, factors
+
+    @override
+    def compose_keeps(self, kept: Sequence[Keeps]) -> Keeps:
+        if not times_task_is_paid(self.of) or self.by == 1:
+            return kept[0]
+        return kept[0] & ~Keeps.RETURN if self.by > 0 else Keeps.NOTHING
+
+    @override
+    def compose_bound(self, bounds: Sequence[float | None]) -> float | None:
+        return bounded(lambda sizes: abs(self.by) * next(iter(sizes)), bounds)
 
 
 @dataclass(frozen=True)
 class Product(Combinator):
-    """Product of all operands. Bounded if all are; a product never keeps policy invariance."""
+    """Product of all operands. Bounded if all are; a product never keeps optimal policies."""
 
-    of: tuple[Expression, ...] = ()
+    of: Operands
 
-    def __post_init__(self) -> None:
-        require_operands("Product", self.of)
+    @override
+    @classmethod
+    def examples(cls) -> tuple[Example, ...]:
+        return (Example(cls((TaskReward(), Clip(TaskReward(), -0.5, 0.25)))),)
 
+    @override
     def combine(self, values: Sequence[Array]) -> Array:
-        """See `Combinator.combine`."""
         return reduce(lambda total, value: total * value, values)
 
     def __str__(self) -> str:
         return " * ".join(map(_bracket, self.of))
 
+    @override
+    def factors(self) -> tuple[float, tuple[Expression, ...]]:
+        return 1.0, self.of
+
+    @override
+    def compose_bound(self, bounds: Sequence[float | None]) -> float | None:
+        return bounded(math.prod, bounds)
+
+    @override
+    def leave_one_out(self) -> Iterator[tuple[Expression, Expression | None]]:
+        if len(self.of) == 1:
+            yield from super().leave_one_out()
+        elif times_task_is_paid(self) == 0:
+            yield self, None
+
+    @property
+    def named_after(self) -> Expression:
+        """The first factor; weights come second."""
+        return self.of[0]
+
 
 @dataclass(frozen=True)
 class Clip(Combinator):
-    """``min(max(of, low), high)``. Bounded; clipping a potential loses its invariance (measured: 292 of 300 random MDPs)."""
+    """``min(max(of, low), high)``. Bounded; a clipped potential loses optimal policies (measured: in 292 of 300 random MDPs)."""
 
-    of: Expression = None  # type: ignore[assignment]
-    low: float = -1.0
-    high: float = 1.0
+    of: Expression
+    low: Extended = -1.0
+    high: Extended = 1.0
 
     def __post_init__(self) -> None:
-        require_operands("Clip", (self.of,))
-        for key in ("low", "high"):
-            require_number("Clip", key, getattr(self, key), infinite=True)
+        super().__post_init__()
         if not self.low <= self.high:
             raise ExpressionError(f"Clip needs low <= high, got low={self.low!r}, high={self.high!r}.")
 
+    @override
+    @classmethod
+    def examples(cls) -> tuple[Example, ...]:
+        return (Example(cls(TaskReward() * 3.0, -0.5, 0.75)),)
+
+    @override
     def combine(self, values: Sequence[Array]) -> Array:
-        """See `Combinator.combine`."""
         return values[0].clip(self.low, self.high)
 
-    def compose_guarantee(self, guarantees: Sequence[Guarantee]) -> Guarantee:
-        """Bounded, whatever is clipped (unless a bound is infinite)."""
-        del guarantees
-        return Guarantee.BOUNDED if math.isfinite(self.low) and math.isfinite(self.high) else Guarantee.NONE
+    @override
+    def compose_bound(self, bounds: Sequence[float | None]) -> float | None:
+        limit = max(abs(self.low), abs(self.high))
+        return limit if math.isfinite(limit) else bounds[0]
 
 
 def add(*operands: Expression | float) -> Expression:
@@ -157,8 +246,7 @@ def multiply(left: Expression | float, right: Expression | float) -> Expression:
     if isinstance(left, Expression) and isinstance(right, Expression):
         return Product((left, right))
     of, by = (left, right) if isinstance(left, Expression) else (right, left)
-    by = require_number("Scale", "by", by)
-    of = lift(of)
+    of, by = lift(of), _number(by)
     if isinstance(of, Scale) and of.name is None:
         return Scale(of.of, of.by * by)
     return Scale(of, by)
@@ -175,39 +263,25 @@ def lift(operand: Expression | float) -> Expression:
     Raises:
         ExpressionError: for anything else.
     """
-    if isinstance(operand, Expression):
-        return operand
-    if isinstance(operand, (int, float, np.integer, np.floating)) and not isinstance(operand, bool):
-        return Constant(require_number("Constant", "value", float(operand)))
-    raise ExpressionError(
-        f"Cannot combine an expression with {operand!r} ({type(operand).__name__}): operands are expressions or numbers."
-    )
+    return operand if isinstance(operand, Expression) else Constant(_number(operand))
 
 
-def require_operands(node: str, operands: tuple[object, ...]) -> None:
-    """Raise `ExpressionError` unless there is at least one operand, all of them expressions."""
-    if not isinstance(operands, tuple) or not operands:
-        raise ExpressionError(f"{node} needs a non-empty tuple of expressions, got {operands!r}.")
-    for position, operand in enumerate(operands):
-        if not isinstance(operand, Expression):
-            raise ExpressionError(f"{node}: operand {position} is {operand!r}, which is not an expression.")
+def bounded(compose: Any, bounds: Sequence[float | None]) -> float | None:
+    """Return ``compose(bounds)``, a number from numbers, or None if one of them is None."""
+    return None if None in bounds else float(compose(bounds))
 
 
-def require_number(node: str, key: str, value: object, *, infinite: bool = False) -> float:
-    """Return a number, or raise `ExpressionError`."""
-    if isinstance(value, bool) or not isinstance(value, (int, float, np.integer, np.floating)):
-        raise ExpressionError(f"{node}: {key} must be a number, got {value!r} ({type(value).__name__}).")
-    if math.isnan(value) or (math.isinf(value) and not infinite):
-        raise ExpressionError(f"{node}: {key} must be finite, got {value!r}.")
-    return float(value)
+def _number(operand: Any) -> float:
+    try:
+        return float(fit(float, operand))
+    except Unfit:
+        raise ExpressionError(
+            f"Cannot combine an expression with {operand!r} ({type(operand).__name__}): operands are expressions or finite numbers."
+        ) from None
 
 
 def _bracket(operand: Expression) -> str:
     return f"({operand})" if isinstance(operand, Sum) else str(operand)
-
-
-def _has_task(expression: Expression) -> bool:
-    return isinstance(expression, TaskReward) or any(map(_has_task, expression.children))
 
 
 Expression._add, Expression._multiply = add, multiply

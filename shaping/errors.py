@@ -35,6 +35,18 @@ class NonFiniteError(ShapingError, FloatingPointError):
     """A part that is NaN or infinite."""
 
 
+class LearningError(NonFiniteError):
+    """A model or term whose fit came to numbers that are not finite, or whose outputs are none."""
+
+
+class WorldError(ShapingError, ValueError):
+    """Lanes that share a world and do not fit together: they end at different steps, or are declared twice."""
+
+
+class PluginError(ShapingError, ImportError):
+    """A module of a user's own that cannot be imported, or is no module name."""
+
+
 class DiscountError(ShapingError, ValueError):
     """A potential whose discount is not the agent's (or that has none)."""
 
@@ -49,6 +61,10 @@ class WiringError(ShapingError, TypeError):
 
 class StateFileError(ShapingError, ValueError):
     """A shaping-state file that is corrupt, or belongs to another expression or number of lanes."""
+
+
+class AnnotationError(ShapingError, ValueError):
+    """A question that cannot be asked, or a log of answers that is damaged or contradicts the run that replays it."""
 
 
 class BaseDataError(ShapingError, ValueError):

@@ -7,11 +7,13 @@ Notation used throughout: B lanes (environments of a batch), T steps of a block;
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from typing import Any, TypeAlias
 
 import gymnasium as gym
 import numpy as np
+
+from shapegym.shaping.errors import WorldError
 
 Array: TypeAlias = Any
 """A NumPy array, or, inside combinators, anything that shares its operations (a torch tensor)."""
@@ -75,7 +77,9 @@ class Spec:
         features: spaces of the features that the environment declares, or None when it declares nothing (names are then
             checked against the first infos).
         gamma: the agent's discount, or None when unknown.
-        seed: of every random choice that terms make.
+        seed: of every random choice that terms and models make.
+        agents: the name of each lane's agent where several share a world (PettingZoo), else none.
+        worlds: the world of each lane, a number; none where every lane is a world of its own.
     """
 
     num_lanes: int
@@ -84,6 +88,23 @@ class Spec:
     features: Mapping[str, gym.Space] | None = None
     gamma: float | None = None
     seed: int = 0
+    agents: tuple[str, ...] = ()
+    worlds: tuple[int, ...] = ()
+
+    def __post_init__(self) -> None:
+        for key in ("agents", "worlds"):
+            values = getattr(self, key)
+            if values and len(values) != self.num_lanes:
+                raise WorldError(
+                    f"Spec: {key} has {len(values)} entries for {self.num_lanes} lane(s): give one a lane, or none."
+                )
+
+    @property
+    def world_of_lane(self) -> np.ndarray:
+        """The world of each lane as numbers from 0, (B,) int64."""
+        if not self.worlds:
+            return np.arange(self.num_lanes)
+        return np.unique(self.worlds, return_inverse=True)[1].astype(np.int64)
 
 
 @dataclass(slots=True)
@@ -113,3 +134,38 @@ class Episodes:
     def at(self, t: int) -> Episodes:
         """Return step ``t`` alone; its arrays are (B,)."""
         return Episodes(self.first[t], self.terminated[t], self.truncated[t], self.active[t])
+
+
+@dataclass(frozen=True, slots=True)
+class Experience:
+    """What happened since the last fit: T steps of B lanes in order of time, or whole episodes side by side.
+
+    Attributes:
+        steps: transitions whose arrays have two leading axes, (T, B, ...).
+        clocks: global step of each step, (T,).
+    """
+
+    steps: Transitions
+    clocks: np.ndarray
+
+    @property
+    def episodes(self) -> Episodes:
+        """Which steps belong to which episode, (T, B)."""
+        steps = self.steps
+        return Episodes(steps.first, steps.terminated, steps.truncated, steps.active)
+
+    def rows(self) -> Transitions:
+        """Return the transitions as a batch of M rows, step after step, without the rows that are none."""
+        steps = self.steps
+        arrays = {
+            item.name: getattr(steps, item.name) for item in fields(Transitions) if item.name != "clock"
+        }
+        return Transitions(**{name: self.flat(values) for name, values in arrays.items()}, clock=steps.clock)
+
+    def flat(self, values: Any) -> Any:
+        """Return arrays (T, B, ...), such as an input of `Model.fit`, as the rows (M, ...) that `rows` returns."""
+        if isinstance(values, Mapping):
+            return {name: self.flat(entry) for name, entry in values.items()}
+        if isinstance(values, tuple):
+            return tuple(map(self.flat, values))
+        return values[self.steps.active]

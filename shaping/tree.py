@@ -1,41 +1,71 @@
-"""Questions about a whole expression: its terms, the names of its parts, its addends, its guarantee."""
+"""Questions about a whole expression: its terms and models, the names of its parts, its addends, what it keeps."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import reduce
 
-from shapegym.shaping.algebra import Product, Sum, TaskReward
-from shapegym.shaping.combinators.elementwise import When
-from shapegym.shaping.combinators.gate import Gate
-from shapegym.shaping.combinators.renorm import Renorm
 from shapegym.shaping.errors import ExpressionError
 from shapegym.shaping.types import (
     Combinator,
     EpisodicCombinator,
     Expression,
     Guarantee,
+    Keeps,
+    Model,
+    Node,
+    Replay,
     Term,
     require_name,
     snake_case,
+    times_task_is_paid,
+    walk,
 )
 
 
-def walk(expression: Expression) -> Iterator[Expression]:
-    """Yield every node, children before their parent (with repeats where a node occurs twice)."""
-    for child in expression.children:
-        yield from walk(child)
-    yield expression
+def readers_of(expression: Expression) -> tuple[Term | Model, ...]:
+    """Return the distinct terms and models, each after those that it reads."""
+    return tuple(dict.fromkeys(_readers(expression)))
 
 
 def terms_of(expression: Expression) -> tuple[Term, ...]:
     """Return the distinct terms; a term that reads other expressions comes after theirs."""
-    return tuple(dict.fromkeys(node for node in walk(expression) if isinstance(node, Term)))
+    return tuple(node for node in readers_of(expression) if isinstance(node, Term))
 
 
-def is_episodic(expression: Expression) -> bool:
-    """Whether some reward of the expression is known only after later steps."""
-    return any(isinstance(node, Combinator) and node.episodic for node in walk(expression))
+def models_of(expression: Expression) -> tuple[Model, ...]:
+    """Return the distinct models, each after those that it reads."""
+    return tuple(node for node in readers_of(expression) if isinstance(node, Model))
+
+
+def _readers(node: Node) -> Iterator[Term | Model]:
+    if isinstance(node, (Term, Model)):
+        for read in node.inputs:
+            yield from _readers(read)
+        yield node
+    else:
+        for child in node.children:
+            yield from _readers(child)
+
+
+def reads_learned(node: Node) -> bool:
+    """Whether the value of ``node`` changes when something is fitted."""
+    if isinstance(node, (Term, Model)):
+        return node.learned or any(map(reads_learned, node.inputs))
+    return any(map(reads_learned, node.children))
+
+
+def replay_of(term: Term) -> Replay:
+    """Return how the term's part is obtained when a stored transition is used again: what it reads may move too."""
+    moves = term.replay is Replay.RECOMPUTE and any(map(_moves, term.inputs))
+    return Replay.FROZEN if moves else Replay(term.replay)
+
+
+def _moves(node: Node) -> bool:
+    if isinstance(node, Term):
+        return replay_of(node) is Replay.FROZEN
+    return isinstance(node, Model) or any(map(_moves, node.children))
 
 
 def compares_episodes(expression: Expression) -> EpisodicCombinator | None:
@@ -45,50 +75,31 @@ def compares_episodes(expression: Expression) -> EpisodicCombinator | None:
 
 
 def has_task_reward(expression: Expression) -> bool:
-    """Whether the task's own reward is part of the expression."""
-    return any(isinstance(node, TaskReward) for node in walk(expression))
+    """Whether the task's own reward is part of the expression: paid, or read by a term."""
+    return any(times_task_is_paid(node) for node in walk(expression) if isinstance(node, Expression))
 
 
-def times_task_is_paid(expression: Expression) -> int:
-    """Return how often the task reward enters the sum that is paid: ``TaskReward() + gate(bonus, ...)`` pays it twice.
-
-    Of alternatives and of factors one counts: ``choose_by(bandit, TaskReward(), other)`` pays it once, and so does a weight that
-    is learned from it. A condition is read and not paid.
-    """
-    if isinstance(expression, (Sum, Renorm)):
-        return sum(map(times_task_is_paid, expression.children))
-    if isinstance(expression, Gate):
-        return sum(map(times_task_is_paid, expression.of))
-    if isinstance(expression, When):
-        return max(times_task_is_paid(expression.then), times_task_is_paid(expression.otherwise))
-    if isinstance(expression, Combinator):
-        return max(map(times_task_is_paid, expression.children))
-    return int(isinstance(expression, TaskReward))
+def learns_weights(expression: Expression) -> bool:
+    """Whether there are weights for an algorithm to learn."""
+    return any(term.learnable for term in terms_of(expression))
 
 
-def addends_of(expression: Expression) -> tuple[Expression, ...]:
-    """Return the operands of the top-level sum: the contributions that add up to the shaped reward."""
-    return expression.of if isinstance(expression, Sum) else (expression,)
-
-
-def part_names(expressions: tuple[Expression, ...]) -> tuple[str, ...]:
-    """Return a distinct name for each expression: its own, or that of the node it scales, or its class, numbered if repeated.
+def part_names(nodes: Sequence[Node]) -> tuple[str, ...]:
+    """Return a distinct name for each node: its own, or that of the node it is named after, or its class, numbered if repeated.
 
     Raises:
         ExpressionError: if two carry the same explicit name, or one is no identifier.
     """
-    explicit = [require_name(expression.name) for expression in expressions if expression.name is not None]
-    repeated = {name for name in explicit if explicit.count(name) > 1}
-    if repeated:
+    explicit = [require_name(node.name) for node in nodes if node.name is not None]
+    if repeated := sorted({name for name in explicit if explicit.count(name) > 1}):
         raise ExpressionError(
-            f"Two parts are called {sorted(repeated)[0]!r}: every part needs its own name (use .named(...))."
+            f"Two parts are called {repeated[0]!r}: every part needs its own name (use .named(...))."
         )
-    taken = set(explicit)
-    names = []
-    for expression in expressions:
-        name = expression.name
+    taken, names = set(explicit), []
+    for node in nodes:
+        name = node.name
         if name is None:
-            base = name = _default_name(expression)
+            base = name = _default_name(node)
             number = 2
             while name in taken:
                 name = f"{base}_{number}"
@@ -98,46 +109,75 @@ def part_names(expressions: tuple[Expression, ...]) -> tuple[str, ...]:
     return tuple(names)
 
 
-def _default_name(expression: Expression) -> str:
-    """A scaled, clipped or weighted part is called after what it scales; in a product the weight comes second."""
-    while expression.name is None and (isinstance(expression, Product) or _is_unary(expression)):
-        expression = expression.children[0]
-    return expression.name or snake_case(type(expression).__name__)
+def _default_name(node: Node) -> str:
+    while node.name is None and isinstance(node, Expression) and node.named_after is not None:
+        node = node.named_after
+    return node.name or snake_case(type(node).__name__)
 
 
-def _is_unary(expression: Expression) -> bool:
-    return isinstance(expression, Combinator) and len(expression.children) == 1
+def keeps_of(expression: Expression) -> Keeps:
+    """Return what the whole expression leaves unchanged."""
+    if isinstance(expression, Combinator):
+        return expression.compose_keeps([keeps_of(child) for child in expression.children])
+    return expression.keeps if isinstance(expression, Term) else Keeps.NOTHING
+
+
+def largest(expression: Expression) -> float | None:
+    """Return the largest absolute value that the expression can have, or None if there is no limit."""
+    if isinstance(expression, Combinator):
+        return expression.compose_bound([largest(child) for child in expression.children])
+    return expression.bound if isinstance(expression, Term) else None
 
 
 def guarantee_of(expression: Expression) -> Guarantee:
-    """Return what the whole expression promises about optimal policies."""
-    if isinstance(expression, Combinator):
-        return expression.compose_guarantee([guarantee_of(child) for child in expression.children])
-    return Guarantee(expression.guarantee)
+    """Return what the whole expression promises: what it keeps, and how much a step adds at most beside what keeps policies."""
+    return Guarantee(keeps_of(expression), _added(expression))
+
+
+def _added(expression: Expression) -> float | None:
+    if Keeps.POLICIES in keeps_of(expression):
+        return 0.0
+    if isinstance(expression, Combinator) and expression.linear:
+        if all(Keeps.POLICIES in keeps_of(child) for child in expression.children):
+            return None  # the task itself, scaled by zero or less
+        return expression.compose_bound([_added(child) for child in expression.children])
+    return largest(expression)
 
 
 @dataclass(frozen=True, slots=True)
 class Loss:
-    """A node that promises less than each of its operands, or a term that promises less than invariance."""
+    """A node that promises less than each of its operands, or a term that does not keep optimal policies."""
 
     node: Expression
     before: Guarantee
     after: Guarantee
 
+    @property
+    def lost(self) -> Keeps:
+        """What it does not keep although its operands do."""
+        return self.before.keeps & ~self.after.keeps
+
     def __str__(self) -> str:
         what = self.node.name or type(self.node).__name__
-        return f"{what} weakens {self.before.name.lower()} to {self.after.name.lower()}"
+        if not self.lost:
+            return f"{what} has no bound, though its operands have"
+        return f"{what} does not keep {self.lost}" + (
+            "" if self.after.bound is None else f", a step adds at most {self.after.bound:g}"
+        )
 
 
 def guarantee_losses(expression: Expression) -> tuple[Loss, ...]:
-    """Return every place where composition loses a guarantee, innermost first: why an expression is not invariant."""
+    """Return every place where a promise is lost, innermost first: why an expression does not keep optimal policies."""
     losses = []
-    for node in dict.fromkeys(walk(expression)):
+    for node in dict.fromkeys(node for node in walk(expression) if isinstance(node, Expression)):
+        after = guarantee_of(node)
         if isinstance(node, Combinator):
-            before = min(guarantee_of(child) for child in node.children)
-            after = guarantee_of(node)
-            if after < before:
-                losses.append(Loss(node, before, after))
-        elif (own := Guarantee(node.guarantee)) < Guarantee.INVARIANT:
-            losses.append(Loss(node, Guarantee.INVARIANT, own))
+            operands = [guarantee_of(child) for child in node.children]
+            kept = reduce(lambda left, right: left & right, (operand.keeps for operand in operands))
+            bounds = [largest(child) for child in node.children]
+            before = Guarantee(kept, None if None in bounds else max(bounds))  # type: ignore[type-var]
+        else:
+            before = Guarantee(Keeps.POLICIES, after.bound)
+        if before.keeps & ~after.keeps or (before.bound is not None and after.bound is None):
+            losses.append(Loss(node, before, after))
     return tuple(losses)

@@ -1,7 +1,7 @@
 """The contract: read this file first.
 
 A reward is an expression over transitions. The engine (`shapegym.shaping.evaluation.engine`) evaluates that one expression wherever
-reinforcement learning touches a reward, and keeps the task's own reward beside it. Everything rests on one split:
+reinforcement learning touches a reward, and keeps the task's own reward beside it. There are three kinds of node.
 
 **Terms measure.** A `Term` is a leaf. It turns each transition into one number, its *part*, once, when the transition happens.
 Whatever it remembers (counts, statistics, random numbers) is a plain visible value that `init` returns, `observe` updates and
@@ -11,27 +11,36 @@ Whatever it remembers (counts, statistics, random numbers) is a plain visible va
 arrays. An elementwise one (sum, clip, ...) needs nothing else. An `EpisodicCombinator` (gate, look-ahead, ...) also needs to know
 which steps belong to one episode, and may decide about a step only after later steps are known.
 
-Because parts are kept and combined late, an expression means the same on-policy (combined over a rollout before advantages are
-computed) and off-policy (combined when a batch is sampled, episodes that are still undecided being held back).
+**Models make numbers for terms.** A `Model` turns transitions into named arrays of any width, and learns: an encoder, a predictor,
+a discriminator. Terms take models as inputs; equal models are one model, evaluated once a batch, so terms share an encoder by
+naming it. Models may use torch; terms and combinators do not.
 
-Both kinds are frozen dataclasses: the fields are the hyper-parameters, so an expression prints, compares, hashes, pickles, loads
-from YAML and is its own sweep configuration. Terms that are equal are one term: they are measured once and share their state.
-`shapegym.shaping.transitions` holds the data: transitions, episodes, what an expression is bound to.
+Because parts are kept and combined late, an expression means the same on-policy (combined over a rollout before advantages are
+computed) and off-policy (combined when a batch is sampled, episodes that are still undecided being held back). What learns is
+fitted to a rollout before the rollout is paid, and measured once for all of it.
+
+All are frozen dataclasses: the fields are the hyper-parameters, so an expression prints, compares, hashes, pickles, loads from YAML
+and is its own sweep configuration. Nodes that are equal are one node. What a field takes stands in its annotation
+(`shapegym.shaping.limits`). What anybody asks of a node (surfaces, reports, ablations, the compliance suite) the node answers
+itself: its declarations are below. `shapegym.shaping.transitions` holds the data: transitions, episodes, what an expression is
+bound to, with the notation (B lanes, T steps).
 """
 
 from __future__ import annotations
 
 import re
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
-from enum import Enum, IntEnum
-from typing import Any, ClassVar
+from enum import Enum, Flag, auto
+from typing import Annotated, Any, ClassVar, Literal, Protocol, TypeAlias
 
 import numpy as np
+from annotated_types import MinLen
 
 from shapegym.shaping.errors import ExpressionError, HindsightError
-from shapegym.shaping.transitions import Array, Episodes, Spec, State, Transitions
+from shapegym.shaping.limits import Limited, Unfit, Via
+from shapegym.shaping.transitions import Array, Episodes, Experience, Spec, State, Transitions
 
 
 class Replay(Enum):
@@ -45,20 +54,52 @@ class Replay(Enum):
     """Depends on the order of experience: the part of collection time is kept."""
 
 
-class Guarantee(IntEnum):
-    """What adding this expression to a task's reward can do to the task's optimal policies; higher is stronger."""
+class Keeps(Flag):
+    """What adding an expression to a task's reward leaves unchanged. A sum keeps what all of its operands keep."""
 
-    NONE = 0
-    """Optimal policies may change, by any amount."""
-    BOUNDED = 1
-    """They may change, but (beside an invariant part) one step adds at most a fixed amount."""
-    ADVICE = 2
-    """Unchanged if the agent acts greedily on Q(s, a) + Phi(s, a) (Wiewiora et al. 2003); SB3's agents do not."""
-    INVARIANT = 3
-    """The set of optimal policies is unchanged in every MDP."""
+    NOTHING = 0
+    POLICIES = auto()
+    """The set of optimal policies, in every MDP."""
+    ADVICE = auto()
+    """The optimal actions of an agent that acts greedily on Q(s, a) + Phi(s, a) (Wiewiora et al. 2003); SB3's agents do not."""
+    RETURN = auto()
+    """The undiscounted return of every episode."""
+    EVERYTHING = POLICIES | ADVICE | RETURN
+
+    def __str__(self) -> str:
+        shown = {
+            Keeps.POLICIES: "optimal policies",
+            Keeps.ADVICE: "optimal policies of an agent that acts on Q + Phi",
+            Keeps.RETURN: "every episode's return",
+        }
+        if Keeps.POLICIES in self:
+            del shown[Keeps.ADVICE]  # goes without saying
+        return " and ".join(words for kept, words in shown.items() if kept in self) or "nothing"
 
 
-NODES: dict[str, type[Expression]] = {}
+@dataclass(frozen=True)
+class Guarantee:
+    """What an expression promises about the task it is added to.
+
+    Attributes:
+        keeps: what it leaves unchanged.
+        bound: how much one step adds at most beside what keeps optimal policies, or None if that has no limit.
+    """
+
+    keeps: Keeps
+    bound: float | None
+
+    def __str__(self) -> str:
+        if Keeps.POLICIES in self.keeps:
+            return f"keeps {self.keeps}"
+        return f"keeps {self.keeps}, " + (
+            "and what a step adds has no bound"
+            if self.bound is None
+            else f"and a step adds at most {self.bound:g}"
+        )
+
+
+NODES: dict[str, type[Node]] = {}
 """Every concrete node by its registered name (snake case of the class), as reward files spell it."""
 
 
@@ -78,53 +119,123 @@ def require_name(name: str) -> str:
     return name
 
 
-@dataclass(frozen=True)
-class Expression:
-    """A node of a reward expression. Combine with ``+ - *`` and the functions of `shapegym.shaping.combinators.elementwise`.
+def register(registry: dict[str, type], cls: type) -> None:
+    """Enter ``cls`` under its snake-case name; a class that is defined again, as in a notebook, takes its own place.
 
-    ``name`` (keyword only, not part of equality) is what the node's part is called in logs: ``Potential(...).named("phi")``.
+    Raises:
+        ExpressionError: if another class has the name.
+    """
+    name, known = snake_case(cls.__name__), registry.get(snake_case(cls.__name__))
+    if known is not None and (known.__module__, known.__qualname__) != (cls.__module__, cls.__qualname__):
+        both = [f"{one.__module__}.{one.__qualname__}" for one in (known, cls)]
+        if not any("<locals>" in path or path.startswith("__main__") for path in both):
+            raise ExpressionError(
+                f"{both[0]} and {both[1]} are both called {name!r} in reward files: rename one."
+            )
+    registry[name] = cls
+
+
+ObservationKind: TypeAlias = Literal["box", "discrete", "dict"]
+"""Observations that `shapegym.shaping.testing.ScriptedEnv` can give."""
+
+
+@dataclass(frozen=True)
+class Example:
+    """An expression that shows a term or combinator at work, or a model, and the kind of observation on which it can be used."""
+
+    node: Node
+    observation: ObservationKind = "box"
+
+
+@dataclass(frozen=True)
+class Node(Limited):
+    """What expressions are made of.
+
+    ``name`` (keyword only, not part of equality) is what the node is called in logs: ``Potential(...).named("phi")``.
     """
 
     name: str | None = field(default=None, kw_only=True, compare=False)
 
-    guarantee: ClassVar[Guarantee | property] = Guarantee.NONE
-    """What this node alone promises; `guarantee_of` in `shapegym.shaping.tree` propagates it through the expression."""
+    in_words: ClassVar[str] = "a node"
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
         if "abstract" not in cls.__dict__:  # families (Term, Combinator, ...) are not nodes
-            NODES[snake_case(cls.__name__)] = cls
+            register(NODES, cls)
+
+    @classmethod
+    def examples(cls) -> tuple[Example, ...]:
+        """Return expressions that show the node at work on a `ScriptedEnv`; the compliance suite runs them."""
+        return ()
 
     @property
-    def children(self) -> tuple[Expression, ...]:
-        """The sub-expressions, in field order."""
-        found: list[Expression] = []
+    def children(self) -> tuple[Any, ...]:
+        """The nodes among the fields, in field order."""
+        found: list[Node] = []
         for item in fields(self):
             value = getattr(self, item.name)
-            if isinstance(value, Expression):
-                found.append(value)
-            elif isinstance(value, tuple):
-                found.extend(child for child in value if isinstance(child, Expression))
+            found.extend(
+                child
+                for child in (value if isinstance(value, tuple) else (value,))
+                if isinstance(child, Node)
+            )
         return tuple(found)
 
-    def named(self, name: str) -> Expression:
-        """Return the same expression whose part is called ``name`` in every log."""
+    def named(self, name: str) -> Any:
+        """Return the same node, called ``name`` in every log."""
         return replace(self, name=require_name(name))
 
     def __str__(self) -> str:
-        """The expression as one would write it, without default fields and names."""
+        """The node as one would write it, without default fields and names."""
         shown = []
         for item in fields(self):
             value = getattr(self, item.name)
             if item.name == "name" or value == item.default:
                 continue
-            if isinstance(value, Expression):
+            if isinstance(value, Node):
                 shown.append(str(value))
-            elif isinstance(value, tuple) and any(isinstance(child, Expression) for child in value):
+            elif isinstance(value, tuple) and any(isinstance(child, Node) for child in value):
                 shown.extend(map(str, value))
             else:
                 shown.append(f"{item.name}={value}")
         return f"{type(self).__name__}({', '.join(shown)})"
+
+
+@dataclass(frozen=True)
+class Expression(Node):
+    """A node with a value at every step: a term or a combinator. Combine with ``+ - *`` and the functions of `shapegym.shaping`."""
+
+    abstract: ClassVar[bool] = True
+    in_words: ClassVar[str] = "an expression"
+
+    linear: ClassVar[bool] = False
+    """Whether the value is a weighted sum of the operands', with fixed weights (`Sum`, `Scale`)."""
+
+    def pays_task(self, times: Sequence[int]) -> int:
+        """Return how often the value pays the task reward, given how often each child does (of alternatives one counts)."""
+        return max(times, default=0)
+
+    def factors(self) -> tuple[float, tuple[Expression, ...]]:
+        """Return a number and expressions whose product this is."""
+        return 1.0, (self,)
+
+    @property
+    def addends(self) -> tuple[Expression, ...]:
+        """The contributions that add up to the value; each is logged as a part."""
+        return (self,)
+
+    def leave_one_out(self) -> Iterator[tuple[Expression, Expression | None]]:
+        """Yield each part that can be left out, and what the expression is without it, or None where nothing remains.
+
+        The task's own reward is never left out.
+        """
+        if times_task_is_paid(self) == 0:
+            yield self, None
+
+    @property
+    def named_after(self) -> Expression | None:
+        """The operand after which the part is called in logs when it has no name of its own."""
+        return None
 
     # `shapegym.shaping.algebra` sets these two: it builds nodes, so it imports this module.
     _add: ClassVar[Callable[..., Expression]]
@@ -151,35 +262,70 @@ class Expression:
         return self * -1.0
 
 
-@dataclass(frozen=True)
-class Term(Expression, ABC):
-    """A leaf: measures one number, its part, for every transition.
+class Reader:
+    """What terms and models share: they read transitions and the values of other nodes, remember, and may learn."""
 
-    Subclasses are frozen dataclasses. They override `measure`, and `init`/`observe` if they remember anything. Keyword
-    hyper-parameters come with validated defaults (``__post_init__`` raises `ExpressionError`).
-    """
-
-    abstract: ClassVar[bool] = True
-    replay: ClassVar[Replay | property] = Replay.RECOMPUTE
+    children: Any
 
     learned: ClassVar[bool] = False
-    """Whether the term is fitted to experience. The engine then keeps transitions and calls `fit`: before a rollout is paid, whose
-    parts are measured again if they are FROZEN; elsewhere every `RewardEngine.learn_every` steps."""
+    """Whether `fit` is called: before a rollout is paid, whose parts are measured afterwards; elsewhere every
+    `RewardEngine.learn_every` steps, and then a fit counts from the next step on."""
+
+    fits_on: ClassVar[Literal["steps", "episodes"]] = "steps"
+    """What `fit` gets: all steps since the last fit, or the episodes that ended since, whole, one a lane, their last steps aligned
+    (rows before a shorter one are inactive)."""
+
+    asks: ClassVar[bool] = False
+    """Whether the node asks an annotator (`shapegym.shaping.evaluation.answers`): then `questions` and `answered` are called."""
 
     @property
     def reads(self) -> tuple[str, ...]:
-        """Features that the term reads from ``next_features``."""
+        """Features that the node reads from ``next_features``."""
         return ()
 
     @property
     def reads_before(self) -> tuple[str, ...]:
-        """Features that the term reads from ``features``: the environment must give them on reset too."""
+        """Features that the node reads from ``features``: the environment must give them on reset too."""
         return ()
 
     @property
-    def inputs(self) -> tuple[Expression, ...]:
-        """Elementwise expressions whose values of the same step this term measures (a running scale of its operand)."""
-        return self.children
+    def inputs(self) -> tuple[Node, ...]:
+        """What the node gets the values of: of an elementwise expression (B,), of a model its outputs by name."""
+        inputs: tuple[Node, ...] = self.children
+        return inputs
+
+    def questions(self, transitions: Transitions, state: Any) -> Sequence[Any]:
+        """Return what to ask about transitions that were just observed, as JSON values. Nobody waits for the answers."""
+        return ()
+
+    def answered(self, question: Any, answer: Any, state: Any) -> None:
+        """Take in the answer to a question, some time later, in place."""
+
+
+@dataclass(frozen=True)
+class Term(Expression, Reader, ABC):
+    """A leaf: measures one number, its part, for every transition.
+
+    Subclasses are frozen dataclasses. They override `measure`, and `init`/`observe` if they remember anything. Keyword
+    hyper-parameters come with their limits as annotations, and defaults where there is a sensible one.
+    """
+
+    abstract: ClassVar[bool] = True
+    replay: ClassVar[Replay | property] = Replay.RECOMPUTE
+    """A pure term that reads a model, or a term whose parts move, counts as FROZEN."""
+
+    keeps: ClassVar[Keeps | property] = Keeps.NOTHING
+    bound: ClassVar[float | property | None] = None
+    """The largest absolute value of a part, or None if there is no limit."""
+
+    learnable: ClassVar[bool | property] = False
+    """Whether the part is a weight that an algorithm learns (`LearnedWeight`)."""
+
+    sees_world: ClassVar[bool] = False
+    """Whether a lane's part depends on the other lanes of its world (`Spec.worlds`), which must end together then.
+
+    On other lanes it may depend only through statistics of all experience.
+    """
 
     def init(self, spec: Spec) -> State:
         """Check the term against ``spec`` and return its fresh state.
@@ -190,30 +336,81 @@ class Term(Expression, ABC):
         del spec
         return {}
 
-    def observe(self, transitions: Transitions, state: State, *inputs: np.ndarray) -> None:
+    def observe(self, transitions: Transitions, state: State, *inputs: Any) -> None:
         """Update ``state`` in place with transitions that just happened. Called exactly once for each, before `measure`.
 
         Rows with ``active=False`` must leave the state as it is.
         """
 
     @abstractmethod
-    def measure(self, transitions: Transitions, state: State, *inputs: np.ndarray) -> np.ndarray:
+    def measure(self, transitions: Transitions, state: State, *inputs: Any) -> np.ndarray:
         """Return the parts of the transitions just observed, (B,) float64, without changing ``state``.
 
         Inactive rows may hold anything finite.
         """
 
-    def fit(self, batch: Transitions, state: State, *inputs: np.ndarray) -> Mapping[str, float]:
-        """Learn in place from the N transitions since the last call, in order of time, and return what to log. See `learned`."""
+    def fit(self, experience: Experience, state: State, *inputs: Any) -> Mapping[str, float]:
+        """Learn in place and return what to log. ``inputs`` have the axes of ``experience``, (T, B, ...). See `learned`."""
         raise NotImplementedError(f"{type(self).__name__} is learned, so it must define fit.")
 
-    def remeasure(self, transitions: Transitions, state: State, *inputs: np.ndarray) -> np.ndarray:
+    def remeasure(self, transitions: Transitions, state: State, *inputs: Any) -> np.ndarray:
         """Return the parts that any stored transitions have now, however many, without changing ``state``.
 
         Replay buffers call it where `replay` says that parts move on. The same as `measure`, unless that reads what `observe` found
         out about the very batch that it observed.
         """
         return self.measure(transitions, state, *inputs)
+
+
+class Memory(Protocol):
+    """What a model remembers: parameters, optimisers, random streams, numbers."""
+
+    def state_dict(self) -> State:
+        """Return all of it as nested plain values (`State`), independent of what happens next."""
+        ...
+
+    def load_state_dict(self, state: State) -> None:
+        """Continue from `state_dict`.
+
+        Raises:
+            Exception: if ``state`` is not of this form; the engine then keeps what it had.
+        """
+        ...
+
+
+@dataclass(frozen=True)
+class Model(Node, Reader, ABC):
+    """Turns transitions into named arrays, (B, d) each, and learns. Terms name it as an input; logs show what `fit` returns.
+
+    Its values may differ by rounding (float32) with the size of the batch they are computed in, and so may the parts of terms that
+    read it. `shapegym.shaping.networks` has a ready memory for torch modules.
+    """
+
+    abstract: ClassVar[bool] = True
+    in_words: ClassVar[str] = "a model"
+    learned: ClassVar[bool] = True
+
+    outputs: ClassVar[tuple[str, ...] | property] = ()
+    """Names of the arrays that `evaluate` returns."""
+
+    @abstractmethod
+    def init(self, spec: Spec) -> Memory:
+        """Check the model against ``spec`` and return its fresh memory, whose random numbers come from ``spec.seed`` alone.
+
+        Raises:
+            ShapingError: if it cannot be evaluated on this environment; says why and what to do.
+        """
+
+    @abstractmethod
+    def evaluate(self, transitions: Transitions, memory: Any, *inputs: Any) -> Mapping[str, np.ndarray]:
+        """Return the outputs for any transitions, each (B, d) or (B,), finite in active rows, without changing ``memory``."""
+
+    def fit(self, experience: Experience, memory: Any, *inputs: Any) -> Mapping[str, float]:
+        """Learn in place and return what to log. ``inputs`` have the axes of ``experience``, (T, B, ...).
+
+        A fixed model sets ``learned`` to False instead.
+        """
+        raise NotImplementedError(f"{type(self).__name__} is learned, so it must define fit.")
 
 
 @dataclass(frozen=True)
@@ -230,9 +427,32 @@ class Combinator(Expression):
         """
         raise HindsightError(f"{type(self).__name__} decides from whole episodes: use combine_block.")
 
-    def compose_guarantee(self, guarantees: Sequence[Guarantee]) -> Guarantee:
-        """Return what the node promises, given what its children promise. The default: bounded if they all are, else nothing."""
-        return Guarantee.BOUNDED if all(g is Guarantee.BOUNDED for g in guarantees) else Guarantee.NONE
+    def compose_keeps(self, kept: Sequence[Keeps]) -> Keeps:
+        """Return what the node keeps, given what its children keep. The default: nothing."""
+        del kept
+        return Keeps.NOTHING
+
+    def compose_bound(self, bounds: Sequence[float | None]) -> float | None:
+        """Return the largest absolute value of the node, given those of its children. The default: none is known."""
+        del bounds
+        return None
+
+    def leave_one_out(self) -> Iterator[tuple[Expression, Expression | None]]:
+        """Of a node around one operand: as that operand is without its parts."""
+        if len(self.children) != 1:
+            yield from super().leave_one_out()
+            return
+        ((key, operand),) = (
+            (item.name, getattr(self, item.name)) for item in fields(self) if item.name in _node_fields(self)
+        )
+        for part, rest in self.children[0].leave_one_out():
+            changed = (rest,) if isinstance(operand, tuple) else rest
+            yield part, None if rest is None else replace(self, **{key: changed})  # type: ignore[arg-type]
+
+    @property
+    def named_after(self) -> Expression | None:
+        """A clipped or scaled part is called after what it clips or scales."""
+        return self.children[0] if len(self.children) == 1 else None
 
     def check(self, spec: Spec) -> None:
         """Raise a `ShapingError` if the node cannot be used with ``spec``."""
@@ -248,6 +468,9 @@ class EpisodicCombinator(Combinator, ABC):
 
     additive: ClassVar[bool | property] = False
     """Whether of an episodic operand only the sum over each episode matters, which does not depend on where rollouts are cut."""
+
+    discount: ClassVar[float | property | None] = 1.0
+    """The discount at which the sum of what an episode is paid does not depend on where rollouts cut it; None if there is none."""
 
     alone: ClassVar[bool] = True
     """Whether what an episode is paid depends on that episode alone, so that a replay buffer can pay it again."""
@@ -273,3 +496,51 @@ class EpisodicCombinator(Combinator, ABC):
         What an episode is paid over all its fragments must not depend on where they were cut: the sum of its rewards or, for a
         node with a discount (look-ahead), their discounted sum.
         """
+
+
+def walk(node: Node) -> Iterator[Any]:
+    """Yield every node below and including ``node``, children before their parent (with repeats where one occurs twice)."""
+    for child in node.children:
+        yield from walk(child)
+    yield node
+
+
+def is_episodic(expression: Node) -> bool:
+    """Whether some reward of the expression is known only after later steps."""
+    return any(isinstance(node, Combinator) and node.episodic for node in walk(expression))
+
+
+def times_task_is_paid(expression: Expression) -> int:
+    """Return how often the task reward enters the sum that is paid: ``TaskReward() + gate(bonus, ...)`` pays it twice.
+
+    A weight that is learned from the task reward, or a condition, reads it and does not pay it.
+    """
+    operands = expression.children if isinstance(expression, Combinator) else ()
+    return expression.pays_task([times_task_is_paid(operand) for operand in operands])
+
+
+def _node_fields(node: Node) -> list[str]:
+    values = {item.name: getattr(node, item.name) for item in fields(node)}
+    return [
+        name
+        for name, value in values.items()
+        if any(isinstance(entry, Node) for entry in (value if isinstance(value, tuple) else (value,)))
+    ]
+
+
+def _known_at_its_step(value: Expression) -> Expression:
+    if is_episodic(value):
+        raise Unfit(
+            f"must be known at its step, but {value} is known only in hindsight. Use the terms inside of it."
+        )
+    return value
+
+
+Elementwise: TypeAlias = Annotated[Expression, Via(_known_at_its_step)]
+"""An operand whose value is needed at once."""
+
+Operands: TypeAlias = Annotated[tuple[Expression, ...], MinLen(1)]
+"""At least one expression."""
+
+ElementwiseOperands: TypeAlias = Annotated[tuple[Elementwise, ...], MinLen(1)]
+"""At least one operand, all of whose values are needed at once."""

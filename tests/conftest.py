@@ -7,6 +7,7 @@ import tempfile
 os.environ.setdefault("MPLBACKEND", "Agg")
 os.environ.setdefault("SDL_VIDEODRIVER", "dummy")
 os.environ.setdefault("OMP_NUM_THREADS", "1")
+os.environ["COLUMNS"] = "160"  # what commands print is not folded in the middle of a temporary path
 
 import pytest
 from hypothesis import HealthCheck, settings

@@ -11,8 +11,8 @@ from gymnasium import spaces
 from numpy.typing import NDArray
 
 from shapegym.envs._jit import jit
-from shapegym.envs.control._knobs import positive, whole
-from shapegym.envs.dynamics import Dynamics, Outcome, State
+from shapegym.envs._knobs import at_least, positive
+from shapegym.envs.dynamics import Dynamics, State, StepOutcome
 
 # Two uniform links of 1 m and 1 kg with moments of inertia of 1 kg m².
 GRAVITY = 9.8
@@ -170,7 +170,7 @@ class Acrobot(Dynamics):
     def __init__(self, *, line: float = 1.0, dt: float = 0.2, max_steps: int = 500) -> None:
         if not -2.0 < line < 2.0:
             raise ValueError(f"line must be above -2 and below 2, the tip's range, got {line!r}")
-        self.max_steps = whole("max_steps", max_steps)
+        self.max_steps = at_least("max_steps", max_steps, 1)
         self._line = float(line)
         self._dt = positive("dt", dt)
         self.action_space = spaces.Discrete(3)
@@ -193,7 +193,7 @@ class Acrobot(Dynamics):
         actions: NDArray[Any],
         noise: NDArray[np.float64],
         active: NDArray[np.bool_],
-        outcome: Outcome,
+        outcome: StepOutcome,
     ) -> None:
         """Apply the torque for one step."""
         _step(
@@ -202,10 +202,7 @@ class Acrobot(Dynamics):
             self._dt,
             self._line,
             active,
-            outcome.reward,
-            outcome.terminated,
-            outcome.success,
-            outcome.event,
+            *outcome,
         )
 
     def observe(self, state: State, observation: Any, mask: NDArray[np.bool_]) -> None:

@@ -11,8 +11,8 @@ from gymnasium import spaces
 from numpy.typing import NDArray
 
 from shapegym.envs._jit import jit
-from shapegym.envs.control._knobs import positive, whole
-from shapegym.envs.dynamics import Dynamics, Outcome, State
+from shapegym.envs._knobs import at_least, positive
+from shapegym.envs.dynamics import Dynamics, State, StepOutcome
 
 GRAVITY, CART_MASS, POLE_MASS, HALF_LENGTH, MAX_FORCE = 9.8, 1.0, 0.1, 0.5, 10.0
 TOTAL_MASS, POLE_MOMENT = CART_MASS + POLE_MASS, POLE_MASS * HALF_LENGTH
@@ -170,8 +170,8 @@ class CartPoleSwingUp(Dynamics):
     def __init__(
         self, *, discrete: bool = False, hold: int = 25, dt: float = 0.02, max_steps: int = 500
     ) -> None:
-        self.max_steps = whole("max_steps", max_steps)
-        self._hold = whole("hold", hold)
+        self.max_steps = at_least("max_steps", max_steps, 1)
+        self._hold = at_least("hold", hold, 1)
         self._dt = positive("dt", dt)
         self._neutral = 1.0 if discrete else 0.0
         self.action_space = spaces.Discrete(3) if discrete else spaces.Box(-1.0, 1.0, (1,), np.float32)
@@ -203,7 +203,7 @@ class CartPoleSwingUp(Dynamics):
         actions: NDArray[Any],
         noise: NDArray[np.float64],
         active: NDArray[np.bool_],
-        outcome: Outcome,
+        outcome: StepOutcome,
     ) -> None:
         """Apply the force for one step."""
         _step(
@@ -214,10 +214,7 @@ class CartPoleSwingUp(Dynamics):
             self._dt,
             self._hold,
             active,
-            outcome.reward,
-            outcome.terminated,
-            outcome.success,
-            outcome.event,
+            *outcome,
         )
 
     def observe(self, state: State, observation: Any, mask: NDArray[np.bool_]) -> None:

@@ -11,8 +11,8 @@ from gymnasium import spaces
 from numpy.typing import NDArray
 
 from shapegym.envs._jit import jit
-from shapegym.envs.control._knobs import whole
-from shapegym.envs.dynamics import Dynamics, Outcome, State
+from shapegym.envs._knobs import at_least
+from shapegym.envs.dynamics import Dynamics, State, StepOutcome
 
 LEFT_WALL, RIGHT_END, MAX_SPEED = -1.2, 0.6, 0.07
 GRAVITY = 0.0025
@@ -119,8 +119,8 @@ class MountainCar(Dynamics):
     captions = ("", "you reach the flag", "you are at the left wall")
 
     def __init__(self, *, continuous: bool = False, max_steps: int = 200, action_repeat: int = 1) -> None:
-        self.max_steps = whole("max_steps", max_steps)
-        self._action_repeat = whole("action_repeat", action_repeat)
+        self.max_steps = at_least("max_steps", max_steps, 1)
+        self._action_repeat = at_least("action_repeat", action_repeat, 1)
         self._neutral, self._power, self._flag = (0.0, 0.0015, 0.45) if continuous else (1.0, 0.001, 0.5)
         self.action_space = spaces.Box(-1.0, 1.0, (1,), np.float32) if continuous else spaces.Discrete(3)
         low = np.array([LEFT_WALL, -MAX_SPEED], np.float32)
@@ -150,7 +150,7 @@ class MountainCar(Dynamics):
         actions: NDArray[Any],
         noise: NDArray[np.float64],
         active: NDArray[np.bool_],
-        outcome: Outcome,
+        outcome: StepOutcome,
     ) -> None:
         """Apply the engine's push for one step."""
         _step(
@@ -161,10 +161,7 @@ class MountainCar(Dynamics):
             self._flag,
             self._action_repeat,
             active,
-            outcome.reward,
-            outcome.terminated,
-            outcome.success,
-            outcome.event,
+            *outcome,
         )
 
     def observe(self, state: State, observation: Any, mask: NDArray[np.bool_]) -> None:

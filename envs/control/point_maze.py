@@ -11,9 +11,9 @@ from gymnasium import spaces
 from numpy.typing import NDArray
 
 from shapegym.envs._jit import jit
-from shapegym.envs.control._knobs import positive, whole
+from shapegym.envs._knobs import at_least, positive
 from shapegym.envs.control.maze_layouts import read_maze
-from shapegym.envs.dynamics import Dynamics, Outcome, State
+from shapegym.envs.dynamics import Dynamics, State, StepOutcome
 
 # Half the side of the square around a cell's centre in which starts, and random goals, are drawn.
 SPREAD = 0.25
@@ -190,7 +190,7 @@ class PointMaze(Dynamics):
         max_steps: int = 300,
     ) -> None:
         maze = read_maze(layout)
-        self.max_steps = whole("max_steps", max_steps)
+        self.max_steps = at_least("max_steps", max_steps, 1)
         self._radius = positive("goal_radius", goal_radius)
         self._speed = positive("speed", speed)
         self._walls = maze.walls
@@ -230,7 +230,7 @@ class PointMaze(Dynamics):
         actions: NDArray[Any],
         noise: NDArray[np.float64],
         active: NDArray[np.bool_],
-        outcome: Outcome,
+        outcome: StepOutcome,
     ) -> None:
         """Move as far as the walls let."""
         _step(
@@ -241,10 +241,7 @@ class PointMaze(Dynamics):
             self._speed,
             self._radius,
             active,
-            outcome.reward,
-            outcome.terminated,
-            outcome.success,
-            outcome.event,
+            *outcome,
         )
 
     def observe(self, state: State, observation: Any, mask: NDArray[np.bool_]) -> None:

@@ -7,9 +7,9 @@ from numpy.typing import NDArray
 
 from shapegym.envs._jit import jit
 from shapegym.envs._lanes import clear_outcome, end_step
-from shapegym.envs.grid.readings import read_range
-from shapegym.envs.grid.stepping import step_range
-from shapegym.envs.grid.view import USUAL_VIEW, see_range, see_usual_range
+from shapegym.envs.grid.features.standard import read_range
+from shapegym.envs.grid.lane.stepping import step_range
+from shapegym.envs.grid.sight.view import USUAL_VIEW, see_range, see_usual_range
 
 
 @jit

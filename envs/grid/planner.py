@@ -1,4 +1,4 @@
-"""A policy that solves grid worlds: it does the next needed thing (needs.py), by a shortest way.
+"""A policy that solves grid worlds: it does the next needed thing (ways/needs.py), by a shortest way.
 
 It reads the whole state, where agents see a part. Its episodes serve tests, recordings and imitation. A way is shortest
 in actions, turns counted; the order of things is the one with the fewest stages, so an episode need not be
@@ -13,9 +13,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from shapegym.envs.dynamics import State
-from shapegym.envs.grid.dynamics import GridDynamics
-from shapegym.envs.grid.lanes import grid_lanes, grid_world
-from shapegym.envs.grid.needs import ACTION, need_lanes
+from shapegym.envs.grid.grid_dynamics import GridDynamics
+from shapegym.envs.grid.unwrapping import grid_lanes, grid_world
+from shapegym.envs.grid.ways.needs import ACTION, need_lanes
 from shapegym.envs.native import NativeVectorEnv
 
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from shapegym.envs.tabular.dynamics import FiniteDynamics, Observation
-from shapegym.envs.tabular.grid import MOVES
-from shapegym.envs.tabular.task import Branch, FiniteTask, point_mass
+from shapegym.envs.finite_task import Branch, FiniteTask, point_mass
+from shapegym.envs.tabular.finite_dynamics import FiniteDynamics, Observation
+from shapegym.envs.tabular.floor_plan import MOVES
 
 TRACK = ((0, 0), (0, 1), (0, 2), (1, 2), (2, 2), (2, 1), (2, 0), (1, 0))
 """The cells of the track, clockwise from the start."""

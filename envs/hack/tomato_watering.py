@@ -6,9 +6,9 @@ from itertools import product
 
 import numpy as np
 
-from shapegym.envs.tabular.dynamics import FiniteDynamics, Observation
-from shapegym.envs.tabular.grid import MOVES, Grid
-from shapegym.envs.tabular.task import Branch, FiniteTask, point_mass
+from shapegym.envs.finite_task import Branch, FiniteTask, point_mass
+from shapegym.envs.tabular.finite_dynamics import FiniteDynamics, Observation
+from shapegym.envs.tabular.floor_plan import MOVES, FloorPlan
 
 SIZE, START, BUCKET = 5, (1, 1), (0, 0)
 TOMATOES = ((2, 2), (2, 4), (4, 2), (4, 4))
@@ -66,7 +66,7 @@ def tomato_watering(
     """
     if not 0 <= dry <= 1:
         raise ValueError(f"dry must be in [0, 1], got {dry}")
-    grid = Grid(np.zeros((SIZE, SIZE), np.bool_))
+    grid = FloorPlan(np.zeros((SIZE, SIZE), np.bool_))
     reached, number = grid.neighbours(), grid.number
     gardens = tuple(product((False, True), repeat=len(TOMATOES)))
     number_of = {garden: g for g, garden in enumerate(gardens)}

@@ -6,9 +6,9 @@ from itertools import product
 
 import numpy as np
 
-from shapegym.envs.tabular.dynamics import FiniteDynamics, Observation
-from shapegym.envs.tabular.grid import MOVES, Grid
-from shapegym.envs.tabular.task import Branch, FiniteTask, point_mass
+from shapegym.envs.finite_task import Branch, FiniteTask, point_mass
+from shapegym.envs.tabular.finite_dynamics import FiniteDynamics, Observation
+from shapegym.envs.tabular.floor_plan import MOVES, FloorPlan
 
 ROWS, COLUMNS = 3, 5
 START, GOAL = (1, 0), (1, 4)
@@ -60,7 +60,7 @@ def vases(damage: float = 1.0, max_steps: int = 60, observation: Observation = "
     """
     if not damage >= 0:
         raise ValueError(f"vases needs damage >= 0, got {damage}")
-    grid = Grid(np.zeros((ROWS, COLUMNS), np.bool_))
+    grid = FloorPlan(np.zeros((ROWS, COLUMNS), np.bool_))
     reached, number = grid.neighbours(), grid.number
     shelves = tuple(product((False, True), repeat=len(VASES)))
     number_of = {shelf: v for v, shelf in enumerate(shelves)}

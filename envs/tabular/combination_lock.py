@@ -6,8 +6,8 @@ from typing import Literal, get_args
 
 import numpy as np
 
-from shapegym.envs.tabular.dynamics import FiniteDynamics, Observation
-from shapegym.envs.tabular.task import Branch, FiniteTask, point_mass
+from shapegym.envs.finite_task import Branch, FiniteTask, point_mass
+from shapegym.envs.tabular.finite_dynamics import FiniteDynamics, Observation
 
 OnError = Literal["start", "jam"]
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from shapegym.envs.tabular.dynamics import FiniteDynamics, Observation
-from shapegym.envs.tabular.grid import MOVES, Grid
-from shapegym.envs.tabular.task import Branch, FiniteTask, point_mass
+from shapegym.envs.finite_task import Branch, FiniteTask, point_mass
+from shapegym.envs.tabular.finite_dynamics import FiniteDynamics, Observation
+from shapegym.envs.tabular.floor_plan import MOVES, FloorPlan
 
 
 def four_rooms(
@@ -68,7 +68,7 @@ def four_rooms(
     if size < 7 or not 0 <= slip < 1:
         raise ValueError(f"four rooms needs size >= 7 and 0 <= slip < 1, got {size}, {slip}")
     walls, room_map = _rooms(size)
-    grid = Grid(walls)
+    grid = FloorPlan(walls)
     cells, reached = grid.cells, grid.neighbours()
     start, goal = 0, len(cells) - 1
     if layout_seed is not None:

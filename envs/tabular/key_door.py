@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from shapegym.envs.tabular.dynamics import FiniteDynamics, Observation
-from shapegym.envs.tabular.grid import MOVES, Grid
-from shapegym.envs.tabular.task import Branch, FiniteTask, point_mass
+from shapegym.envs.finite_task import Branch, FiniteTask, point_mass
+from shapegym.envs.tabular.finite_dynamics import FiniteDynamics, Observation
+from shapegym.envs.tabular.floor_plan import MOVES, FloorPlan
 
 USE = len(MOVES)
 NO_KEY, HAS_KEY, OPEN = range(3)  # the stages, in their only possible order
@@ -76,7 +76,7 @@ def key_door(
     walls = np.zeros((size, size), np.bool_)
     walls[:, wall_column] = True
     walls[door_pos] = False
-    grid = Grid(walls)
+    grid = FloorPlan(walls)
     cells, number, reached = grid.cells, grid.number, grid.neighbours()
     n = len(cells)
     key, door, goal = int(number[key_pos]), int(number[door_pos]), int(number[goal_pos])

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from shapegym.envs.tabular.dynamics import FiniteDynamics, Observation
-from shapegym.envs.tabular.grid import MOVES, Grid
-from shapegym.envs.tabular.task import Branch, FiniteTask, point_mass
+from shapegym.envs.finite_task import Branch, FiniteTask, point_mass
+from shapegym.envs.tabular.finite_dynamics import FiniteDynamics, Observation
+from shapegym.envs.tabular.floor_plan import MOVES, FloorPlan
 
 
 def open_grid(
@@ -51,7 +51,7 @@ def open_grid(
     """
     if size < 2:
         raise ValueError(f"open grid needs size >= 2, got {size}")
-    grid = Grid(np.zeros((size, size), np.bool_))
+    grid = FloorPlan(np.zeros((size, size), np.bool_))
     cells, reached = grid.cells, grid.neighbours()
     goal = len(cells) - 1
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from shapegym.envs.tabular.task import FiniteTask
+from shapegym.envs.finite_task import FiniteTask
 
 
 def random_mdp(

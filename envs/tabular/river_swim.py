@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from shapegym.envs.tabular.dynamics import FiniteDynamics, Observation
-from shapegym.envs.tabular.task import Branch, FiniteTask
+from shapegym.envs.finite_task import Branch, FiniteTask
+from shapegym.envs.tabular.finite_dynamics import FiniteDynamics, Observation
 
 
 def river_swim(

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from shapegym.envs._jit import jit
-from shapegym.envs.tabular.task import FiniteTask
+from shapegym.envs.finite_task import FiniteTask
 
 Array = NDArray[np.float64]
 

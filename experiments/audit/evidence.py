@@ -15,22 +15,22 @@ from numpy.typing import NDArray
 
 from shapegym.agents.environments import make_env, with_features
 from shapegym.agents.errors import TabulationError
-from shapegym.agents.explore import Explored, explore
-from shapegym.agents.tabulate import Tables, tabulate
-from shapegym.envs.grid.dynamics import GridDynamics
-from shapegym.envs.tabular.dynamics import FiniteDynamics
+from shapegym.agents.finite.explore import Explored, explore
+from shapegym.agents.finite.tabulate import Tables, tabulate
+from shapegym.envs.dynamics import Dynamics
+from shapegym.envs.native import dynamics_of
 from shapegym.experiments.audit.maps import HeatMap, over_cells
 from shapegym.experiments.audit.recording import record
 from shapegym.experiments.audit.shares import Shares, exact_shares, run_shares
 from shapegym.experiments.audit.walkthrough import Walkthrough, action_names, walk_through
-from shapegym.shaping.audit import distance, sampled
+from shapegym.shaping.audit import exact, sampled
 from shapegym.shaping.audit.invariance import Certificate, certificate
 from shapegym.shaping.audit.loops import find_exploit
-from shapegym.shaping.audit.model import Model
+from shapegym.shaping.audit.mdp import MDP
 from shapegym.shaping.audit.telescoping import Telescoping, telescoping
 from shapegym.shaping.errors import AuditError
-from shapegym.shaping.tree import guarantee_losses, guarantee_of, has_task_reward, is_episodic
-from shapegym.shaping.types import Expression, Guarantee
+from shapegym.shaping.tree import guarantee_losses, guarantee_of, has_task_reward
+from shapegym.shaping.types import Expression, Guarantee, Keeps, is_episodic
 
 _LOOPS_ONLY = (
     "Without a discount loops only are looked for, not behaviour that ends: take gamma < 1 for that."
@@ -40,7 +40,7 @@ _FORMS = {"val": "VAL", "minimal": "minimal"}
 
 
 @dataclass(frozen=True)
-class Distance:
+class RewardDistance:
     """A distance between the reward and the task's, in [0, 1]; an interval where it is an estimate."""
 
     name: str
@@ -51,46 +51,28 @@ class Distance:
 
 @dataclass(frozen=True)
 class Audit:
-    """What was found out about a reward on a task.
+    """What was found out about a reward on a task."""
 
-    Attributes:
-        env: id of the task.
-        reward: the expression as text.
-        gamma: the agent's discount.
-        claimed: the guarantee of the expression.
-        losses: where composition loses a guarantee.
-        pays_task: whether the task reward is part of it.
-        basis: what was looked at.
-        notes: what a reader must know to trust it.
-        certificate: None where the task is not known exactly.
-        telescoping: of recorded episodes; None where tables tell.
-        distances: to the task reward.
-        searched: whether exploits were looked for.
-        exploit: one, or None.
-        shares: what kinds of behaviour are paid.
-        maps: over the cells of a grid.
-    """
-
-    env: str
-    reward: str
-    gamma: float
-    claimed: Guarantee
-    losses: tuple[str, ...]
-    pays_task: bool
-    basis: str
-    notes: tuple[str, ...] = ()
-    certificate: Certificate | None = None
-    telescoping: Telescoping | None = None
-    distances: tuple[Distance, ...] = ()
-    searched: bool = False
-    exploit: Walkthrough | None = None
-    shares: tuple[Shares, ...] = ()
-    maps: tuple[HeatMap, ...] = field(default=(), compare=False)
+    env: str  # id of the task
+    reward: str  # the expression as text
+    gamma: float  # the agent's discount
+    claimed: Guarantee  # the guarantee of the expression
+    losses: tuple[str, ...]  # where composition loses a guarantee
+    pays_task: bool  # whether the task reward is part of it
+    basis: str  # what was looked at
+    notes: tuple[str, ...] = ()  # what a reader must know to trust it
+    certificate: Certificate | None = None  # None where the task is not known exactly
+    telescoping: Telescoping | None = None  # of recorded episodes; None where tables tell
+    distances: tuple[RewardDistance, ...] = ()  # to the task reward
+    searched: bool = False  # whether exploits were looked for
+    exploit: Walkthrough | None = None  # one, or None
+    shares: tuple[Shares, ...] = ()  # what kinds of behaviour are paid
+    maps: tuple[HeatMap, ...] = field(default=(), compare=False)  # over the cells of a grid
 
     @property
     def violated(self) -> bool:
         """Whether it claims to leave the set of optimal policies alone and does not."""
-        proof, claims = self.certificate, self.claimed is Guarantee.INVARIANT and self.pays_task
+        proof, claims = self.certificate, Keeps.POLICIES in self.claimed.keeps and self.pays_task
         return claims and proof is not None and not proof.invariant and proof.optima != "same"
 
     @property
@@ -109,7 +91,7 @@ class Audit:
             )
         if self.certificate is not None and self.certificate.invariant:
             return "Sound: on this task it orders all policies as the task does."
-        if self.certificate is None and self.claimed is Guarantee.INVARIANT and self.pays_task:
+        if self.certificate is None and Keeps.POLICIES in self.claimed.keeps and self.pays_task:
             return "Invariant by its construction; this task has no tables to check that exactly."
         if not self.searched:
             return "Nothing is proved: this reward was only recorded on this task."
@@ -156,7 +138,8 @@ def audit(
     known = (run_shares(run),) if run is not None else ()
     env = make_env(env_id, **with_features(env_id, expression, {}))
     try:
-        if isinstance(getattr(env.unwrapped, "dynamics", None), FiniteDynamics):
+        dynamics = dynamics_of(env)
+        if dynamics is not None and dynamics.finite is not None:
             try:
                 found = _of_tables(about, tabulate(env, expression, gamma))
                 return replace(found, shares=found.shares + known)
@@ -164,7 +147,7 @@ def audit(
                 about = replace(about, notes=(f"No tables: {error}",))
         try:
             seen = explore(env, expression, gamma, states=states, seed=seed)
-            about = _of_search(about, seen, grid=isinstance(env.unwrapped.dynamics, GridDynamics))  # type: ignore[attr-defined]
+            about = _of_search(about, seen, env.unwrapped.dynamics)  # type: ignore[attr-defined]
         except TabulationError as error:
             if str(error) not in "".join(about.notes):
                 about = replace(about, notes=(*about.notes, f"Not searched: {error}"))
@@ -176,90 +159,93 @@ def audit(
 
 def _of_tables(about: Audit, tables: Tables) -> Audit:
     """Everything, exactly."""
-    P, task, shaped, terminal, gamma = tables.P, tables.task, tables.shaped, tables.terminal, tables.gamma
-    finite = tables.finite
+    finite, gamma = tables.finite, tables.gamma
     notes = [f"Values have no time limit; shares are of episodes of at most {tables.max_steps} steps."]
     if gamma == 1:
         notes.append(_LOOPS_ONLY)
     proof: Certificate | None = None
     try:
-        proof = certificate(P, task, shaped, gamma, terminal, tables.start)
+        proof = _certificate(tables, gamma)
     except AuditError as error:
         notes.append(f"No certificate: {error}")
-    found = find_exploit(P, task, shaped, gamma, terminal=terminal, start=tables.start)
-    actions = action_names(finite.n_actions, grid=False)
     states = [{name: table[s] for name, table in finite.features.items()} for s in range(finite.n_states)]
     events = {
         (int(s), int(a), int(finite.next_state[s, a, k])): finite.captions[finite.event[s, a, k]]
         for s, a, k in zip(*np.nonzero(finite.event), strict=True)
     }
-    uniform = np.full((finite.n_states, finite.n_actions), 1 / finite.n_actions)
-    behaviours = {"random": uniform}
+    behaviours = {"random": np.full((finite.n_states, finite.n_actions), 1 / finite.n_actions)}
     if gamma < 1:
-        model = Model.of(P, gamma, terminal)
-        for name, reward in (("optimal for the task", task), ("optimal for this reward", shaped)):
-            best = model.best_q(model.expected(reward)).argmax(axis=1)
+        mdp = MDP.of(tables.P, gamma, tables.terminal)
+        for name, reward in (
+            ("optimal for the task", tables.task),
+            ("optimal for this reward", tables.shaped),
+        ):
+            best = mdp.best_q(mdp.expected(reward)).argmax(axis=1)
             behaviours[name] = np.eye(finite.n_actions)[best]
     return replace(
-        about,
+        _of_model(about, tables, states, events, proof),
         basis=f"tables of {finite.n_states} states and {finite.n_actions} actions: exact",
         notes=(*about.notes, *notes),
-        certificate=proof,
-        distances=tuple(_distances(P, task, shaped, gamma, terminal)),
+        distances=tuple(_distances(tables, gamma)),
         searched=True,
-        exploit=walk_through(found, states, actions, events),
         shares=tuple(exact_shares(tables, name, policy) for name, policy in behaviours.items()),
-        maps=_maps(P, task, shaped, terminal, tables.start, proof, states, grid=False),
     )
 
 
-def _of_search(about: Audit, seen: Explored, *, grid: bool) -> Audit:
+def _of_search(about: Audit, seen: Explored, dynamics: Dynamics) -> Audit:
     """Exploits and heat maps of what a search saw; a certificate if that is the whole task."""
-    gamma = about.gamma
-    found = find_exploit(
-        seen.P,
-        seen.task,
-        seen.shaped,
-        gamma,
-        terminal=seen.terminal,
-        start=seen.start,
-        allowed=seen.allowed,
-    )
     proof: Certificate | None = None
-    distances: tuple[Distance, ...] = ()
     if seen.complete:
-        distances = tuple(_distances(seen.P, seen.task, seen.shaped, gamma, seen.terminal))
         with suppress(AuditError):
-            proof = certificate(seen.P, seen.task, seen.shaped, gamma, seen.terminal, seen.start)
+            proof = _certificate(seen, about.gamma)
     events = {
         (int(s), int(a), int(seen.P[s, a].argmax())): seen.captions[seen.events[s, a]]
         for s, a in zip(*np.nonzero(seen.events), strict=True)
     }
     whole = "all: the numbers are exact for this start" if seen.complete else "a part of them"
-    notes = [f"Searched {len(seen.P)} states from the start of one episode by snapshots, {whole}."]
-    if seen.drawn:
-        notes.append(
-            "Outcomes are a matter of chance; of each action one outcome was drawn, so nothing is proved."
-        )
-    if gamma == 1:
-        notes.append(_LOOPS_ONLY)
     solved = bool((seen.task > 0).any())
-    if not solved:
-        notes.append(
-            "The task paid nothing there, so there is no solution to compare with: search more states."
-        )
+    notes = {
+        f"Searched {len(seen.P)} states from the start of one episode by snapshots, {whole}.": True,
+        "Outcomes are a matter of chance; of each action one outcome was drawn, so nothing is proved.": seen.drawn,
+        _LOOPS_ONLY: about.gamma == 1,
+        "The task paid nothing there, so there is no solution to compare with: search more states.": not solved,
+    }
     return replace(
-        about,
+        _of_model(about, seen, seen.features, events, proof, dynamics=dynamics, allowed=seen.allowed),
         basis="search by snapshots and recorded episodes",
-        notes=(*about.notes, *notes),
-        certificate=proof,
-        distances=distances,
+        notes=(*about.notes, *(note for note, holds in notes.items() if holds)),
+        distances=tuple(_distances(seen, about.gamma)) if seen.complete else (),
         searched=solved,
-        exploit=walk_through(found, seen.features, action_names(seen.P.shape[1], grid=grid), events),
-        maps=_maps(
-            seen.P, seen.task, seen.shaped, seen.terminal, seen.start, proof, seen.features, grid=grid
-        ),
     )
+
+
+def _of_model(
+    about: Audit,
+    known: Tables | Explored,
+    states: Sequence[Mapping[str, Any]],
+    events: Mapping[tuple[int, int, int], str],
+    proof: Certificate | None,
+    *,
+    dynamics: Dynamics | None = None,
+    allowed: NDArray[np.bool_] | None = None,
+) -> Audit:
+    """What a finite model shows, however it came about: an exploit, and where on a plane what is paid."""
+    found = find_exploit(
+        known.P,
+        known.task,
+        known.shaped,
+        about.gamma,
+        terminal=known.terminal,
+        start=known.start,
+        allowed=allowed,
+    )
+    names = action_names(known.P.shape[1], () if dynamics is None else dynamics.action_names)
+    maps = _maps(known, proof, states, grid=dynamics is not None and dynamics.grid_size is not None)
+    return replace(about, certificate=proof, exploit=walk_through(found, states, names, events), maps=maps)
+
+
+def _certificate(known: Tables | Explored, gamma: float) -> Certificate:
+    return certificate(known.P, known.task, known.shaped, gamma, known.terminal, known.start)
 
 
 def _of_rollouts(about: Audit, env: gym.Env, expression: Expression, episodes: int, seed: int) -> Audit:
@@ -281,7 +267,7 @@ def _of_rollouts(about: Audit, env: gym.Env, expression: Expression, episodes: i
             name = f"STARC ({_FORMS[form]})"
             try:
                 estimate = sampled.starc(rollouts, "task", "shaped", about.gamma, canonical=form)
-                distances.append(Distance(name, estimate.distance, estimate.low, estimate.high))
+                distances.append(RewardDistance(name, estimate.distance, estimate.low, estimate.high))
             except AuditError as error:
                 notes.append(f"No {name}: {error}")
     if is_episodic(expression):
@@ -308,44 +294,35 @@ def _of_rollouts(about: Audit, env: gym.Env, expression: Expression, episodes: i
     )
 
 
-def _distances(
-    P: NDArray[Any], task: NDArray[Any], shaped: NDArray[Any], gamma: float, terminal: NDArray[np.bool_]
-) -> Iterator[Distance]:
+def _distances(known: Tables | Explored, gamma: float) -> Iterator[RewardDistance]:
     """Those that are defined."""
+    rewards = (known.P, known.task, known.shaped)
     for name, compute in (
-        (f"STARC ({_FORMS['val']})", distance.starc),
-        (f"STARC ({_FORMS['minimal']})", partial(distance.starc, canonical="minimal")),
-        ("EPIC", distance.epic),
-        ("DARD", distance.dard),
+        (f"STARC ({_FORMS['val']})", exact.starc),
+        (f"STARC ({_FORMS['minimal']})", partial(exact.starc, canonical="minimal")),
+        ("EPIC", exact.epic),
+        ("DARD", exact.dard),
     ):
         with suppress(AuditError):  # gamma = 1 and a policy that need not end
-            yield Distance(name, float(compute(P, task, shaped, gamma, terminal=terminal)))
-    yield Distance("raw L2", float(distance.raw_l2(P, task, shaped, terminal=terminal)))
+            yield RewardDistance(name, float(compute(*rewards, gamma, terminal=known.terminal)))
+    yield RewardDistance("raw L2", float(exact.raw_l2(*rewards, terminal=known.terminal)))
 
 
 def _maps(
-    P: NDArray[Any],
-    task: NDArray[Any],
-    shaped: NDArray[Any],
-    terminal: NDArray[np.bool_],
-    start: NDArray[Any],
-    proof: Certificate | None,
-    states: Sequence[Mapping[str, Any]],
-    *,
-    grid: bool,
+    known: Tables | Explored, proof: Certificate | None, states: Sequence[Mapping[str, Any]], *, grid: bool
 ) -> tuple[HeatMap, ...]:
     """Of tasks with the feature agent_pos in a plane; positions are (row, column), of grid worlds (x, y)."""
     if not states or "agent_pos" not in states[0] or np.shape(states[0]["agent_pos"]) != (2,):
         return ()
-    model = Model.of(P, 0.0, terminal)
-    live = np.flatnonzero(model.reachable(start) & ~terminal)
+    mdp = MDP.of(known.P, 0.0, known.terminal)
+    live = np.flatnonzero(mdp.reachable(known.start) & ~known.terminal)
     positions = np.array([states[s]["agent_pos"] for s in live.tolist()])
     if positions.dtype.kind not in "iu":
         return ()
     positions = positions[:, ::-1] if grid else positions
-    tables = {"task reward, mean over actions": task, "this reward, mean over actions": shaped}
+    tables = {"task reward, mean over actions": known.task, "this reward, mean over actions": known.shaped}
     maps = [
-        over_cells(title, positions, model.expected(table).mean(axis=1)[live])
+        over_cells(title, positions, mdp.expected(table).mean(axis=1)[live])
         for title, table in tables.items()
     ]
     if proof is not None:

@@ -12,8 +12,7 @@ from numpy.typing import NDArray
 from rich.table import Table
 from rich.text import Text
 
-from shapegym.experiments.report.svg import short
-from shapegym.shaping.files.atomic_file import replacing
+from shapegym.experiments.reports.svg import short
 
 Array = NDArray[np.float64]
 
@@ -35,15 +34,10 @@ _ENDS = {
 
 @dataclass(frozen=True, eq=False)
 class HeatMap:
-    """Numbers on a grid.
+    """Numbers on a grid."""
 
-    Attributes:
-        title: what they are.
-        values: (rows, columns); NaN where the agent is never.
-    """
-
-    title: str
-    values: Array
+    title: str  # what they are
+    values: Array  # (rows, columns); NaN where the agent is never
 
     @property
     def reach(self) -> float:
@@ -97,26 +91,21 @@ def as_svg(heat: HeatMap) -> Markup:
 
 def draw(maps: list[HeatMap], path: Path) -> None:
     """Write the maps beside each other as one picture, in the format that the file's suffix names, one of `PICTURES`."""
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
     from matplotlib.ticker import MaxNLocator
 
-    figure = Figure(figsize=(4.2 * len(maps), 3.8), layout="constrained")
-    FigureCanvasAgg(figure)
-    for place, heat in enumerate(maps):
-        axes = figure.add_subplot(1, len(maps), place + 1)
-        limit = heat.reach or 1.0
-        axes.set_facecolor("0.75")
-        image = axes.imshow(heat.values, cmap="RdBu", vmin=-limit, vmax=limit)
-        axes.set_title(heat.title, fontsize=10)
-        axes.set_xlabel("column")
-        axes.set_ylabel("row")
-        for axis in (axes.xaxis, axes.yaxis):
-            axis.set_major_locator(MaxNLocator(integer=True))
-        figure.colorbar(image, ax=axes, shrink=0.8)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with replacing(path) as file:
-        figure.savefig(file, format=path.suffix[1:], dpi=130)
+    from shapegym.experiments.pictures import picture
+
+    with picture(path, (4.2 * len(maps), 3.8), 130) as figure:
+        for place, heat in enumerate(maps):
+            axes = figure.add_subplot(1, len(maps), place + 1)
+            limit = heat.reach or 1.0
+            axes.set_facecolor("0.75")
+            image = axes.imshow(heat.values, cmap="RdBu", vmin=-limit, vmax=limit)
+            axes.set_title(heat.title, fontsize=10)
+            axes.set(xlabel="column", ylabel="row")
+            for axis in (axes.xaxis, axes.yaxis):
+                axis.set_major_locator(MaxNLocator(integer=True))
+            figure.colorbar(image, ax=axes, shrink=0.8)
 
 
 def _painted(heat: HeatMap) -> Iterator[tuple[int, int, float, tuple[int, int, int]]]:

@@ -12,8 +12,7 @@ from numpy.typing import NDArray
 from shapegym.experiments.audit.shares import Shares, recorded_shares
 from shapegym.shaping.audit.rollouts import Rollouts
 from shapegym.shaping.surfaces.gym_env import ShapedEnv
-from shapegym.shaping.tree import is_episodic
-from shapegym.shaping.types import Expression
+from shapegym.shaping.types import Expression, is_episodic
 
 _MOST_STEPS = 200_000
 """After so many, the recording stops, in the middle of an episode if need be."""
@@ -21,15 +20,10 @@ _MOST_STEPS = 200_000
 
 @dataclass(frozen=True, eq=False)
 class Recording:
-    """Recorded episodes.
+    """Recorded episodes."""
 
-    Attributes:
-        rollouts: with the rewards "task", "shaped" and their difference "shaping".
-        shares: who paid.
-    """
-
-    rollouts: Rollouts
-    shares: Shares
+    rollouts: Rollouts  # with the rewards "task", "shaped" and their difference "shaping"
+    shares: Shares  # who paid
 
 
 def record(env: gym.Env, expression: Expression, gamma: float, episodes: int, seed: int) -> Recording:

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from shapegym.agents.tabulate import Tables
+from shapegym.agents.finite.tabulate import Tables
 from shapegym.experiments.errors import RunError
 
 Array = NDArray[np.float64]
@@ -17,25 +17,16 @@ Array = NDArray[np.float64]
 
 @dataclass(frozen=True)
 class Shares:
-    """What behaviour is paid in an episode.
+    """What behaviour is paid in an episode."""
 
-    Attributes:
-        behaviour: who acts.
-        task: mean task return.
-        shaped: mean shaped return.
-        paid: part -> its mean sum.
-        shares: part -> its part of all that is paid, by magnitude: sum |c_k| / sum_j sum |c_j|; they add up to 1, or are all 0.
-        per: what magnitudes are taken of, "step" or "episode".
-        episodes: how many were recorded; 0 = exact.
-    """
-
-    behaviour: str
-    task: float
-    shaped: float
-    paid: Mapping[str, float]
+    behaviour: str  # who acts
+    task: float  # mean task return
+    shaped: float  # mean shaped return
+    paid: Mapping[str, float]  # part -> its mean sum
+    # part -> its part of all that is paid, by magnitude: sum |c_k| / sum_j sum |c_j|; they add up to 1, or are all 0
     shares: Mapping[str, float]
-    per: str
-    episodes: int = 0
+    per: str  # what magnitudes are taken of, "step" or "episode"
+    episodes: int = 0  # how many were recorded; 0 = exact
 
 
 def exact_shares(tables: Tables, behaviour: str, policy: Array) -> Shares:

@@ -8,14 +8,13 @@ from typing import Any
 
 import numpy as np
 
-from shapegym.shaping.audit.loops import Exploit, Move
+from shapegym.shaping.audit.loops import FoundExploit, Move
 
-_GRID_ACTIONS = ("left", "right", "forward", "pick up", "drop", "toggle", "done")
 _MOST_DETAILS = 3
 
 
 @dataclass(frozen=True)
-class Line:
+class ExploitStep:
     """A step of an exploit in words."""
 
     at: str
@@ -30,14 +29,14 @@ class Line:
 class Walkthrough:
     """An exploit in words and steps."""
 
-    exploit: Exploit
+    exploit: FoundExploit
     summary: str
-    lead: tuple[Line, ...]
-    turn: tuple[Line, ...]
+    lead: tuple[ExploitStep, ...]
+    turn: tuple[ExploitStep, ...]
 
 
 def walk_through(
-    found: Exploit | None,
+    found: FoundExploit | None,
     states: Sequence[Mapping[str, Any]],
     actions: Sequence[str],
     events: Mapping[tuple[int, int, int], str],
@@ -55,8 +54,8 @@ def walk_through(
     moves = (*found.lead, *found.turn)
     telling = _telling([states[move.state] for move in moves])
 
-    def line(move: Move) -> Line:
-        return Line(
+    def line(move: Move) -> ExploitStep:
+        return ExploitStep(
             _described(states[move.state], telling, move.state),
             actions[move.action],
             events.get((move.state, move.action, move.next_state), ""),
@@ -68,12 +67,12 @@ def walk_through(
     return Walkthrough(found, _summary(found), tuple(map(line, found.lead)), tuple(map(line, found.turn)))
 
 
-def action_names(count: int, *, grid: bool) -> list[str]:
-    """Return what actions are called: those of grid worlds have names."""
-    return list(_GRID_ACTIONS[:count]) if grid else [f"action {a}" for a in range(count)]
+def action_names(count: int, known: Sequence[str] = ()) -> Sequence[str]:
+    """Return what actions are called: by their names where they have some, else by their numbers."""
+    return known or [f"action {a}" for a in range(count)]
 
 
-def _summary(found: Exploit) -> str:
+def _summary(found: FoundExploit) -> str:
     worth = (
         f"pays {found.shaped.exploit:.4g} where solving the task pays {found.shaped.solution:.4g}, and is worth "
         f"{found.task.exploit:.4g} of the task's {found.task.solution:.4g}"

@@ -8,8 +8,9 @@ from typing import Annotated
 
 import typer
 
-from shapegym.experiments.console import explained, out, require_env, reward_named
+from shapegym.experiments.console import explained, out
 from shapegym.experiments.errors import RunError
+from shapegym.experiments.named import require_env, reward_named
 
 _FORMATS = (".html", ".json")
 
@@ -39,8 +40,8 @@ def audit(
     with explained():
         from shapegym.experiments.audit.evidence import audit as gather
         from shapegym.experiments.audit.maps import PICTURES, draw
-        from shapegym.experiments.audit.page import as_data, html, show
-        from shapegym.shaping.files.atomic_file import replacing
+        from shapegym.experiments.audit.presentation import as_data, html, show
+        from shapegym.shaping.atomic_file import replacing
 
         if target is not None and target.suffix not in _FORMATS:
             raise RunError(f"--out writes {' or '.join(_FORMATS)} files, not {target.name!r}.")
@@ -56,11 +57,11 @@ def audit(
             target.parent.mkdir(parents=True, exist_ok=True)
             with replacing(target) as file:
                 file.write(text.encode())
-            out.print(f"Audit: {target}", highlight=False, soft_wrap=True)
+            out.print(f"Audit: {target}", soft_wrap=True)
         if maps is not None:
             if not found.maps:
                 raise RunError(f"{env} has no heat maps: its states are no cells of a known grid.")
             draw(list(found.maps), maps)
-            out.print(f"Heat maps: {maps}", highlight=False, soft_wrap=True)
+            out.print(f"Heat maps: {maps}", soft_wrap=True)
     if not found.sound:
         raise typer.Exit(1)

@@ -18,13 +18,13 @@ def compare(
     ] = "success",
 ) -> None:
     """Compare two sweeps, or two contenders, task by task: A minus B."""
-    from shapegym.experiments.comparison import compare as compared
-    from shapegym.experiments.comparison import summary, table
+    from shapegym.experiments.reports.comparison import compare as compared
+    from shapegym.experiments.reports.comparison import differences, summary
 
     with explained():
         comparisons = list(compared(a, b, on))
         for warning in dict.fromkeys(text for comparison in comparisons for text in comparison.warnings):
-            err.print("[yellow]Warning:[/]", escape(warning), highlight=False)
+            err.print("[yellow]Warning:[/]", escape(warning))
         for comparison in comparisons:
-            out.print(table(comparison))
-            out.print(summary(comparison), style="dim", markup=False, highlight=False)
+            out.print(differences(comparison))
+            out.print(summary(comparison), style="dim", markup=False)

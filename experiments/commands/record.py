@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from shapegym.experiments.console import explained, out, pairs, require_env
+from shapegym.experiments.console import explained, out, pairs
 from shapegym.experiments.errors import RunError
+from shapegym.experiments.named import require_env
 
 if TYPE_CHECKING:
     from shapegym.agents.evaluation import Policy
@@ -63,12 +64,12 @@ def record(
             features=tuple(features or ()),
             **arguments,
         )
-        out.print(f"Base data: {target} ({steps:,} transitions)", highlight=False, soft_wrap=True)
+        out.print(f"Base data: {target} ({steps:,} transitions)", soft_wrap=True)
 
 
 def _reference(name: str, env_id: str, arguments: dict[str, Any]) -> Policy:
     from shapegym.agents.environments import make_env
-    from shapegym.agents.oracle import OptimalPolicy, RandomPolicy
+    from shapegym.agents.finite.oracle import OptimalPolicy, RandomPolicy
 
     env = make_env(env_id, **arguments)
     try:
@@ -79,9 +80,9 @@ def _reference(name: str, env_id: str, arguments: dict[str, Any]) -> Policy:
 
 def _trained(folder: Path) -> tuple[str, dict[str, Any], Policy]:
     """The task of a run, its arguments, and what was learned on it."""
-    from shapegym.agents.settings import algorithm_of
-    from shapegym.experiments import run_folder
-    from shapegym.experiments.run import RunConfig
+    from shapegym.agents.algorithms.registry import algorithm_of
+    from shapegym.experiments.runs import run_folder
+    from shapegym.experiments.runs.run import RunConfig
 
     if not folder.is_dir():
         raise RunError(f"There is no run folder {str(folder)!r}; give one, or random or optimal.")
@@ -89,4 +90,4 @@ def _trained(folder: Path) -> tuple[str, dict[str, Any], Policy]:
     model = folder / run_folder.MODEL
     if not model.is_file():
         raise RunError(f"{folder} has no {model.name}: finish it with `shapegym train --resume {folder}`.")
-    return config.env, dict(config.env_kwargs), algorithm_of(config.algo).load(model, device="cpu")
+    return config.env, dict(config.env_kwargs), algorithm_of(config.algo).kind.load(model, device="cpu")

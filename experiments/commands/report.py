@@ -17,8 +17,8 @@ def report(
     ] = None,
 ) -> None:
     """Write what a sweep has shown: one HTML file that needs nothing else, and Markdown beside it."""
-    from shapegym.experiments.report import write_report
+    from shapegym.experiments import reports
 
     with explained():
-        page, text = write_report(folder, target)
-        out.print(f"Report: {page}\nMarkdown: {text}", highlight=False, soft_wrap=True)
+        page = reports.report(folder, target)
+        out.print(f"Report: {page}\nMarkdown: {page.with_suffix('.md')}", soft_wrap=True)

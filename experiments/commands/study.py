@@ -8,12 +8,13 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.markup import escape
-from rich.table import Table
+from rich.table import Column, Table
 
 from shapegym.experiments.console import err, explained, out
+from shapegym.experiments.tables import table
 
 if TYPE_CHECKING:
-    from shapegym.experiments.study import Findings, Grid
+    from shapegym.experiments.studies.findings import Findings, ResultTable
 
 
 def study(
@@ -30,34 +31,32 @@ def study(
     ] = None,
 ) -> None:
     """Check what a paper claims, on small tasks. Exit code 1 if a claim does not hold."""
-    from shapegym.experiments.study import Request, load_study, study_names
-    from shapegym.shaping.files.atomic_file import replacing
+    from shapegym.experiments.studies.findings import StudyRequest
+    from shapegym.experiments.studies.index import load_study, study_names
+    from shapegym.shaping.atomic_file import replacing
 
     with explained():
         if not name:
-            table = Table("study", "what it checks", box=None, padding=(0, 2, 0, 0))
-            for each in study_names():
-                table.add_row(each, escape(load_study(each).claim))
-            out.print(table)
+            rows = ((each, escape(load_study(each).claim)) for each in study_names())
+            out.print(table("study", "what it checks", rows=rows, bare=True))
             out.print("[dim]Run one with `shapegym study NAME`.[/]")
             return
         chosen = load_study(name)
         if out_file is not None:
             out_file.parent.mkdir(parents=True, exist_ok=True)  # before the work, which may take hours
-        request = Request(
+        request = StudyRequest(
             seeds=tuple(range(seeds or (1 if quick else chosen.seeds))),
             quick=quick,
             workers=workers,
-            say=lambda text: err.print(escape(text), style="dim", highlight=False),
+            say=lambda text: err.print(escape(text), style="dim"),
         )
-        out.print(f"[bold]{escape(chosen.claim)}[/]", highlight=False)
+        out.print(f"[bold]{escape(chosen.claim)}[/]")
         start = time.monotonic()
         findings = chosen.run(request)
         _show(findings, decides=not quick)
         out.print(
             f"{len(request.seeds)} seed(s), {time.monotonic() - start:.0f} s, {workers} process(es).",
             style="dim",
-            highlight=False,
         )
         if quick:
             out.print("[bold]--quick: these numbers decide nothing.[/]")
@@ -69,23 +68,26 @@ def study(
 
 
 def _show(findings: Findings, *, decides: bool) -> None:
-    for grid in findings.tables:
-        out.print(_table(grid))
+    for found in findings.tables:
+        out.print(_table(found))
     for claim in findings.claims:
         mark = "[green]holds[/]" if claim.holds else "[bold red]does not hold[/]"
         mark = mark if decides else "[dim]undecided[/]"
-        out.print(f"{mark}: {escape(claim.text)} [dim]({escape(claim.measured)})[/]", highlight=False)
+        out.print(f"{mark}: {escape(claim.text)} [dim]({escape(claim.measured)})[/]")
     for note in findings.notes:
-        out.print(escape(note), style="dim", highlight=False)
+        out.print(escape(note), style="dim")
 
 
-def _table(grid: Grid) -> Table:
-    numeric = [
-        all(isinstance(row[place], (int, float)) for row in grid.rows) for place in range(len(grid.columns))
+def _table(found: ResultTable) -> Table:
+    columns = [
+        Column(
+            heading,
+            justify="right" if all(isinstance(row[place], (int, float)) for row in found.rows) else "left",
+        )
+        for place, heading in enumerate(found.columns)
     ]
-    table = Table(title=grid.title, title_justify="left", box=None, padding=(0, 2, 0, 0))
-    for column, right in zip(grid.columns, numeric, strict=True):
-        table.add_column(column, justify="right" if right else "left")
-    for row in grid.rows:
-        table.add_row(*(f"{cell:.3g}" if isinstance(cell, float) else escape(str(cell)) for cell in row))
-    return table
+    rows = (
+        (f"{cell:.3g}" if isinstance(cell, float) else escape(str(cell)) for cell in row)
+        for row in found.rows
+    )
+    return table(*columns, rows=rows, bare=True, title=found.title)

@@ -2,64 +2,68 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.markup import escape
-from rich.table import Table
+from rich.table import Column
 
 from shapegym.experiments.console import explained, out
+from shapegym.experiments.tables import table
 
 if TYPE_CHECKING:
-    from shapegym.experiments.suite import Suite
+    from shapegym.experiments.sweeps.suite import Suite
 
 
-def suites(
-    name: Annotated[str, typer.Argument(help="Show a ready suite, or a file (.yaml).")] = "",
-) -> None:
+def suites(name: Annotated[str, typer.Argument(help="Show a ready suite, or a file (.yaml).")] = "") -> None:
     """List the ready suites, or show what one compares."""
-    from shapegym.experiments.suite import load_suite, ready_suites
+    from shapegym.experiments.sweeps.suite import load_suite, ready_suites
 
     with explained():
         if name:
             _show(load_suite(name))
             return
-        table = Table("suite", "what it compares", box=None, padding=(0, 2, 0, 0))
-        for heading in ("runs", "steps", "quick runs", "quick steps"):
-            table.add_column(heading, justify="right", no_wrap=True)
-        for suite in map(load_suite, ready_suites()):
-            table.add_row(
-                suite.name, escape(suite.title), *_size(suite, quick=False), *_size(suite, quick=True)
-            )
-        out.print(table)
+        headings = (
+            Column(each, justify="right", no_wrap=True)
+            for each in ("runs", "steps", "quick runs", "quick steps")
+        )
+        rows = (
+            (suite.name, escape(suite.title), *_size(suite, quick=False), *_size(suite, quick=True))
+            for suite in map(load_suite, ready_suites())
+        )
+        out.print(table("suite", "what it compares", *headings, rows=rows, bare=True))
         out.print("[dim]Run one with `shapegym sweep SUITE`, or its quick part with --quick.[/]")
 
 
 def _show(suite: Suite) -> None:
-    out.print(f"[bold]{escape(suite.title)}[/]", highlight=False)
+    out.print(f"[bold]{escape(suite.title)}[/]")
     if suite.about:
-        out.print(escape(suite.about.strip()), highlight=False)
-    tasks, strategies = (Table(box=None, padding=(0, 2, 0, 0), pad_edge=False) for _ in range(2))
-    for table in (tasks, strategies):
-        table.add_column("task", overflow="fold", no_wrap=True)  # to be copied, as the next column
-    tasks.add_column("environment", overflow="fold", no_wrap=True)
-    tasks.add_column("steps", justify="right", no_wrap=True)
-    for heading in ("agent", "tags"):
-        tasks.add_column(heading, overflow="fold")
-    strategies.add_column("strategies", overflow="fold")
-    for name, task in suite.tasks.items():
-        tasks.add_row(
-            name, escape(task.env), f"{task.steps:,}", task.algo or suite.algo, ", ".join(task.tags)
-        )
-        strategies.add_row(name, ", ".join(suite.strategies(name)))
-    out.print(tasks, strategies, highlight=False)
+        out.print(escape(suite.about.strip()))
+    whole: dict[str, Any] = {"overflow": "fold", "no_wrap": True}  # to be copied
+    folded: dict[str, Any] = {"overflow": "fold"}
+    tasks = table(
+        Column("task", **whole),
+        Column("environment", **whole),
+        Column("steps", justify="right", no_wrap=True),
+        Column("agent", **folded),
+        Column("tags", **folded),
+        rows=(
+            (name, escape(task.env), f"{task.steps:,}", task.algo or suite.algo, ", ".join(task.tags))
+            for name, task in suite.tasks.items()
+        ),
+        bare=True,
+        pad_edge=False,
+    )
+    strategies = ((name, ", ".join(suite.strategies(name))) for name in suite.tasks)
+    columns = (Column("task", **whole), Column("strategies", **folded))
+    out.print(tasks, table(*columns, rows=strategies, bare=True, pad_edge=False))
     for field, values in suite.sweep.items():
-        out.print(f"swept: {escape(f'{field}={values}')}", highlight=False)
+        out.print(f"swept: {escape(f'{field}={values}')}")
     for title, part in (("whole", False), *((("--quick", True),) if suite.quick else ())):
         runs, steps = _size(suite, quick=part)
         seeds = ", ".join(map(str, suite.seeds_of(quick=part)))
         names = ", ".join(dict.fromkeys(task for task, _ in suite.entries(quick=part)))
-        out.print(f"{title}: {runs} runs, {steps} steps; tasks {names}; seeds {seeds}", highlight=False)
+        out.print(f"{title}: {runs} runs, {steps} steps; tasks {names}; seeds {seeds}")
 
 
 def _size(suite: Suite, *, quick: bool) -> tuple[str, str]:

@@ -5,8 +5,9 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.live import Live
@@ -15,11 +16,9 @@ from shapegym.experiments.console import err, explained, out, was_given
 from shapegym.experiments.errors import RunError
 
 if TYPE_CHECKING:
-    from shapegym.experiments.board import Board
-    from shapegym.experiments.executors.ray import RayExecutor
-    from shapegym.experiments.plan import Plan
-    from shapegym.experiments.pool import LocalPool
-    from shapegym.experiments.sweep import Event, OnEvent, Search
+    from shapegym.experiments.sweeps.board import Board
+    from shapegym.experiments.sweeps.entry import SweepResult
+    from shapegym.experiments.sweeps.workspace import Workspace
 
 _FIXED = ("out_dir", "quick", "only", "seeds", "set_", "search", "trials", "ablate", "wandb")
 """Options that a sweep keeps from its beginning."""
@@ -71,85 +70,60 @@ def sweep(
     ] = False,
 ) -> None:
     """Compare rewards: train every entry of a suite with every seed. Interrupted sweeps go on where they stopped."""
-    with explained(), _executor(on, workers, mixed) as executor:
-        from shapegym.experiments.board import Board, first_line, leaderboard
-        from shapegym.experiments.sweep import sweep as run
-        from shapegym.experiments.workspace import FAILURES, SWEEP, open_workspace, read_header
+    from shapegym.experiments.sweeps import entry
 
-        folder = Path(source)
-        if (folder / SWEEP).is_file():
-            _refuse_changes(context, folder)
-            header = read_header(folder)
-            plan, chosen = _stored(folder, header["request"])
-            request, wandb = header["request"], header["wandb"]
-        else:
-            request = {
-                "suite": str(folder.resolve()) if folder.suffix else source,
-                "quick": quick,
-                "only": only,
-                "seeds": seeds,
-                "set": set_ or [],
-                "search": search,
-                "trials": trials,
-                "ablate": ablate,
-            }
-            plan, chosen = _asked(request)
-            folder = out_dir or Path("sweeps") / plan.name
+    opened: list[Path] = []
+    with explained():
+        _refuse_changes(context, Path(source))
         try:
-            workspace = open_workspace(folder, plan, mixed=mixed, request=request, wandb=wandb)
-            board = Board(workspace.rows)
-            with _shown(board) as show:
-                failed = run(workspace, chosen, executor, show, board.set_jobs)
-        except KeyboardInterrupt:
-            err.print(f"\nStopped. Go on with: shapegym sweep {folder}", highlight=False, soft_wrap=True)
-            raise typer.Exit(130) from None
-        wanted = {job.id for job in chosen.jobs(workspace.rows)}
-        out.print(leaderboard(row for row in workspace.rows.values() if row.id in wanted))
-        out.print(f"Report: shapegym report {folder}", highlight=False, soft_wrap=True)
-        if failed:
-            err.print(f"[bold red]{len(failed)} of {len(wanted)} runs failed.[/]", highlight=False)
-            for job_id, message in list(failed.items())[:_SHOWN_FAILURES]:
-                err.print(f"{job_id}: {first_line(message)}", highlight=False, markup=False)
-            err.print(
-                f"All of them: {folder / FAILURES}. Try them again: shapegym sweep {folder}",
-                highlight=False,
-                soft_wrap=True,
+            found = entry.sweep(
+                source,
+                out_dir,
+                quick=quick,
+                only=only,
+                seeds=seeds,
+                workers=workers,
+                on=on,
+                vary=set_ or (),
+                search=search,
+                trials=trials,
+                ablate=ablate,
+                wandb=wandb,
+                mixed=mixed,
+                watch=partial(_shown, opened),
             )
-            raise typer.Exit(1)
+        except KeyboardInterrupt:
+            if not opened:
+                raise
+            err.print(f"\nStopped. Go on with: shapegym sweep {opened[0]}", soft_wrap=True)
+            raise typer.Exit(130) from None
+        _conclude(found)
 
 
-def _asked(request: dict[str, Any]) -> tuple[Plan, Search]:
-    """The first jobs of what the command line asks for, and the search that knows the others."""
-    from dataclasses import replace
+def _conclude(found: SweepResult) -> None:
+    from shapegym.experiments.sweeps.board import first_line, leaderboard
+    from shapegym.experiments.sweeps.workspace import FAILURES
 
-    from shapegym.experiments.search import ablated, make_search, parse_axes
-    from shapegym.experiments.suite import load_suite
-    from shapegym.experiments.sweep import Fixed
-
-    suite = load_suite(request["suite"])
-    plan = suite.plan(quick=request["quick"], seeds=request["seeds"], only=request["only"])
-    if request["ablate"]:
-        plan = ablated(plan)
-    axes = {axis.path: axis for axis in (*suite.axes, *parse_axes(request["set"]))}
-    if axes or request["search"] or request["trials"]:
-        search = make_search(request["search"] or "grid", plan, list(axes.values()), request["trials"])
-    else:
-        search = Fixed(plan)
-    return replace(plan, jobs=tuple(search.jobs({}))), search
-
-
-def _stored(folder: Path, request: dict[str, Any]) -> tuple[Plan, Search]:
-    """What a sweep was asked for: all of its plan, or the search that knows what follows from its results."""
-    from shapegym.experiments.sweep import Fixed
-    from shapegym.experiments.workspace import read_plan
-
-    if request.get("search") in ("halving", "optuna"):
-        return _asked(request)
-    plan = read_plan(folder)
-    return plan, Fixed(plan)
+    out.print(leaderboard(found.rows))
+    out.print(f"Report: shapegym report {found.folder}", soft_wrap=True)
+    if found.failures:
+        err.print(f"[bold red]{len(found.failures)} of {found.jobs} runs failed.[/]")
+        for job_id, message in list(found.failures.items())[:_SHOWN_FAILURES]:
+            err.print(f"{job_id}: {first_line(message)}", markup=False)
+        err.print(
+            f"All of them: {found.folder / FAILURES}. Try them again: shapegym sweep {found.folder}",
+            soft_wrap=True,
+        )
+        raise typer.Exit(1)
 
 
 def _refuse_changes(context: typer.Context, folder: Path) -> None:
+    if not folder.is_dir():  # spares an import that workers need not wait for
+        return
+    from shapegym.experiments.sweeps.workspace import SWEEP
+
+    if not (folder / SWEEP).is_file():
+        return
     for parameter in context.command.params:
         if parameter.name in _FIXED and was_given(context, parameter.name):
             raise RunError(
@@ -157,39 +131,29 @@ def _refuse_changes(context: typer.Context, folder: Path) -> None:
             )
 
 
-def _executor(on: str, workers: int | None, mixed: bool) -> LocalPool | RayExecutor:
-    if on == "local":
-        from shapegym.experiments.pool import LocalPool
-
-        return LocalPool(workers)
-    if on == "ray" or on.startswith("ray://"):
-        from shapegym.experiments.executors.ray import RayExecutor
-
-        return RayExecutor(on, workers, mixed=mixed)
-    raise RunError(f"--on takes local, ray or ray://HOST:PORT, not {on!r}.")
+def _say(line: str) -> None:
+    if line:
+        err.print(line, markup=False, soft_wrap=True)
 
 
 @contextmanager
-def _shown(board: Board) -> Iterator[OnEvent]:
-    """A live table in a terminal, a line for each run elsewhere."""
+def _shown(opened: list[Path], workspace: Workspace) -> Iterator[Board]:
+    """A live table in a terminal, a line for each run elsewhere; says which folder it is of."""
+    from shapegym.experiments.sweeps.board import Board
+
+    opened.append(workspace.folder)
     if not err.is_terminal:
-
-        def say(event: Event) -> None:
-            board.show(event)
-            if line := board.line(event):
-                err.print(line, markup=False, highlight=False, soft_wrap=True)
-
-        yield say
+        yield Board(workspace.rows, _say)
         return
+    drawn = 0.0
+
+    def draw(_: str) -> None:
+        nonlocal drawn
+        if (now := time.monotonic()) - drawn > _REFRESH_SECONDS:
+            drawn = now
+            live.refresh()
+
+    board = Board(workspace.rows, draw)
     with Live(board, console=err, auto_refresh=False) as live:  # another thread would see half-made changes
-        drawn = 0.0
-
-        def draw(event: Event) -> None:
-            nonlocal drawn
-            board.show(event)
-            if (now := time.monotonic()) - drawn > _REFRESH_SECONDS:
-                drawn = now
-                live.refresh()
-
-        yield draw
+        yield board
         live.refresh()

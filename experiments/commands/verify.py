@@ -15,8 +15,8 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from shapegym.experiments.console import err, explained, out
 
 if TYPE_CHECKING:
-    from shapegym.experiments.plan import Job
-    from shapegym.experiments.verification import Repetition
+    from shapegym.experiments.sweeps.plan import Job
+    from shapegym.experiments.sweeps.verification import Repetition
 
 _SHOWN = 20
 
@@ -27,20 +27,18 @@ def verify(
     seed: Annotated[int, typer.Option(help="Which: draws the sample.", min=0)] = 0,
 ) -> None:
     """Check a sweep that somebody made: its index against its run folders, and sampled runs by training them again."""
-    from shapegym.experiments.results import Results
-    from shapegym.experiments.verification import check_books, sample
-    from shapegym.experiments.workspace import read_plan
+    from shapegym.experiments.sweeps.results import Results
+    from shapegym.experiments.sweeps.verification import check_books, sample
+    from shapegym.experiments.sweeps.workspace import read_plan
 
     with explained():
         if wrong := list(check_books(folder)):
             _complain(wrong)
         else:
             results, planned = len(Results.open(folder).rows), len(read_plan(folder).jobs)
-            out.print(f"{results:,} results are those of their run folders.", highlight=False)
+            out.print(f"{results:,} results are those of their run folders.")
             if results < planned:
-                out.print(
-                    f"{planned - results:,} of {planned:,} planned runs have no result.", highlight=False
-                )
+                out.print(f"{planned - results:,} of {planned:,} planned runs have no result.")
         for job in sample(folder, runs, seed) if runs else ():
             wrong += _judged(job, _repeated(job, folder))
         if wrong:
@@ -48,7 +46,7 @@ def verify(
 
 
 def _repeated(job: Job, folder: Path) -> Repetition:
-    from shapegym.experiments.verification import repeat
+    from shapegym.experiments.sweeps.verification import repeat
 
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     with tempfile.TemporaryDirectory() as scratch, Progress(*columns, console=err, transient=True) as bar:
@@ -58,31 +56,29 @@ def _repeated(job: Job, folder: Path) -> Repetition:
 
 def _judged(job: Job, repetition: Repetition) -> list[str]:
     """Say what came of a repetition; return what speaks against the result."""
-    from shapegym.experiments.verification import TOLERANCE
+    from shapegym.experiments.sweeps.verification import TOLERANCE
 
     for name, (then, now) in repetition.changed.items():
-        out.print(f"{job.id} was made with {name} {then}, this is {now}.", highlight=False, markup=False)
+        out.print(f"{job.id} was made with {name} {then}, this is {now}.", markup=False)
     if wrong := [f"{job.id}: {failure}" for failure in repetition.failures]:
         _complain(wrong)
         if repetition.resumed:
             err.print(
                 f"{job.id} was interrupted and went on {repetition.resumed} times. If its environment has no snapshots, that "
-                "alone makes another run of it.",
-                highlight=False,
+                "alone makes another run of it."
             )
     elif repetition.differences:
         out.print(
-            f"{job.id}: not equal to the bit, which other versions explain; within {TOLERANCE:g} of success and return.",
-            highlight=False,
+            f"{job.id}: not equal to the bit, which other versions explain; within {TOLERANCE:g} of success and return."
         )
     else:
-        out.print(f"{job.id}: equal to the bit.", highlight=False)
+        out.print(f"{job.id}: equal to the bit.")
     return wrong
 
 
 def _complain(wrong: Iterable[str]) -> None:
     lines = list(wrong)
     for line in islice(lines, _SHOWN):
-        err.print(f"[bold red]Differs:[/] {escape(line)}", highlight=False, soft_wrap=True)
+        err.print(f"[bold red]Differs:[/] {escape(line)}", soft_wrap=True)
     if len(lines) > _SHOWN:
-        err.print(f"... and {len(lines) - _SHOWN:,} more.", highlight=False)
+        err.print(f"... and {len(lines) - _SHOWN:,} more.")

@@ -13,7 +13,14 @@ from shapegym.experiments.stats.scores import (
     performance_profile,
     probability_of_improvement,
 )
-from shapegym.experiments.stats.significance import Test, holm, paired_test, seed_warning
+from shapegym.experiments.stats.significance import (
+    Test,
+    holm,
+    holm_by_name,
+    paired_test,
+    seed_warning,
+    shared,
+)
 from shapegym.experiments.stats.survival import Survival, kaplan_meier, log_rank
 
 __all__ = [
@@ -23,6 +30,7 @@ __all__ = [
     "aggregate",
     "area",
     "holm",
+    "holm_by_name",
     "iqm",
     "kaplan_meier",
     "log_rank",
@@ -30,4 +38,5 @@ __all__ = [
     "performance_profile",
     "probability_of_improvement",
     "seed_warning",
+    "shared",
 ]

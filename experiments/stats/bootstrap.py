@@ -24,17 +24,11 @@ _CHUNK = 2_000_000
 
 @dataclass(frozen=True)
 class Interval:
-    """An estimate and its confidence interval.
+    """An estimate and its confidence interval."""
 
-    Attributes:
-        estimate: from all runs.
-        low: end of the interval.
-        high: end of the interval.
-    """
-
-    estimate: float
-    low: float
-    high: float
+    estimate: float  # from all runs
+    low: float  # end of the interval
+    high: float  # end of the interval
 
 
 def strata(scores: Scores) -> Strata:

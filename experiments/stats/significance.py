@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,6 +12,8 @@ from numpy.typing import NDArray
 from shapegym.experiments.stats.bootstrap import finite
 
 Floats = NDArray[np.float64]
+Key = TypeVar("Key", bound=Hashable)
+Value = TypeVar("Value")
 
 _EXACT = 20
 """Most pairs whose signs are all enumerated, half a million sums by symmetry."""
@@ -20,18 +23,13 @@ _CHUNK = 2_000_000
 
 @dataclass(frozen=True)
 class Test:
-    """The outcome of a test.
+    """The outcome of a test."""
 
-    Attributes:
-        statistic: which one, the test says.
-        p: probability of one at least as extreme if there is no difference.
-    """
-
-    statistic: float
-    p: float
+    statistic: float  # which one, the test says
+    p: float  # probability of one at least as extreme if there is no difference
 
 
-def paired_test(x: Mapping[Hashable, float], y: Mapping[Hashable, float], *, seed: int = 0) -> Test:
+def paired_test(x: Mapping[Key, float], y: Mapping[Key, float], *, seed: int = 0) -> Test:
     """Whether runs with the same seeds score differently: the sign-flip permutation test, two-sided.
 
     If the sides are interchangeable, every difference x_s - y_s could as well have had the other sign. All 2^n signs are tried up
@@ -90,6 +88,17 @@ def holm(p_values: Sequence[float] | Floats) -> Floats:
     adjusted = np.empty_like(p)
     adjusted[order] = np.minimum(1.0, np.maximum.accumulate(p[order] * np.arange(p.size, 0, -1)))
     return adjusted
+
+
+def holm_by_name(p_values: Mapping[Key, float]) -> dict[Key, float]:
+    """Return the p-values of named tests, adjusted by `holm`."""
+    return dict(zip(p_values, holm(list(p_values.values())).tolist(), strict=True))
+
+
+def shared(x: Mapping[Key, Value], y: Mapping[Key, Value]) -> tuple[dict[Key, Value], dict[Key, Value]]:
+    """Return what both sides have, in the order of the first."""
+    keys = [key for key in x if key in y]
+    return {key: x[key] for key in keys}, {key: y[key] for key in keys}
 
 
 def seed_warning(n: int) -> str:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
-from statistics import NormalDist
+from warnings import catch_warnings
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
+from scipy.stats import CensoredData, ecdf, logrank
 
 from shapegym.experiments.stats.bootstrap import finite, tails
 from shapegym.experiments.stats.significance import Test
@@ -17,19 +17,12 @@ Floats = NDArray[np.float64]
 
 @dataclass(frozen=True)
 class Survival:
-    """The share of runs that have not had the event: a step function, which has each value from its time on.
+    """The share of runs that have not had the event: a step function, which has each value from its time on."""
 
-    Attributes:
-        times: (K,), increasing: 0 and every time at which a run had the event or was censored.
-        survival: (K,).
-        low: (K,) pointwise interval.
-        high: (K,) pointwise interval.
-    """
-
-    times: Floats
-    survival: Floats
-    low: Floats
-    high: Floats
+    times: Floats  # (K,), increasing: 0 and every time at which a run had the event or was censored
+    survival: Floats  # (K,)
+    low: Floats  # (K,) pointwise interval
+    high: Floats  # (K,) pointwise interval
 
     @property
     def median(self) -> float:
@@ -56,20 +49,19 @@ def kaplan_meier(times: ArrayLike, events: ArrayLike, *, level: float = 0.95) ->
 
     Source: Kaplan & Meier (1958); Greenwood (1926); Kalbfleisch & Prentice (1980), section 1.3.
     """
-    when, happened = _observed(times, events)
-    grid = np.union1d(0.0, when)
-    at_risk, died = _table(when, happened, grid)
-    left = at_risk - died
-    survival = np.cumprod(left / at_risk, dtype=np.float64)
-    with np.errstate(divide="ignore", invalid="ignore"):
-        variance = np.cumsum(np.where(died > 0, died / (at_risk * left), 0.0))
-        spread = NormalDist().inv_cdf(tails(level)[1]) * np.sqrt(variance) / np.log(survival)
-        low, high = survival ** np.exp(-spread), survival ** np.exp(spread)
+    curve = ecdf(_observed(times, events)).sf
+    with catch_warnings(action="ignore"):  # of the places without a value
+        band = curve.confidence_interval(tails(level)[1] - tails(level)[0], method="log-log")
+    survival, (low, high) = curve.probabilities, (side.probabilities for side in (band.low, band.high))
     certain, none_left = survival == 1, survival == 0
-    low = np.where(certain, 1.0, np.where(none_left, 0.0, low))
     before = high[~(certain | none_left)]
+    low = np.where(certain, 1.0, np.where(none_left, 0.0, low))
     high = np.where(certain, 1.0, np.where(none_left, before[-1] if before.size else 1.0, high))
-    return Survival(grid, survival, low, high)
+    start = 1 if curve.quantiles[0] > 0 else 0  # a value at 0, unless something happened there
+    return Survival(
+        np.append([0.0] * start, curve.quantiles),
+        *(np.append([1.0] * start, each) for each in (survival, low, high)),
+    )
 
 
 def log_rank(times_a: ArrayLike, events_a: ArrayLike, times_b: ArrayLike, events_b: ArrayLike) -> Test:
@@ -91,17 +83,16 @@ def log_rank(times_a: ArrayLike, events_a: ArrayLike, times_b: ArrayLike, events
 
     Source: Mantel (1966).
     """
-    (when_a, had_a), (when_b, had_b) = _observed(times_a, events_a), _observed(times_b, events_b)
-    grid = np.union1d(when_a, when_b)
-    (risk_a, died_a), (risk_b, died_b) = _table(when_a, had_a, grid), _table(when_b, had_b, grid)
-    n, d = risk_a + risk_b, died_a + died_b
-    surplus = np.sum(died_a - risk_a * d / n)
-    variance = np.sum(risk_a * risk_b * d * (n - d) / (n**2 * np.maximum(n - 1, 1)))
-    statistic = float(surplus**2 / variance) if variance > 0 else 0.0
-    return Test(statistic, math.erfc(math.sqrt(statistic / 2)))
+    with np.errstate(invalid="ignore"):  # 0 / 0 where no time tells them apart
+        test = logrank(_observed(times_a, events_a), _observed(times_b, events_b))
+    return (
+        Test(float(test.statistic) ** 2, float(test.pvalue))
+        if np.isfinite(test.statistic)
+        else Test(0.0, 1.0)
+    )
 
 
-def _observed(times: ArrayLike, events: ArrayLike) -> tuple[Floats, NDArray[np.bool_]]:
+def _observed(times: ArrayLike, events: ArrayLike) -> CensoredData:
     when, happened = finite(times, "Times of the runs"), np.asarray(events)
     if (when < 0).any():
         raise ValueError(f"Times of the runs: {when.min():g} is negative.")
@@ -109,12 +100,4 @@ def _observed(times: ArrayLike, events: ArrayLike) -> tuple[Floats, NDArray[np.b
         raise ValueError(f"{when.size} times do not fit events of shape {happened.shape}.")
     if not np.isin(happened, (0, 1)).all():
         raise ValueError("Events are true where a run had the event and false where it was censored.")
-    return when, happened.astype(np.bool_)
-
-
-def _table(when: Floats, happened: NDArray[np.bool_], grid: Floats) -> tuple[Floats, Floats]:
-    """Runs at risk just before each time of the grid, and events at it."""
-    at_risk = when.size - np.searchsorted(np.sort(when), grid, side="left")
-    events = np.sort(when[happened])
-    died = np.searchsorted(events, grid, side="right") - np.searchsorted(events, grid, side="left")
-    return at_risk.astype(np.float64), died.astype(np.float64)
+    return CensoredData.right_censored(when, happened == 0)

@@ -1,1 +1,1 @@
-"""Checks of what papers claim, one module each; see `shapegym.experiments.study` for what a module holds."""
+"""Checks of what papers claim: what a study is (`findings`), those that there are (`papers`), and how one is found (`index`)."""

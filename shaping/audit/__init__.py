@@ -7,16 +7,16 @@ names in `shapegym.shaping.audit.sampled`.
 """
 
 from shapegym.shaping.audit import sampled
-from shapegym.shaping.audit.distance import dard, epic, raw_l2, starc
+from shapegym.shaping.audit.exact import dard, epic, raw_l2, starc
 from shapegym.shaping.audit.invariance import Certificate, Witness, certificate
-from shapegym.shaping.audit.loops import Exploit, find_exploit
+from shapegym.shaping.audit.loops import FoundExploit, find_exploit
 from shapegym.shaping.audit.regret import optimal_regret, worst_regret
 from shapegym.shaping.audit.rollouts import Rollouts
 from shapegym.shaping.audit.telescoping import Telescoping, telescoping
 
 __all__ = [
     "Certificate",
-    "Exploit",
+    "FoundExploit",
     "Rollouts",
     "Telescoping",
     "Witness",

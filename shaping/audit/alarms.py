@@ -24,8 +24,8 @@ from typing import Any
 
 import numpy as np
 
-from shapegym.shaping.tree import addends_of, guarantee_of, has_task_reward, part_names
-from shapegym.shaping.types import Expression, Guarantee
+from shapegym.shaping.tree import has_task_reward, keeps_of, part_names
+from shapegym.shaping.types import Expression, Keeps
 
 BLOCKS = 100
 """Blocks of a run, if its episodes are short enough."""
@@ -60,13 +60,7 @@ _ROUNDING = 1e-9
 
 @dataclass(frozen=True)
 class Alarm:
-    """A sign that was seen.
-
-    Attributes:
-        kind: "falling", "flat", "dominant" or "reversed".
-        step: global step at which it was.
-        message: what was seen, in a sentence.
-    """
+    """A sign that was seen: its kind (of the table above), at which global step, and what was seen, in a sentence."""
 
     kind: str
     step: int
@@ -74,7 +68,7 @@ class Alarm:
 
 
 @dataclass(frozen=True)
-class Block:
+class Span:
     """Consecutive finished episodes.
 
     Attributes:
@@ -114,7 +108,7 @@ class Watch:
 
     def __init__(self, budget: int, harmless: Collection[str] = (), task: Collection[str] = ()) -> None:
         self.alarms: list[Alarm] = []
-        self.blocks: list[Block] = []
+        self.blocks: list[Span] = []
         self._budget = budget
         self._harmless = frozenset(harmless)
         self._task = frozenset(task)
@@ -132,7 +126,7 @@ class Watch:
                 self._look()
         return self.alarms[before:]
 
-    def _closed(self) -> Block:
+    def _closed(self) -> Span:
         rows = self._open
         columns = {
             "task": np.array([row["task_return"] for row in rows]),
@@ -144,7 +138,7 @@ class Watch:
         outcome = columns.get("success", task)
         rank = _rank_correlation(pay, outcome) if np.ptp(outcome) > 0 and np.ptp(pay) > 0 else 0.0
         names = [name for name in rows[-1]["parts"] if name not in self._harmless]
-        return Block(
+        return Span(
             step=rows[-1]["step"],
             episodes=len(rows),
             means={name: float(values.mean()) for name, values in columns.items()},
@@ -194,11 +188,11 @@ def task_parts(expression: Expression) -> frozenset[str]:
 
 
 def _invariant_parts(expression: Expression, *, task: bool) -> frozenset[str]:
-    addends = addends_of(expression)
+    addends = expression.addends
     return frozenset(
         name
         for name, addend in zip(part_names(addends), addends, strict=True)
-        if guarantee_of(addend) is Guarantee.INVARIANT and has_task_reward(addend) is task
+        if Keeps.POLICIES in keeps_of(addend) and has_task_reward(addend) is task
     )
 
 
@@ -208,7 +202,7 @@ def _rank_correlation(one: np.ndarray, other: np.ndarray) -> float:
     return float(spearmanr(one, other).statistic)
 
 
-def _span(blocks: Sequence[Block]) -> Block:
+def _span(blocks: Sequence[Span]) -> Span:
     """Several blocks as one."""
     total = sum(block.episodes for block in blocks)
     weights = [block.episodes / total for block in blocks]
@@ -219,7 +213,7 @@ def _span(blocks: Sequence[Block]) -> Block:
         )
 
     last = blocks[-1]
-    return Block(
+    return Span(
         step=last.step,
         episodes=total,
         means={name: mean(name, "means") for name in last.means},
@@ -231,8 +225,7 @@ def _span(blocks: Sequence[Block]) -> Block:
     )
 
 
-def _falling(blocks: list[Block], patience: int) -> str:
-    del patience
+def _falling(blocks: list[Span], _patience: int) -> str:
     for width in WIDTHS:
         now = _span(blocks[-width:])
         earlier = [_span(blocks[end - width : end]) for end in range(width, len(blocks) - width + 1)]
@@ -253,7 +246,7 @@ def _falling(blocks: list[Block], patience: int) -> str:
     return ""
 
 
-def _flat(blocks: list[Block], patience: int) -> str:
+def _flat(blocks: list[Span], patience: int) -> str:
     if len(blocks) < patience + WIDTHS[0]:
         return ""
     start, half = _span(blocks[: WIDTHS[0]]), patience // 2
@@ -270,7 +263,7 @@ def _flat(blocks: list[Block], patience: int) -> str:
     )
 
 
-def _dominant(blocks: list[Block], patience: int) -> str:
+def _dominant(blocks: list[Span], patience: int) -> str:
     recent = _span(blocks[-patience:])
     if len(blocks) < patience or len(recent.parts) < 2 or recent.best == 0:
         return ""
@@ -280,8 +273,7 @@ def _dominant(blocks: list[Block], patience: int) -> str:
     return f"{name} pays {recent.parts[name]:.3g} an episode; the best episode got {recent.best:.3g} from the task"
 
 
-def _reversed(blocks: list[Block], patience: int) -> str:
-    del patience
+def _reversed(blocks: list[Span], _patience: int) -> str:
     for width in WIDTHS:
         span = _span(blocks[-width:])
         if len(blocks) >= width and span.rank <= REVERSED and span.surprise <= -SURE:
@@ -289,7 +281,7 @@ def _reversed(blocks: list[Block], patience: int) -> str:
     return ""
 
 
-_SIGNS: dict[str, Callable[[list[Block], int], str]] = {
+_SIGNS: dict[str, Callable[[list[Span], int], str]] = {
     "falling": _falling,
     "flat": _flat,
     "dominant": _dominant,
@@ -297,10 +289,10 @@ _SIGNS: dict[str, Callable[[list[Block], int], str]] = {
 }
 
 
-def _apart(one: Block, other: Block, what: str) -> float:
+def _apart(one: Span, other: Span, what: str) -> float:
     """By how many standard errors a mean is above another."""
-    error = math.sqrt(one.errors[what] + other.errors[what])
-    difference = one.means[what] - other.means[what]
-    if math.isclose(one.means[what], other.means[what], rel_tol=1e-9, abs_tol=1e-9):  # rounding, not evidence
+    here, there = one.means[what], other.means[what]
+    if math.isclose(here, there, rel_tol=1e-9, abs_tol=1e-9):  # rounding, not evidence
         return 0.0
+    error, difference = math.sqrt(one.errors[what] + other.errors[what]), here - there
     return difference / error if error > 0 else math.copysign(math.inf, difference)

@@ -5,14 +5,14 @@ Exact, on the tables of a finite task. For recorded episodes of other tasks see 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Any, Literal, NamedTuple
+from dataclasses import dataclass, replace
+from typing import Literal
 
 import numpy as np
-from numpy.typing import NDArray
 
+from shapegym.shaping.audit.arguments import Array, Given
 from shapegym.shaping.audit.canonical import minimal
-from shapegym.shaping.audit.model import TRIVIAL, Array, Mask, Model
+from shapegym.shaping.audit.mdp import MDP, TRIVIAL
 from shapegym.shaping.audit.regret import optimal_actions, optimal_regret
 
 Relation = Literal["potential", "redistribution", "none"]
@@ -79,11 +79,8 @@ class Certificate:
             return f"Invariant: {times}the task reward plus potential shaping{how} (within {self.mean_deviation:.1e})."
         off = f"Not potential shaping (off by {self.mean_deviation:.3g})"
         if self.witness is None:
-            agree = (
-                "the optimal actions are the same"
-                if self.optima == "same"
-                else "its optimal actions are the task's"
-            )
+            same = self.optima == "same"
+            agree = "the optimal actions are the same" if same else "its optimal actions are the task's"
             return f"{off}, but here {agree}."
         return (
             f"{off}: in state {self.witness.state} it asks for action {self.witness.shaped_action} where the task asks for "
@@ -92,12 +89,7 @@ class Certificate:
 
 
 def certificate(
-    P: NDArray[Any],
-    task: NDArray[Any],
-    shaped: NDArray[Any],
-    gamma: float,
-    terminal: NDArray[np.bool_] | None,
-    start: NDArray[Any],
+    P: Given, task: Given, shaped: Given, gamma: float, terminal: Given | None, start: Given
 ) -> Certificate:
     """Compare a shaped reward with the task's, without a time limit.
 
@@ -116,66 +108,53 @@ def certificate(
     Raises:
         AuditError: the arrays do not fit, or gamma = 1 and an episode need not end.
     """
-    model = Model.of(P, gamma, terminal)
-    model.require_ends()
-    reachable = model.reachable(model.start(start)) & ~model.terminal
-    happens = model.possible & reachable[:, None, None]
-    paid, wanted = (np.where(happens, model.table(R), 0.0) for R in (shaped, task))
+    whole = MDP.of(P, gamma, terminal)
+    whole.require_ends()
+    # What is never reached is left out as terminal states are.
+    mdp = MDP.of(P, gamma, whole.terminal | ~whole.reachable(whole.start(start)))
+    paid, wanted = (np.where(mdp.possible, mdp.table(R), 0.0) for R in (shaped, task))
 
-    fit = plain = _fit(model, wanted, paid, 1.0, reachable)
-    if plain.relation == "none" and (scale := _scale(model, wanted, paid, reachable)) > 0:
-        fit = _fit(model, wanted, paid, scale, reachable)
-    if fit.relation != "none":  # all policies are ordered alike, so the best are the same
-        return Certificate(*fit, optima="same", witness=None, regret=0.0)
-    optima, witness = _optima(model, wanted, paid, reachable)
+    fit = plain = _fit(mdp, wanted, paid, 1.0)
+    if not plain.invariant and (scale := _scale(mdp, wanted, paid)) > 0:
+        fit = _fit(mdp, wanted, paid, scale)
+    if fit.invariant:
+        return fit
+    optima, witness = _optima(mdp, wanted, paid)
     regret = optimal_regret(P, task, shaped, gamma, start, terminal=terminal)
-    return Certificate(*plain, optima=optima, witness=witness, regret=regret)
+    return replace(plain, optima=optima, witness=witness, regret=regret)
 
 
-class _Fit(NamedTuple):
-    """The first attributes of a `Certificate`."""
+def _fit(mdp: MDP, task: Array, shaped: Array, scale: float) -> Certificate:
+    """Shaped - scale * task as shaping; the potential that leaves the least of it is the negative one of its minimal form.
 
-    relation: Relation
-    scale: float
-    potential: Array
-    deviation: float
-    mean_deviation: float
-
-
-def _fit(model: Model, task: Array, shaped: Array, scale: float, reachable: Mask) -> _Fit:
-    """Shaped - scale * task as shaping; the potential that leaves the least of it is the negative one of its minimal form."""
+    If it is shaping, all policies are ordered alike, so the best are the same.
+    """
     difference = shaped - scale * task
-    form = minimal(model, difference, _weights(model, reachable))
+    form = minimal(mdp, difference)
     potential = 0.0 - form.potential
-    shaping = model.gamma * potential - potential[:, None, None]
-    deviation = float(np.abs(difference - shaping)[model.possible & reachable[:, None, None]].max())
-    mean_deviation = float(np.abs(form.reward[reachable]).max())
+    shaping = mdp.gamma * potential - potential[:, None, None]
+    deviation = float(np.abs(difference - shaping)[mdp.possible].max())
+    mean_deviation = float(np.abs(form.reward).max())
     tolerance = _ROUNDING * max(form.scale, float(np.abs(shaped).max()), float(np.abs(scale * task).max()))
     relation: Relation = (
         "potential" if deviation <= tolerance else "redistribution" if mean_deviation <= tolerance else "none"
     )
-    return _Fit(relation, scale, potential, deviation, mean_deviation)
+    return Certificate(relation, scale, potential, deviation, mean_deviation, "same", None, 0.0)
 
 
-def _scale(model: Model, task: Array, shaped: Array, reachable: Mask) -> float:
+def _scale(mdp: MDP, task: Array, shaped: Array) -> float:
     """The factor that brings the minimal form of the task reward nearest to that of the shaped reward; 0 if the task is trivial."""
-    form, other = (minimal(model, R, _weights(model, reachable)) for R in (task, shaped))
-    one, two = form.reward[reachable], other.reward[reachable]
-    if np.abs(one).max() <= _ROUNDING * form.scale:
+    form, other = minimal(mdp, task), minimal(mdp, shaped)
+    if np.abs(form.reward).max() <= _ROUNDING * form.scale:
         return 0.0
-    return float((one * two).sum() / (one * one).sum())
+    return float((form.reward * other.reward).sum() / (form.reward**2).sum())
 
 
-def _weights(model: Model, reachable: Mask) -> Array:
-    return np.broadcast_to(reachable[:, None], model.pairs).astype(np.float64)
-
-
-def _optima(model: Model, task: Array, shaped: Array, reachable: Mask) -> tuple[Optima, Witness | None]:
-    wanted, asked = optimal_actions(model, task)[reachable], optimal_actions(model, shaped)[reachable]
+def _optima(mdp: MDP, task: Array, shaped: Array) -> tuple[Optima, Witness | None]:
+    wanted, asked = optimal_actions(mdp, task), optimal_actions(mdp, shaped)
     if not (asked & ~wanted).any():
         return ("same" if (asked == wanted).all() else "fewer"), None
-    q = model.best_q(model.expected(task))[reachable]
+    q = mdp.best_q(mdp.expected(task))
     loss = np.where(asked & ~wanted, q.max(axis=1, keepdims=True) - q, -np.inf)
-    row, action = np.unravel_index(loss.argmax(), loss.shape)
-    state = int(np.flatnonzero(reachable)[row])
-    return "other", Witness(state, int(q[row].argmax()), int(action), float(loss[row, action]))
+    state, action = map(int, np.unravel_index(loss.argmax(), loss.shape))
+    return "other", Witness(state, int(q[state].argmax()), action, float(loss[state, action]))

@@ -8,15 +8,13 @@ reward scales its canonical form, and shaping with a potential in the span of th
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
 
 import numpy as np
 
-from shapegym.shaping.audit.model import Array
+from shapegym.shaping.audit.arguments import Array, choice, number
+from shapegym.shaping.audit.exact import Form
 from shapegym.shaping.audit.rollouts import Rollouts
 from shapegym.shaping.errors import AuditError
-
-Form = Literal["val", "minimal"]
 
 _FOLDS = 5
 _ROWS = 4096
@@ -56,10 +54,8 @@ def level(rollouts: Rollouts, rewards: Array, gamma: float, form: Form, fit: Fit
     Raises:
         AuditError: gamma is not in [0, 1], there are fewer than two episodes, or "val" at gamma = 1 with no terminated episode.
     """
-    if not 0 <= gamma <= 1:
-        raise AuditError(f"gamma must be in [0, 1], got {gamma!r}.")
-    if form not in {"val", "minimal"}:
-        raise AuditError(f'The canonical form must be "val" or "minimal", got {form!r}.')
+    number("gamma", gamma, 0, 1)
+    choice("canonical", form, Form)
     if rollouts.episodes < 2:
         raise AuditError(
             "A potential is fitted on some episodes and tried on others; the recording has one. Record more."
@@ -69,14 +65,14 @@ def level(rollouts: Rollouts, rewards: Array, gamma: float, form: Form, fit: Fit
             'gamma = 1 and no episode terminates, so states have no value. Take gamma < 1 or "minimal".'
         )
 
-    rng, basis = np.random.default_rng(fit.seed), _Basis.draw(rollouts, fit)
+    rng, basis = np.random.default_rng(fit.seed), _Basis(rollouts, fit, gamma)
     folds = min(_FOLDS, rollouts.episodes)
     fold = rng.permutation(np.arange(rollouts.episodes) % folds)[rollouts.episode]
     systems = np.zeros((folds, basis.size, basis.size))
     targets = np.zeros((folds, basis.size, rewards.shape[1]))
     for part in range(folds):
         for rows in _chunks(np.flatnonzero(fold == part)):
-            here, change = basis.features(rollouts, rows, gamma)
+            here, change = basis.features(rows)
             side = here if form == "val" else change
             systems[part] += side.T @ change
             targets[part] += side.T @ rewards[rows]
@@ -88,37 +84,28 @@ def level(rollouts: Rollouts, rewards: Array, gamma: float, form: Form, fit: Fit
         system[np.diag_indices(basis.size)] += fit.ridge * outside.size
         weights = np.linalg.solve(system, targets.sum(axis=0) - targets[part])
         for rows in _chunks(np.flatnonzero(fold == part)):
-            left[rows] = rewards[rows] - basis.features(rollouts, rows, gamma)[1] @ weights
+            left[rows] = rewards[rows] - basis.features(rows)[1] @ weights
     return left
 
 
-@dataclass(frozen=True, eq=False)
 class _Basis:
-    """Features of a state, with their constants: observations are centred and scaled, columns that never change left out."""
+    """Features of states, with their constants: observations are centred and scaled, columns that never change left out."""
 
-    centre: Array
-    scale: Array
-    kept: np.ndarray
-    slopes: Array
-    offsets: Array
+    def __init__(self, rollouts: Rollouts, fit: Fit, gamma: float) -> None:
+        rng, seen = np.random.default_rng([fit.seed, 1]), rollouts.observations
+        spread = seen.std(axis=0)
+        kept = np.flatnonzero(spread > 1e-9 * (1e-300 + np.abs(seen).max(axis=0)))
+        self.rollouts, self.gamma, self.kept = rollouts, gamma, kept
+        self.centre, self.scale = seen.mean(axis=0)[kept], spread[kept]
+        self.slopes = rng.normal(size=(kept.size, fit.features)) / np.sqrt(max(kept.size, 1))
+        self.offsets = rng.normal(size=fit.features)
+        self.size = 1 + 2 * kept.size + fit.features
 
-    @classmethod
-    def draw(cls, rollouts: Rollouts, fit: Fit) -> _Basis:
-        rng = np.random.default_rng([fit.seed, 1])
-        centre, spread = rollouts.observations.mean(axis=0), rollouts.observations.std(axis=0)
-        kept = np.flatnonzero(spread > 1e-9 * (1e-300 + np.abs(rollouts.observations).max(axis=0)))
-        slopes = rng.normal(size=(kept.size, fit.features)) / np.sqrt(max(kept.size, 1))
-        return cls(centre[kept], spread[kept], kept, slopes, rng.normal(size=fit.features))
-
-    @property
-    def size(self) -> int:
-        return 1 + 2 * self.kept.size + self.offsets.size
-
-    def features(self, rollouts: Rollouts, rows: np.ndarray, gamma: float) -> tuple[Array, Array]:
+    def features(self, rows: np.ndarray) -> tuple[Array, Array]:
         """psi(s_t) and psi(s_t) - gamma (1 - terminated_t) psi(s_{t+1}), (rows, size) each."""
-        here = self._of(rollouts.observations[rows])
-        after = self._of(rollouts.next_observations[rows])
-        return here, here - gamma * np.where(rollouts.terminated[rows, None], 0.0, after)
+        here = self._of(self.rollouts.observations[rows])
+        after = self._of(self.rollouts.next_observations[rows])
+        return here, here - self.gamma * np.where(self.rollouts.terminated[rows, None], 0.0, after)
 
     def _of(self, observations: Array) -> Array:
         z = (observations[:, self.kept] - self.centre) / self.scale

@@ -14,7 +14,6 @@ step pays beyond what the task's own best loops pay, or beyond 0 where the task 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,8 +21,13 @@ from scipy.optimize import linprog
 from scipy.sparse import csr_matrix, vstack
 from scipy.sparse.csgraph import connected_components, dijkstra
 
-from shapegym.shaping.audit.model import Array, Mask, Model
+from shapegym.shaping.audit.arguments import FLAGS, Array, Given, Mask, table
+from shapegym.shaping.audit.mdp import MDP
 from shapegym.shaping.errors import AuditError
+
+Indices = NDArray[np.int64]
+Ways = tuple[csr_matrix, Indices]
+"""What each transition costs, and the action that it takes, (S, S) each."""
 
 _TOLERANCE = 1e-9
 """Share of the largest value below which a gain is rounding error."""
@@ -37,16 +41,7 @@ _STEP = 1e-3
 
 @dataclass(frozen=True)
 class Move:
-    """A step of an exploit.
-
-    Attributes:
-        state: s.
-        action: a.
-        next_state: s'.
-        probability: P(s' | s, a).
-        shaped: R(s, a, s').
-        task: the task's reward of it.
-    """
+    """A step of an exploit: s, a, s', P(s' | s, a), and what the two rewards pay for it."""
 
     state: int
     action: int
@@ -70,7 +65,7 @@ class Worth:
 
 
 @dataclass(frozen=True)
-class Exploit:
+class FoundExploit:
     """Behaviour that the shaped reward prefers to every solution of the task.
 
     Attributes:
@@ -99,15 +94,15 @@ class Exploit:
 
 
 def find_exploit(
-    P: NDArray[Any],
-    task: NDArray[Any],
-    shaped: NDArray[Any],
+    P: Given,
+    task: Given,
+    shaped: Given,
     gamma: float,
     *,
-    terminal: NDArray[np.bool_] | None = None,
-    start: NDArray[Any],
-    allowed: NDArray[np.bool_] | None = None,
-) -> Exploit | None:
+    terminal: Given | None = None,
+    start: Given,
+    allowed: Given | None = None,
+) -> FoundExploit | None:
     """Return an exploit, or None if there is none: a loop if there are any, else behaviour that ends.
 
     The loop is the one that the best policy for the shaped reward runs into from the start, else that of the highest gain in the
@@ -127,59 +122,54 @@ def find_exploit(
     Raises:
         AuditError: the arrays do not fit.
     """
-    model = Model.of(P, gamma, terminal)
-    begin = model.start(start)
-    tables = model.table(task), model.table(shaped)
-    actions = np.ones(model.pairs, np.bool_) if allowed is None else np.asarray(allowed)
-    if actions.shape != model.pairs or actions.dtype != np.bool_ or not actions.any(axis=1).all():
-        raise AuditError(f"allowed must be {model.pairs} bool with an action in every state.")
-    search = _Search(model, *tables, begin, actions)
+    mdp = MDP.of(P, gamma, terminal)
+    choices = FLAGS._replace(words="bool with an action in every state", holds=lambda rows: rows.any(axis=1))
+    actions = (
+        np.ones(mdp.pairs, np.bool_) if allowed is None else table("allowed", allowed, choices, mdp.pairs)
+    )
+    search = _Search(mdp, mdp.table(task), mdp.table(shaped), mdp.start(start), actions)
     return search.discounted() if gamma < 1 else search.averaged()
 
 
 class _Search:
-    """One search: the model, both rewards as tables, where episodes start, and what may be done."""
+    """One search: the task, both rewards as tables, where episodes start, and what may be done."""
 
-    def __init__(self, model: Model, task: Array, shaped: Array, start: Array, allowed: Mask) -> None:
-        self.model, self.start, self.allowed = model, start, allowed
-        self.tables = task, shaped
-        self.task, self.shaped = model.expected(task), model.expected(shaped)
-        self.graph, self.taken = self._ways(allowed)
-        reached = self._reached(self.graph)
-        self.live, self.ends = reached & ~model.terminal, bool(reached[model.terminal].any())
+    def __init__(self, mdp: MDP, task: Array, shaped: Array, start: Array, allowed: Mask) -> None:
+        self.mdp, self.start, self.allowed, self.tables = mdp, start, allowed, (task, shaped)
+        self.task, self.shaped = mdp.expected(task), mdp.expected(shaped)
+        self.ways = self._ways(allowed)
+        reached = self._reached(self.ways)
+        self.live, self.ends = reached & ~mdp.terminal, bool(reached[mdp.terminal].any())
         self.staying = self._staying()
 
-    def discounted(self) -> Exploit | None:
+    def discounted(self) -> FoundExploit | None:
         """With gamma < 1."""
-        model = self.model
-        q_task, q_shaped = self._q(self.task), self._q(self.shaped)
-        optimal = self.allowed & (q_task >= _best(q_task)[:, None] - _TOLERANCE * (1e-300 + _size(q_task)))
-        solution = _best(np.where(optimal, model.best_q(self.shaped, optimal), -np.inf))
-        solved = _best(q_task)
-        lure = float(self.start @ (_best(q_shaped) - solution))
+        mdp, start = self.mdp, self.start
+        q_task, q_shaped = (self._q(reward, self.allowed) for reward in (self.task, self.shaped))
+        solved = q_task.max(axis=1)
+        optimal = self.allowed & (q_task >= solved[:, None] - _TOLERANCE * (1e-300 + _size(q_task)))
+        solution = self._q(self.shaped, optimal).max(axis=1)
+        lure = float(start @ (q_shaped.max(axis=1) - solution))
         noise = _TOLERANCE * (_size(self.shaped) + _size(solution))
-        gain = model.advantage(self.shaped, solution)
+        gain = mdp.advantage(self.shaped, solution)
         policy = q_shaped.argmax(axis=1)
-        graph, taken = self._ways(np.arange(model.pairs[1]) == policy[:, None])
-        visited = self._reached(graph) & self.live
-        loops = _Loop.classes(model.P, np.flatnonzero(visited), policy)
+        ways = self._ways(np.arange(mdp.pairs[1]) == policy[:, None])
+        loops = _Loop.classes(mdp.P, np.flatnonzero(self._reached(ways) & self.live), policy)
         loop = max(loops, key=lambda each: each.mean(gain), default=None)
         if loop is None or loop.mean(gain) <= noise:  # the best behaviour runs into none: look for any
-            graph, taken = self.graph, self.taken
-            loop = self._best_loop(gain)
+            ways, loop = self.ways, self._best_loop(gain)
+        both = (self.shaped, solution), (self.task, solved)
         if loop is not None and loop.mean(gain) > noise:
-            first, lead, turn = self._shown(loop, graph, taken)
-            shaped, task = (loop.value(reward, model.gamma)[first] for reward in (self.shaped, self.task))
-            worth = Worth(shaped, float(solution[first])), Worth(task, float(solved[first]))
-            return Exploit(lead, turn, loop.policy, loop.mean(gain), *worth, max(lure, 0.0))
+            first, lead, turn = self._shown(loop, ways)
+            paid, got = (Worth(loop.value(r, mdp.gamma)[first], float(best[first])) for r, best in both)
+            return FoundExploit(lead, turn, loop.policy, loop.mean(gain), paid, got, max(lure, 0.0))
         if lure <= noise:
             return None
-        rows = np.eye(model.pairs[1])[policy]
-        shaped, task = (float(self.start @ model.value(reward, rows)) for reward in (self.shaped, self.task))
-        worth = Worth(shaped, float(self.start @ solution)), Worth(task, float(self.start @ solved))
-        return Exploit(self._trace(policy), (), {}, lure, *worth, lure)
+        rows = np.eye(mdp.pairs[1])[policy]
+        paid, got = (Worth(float(start @ mdp.value(r, rows)), float(start @ best)) for r, best in both)
+        return FoundExploit(self._trace(policy), (), {}, lure, paid, got, lure)
 
-    def averaged(self) -> Exploit | None:
+    def averaged(self) -> FoundExploit | None:
         """With gamma = 1: averages a step."""
         noise = _SOLVER * (_size(self.shaped) + _size(self.task))
         found = self._best_loop(self.shaped)
@@ -195,24 +185,25 @@ class _Search:
         gain = found.mean(self.shaped) - baseline
         if gain <= noise:
             return None
-        _, lead, turn = self._shown(found, self.graph, self.taken)
+        _, lead, turn = self._shown(found, self.ways)
         worth = Worth(found.mean(self.shaped), baseline), Worth(found.mean(self.task), solution)
-        return Exploit(lead, turn, found.policy, gain, *worth, float("nan"))
+        return FoundExploit(lead, turn, found.policy, gain, *worth, float("nan"))
 
-    def _ways(self, allowed: Mask) -> tuple[csr_matrix, NDArray[np.int64]]:
-        """What each transition costs a way that takes allowed actions, and the action it takes for it, (S, S) each."""
-        costs = np.where(
-            allowed[:, :, None] & ~self.model.terminal[:, None, None], _costs(self.model.P), np.inf
-        )
-        return _graph(costs.min(axis=1)), costs.argmin(axis=1)
+    def _ways(self, allowed: Mask) -> Ways:
+        """By allowed actions."""
+        costs = _STEP - np.log(np.maximum(self.mdp.P, 1e-300))
+        costs[~(allowed[:, :, None] & self.mdp.possible)] = np.inf
+        cost = costs.min(axis=1)
+        s, after = np.nonzero(np.isfinite(cost))
+        return csr_matrix((cost[s, after], (s, after)), shape=cost.shape), costs.argmin(axis=1)
 
-    def _reached(self, graph: csr_matrix) -> Mask:
+    def _reached(self, ways: Ways) -> Mask:
         """The states to which ways from the start lead, (S,)."""
-        return np.isfinite(dijkstra(graph, indices=np.flatnonzero(self.start > 0), min_only=True))
+        return np.isfinite(dijkstra(ways[0], indices=np.flatnonzero(self.start > 0), min_only=True))
 
     def _staying(self) -> Mask:
         """(S, A): what may be done for ever, the actions of the maximal end components (de Alfaro 1997, section 3.3)."""
-        staying, linked = self.allowed & self.live[:, None], self.model.P > 0
+        staying, linked = self.allowed & self.live[:, None], self.mdp.P > 0
         while True:
             ways = (linked & staying[:, :, None]).any(axis=1)
             label = connected_components(csr_matrix(ways), directed=True, connection="strong")[1]
@@ -221,9 +212,9 @@ class _Search:
                 return staying
             staying = staying & ~leaves
 
-    def _q(self, reward: Array) -> Array:
+    def _q(self, reward: Array, allowed: Mask) -> Array:
         """Q*, with -inf for what may not be done."""
-        return np.where(self.allowed, self.model.best_q(reward, self.allowed), -np.inf)
+        return np.where(allowed, self.mdp.best_q(reward, allowed), -np.inf)
 
     def _best_loop(self, gain: Array) -> _Loop | None:
         """The loop of the highest mean gain that can be reached; None if every episode ends."""
@@ -233,7 +224,7 @@ class _Search:
         often, price = solved
         # Where a state is too rare for digits, the action that costs nothing keeps the loop as good as it is.
         policy = np.where(self.staying, often - price, -np.inf).argmax(axis=1)
-        loops = _Loop.classes(self.model.P, np.flatnonzero(self.staying.any(axis=1)), policy)
+        loops = _Loop.classes(self.mdp.P, np.flatnonzero(self.staying.any(axis=1)), policy)
         return max(loops, key=lambda loop: loop.mean(gain), default=None)
 
     def _frequencies(
@@ -246,21 +237,15 @@ class _Search:
         s, a = np.nonzero(self.staying)
         if not s.size:
             return None
-        flow = csr_matrix(self.model.P[s, a]).T
+        flow = csr_matrix(self.mdp.P[s, a]).T
         leave = csr_matrix((np.ones(s.size), (s, np.arange(s.size))), shape=flow.shape)
         balance = vstack([leave - flow, csr_matrix(np.ones((1, s.size)))])
-        right = np.append(np.zeros(len(self.model.P)), 1.0)
+        right = np.append(np.zeros(len(self.mdp.P)), 1.0)
         bound = {} if at_least is None else {"A_ub": -at_least[0][s, a][None], "b_ub": [-at_least[1]]}
         scale = max(_size(gain[s, a]), 1e-300)
         for presolve in (True, False):  # presolving may take very rare states for a contradiction
-            result = linprog(
-                -gain[s, a] / scale,
-                A_eq=balance,
-                b_eq=right,
-                method="highs",
-                options={"presolve": presolve},
-                **bound,
-            )
+            options = {"presolve": presolve}
+            result = linprog(-gain[s, a] / scale, A_eq=balance, b_eq=right, options=options, **bound)
             if result.x is not None:
                 break
         else:
@@ -268,29 +253,24 @@ class _Search:
                 f"The loops of this task could not be compared: its probabilities span too many orders of magnitude for the "
                 f"linear program ({result.message}). Make the rarest of them larger, or 0."
             )
-        often, price = np.zeros(self.model.pairs), np.zeros(self.model.pairs)
-        often[s, a], price[s, a] = result.x, result.lower.marginals
-        return often, price
+        found = np.zeros((2, *self.mdp.pairs))
+        found[:, s, a] = result.x, result.lower.marginals
+        return found[0], found[1]
 
-    def _shown(
-        self, loop: _Loop, graph: csr_matrix, taken: NDArray[np.int64]
-    ) -> tuple[int, tuple[Move, ...], tuple[Move, ...]]:
+    def _shown(self, loop: _Loop, ways: Ways) -> tuple[int, tuple[Move, ...], tuple[Move, ...]]:
         """The first state of the loop, the way there, and one turn."""
-        first, lead = self._way(np.flatnonzero(self.start > 0), loop.states, graph, taken)
-        count = len(self.model.P)
-        cost, taken = np.full((count, count), np.inf), np.zeros((count, count), np.int64)
-        cost[loop.states] = _costs(self.model.P[loop.states, loop.actions])
-        taken[loop.states] = loop.actions[:, None]
-        within = _graph(cost)
-        back = dijkstra(within.T, indices=first)
-        after = int(np.argmin(cost[first] + back))
-        _, rest = self._way(np.array([after]), np.array([first]), within, taken)
-        return first, lead, (self._move(first, int(taken[first, 0]), after), *rest)
+        first, lead = self._way(np.flatnonzero(self.start > 0), loop.states, ways)
+        chosen = np.zeros(self.mdp.pairs, np.bool_)
+        chosen[loop.states, loop.actions] = True
+        graph, taken = self._ways(chosen)
+        step, back = graph[first], dijkstra(graph.T, indices=first)
+        after = int(step.indices[np.argmin(step.data + back[step.indices])])
+        _, rest = self._way(np.array([after]), np.array([first]), (graph, taken))
+        return first, lead, (self._move(first, int(taken[first, after]), after), *rest)
 
-    def _way(
-        self, begin: NDArray[np.int64], goals: NDArray[np.int64], graph: csr_matrix, taken: NDArray[np.int64]
-    ) -> tuple[int, tuple[Move, ...]]:
+    def _way(self, begin: Indices, goals: Indices, ways: Ways) -> tuple[int, tuple[Move, ...]]:
         """The goal that is nearest, and the shortest likely way there."""
+        graph, taken = ways
         far, before, _ = dijkstra(graph, indices=begin, min_only=True, return_predecessors=True)
         state = goal = int(goals[np.argmin(far[goals])])
         moves: list[Move] = []
@@ -300,40 +280,33 @@ class _Search:
             state = previous
         return goal, tuple(reversed(moves))
 
-    def _trace(self, actions: NDArray[np.int64]) -> tuple[Move, ...]:
+    def _trace(self, actions: Indices) -> tuple[Move, ...]:
         """The likeliest episode of a policy, up to its end or the first state that comes again."""
         state, seen = int(self.start.argmax()), set()
         moves: list[Move] = []
-        while not self.model.terminal[state] and state not in seen:
+        while not self.mdp.terminal[state] and state not in seen:
             seen.add(state)
-            after = int(self.model.P[state, actions[state]].argmax())
+            after = int(self.mdp.P[state, actions[state]].argmax())
             moves.append(self._move(state, int(actions[state]), after))
             state = after
         return tuple(moves)
 
     def _move(self, s: int, a: int, after: int) -> Move:
         task, shaped = self.tables
-        return Move(s, a, after, *(float(table[s, a, after]) for table in (self.model.P, shaped, task)))
+        return Move(s, a, after, *(float(table[s, a, after]) for table in (self.mdp.P, shaped, task)))
 
 
 @dataclass(frozen=True, eq=False)
 class _Loop:
-    """A recurrent class of a deterministic policy.
+    """A recurrent class of a deterministic policy: n states, actions, (n, n) transitions, (n,) stationary distribution."""
 
-    Attributes:
-        states: (n,).
-        actions: (n,), taken there.
-        inner: (n, n), transitions among them.
-        often: (n,), the stationary distribution.
-    """
-
-    states: NDArray[np.int64]
-    actions: NDArray[np.int64]
+    states: Indices
+    actions: Indices
     inner: Array
     often: Array
 
     @classmethod
-    def classes(cls, P: Array, states: NDArray[np.int64], policy: NDArray[np.int64]) -> list[_Loop]:
+    def classes(cls, P: Array, states: Indices, policy: Indices) -> list[_Loop]:
         """The loops of a policy (S,) among some states."""
         inner = P[states, policy[states]][:, states]
         count, label = connected_components(csr_matrix(inner > 0), directed=True, connection="strong")
@@ -357,27 +330,11 @@ class _Loop:
 
     def value(self, reward: Array, gamma: float) -> dict[int, float]:
         """State -> discounted value of going round for ever."""
-        values = np.linalg.solve(
-            np.eye(len(self.states)) - gamma * self.inner, reward[self.states, self.actions]
-        )
+        system = np.eye(len(self.states)) - gamma * self.inner
+        values = np.linalg.solve(system, reward[self.states, self.actions])
         return dict(zip(self.states.tolist(), values.tolist(), strict=True))
-
-
-def _best(q: Array) -> Array:
-    return q.max(axis=1)
 
 
 def _size(values: Array) -> float:
     """The largest finite magnitude."""
-    return float(np.abs(values, where=np.isfinite(values), out=np.zeros_like(values)).max())
-
-
-def _costs(probability: Array) -> Array:
-    """What a way pays for a transition; infinite where there is none."""
-    return np.where(probability > 0, _STEP - np.log(np.maximum(probability, 1e-300)), np.inf)
-
-
-def _graph(costs: Array) -> csr_matrix:
-    """The finite entries of (S, S)."""
-    s, after = np.nonzero(np.isfinite(costs))
-    return csr_matrix((costs[s, after], (s, after)), shape=costs.shape)
+    return float(np.abs(values[np.isfinite(values)]).max(initial=0.0))

@@ -2,29 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
-from shapegym.shaping.audit.model import TRIVIAL, Array, Mask, Model
-
-
-class _Line(NamedTuple):
-    """The range of J_{r1 - m r2} of one pair of policies as a function of the multiplier m: height - m slope."""
-
-    height: float
-    slope: float
+from shapegym.shaping.audit.arguments import Array, Given, Mask
+from shapegym.shaping.audit.mdp import MDP, TRIVIAL
 
 
 def optimal_regret(
-    P: NDArray[Any],
-    R1: NDArray[Any],
-    R2: NDArray[Any],
-    gamma: float,
-    start: NDArray[Any],
-    *,
-    terminal: NDArray[np.bool_] | None = None,
+    P: Given, R1: Given, R2: Given, gamma: float, start: Given, *, terminal: Given | None = None
 ) -> float:
     """(max J1 - min J1 over the policies optimal under R2) / (max J1 - min J1), in [0, 1]; 0 if all policies are equal under R1.
 
@@ -41,23 +28,17 @@ def optimal_regret(
     Raises:
         AuditError: the arrays do not fit, or gamma = 1 and an episode need not end.
     """
-    model = Model.of(P, gamma, terminal)
-    begin, r1 = model.start(start), model.expected(R1)
-    low, high = _lowest(model, r1, begin), float(begin @ model.best_q(r1).max(axis=1))
-    if high - low <= TRIVIAL * largest_value(model, R1):
+    mdp = MDP.of(P, gamma, terminal)
+    begin, r1 = mdp.start(start), mdp.expected(R1)
+    low, high = _lowest(mdp, r1, begin), float(begin @ mdp.best_q(r1).max(axis=1))
+    if high - low <= TRIVIAL * largest_value(mdp, R1):
         return 0.0
-    worst = _lowest(model, r1, begin, optimal_actions(model, R2))
+    worst = _lowest(mdp, r1, begin, optimal_actions(mdp, R2))
     return float(np.clip((high - worst) / (high - low), 0.0, 1.0))
 
 
 def worst_regret(
-    P: NDArray[Any],
-    R1: NDArray[Any],
-    R2: NDArray[Any],
-    gamma: float,
-    start: NDArray[Any],
-    *,
-    terminal: NDArray[np.bool_] | None = None,
+    P: Given, R1: Given, R2: Given, gamma: float, start: Given, *, terminal: Given | None = None
 ) -> float:
     """The most that a change which R2 does not call worse can cost: max J1(pi1) - J1(pi2) with J2(pi2) >= J2(pi1).
 
@@ -67,31 +48,28 @@ def worst_regret(
     Its dual is one number, the multiplier of the condition: min_{m >= 0} (max J - min J) of the reward R1 - m R2, a convex function
     of m with finitely many pieces. Each m gives the piece through it; the lowest point is where a falling and a rising piece meet.
 
-    Args:
-        P: (S, A, S).
-        R1: the reward that matters, (S, A) or (S, A, S).
-        R2: the reward that is improved.
-        gamma: discount in [0, 1].
-        start: (S,), the start distribution.
-        terminal: (S,) bool; None = no terminal states.
-
-    Raises:
-        AuditError: the arrays do not fit, or gamma = 1 and an episode need not end.
+    Arguments and errors as `optimal_regret`.
     """
-    model = Model.of(P, gamma, terminal)
-    begin = model.start(start)
-    r1, r2 = model.expected(R1), model.expected(R2)
-    falling = _piece(model, r1, r2, begin, r1)
-    if falling.height <= TRIVIAL * largest_value(model, R1):
+    mdp = MDP.of(P, gamma, terminal)
+    begin, rewards, rows = mdp.start(start), (mdp.expected(R1), mdp.expected(R2)), np.eye(mdp.pairs[1])
+
+    def piece_of(weight: float, multiplier: float) -> _Piece:
+        """Of the policies that are best and worst under weight R1 - multiplier R2."""
+        r = weight * rewards[0] - multiplier * rewards[1]
+        best, worst = (rows[mdp.best_q(sign * r).argmax(axis=1)] for sign in (1.0, -1.0))
+        return _Piece(*(float(begin @ (mdp.value(each, best) - mdp.value(each, worst))) for each in rewards))
+
+    falling = piece_of(1.0, 0.0)
+    if falling.height <= TRIVIAL * largest_value(mdp, R1):
         return 0.0
-    rising = _piece(model, r1, r2, begin, -r2)
-    if falling.slope <= 0 or -rising.slope <= TRIVIAL * largest_value(model, R2):
+    rising = piece_of(0.0, 1.0)
+    if falling.slope <= 0 or -rising.slope <= TRIVIAL * largest_value(mdp, R2):
         return 1.0  # no m improves on 0, or all policies are equal under R2
     span = falling.height
     while True:
         m = (falling.height - rising.height) / (falling.slope - rising.slope)
         crossing = falling.height - m * falling.slope
-        piece = _piece(model, r1, r2, begin, r1 - m * r2)
+        piece = piece_of(1.0, m)
         gained = piece.height - m * piece.slope - crossing
         if gained <= 1e-12 * span or piece in (falling, rising):
             return float(np.clip(crossing / span, 0.0, 1.0))
@@ -101,27 +79,24 @@ def worst_regret(
             rising = piece
 
 
-def optimal_actions(model: Model, R: NDArray[Any]) -> Mask:
+def optimal_actions(mdp: MDP, R: Given) -> Mask:
     """(S, A): the actions within rounding of the best, all of them in terminal states."""
-    q = model.best_q(model.expected(R))
-    return q >= q.max(axis=1, keepdims=True) - 1e-9 * largest_value(model, R)
+    q = mdp.best_q(mdp.expected(R))
+    return q >= q.max(axis=1, keepdims=True) - 1e-9 * largest_value(mdp, R)
 
 
-def largest_value(model: Model, R: NDArray[Any]) -> float:
+def largest_value(mdp: MDP, R: Given) -> float:
     """What values under |R| reach, by which rounding errors of values under R are judged."""
-    return float(model.best_q(model.expected(np.abs(R))).max())
+    return float(mdp.best_q(mdp.expected(np.abs(R))).max())
 
 
-def _piece(model: Model, r1: Array, r2: Array, start: Array, r: Array) -> _Line:
-    """The pair of policies that is best and worst under r, as a line."""
-    best, worst = (model.best_q(sign * r).argmax(axis=1) for sign in (1.0, -1.0))
-    rows = np.eye(r.shape[1])
-    height, slope = (
-        float(start @ (model.value(each, rows[best]) - model.value(each, rows[worst]))) for each in (r1, r2)
-    )
-    return _Line(height, slope)
+class _Piece(NamedTuple):
+    """The difference of two policies in J_{r1 - m r2}, a line in the multiplier m: height - m slope."""
+
+    height: float
+    slope: float
 
 
-def _lowest(model: Model, r: Array, start: Array, allowed: Mask | None = None) -> float:
-    q = -model.best_q(-r, allowed)
+def _lowest(mdp: MDP, r: Array, start: Array, allowed: Mask | None = None) -> float:
+    q = -mdp.best_q(-r, allowed)
     return float(start @ (q if allowed is None else np.where(allowed, q, np.inf)).min(axis=1))

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from shapegym.shaping.audit.model import Array, Mask
+from shapegym.shaping.audit.arguments import FLAGS, NUMBERS, Array, Given, Mask, table
 from shapegym.shaping.errors import AuditError
 
 Steps = NDArray[np.int64]
@@ -40,12 +39,12 @@ class Rollouts:
     @classmethod
     def of(
         cls,
-        observations: NDArray[Any],
-        next_observations: NDArray[Any],
-        rewards: Mapping[str, NDArray[Any]],
-        terminated: NDArray[np.bool_],
-        truncated: NDArray[np.bool_],
-        active: NDArray[np.bool_] | None = None,
+        observations: Given,
+        next_observations: Given,
+        rewards: Mapping[str, Given],
+        terminated: Given,
+        truncated: Given,
+        active: Given | None = None,
     ) -> Rollouts:
         """Sort a recording into its finished episodes; it must begin where every lane begins an episode.
 
@@ -61,55 +60,40 @@ class Rollouts:
         Raises:
             AuditError: the arrays do not fit, are not finite, or no episode finishes.
         """
-        ends = np.asarray(terminated)
-        if ends.ndim not in {1, 2} or ends.dtype != np.bool_:
-            raise AuditError(
-                f"terminated must be (T,) or (T, B) bool, got {ends.dtype} of shape {ends.shape}."
-            )
-        masks = {
-            "truncated": np.asarray(truncated),
-            "active": np.ones_like(ends) if active is None else np.asarray(active),
-        }
-        for name, mask in masks.items():
-            if mask.shape != ends.shape or mask.dtype != np.bool_:
-                raise AuditError(f"{name} must be {ends.shape} bool, got {mask.dtype} of shape {mask.shape}.")
+        ends = table("terminated", terminated, FLAGS, ("T",), ("T", "B"))
+        cuts = table("truncated", truncated, FLAGS, ends.shape)
+        steps = np.ones_like(ends) if active is None else table("active", active, FLAGS, ends.shape)
 
-        def lane_by_lane(name: str, values: NDArray[Any], *, flat: bool) -> Array:
-            array = np.asarray(values, np.float64)
-            if array.shape[: ends.ndim] != ends.shape or (flat and array.ndim != ends.ndim):
-                raise AuditError(
-                    f"{name} must be {ends.shape}{'' if flat else ' + (D,)'}, got shape {array.shape}."
-                )
-            if not np.isfinite(array).all():
-                raise AuditError(f"{name} is NaN or infinite somewhere.")
-            array = array if ends.ndim == 1 else array.swapaxes(0, 1)
-            return array.reshape(ends.size, -1)[:, 0] if flat else array.reshape(ends.size, -1)
+        def lane_by_lane(values: Given) -> Given:
+            """(T, ...) or (T, B, ...) as (T B, ...)."""
+            lanes = values if ends.ndim == 1 else values.swapaxes(0, 1)
+            return lanes.reshape(ends.size, *values.shape[ends.ndim :])
 
-        steps, lanes = ends.shape[0], 1 if ends.ndim == 1 else ends.shape[1]
-        last = (ends | masks["truncated"]).T.reshape(lanes, steps) & masks["active"].T.reshape(lanes, steps)
+        def observed(name: str, values: Given) -> Array:
+            return lane_by_lane(table(name, values, NUMBERS, (*ends.shape, ...))).reshape(ends.size, -1)[keep]
+
+        last = ((ends | cuts) & steps).T
         # A step belongs to a finished episode if its lane has an end at it or later.
-        kept = np.logical_or.accumulate(last[:, ::-1], axis=1)[:, ::-1] & masks["active"].T.reshape(
-            lanes, steps
-        )
-        keep, closes = kept.ravel(), last.ravel()[kept.ravel()]
+        finished = np.logical_or.accumulate(last[..., ::-1], axis=-1)[..., ::-1] & steps.T
+        keep, closes = finished.ravel(), last[finished]
         if not keep.any():
             raise AuditError(
                 "No episode finishes in this recording, and unfinished ones are left out. "
                 "Record for longer, or shorten the time limit."
             )
-        episode = np.concatenate([[0], np.cumsum(closes)[:-1]])
-        begins = np.flatnonzero(np.concatenate([[True], closes[:-1]]))
+        begins = np.concatenate([[True], closes[:-1]])
+        episode = np.cumsum(begins) - 1
         return cls(
-            observations=lane_by_lane("observations", observations, flat=False)[keep],
-            next_observations=lane_by_lane("next_observations", next_observations, flat=False)[keep],
-            terminated=ends.T.ravel()[keep],
+            observations=observed("observations", observations),
+            next_observations=observed("next_observations", next_observations),
+            terminated=lane_by_lane(ends)[keep],
             episode=episode,
-            step=np.arange(len(episode)) - begins[episode],
+            step=np.arange(len(episode)) - np.flatnonzero(begins)[episode],
             rewards={
-                name: lane_by_lane(f"The reward {name!r}", paid, flat=True)[keep]
+                name: lane_by_lane(table(f"The reward {name!r}", paid, NUMBERS, ends.shape))[keep]
                 for name, paid in rewards.items()
             },
-            dropped=int(masks["active"].sum() - keep.sum()),
+            dropped=int(steps.sum() - keep.sum()),
         )
 
     @property

@@ -11,19 +11,18 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
-from shapegym.shaping.audit.levelling import Fit, Form, level
-from shapegym.shaping.audit.model import Array
+from shapegym.shaping.audit.arguments import NUMBERS, Array, Given, Kind, number, table
+from shapegym.shaping.audit.exact import Form
+from shapegym.shaping.audit.levelling import Fit, level
 from shapegym.shaping.audit.rollouts import Rollouts
 from shapegym.shaping.errors import AuditError
 
-Reward = Callable[[NDArray[Any], NDArray[Any], NDArray[Any]], NDArray[Any]]
+Reward = Callable[[Given, Given, Given], Given]
 """(s, a, s'), each (N, ...), to rewards (N,)."""
-Successor = Callable[[NDArray[Any], NDArray[Any]], NDArray[Any]]
+Successor = Callable[[Given, Given], Given]
 """(s, a), each (N, ...), to successors s' (N, ...), drawn from the task."""
 
 RESAMPLES = 1000
@@ -84,12 +83,12 @@ def starc(
 def epic(
     first: Reward,
     second: Reward,
-    states: NDArray[Any],
-    actions: NDArray[Any],
-    next_states: NDArray[Any],
+    states: Given,
+    actions: Given,
+    next_states: Given,
     gamma: float,
     *,
-    episode: NDArray[Any] | None = None,
+    episode: Given | None = None,
     mean_samples: int = 512,
     seed: int = 0,
 ) -> Estimate:
@@ -119,27 +118,28 @@ def epic(
     some_actions = actions[rng.integers(steps, size=mean_samples)]
     some_states = next_states[rng.integers(steps, size=mean_samples)]
 
-    def mean(reward: Reward, x: NDArray[Any]) -> Array:
-        total = np.zeros(len(x))
-        for action, successor in zip(some_actions, some_states, strict=True):
-            total += _ask(reward, x, _repeated(action, x), _repeated(successor, x))
+    def mean(x: Given) -> Array:
+        total = np.zeros((len(x), 2))
+        for a, y in zip(some_actions, some_states, strict=True):
+            total += _paid(both, x, _repeated(a, x), _repeated(y, x))
         return total / mean_samples
 
-    rewards = np.stack([_ask(reward, states, actions, next_states) for reward in (first, second)], axis=1)
-    means = [gamma * mean(reward, next_states) - mean(reward, states) for reward in (first, second)]
-    return _correlation_estimate(rewards, rewards + np.stack(means, axis=1), episode, seed)
+    both = first, second
+    rewards = _paid(both, states, actions, next_states)
+    forms = rewards + (gamma * mean(next_states) - mean(states))
+    return _correlation_estimate(rewards, forms, episode, seed)
 
 
 def dard(
     first: Reward,
     second: Reward,
     successor: Successor,
-    states: NDArray[Any],
-    actions: NDArray[Any],
-    next_states: NDArray[Any],
+    states: Given,
+    actions: Given,
+    next_states: Given,
     gamma: float,
     *,
-    episode: NDArray[Any] | None = None,
+    episode: Given | None = None,
     mean_samples: int = 64,
     seed: int = 0,
 ) -> Estimate:
@@ -149,75 +149,59 @@ def dard(
 
     Source: Wulfe et al. 2022.
     """
-    steps = _checked(states, actions, next_states, gamma, mean_samples)
-    rng = np.random.default_rng(seed)
-    rewards = np.stack([_ask(reward, states, actions, next_states) for reward in (first, second)], axis=1)
+    steps, both = _checked(states, actions, next_states, gamma, mean_samples), (first, second)
+    rewards = _paid(both, states, actions, next_states)
     change = np.zeros_like(rewards)
-    for index in rng.integers(steps, size=mean_samples):
-        action = _repeated(actions[index], states)
-        x, y = successor(states, action), successor(next_states, action)
-        for column, reward in enumerate((first, second)):
-            ahead = _ask(reward, next_states, action, y) - _ask(reward, x, action, y)
-            change[:, column] += gamma * ahead - _ask(reward, states, action, x)
+    for index in np.random.default_rng(seed).integers(steps, size=mean_samples):
+        a = _repeated(actions[index], states)
+        x, y = successor(states, a), successor(next_states, a)
+        ahead = _paid(both, next_states, a, y) - _paid(both, x, a, y)
+        change += gamma * ahead - _paid(both, states, a, x)
     return _correlation_estimate(rewards, rewards + change / mean_samples, episode, seed)
 
 
-def _checked(
-    states: NDArray[Any], actions: NDArray[Any], next_states: NDArray[Any], gamma: float, mean_samples: int
-) -> int:
-    if (
-        not len(states) == len(actions) == len(next_states)
-        or len(states) < 2
-        or states.shape != next_states.shape
-    ):
+def _checked(states: Given, actions: Given, next_states: Given, gamma: float, mean_samples: int) -> int:
+    """How many steps there are."""
+    if states.shape != next_states.shape or len(states) != len(actions) or len(states) < 2:
         raise AuditError(
             "states, actions and next_states must be of the same steps, at least two, got shapes "
             f"{states.shape}, {actions.shape} and {next_states.shape}."
         )
-    if not 0 <= gamma <= 1 or mean_samples < 1:
-        raise AuditError(
-            f"gamma must be in [0, 1] and mean_samples at least 1, got {gamma!r} and {mean_samples!r}."
-        )
+    number("gamma", gamma, 0, 1)
+    number("mean_samples", mean_samples, 1)
     return len(states)
 
 
-def _repeated(one: NDArray[Any], like: NDArray[Any]) -> NDArray[Any]:
+def _repeated(one: Given, like: Given) -> Given:
     return np.broadcast_to(one, (len(like), *np.shape(one)))
 
 
-def _ask(reward: Reward, states: NDArray[Any], actions: NDArray[Any], next_states: NDArray[Any]) -> Array:
-    paid = np.asarray(reward(states, actions, next_states), np.float64)
-    if paid.shape != (len(states),) or not np.isfinite(paid).all():
-        raise AuditError(f"A reward must pay ({len(states)},) finite numbers, got shape {paid.shape}.")
-    return paid
+def _paid(rewards: tuple[Reward, Reward], states: Given, actions: Given, next_states: Given) -> Array:
+    """What both pay, (N, 2)."""
+    name, shape = "A reward must pay one number a step: what it paid", (len(states),)
+    return np.stack(
+        [table(name, reward(states, actions, next_states), NUMBERS, shape) for reward in rewards], axis=1
+    )
 
 
-def _correlation_estimate(rewards: Array, forms: Array, episode: NDArray[Any] | None, seed: int) -> Estimate:
+def _correlation_estimate(rewards: Array, forms: Array, episode: Given | None, seed: int) -> Estimate:
     """Correlation is the cosine of centred forms. The interval keeps the centre of all steps."""
     clusters = np.arange(len(rewards)) if episode is None else np.unique(episode, return_inverse=True)[1]
-    if clusters.shape != (len(rewards),):
-        raise AuditError(f"episode must be ({len(rewards)},), got shape {clusters.shape}.")
+    table("episode", clusters, Kind("one for each step", "iu"), (len(rewards),))
     return _estimate(rewards, forms - forms.mean(axis=0), clusters, seed)
 
 
-def _estimate(rewards: Array, forms: Array, episode: NDArray[Any], seed: int, dropped: int = 0) -> Estimate:
-    size = np.sqrt((forms**2).mean(axis=0))
-    paid = np.sqrt((rewards**2).mean(axis=0))
+def _estimate(rewards: Array, forms: Array, episode: Given, seed: int, dropped: int = 0) -> Estimate:
+    size, paid = (np.sqrt((columns**2).mean(axis=0)) for columns in (forms, rewards))
     products = np.stack([forms[:, 0] ** 2, forms[:, 1] ** 2, forms[:, 0] * forms[:, 1]], axis=1)
     sums = np.zeros((int(episode.max()) + 1, 3))
     np.add.at(sums, episode, products)
     rng = np.random.default_rng([seed, 2])
     counts = rng.multinomial(len(sums), np.full(len(sums), 1 / len(sums)), size=RESAMPLES)
     low, high = np.percentile(_distance(counts @ sums), (2.5, 97.5))
-    first, second = np.divide(size, paid, out=np.zeros(2), where=paid > 0)
-    return Estimate(
-        float(_distance(sums.sum(axis=0)[None])[0]),
-        float(low),
-        float(high),
-        (float(first), float(second)),
-        len(sums),
-        dropped,
-    )
+    first, second = np.divide(size, paid, out=np.zeros(2), where=paid > 0).tolist()
+    distance = float(_distance(sums.sum(axis=0)[None])[0])
+    return Estimate(distance, float(low), float(high), (first, second), len(sums), dropped)
 
 
 def _distance(sums: Array) -> Array:

@@ -7,14 +7,12 @@ episode terminated: only its ends matter (Ng et al. 1999). An agent that can rai
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
+from shapegym.shaping.audit.arguments import NUMBERS, Given, table
 from shapegym.shaping.audit.levelling import Fit, level
 from shapegym.shaping.audit.rollouts import Rollouts
-from shapegym.shaping.errors import AuditError
 
 
 @dataclass(frozen=True)
@@ -41,7 +39,7 @@ def telescoping(
     shaping: str,
     gamma: float,
     *,
-    potential: tuple[NDArray[Any], NDArray[Any]] | None = None,
+    potential: tuple[Given, Given] | None = None,
     fit: Fit | None = None,
 ) -> Telescoping:
     """Compare an episode's discounted shaping with what a potential would make of its ends.
@@ -64,11 +62,7 @@ def telescoping(
     if potential is None:
         left = level(rollouts, paid[:, None], gamma, "minimal", fit or Fit())[:, 0]
     else:
-        here, after = (np.asarray(side, np.float64) for side in potential)
-        if here.shape != paid.shape or after.shape != paid.shape:
-            raise AuditError(
-                f"The potential must be {paid.shape} on both sides, got {here.shape} and {after.shape}."
-            )
+        here, after = (table("The potential on both sides", side, NUMBERS, paid.shape) for side in potential)
         left = paid - (gamma * np.where(rollouts.terminated, 0.0, after) - here)
     discount = gamma ** rollouts.step.astype(np.float64)
     off = np.abs(rollouts.per_episode(discount * left))

@@ -8,18 +8,21 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Annotated, Any
 
 import gymnasium as gym
 import numpy as np
+from annotated_types import MinLen
+from typing_extensions import override
 
+from shapegym.shaping.algebra import bounded
 from shapegym.shaping.arrays import array_namespace
-from shapegym.shaping.errors import ExpressionError, ObservationError
+from shapegym.shaping.errors import ObservationError
 from shapegym.shaping.kernels.episodes import successors
-from shapegym.shaping.terms.potential import agreed_gamma, check_gamma
-from shapegym.shaping.terms.states import StateFunction, as_state_function
+from shapegym.shaping.states.functions import Phi, Read, StateFunction, as_state_function
+from shapegym.shaping.terms.potential import Discount, agreed_gamma
 from shapegym.shaping.transitions import Array, Episodes, Spec, State, Transitions
-from shapegym.shaping.types import EpisodicCombinator, Expression, Guarantee, Term
+from shapegym.shaping.types import EpisodicCombinator, Example, Expression, Keeps, Term
 
 
 @dataclass(frozen=True)
@@ -30,34 +33,41 @@ class ActionPotential(Term):
         phis: Phi(., a) for a = 0, 1, ...
     """
 
-    phis: tuple[StateFunction, ...] = ()
+    phis: Annotated[tuple[Phi, ...], MinLen(1)]
 
-    guarantee: ClassVar[Guarantee] = Guarantee.NONE
-
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "phis", tuple(as_state_function(phi) for phi in self.phis))
-        if not self.phis:
-            raise ExpressionError("ActionPotential needs one state function for every action, got none.")
+    @override
+    @classmethod
+    def examples(cls) -> tuple[Example, ...]:
+        return (Example(cls((Read("obs[0]"), Read("obs[1]"), Read("features.progress")))),)
 
     @property
-    def reads_before(self) -> tuple[str, ...]:
-        """See `Term.reads_before`."""
-        return tuple(dict.fromkeys(name for phi in self.phis for name in phi.reads))
+    def _functions(self) -> tuple[StateFunction, ...]:
+        return tuple(map(as_state_function, self.phis))
 
+    @property
+    @override
+    def reads_before(self) -> tuple[str, ...]:
+        return tuple(dict.fromkeys(name for phi in self._functions for name in phi.reads))
+
+    @override
     def init(self, spec: Spec) -> State:
-        """See `Term.init`; raises `ObservationError` unless there is one state function for each discrete action."""
+        """Check the state functions.
+
+        Raises:
+            ObservationError: unless there is one for each discrete action.
+        """
         space = spec.action_space
         if not isinstance(space, gym.spaces.Discrete) or space.n != len(self.phis):
             raise ObservationError(
                 f"ActionPotential has {len(self.phis)} state functions, one for each discrete action, but the actions are {space}."
             )
-        for phi in self.phis:
+        for phi in self._functions:
             phi.check(spec)
         return {"start": int(space.start)}
 
-    def measure(self, transitions: Transitions, state: State, *inputs: np.ndarray) -> np.ndarray:
-        """See `Term.measure`."""
-        values = np.stack([phi.value(transitions.obs, transitions.features) for phi in self.phis])
+    @override
+    def measure(self, transitions: Transitions, state: State, *inputs: Any) -> np.ndarray:
+        values = np.stack([phi.value(transitions.obs, transitions.features) for phi in self._functions])
         actions = np.asarray(transitions.action).reshape(-1).astype(np.int64) - state["start"]
         return values[actions, np.arange(len(actions))]
 
@@ -70,39 +80,46 @@ class LookAhead(EpisodicCombinator):
     step of the next fragment its own v more: the gamma * v_{t+1} that was due, one step later. So an episode's discounted return
     does not depend on where rollouts were cut; its plain sum, which the books show, grows by (1 - gamma) v at each cut.
 
-    Guarantee of ``TaskReward() + LookAhead(ActionPotential(...))``: optimal actions are argmax_a Q(s, a) + Phi(s, a) (advice); an
-    agent that maximises Q alone can be misled.
+    With ``TaskReward() + LookAhead(ActionPotential(...))`` optimal actions are argmax_a Q(s, a) + Phi(s, a) (advice); an agent that
+    maximises Q alone can be misled. Bounded by 1 + gamma times what ``of`` is.
 
     Args:
         of: measures Phi(s_t, a_t).
         gamma: the agent's discount.
     """
 
-    of: Expression = None  # type: ignore[assignment]
-    gamma: float = None  # type: ignore[assignment]
+    of: Expression
+    gamma: Discount
 
-    def __post_init__(self) -> None:
-        if not isinstance(self.of, Expression):
-            raise ExpressionError(f"LookAhead needs an expression that measures Phi(s, a), got {self.of!r}.")
-        if self.gamma is None:
-            raise ExpressionError("LookAhead needs gamma, the agent's discount.")
-        check_gamma(self.gamma)
+    @override
+    @classmethod
+    def examples(cls) -> tuple[Example, ...]:
+        return (Example(cls(ActionPotential((Read("obs[0]"), Read("obs[1]"), Read("obs[2]"))), 0.9)),)
 
+    @property
+    def discount(self) -> float:  # type: ignore[override]  # a fact of the instance here
+        """Gamma: only the sum at that discount does not depend on cuts."""
+        return self.gamma
+
+    @override
     def check(self, spec: Spec) -> None:
-        """Raise `DiscountError` unless gamma is the agent's."""
         agreed_gamma(self.gamma, spec)
 
-    def compose_guarantee(self, guarantees: Sequence[Guarantee]) -> Guarantee:
-        """Advice, if the operand is a function of state and action."""
-        del guarantees
-        return Guarantee.ADVICE if isinstance(self.of, ActionPotential) else Guarantee.NONE
+    @override
+    def compose_keeps(self, kept: Sequence[Keeps]) -> Keeps:
+        return Keeps.ADVICE if isinstance(self.of, ActionPotential) else Keeps.NOTHING
 
+    @override
+    def compose_bound(self, bounds: Sequence[float | None]) -> float | None:
+        return bounded(lambda sizes: (1.0 + self.gamma) * sizes[0], bounds)
+
+    @override
     def carry(self, num_lanes: int) -> State:
         """Return which lanes ended their last block inside an episode."""
         return {"unfinished": np.zeros(num_lanes, dtype=bool)}
 
+    @override
     def combine_block(self, values: Sequence[Array], episodes: Episodes, carry: State) -> Array:
-        """See `EpisodicCombinator.combine_block`."""
         v_t, v_tp1 = with_successors(values[0], episodes, carry)
         return self.gamma * v_tp1 - v_t
 
@@ -128,4 +145,4 @@ def with_successors(v: Array, episodes: Episodes, carry: State) -> tuple[Array, 
 
 def look_ahead_advice(phis: Sequence[StateFunction | str], gamma: float) -> Expression:
     """Return look-ahead advice from one state function for every discrete action. See `LookAhead`."""
-    return LookAhead(ActionPotential(tuple(phis)), gamma)  # type: ignore[arg-type]
+    return LookAhead(ActionPotential(tuple(phis)), gamma)

@@ -16,12 +16,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from typing_extensions import override
 
-from shapegym.shaping.algebra import Clip, add
+from shapegym.shaping.algebra import Clip, TaskReward, add, bounded
 from shapegym.shaping.combinators.advice import with_successors
-from shapegym.shaping.errors import ExpressionError
+from shapegym.shaping.terms.events import Event
 from shapegym.shaping.transitions import Array, Episodes, State
-from shapegym.shaping.types import EpisodicCombinator, Expression
+from shapegym.shaping.types import EpisodicCombinator, Example, Expression
 
 
 def cap(of: Expression, eta: float) -> Expression:
@@ -41,18 +42,24 @@ class Delta(EpisodicCombinator):
         of: the step reward p.
     """
 
-    of: Expression = None  # type: ignore[assignment]
+    of: Expression
 
-    def __post_init__(self) -> None:
-        if not isinstance(self.of, Expression):
-            raise ExpressionError(f"Delta needs an expression, the step reward, got {self.of!r}.")
+    @override
+    @classmethod
+    def examples(cls) -> tuple[Example, ...]:
+        return (Example(TaskReward() + cls(Event("features.event", 0.5, equals=2))),)
 
+    @override
+    def compose_bound(self, bounds: Sequence[float | None]) -> float | None:
+        return bounded(lambda sizes: 2.0 * sizes[0], bounds)
+
+    @override
     def carry(self, num_lanes: int) -> State:
         """Return which lanes ended their last block inside an episode."""
         return {"unfinished": np.zeros(num_lanes, dtype=bool)}
 
+    @override
     def combine_block(self, values: Sequence[Array], episodes: Episodes, carry: State) -> Array:
-        """See `EpisodicCombinator.combine_block`."""
         own, following = with_successors(values[0], episodes, carry)
         return own - following
 

@@ -13,59 +13,71 @@ weight or the scale, so nothing here remembers anything. Gates live in `shapegym
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import reduce
 
 import numpy as np
+from typing_extensions import override
 
-from shapegym.shaping.algebra import Constant, lift, require_number, require_operands
+from shapegym.shaping.algebra import Constant, TaskReward, bounded, lift
 from shapegym.shaping.arrays import array_namespace
 from shapegym.shaping.errors import ExpressionError
+from shapegym.shaping.terms.events import Compare, Event
+from shapegym.shaping.terms.potential import Potential
 from shapegym.shaping.transitions import Array
-from shapegym.shaping.types import Combinator, Expression, Guarantee
+from shapegym.shaping.types import Combinator, Example, Expression, Operands
 
 _NOTHING = Constant(0.0)
 
 
 @dataclass(frozen=True)
 class Sign(Combinator):
-    """-1, 0 or 1. Bounded."""
+    """-1, 0 or 1."""
 
-    of: Expression = None  # type: ignore[assignment]
+    of: Expression
 
-    def __post_init__(self) -> None:
-        require_operands("Sign", (self.of,))
+    @override
+    @classmethod
+    def examples(cls) -> tuple[Example, ...]:
+        return (Example(cls(TaskReward())),)
 
+    @override
     def combine(self, values: Sequence[Array]) -> Array:
-        """See `Combinator.combine`."""
         return array_namespace(values[0]).sign(values[0])
 
-    def compose_guarantee(self, guarantees: Sequence[Guarantee]) -> Guarantee:
-        """Bounded, whatever the operand."""
-        del guarantees
-        return Guarantee.BOUNDED
+    @override
+    def compose_bound(self, bounds: Sequence[float | None]) -> float:
+        return 1.0
 
 
 @dataclass(frozen=True)
 class When(Combinator):
     """``then`` at steps where ``condition > 0``, else ``otherwise``. Bounded if both branches are."""
 
-    condition: Expression = None  # type: ignore[assignment]
-    then: Expression = None  # type: ignore[assignment]
+    condition: Expression
+    then: Expression
     otherwise: Expression = _NOTHING
 
-    def __post_init__(self) -> None:
-        require_operands("When", (self.condition, self.then, self.otherwise))
+    @override
+    @classmethod
+    def examples(cls) -> tuple[Example, ...]:
+        event, progress = Event("features.event", 0.5, equals=2), Potential("features.progress", gamma=0.9)
+        return (Example(cls(Compare("features.progress", ">", 0.25), event, progress)),)
 
+    @override
     def combine(self, values: Sequence[Array]) -> Array:
-        """See `Combinator.combine`."""
         condition, then, otherwise = values
         return array_namespace(then).where(condition > 0, then, otherwise)
 
-    def compose_guarantee(self, guarantees: Sequence[Guarantee]) -> Guarantee:
-        """The condition only selects, so its own guarantee does not matter."""
-        return super().compose_guarantee(guarantees[1:])
+    @override
+    def pays_task(self, times: Sequence[int]) -> int:
+        return max(times[1:])
+
+    @override
+    def compose_bound(self, bounds: Sequence[float | None]) -> float | None:
+        return bounded(max, bounds[1:])
 
 
 @dataclass(frozen=True)
@@ -73,21 +85,28 @@ class GeometricMean(Combinator):
     """``s * (prod_i |v_i|)^(1/n)`` with s = +1 if every v_i > 0, else -1.
 
     All operands must be good at once: a small one pulls the whole down. In log space, so that many small operands do not
-    underflow. Discontinuous in sign at 0. Source: Moschopoulos et al. 2023 (Lucy-SKG), eq. 2 (KRC).
+    underflow. Discontinuous in sign at 0. Bounded if all operands are. Source: Moschopoulos et al. 2023 (Lucy-SKG), eq. 2 (KRC).
     """
 
-    of: tuple[Expression, ...] = ()
+    of: Operands
 
-    def __post_init__(self) -> None:
-        require_operands("GeometricMean", self.of)
+    @override
+    @classmethod
+    def examples(cls) -> tuple[Example, ...]:
+        event, progress = Event("features.event", 0.5, equals=2), Potential("features.progress", gamma=0.9)
+        return (Example(cls((event + 0.1, progress))),)
 
+    @override
     def combine(self, values: Sequence[Array]) -> Array:
-        """See `Combinator.combine`."""
         xp = array_namespace(values[0])
         with np.errstate(divide="ignore"):  # log 0 = -inf and exp(-inf) = 0 is the value wanted
             magnitude = xp.exp(sum(xp.log(abs(value)) for value in values) / len(values))
         positive = reduce(lambda all_, value: all_ & (value > 0), values[1:], values[0] > 0)
         return xp.where(positive, magnitude, -magnitude)
+
+    @override
+    def compose_bound(self, bounds: Sequence[float | None]) -> float | None:
+        return bounded(max, bounds)
 
 
 @dataclass(frozen=True)
@@ -98,24 +117,32 @@ class LogSigmoidAnd(Combinator):
     Rewards for Aligning Large Language Models". Never above 0; bounded if all operands are.
     """
 
-    of: tuple[Expression, ...] = ()
+    of: Operands
     references: tuple[float, ...] = ()
 
     def __post_init__(self) -> None:
-        require_operands("LogSigmoidAnd", self.of)
-        references = tuple(require_number("LogSigmoidAnd", "a reference", value) for value in self.references)
-        object.__setattr__(self, "references", references)
+        super().__post_init__()
         if self.references and len(self.references) != len(self.of):
             raise ExpressionError(
                 f"LogSigmoidAnd has {len(self.of)} operands and {len(self.references)} references: give one each, or none."
             )
 
+    @override
+    @classmethod
+    def examples(cls) -> tuple[Example, ...]:
+        return (Example(cls((TaskReward(), Potential("features.progress", gamma=0.9)), (0.5, 0.0))),)
+
+    @override
     def combine(self, values: Sequence[Array]) -> Array:
-        """See `Combinator.combine`."""
         xp = array_namespace(values[0])
         references = self.references or (0.0,) * len(values)
         zeros = xp.zeros_like(values[0])
         return -sum(xp.logaddexp(zeros, ref - value) for value, ref in zip(values, references, strict=True))
+
+    @override
+    def compose_bound(self, bounds: Sequence[float | None]) -> float | None:
+        references = sum(map(abs, self.references))
+        return bounded(lambda sizes: sum(sizes) + references + len(self.of) * math.log(2.0), bounds)
 
 
 def sign(of: Expression) -> Expression:

@@ -13,25 +13,29 @@ Source: G-RA, "Stabilizing Long-term Multi-turn Reinforcement Learning with Gate
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Literal, TypeAlias
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import Annotated, Literal, TypeAlias
 
 import numpy as np
+from annotated_types import MinLen
+from typing_extensions import override
 
-from shapegym.shaping.algebra import TaskReward, lift
+from shapegym.shaping.algebra import TaskReward, bounded, lift
 from shapegym.shaping.arrays import as_plain, like
-from shapegym.shaping.checks import is_integer
+from shapegym.shaping.combinators.whole_episodes import Marks, held_back, totals
 from shapegym.shaping.errors import ExpressionError
-from shapegym.shaping.kernels.episodes import LAST, MAX, SUM, count_passes, episode_totals, hold_back
+from shapegym.shaping.kernels.episodes import count_passes
+from shapegym.shaping.limits import Count, Extended
+from shapegym.shaping.terms.events import Event
+from shapegym.shaping.terms.potential import Potential
 from shapegym.shaping.transitions import Array, Episodes, State
-from shapegym.shaping.types import EpisodicCombinator, Expression, Guarantee
-from shapegym.shaping.weights.schedules import OnPlateau, Schedule
+from shapegym.shaping.types import Elementwise, EpisodicCombinator, Example, Expression
+from shapegym.shaping.weights.schedules import Linear, Schedule
 
-Threshold: TypeAlias = float | Schedule | OnPlateau
+Threshold: TypeAlias = Extended | Schedule
 """What an outcome must reach: a number, or a schedule whose value at the episode's last step counts."""
 
-_AGGREGATES = {"sum": SUM, "max": MAX, "last": LAST}
 _WINDOW = 100
 """Episodes over which the frequency of passing is followed."""
 
@@ -58,56 +62,35 @@ class Gate(EpisodicCombinator):
     With the first two an episode's return does not depend on where rollouts were cut. Whole episodes (replay buffers,
     ``pay_at_end``) have no fragments, and there all three are one.
 
-    Guarantee: bounded if the lower levels are; even a potential loses its invariance behind a gate.
+    Keeps nothing: even a potential changes optimal policies behind a gate. A step is bounded if all levels are and nothing is paid
+    late: per step, or with closed fragments.
 
     Args:
-        of: the levels, at least two.
+        of: the levels, the outcome first.
         thresholds: one for each level but the last; schedules anneal them. In a replay buffer a schedule has its value of now.
         strict: pass on ``>`` instead of ``>=``.
         outcome: how a level's values make its outcome: "sum", "max" or "last".
         per: see above.
-        turn: ends a turn where > 0; for ``per="turn"`` only.
+        turn: ends a turn where > 0, such as ``Event("features.submitted")``; for ``per="turn"`` only.
         fragments: see above.
         warn_after: so many episodes (or turns) without one that passes raise a warning with advice.
     """
 
-    of: tuple[Expression, ...] = ()
-    thresholds: tuple[Threshold, ...] = ()
+    of: Annotated[tuple[Expression, ...], MinLen(2)]
+    thresholds: tuple[Threshold, ...]
     strict: bool = False
     outcome: Literal["sum", "max", "last"] = "sum"
     per: Literal["episode", "turn", "step"] = "episode"
-    turn: Expression | None = None
+    turn: Elementwise | None = None
     fragments: Literal["held", "closed", "bootstrapped"] = "held"
-    warn_after: int = 1000
+    warn_after: Count = 1000
 
     def __post_init__(self) -> None:
-        levels = self.of if isinstance(self.of, tuple) else ()
-        if len(levels) < 2 or not all(isinstance(level, Expression) for level in levels):
-            raise ExpressionError(
-                f"Gate needs a tuple of at least two levels (expressions), the outcome first, got {self.of!r}."
-            )
-        try:
-            object.__setattr__(self, "thresholds", tuple(map(_as_threshold, self.thresholds)))
-        except TypeError:
-            raise ExpressionError(
-                f"Gate: thresholds must be a tuple of numbers or schedules, got {self.thresholds!r}."
-            ) from None
+        super().__post_init__()
         if len(self.thresholds) != len(self.of) - 1:
             raise ExpressionError(
                 f"Gate has {len(self.of)} levels and {len(self.thresholds)} thresholds: every level but the last needs one."
             )
-        if any(isinstance(threshold, float) and math.isnan(threshold) for threshold in self.thresholds):
-            raise ExpressionError(f"Gate: a threshold is NaN: {self.thresholds}.")
-        _require_choice("outcome", self.outcome, tuple(_AGGREGATES))
-        _require_choice("per", self.per, ("episode", "turn", "step"))
-        _require_choice("fragments", self.fragments, ("held", "closed", "bootstrapped"))
-        if not is_integer(self.warn_after, 1):
-            raise ExpressionError(
-                f"Gate: warn_after must be an integer of at least 1, got {self.warn_after!r}."
-            )
-        self._check_turn()
-
-    def _check_turn(self) -> None:
         if (self.per == "turn") != (self.turn is not None):
             raise ExpressionError(
                 f"Gate: per='turn' and an expression turn that is > 0 at the last step of a turn belong together; got "
@@ -117,15 +100,19 @@ class Gate(EpisodicCombinator):
             raise ExpressionError(
                 f"Gate: a step is never cut, so fragments={self.fragments!r} says nothing with per='step'."
             )
-        if self.turn is None:
-            return
-        from shapegym.shaping.tree import is_episodic  # which reads this module
 
-        if not isinstance(self.turn, Expression) or is_episodic(self.turn):
-            raise ExpressionError(
-                "Gate: turn must be an expression that is known at its step, such as Event('features.submitted'), got "
-                f"{self.turn!r}."
-            )
+    @override
+    @classmethod
+    def examples(cls) -> tuple[Example, ...]:
+        task, event = TaskReward(), Event("features.event", 0.5, equals=2)
+        progress = Potential("features.progress", gamma=0.9)
+        return (
+            Example(cls((task, progress), (0.5,))),
+            Example(cls((task, event, progress), (0.0, 0.5), strict=True, outcome="last")),
+            Example(cls((task, progress), (Linear(-1.0, 1.0, 40),), fragments="bootstrapped")),
+            Example(cls((task, event), (0.0,), per="turn", turn=event, fragments="closed")),
+            Example(cls((task, progress), (0.5,), per="step")),
+        )
 
     @property
     def episodic(self) -> bool:  # type: ignore[override]  # a fact of the instance here
@@ -134,13 +121,43 @@ class Gate(EpisodicCombinator):
 
     @property
     def additive(self) -> bool:  # type: ignore[override]
-        """See `EpisodicCombinator.additive`."""
+        """Whether the outcome is a sum over an episode too."""
         return self.per == "episode" and self.outcome == "sum"
 
-    def compose_guarantee(self, guarantees: Sequence[Guarantee]) -> Guarantee:
-        """The outcome's own, at most bounded, if the lower levels are bounded."""
-        return min(guarantees[0], super().compose_guarantee(guarantees[1 : len(self.of)]))
+    @property
+    def discount(self) -> float | None:  # type: ignore[override]
+        """None where what an episode earns depends on the cuts."""
+        return None if self.fragments == "closed" else 1.0
 
+    @override
+    def pays_task(self, times: Sequence[int]) -> int:
+        return sum(times[: len(self.of)])
+
+    @override
+    def compose_bound(self, bounds: Sequence[float | None]) -> float | None:
+        at_once = self.per == "step" or self.fragments == "closed"
+        return bounded(sum, bounds[: len(self.of)]) if at_once else None
+
+    @override
+    def leave_one_out(self) -> Iterator[tuple[Expression, Expression | None]]:
+        """Of the lower levels: a level goes with its threshold, the last one with that which opens it."""
+        for place, level in enumerate(self.of[1:], start=1):
+            for part, rest in level.leave_one_out():
+                yield part, self._with_level(place, rest)
+
+    def _with_level(self, place: int, level: Expression | None) -> Expression:
+        if level is not None:
+            return replace(self, of=(*self.of[:place], level, *self.of[place + 1 :]))
+        if len(self.of) == 2:
+            return self.of[0]
+        dropped = min(place, len(self.thresholds) - 1)
+        return replace(
+            self,
+            of=(*self.of[:place], *self.of[place + 1 :]),
+            thresholds=(*self.thresholds[:dropped], *self.thresholds[dropped + 1 :]),
+        )
+
+    @override
     def carry(self, num_lanes: int) -> State:
         """Return the outcomes so far, the sums held back and advanced, (levels - 1, B) each, and the tallies of each gate."""
         shape = (len(self.thresholds), num_lanes)
@@ -151,8 +168,8 @@ class Gate(EpisodicCombinator):
             "run": {"tallies": np.zeros((len(self.thresholds), 3))},
         }
 
+    @override
     def combine(self, values: Sequence[Array]) -> Array:
-        """See `Combinator.combine`; for ``per="step"``."""
         if self.episodic:
             return super().combine(values)
         levels, bars, _ = self._sort_out(values)
@@ -164,8 +181,8 @@ class Gate(EpisodicCombinator):
             reward = reward + lower * like(passes, lower)
         return reward
 
+    @override
     def combine_block(self, values: Sequence[Array], episodes: Episodes, carry: State) -> Array:
-        """See `EpisodicCombinator.combine_block`."""
         levels, bars, turn = self._sort_out(values)
         last = episodes.last if turn is None else episodes.last | (as_plain(turn) > 0)
         marks = (episodes.first, last, episodes.active)
@@ -174,24 +191,23 @@ class Gate(EpisodicCombinator):
         decided = np.ones(last.shape, dtype=bool)
         for level, (bar, lower) in enumerate(zip(bars, levels[1:], strict=True)):
             carried = carry["outcomes"][level]
-            outcomes, closed = _over_episodes(levels[level], marks, _AGGREGATES[self.outcome], carried)
+            outcomes, closed = totals(levels[level], marks, carried, self.outcome)
             if not (isinstance(bar, float) and bar == -math.inf):  # which passes whatever is still to come
                 passes = passes & self._reaches(outcomes, _at_last_steps(bar, marks))
                 decided = decided if self.fragments == "closed" else decided & closed
             tally = carry["run"]["tallies"][level]
             count_passes(last, episodes.active, passes, _WINDOW, tally)
-            paid, late = (passes & decided).astype(np.float64), np.empty(last.shape)
-            hold_back(as_plain(lower), *marks, decided, passes, carry["held"][level], late)
+            paid = (passes & decided).astype(np.float64)
+            late = held_back(lower, marks, decided, passes, carry["held"][level])
             if self.fragments == "bootstrapped":
-                share, always, repaid = float(tally[2]), np.ones_like(passes), np.empty(last.shape)
-                advance = share * as_plain(lower)
-                hold_back(advance, *marks, decided, always, carry["advanced"][level], repaid)
-                paid, late = np.where(decided, paid, share), late - repaid
+                share = float(tally[2])
+                late -= held_back(share * as_plain(lower), marks, decided, None, carry["advanced"][level])
+                paid = np.where(decided, paid, share)
             reward = reward + lower * like(paid, lower) + like(late, lower)
         return reward
 
+    @override
     def warning(self, carry: State) -> str | None:
-        """See `EpisodicCombinator.warning`: a gate that has not opened in ``warn_after`` episodes."""
         for higher, threshold, tally in zip(
             self.of[:-1], self.thresholds, carry["run"]["tallies"], strict=True
         ):
@@ -209,7 +225,7 @@ class Gate(EpisodicCombinator):
     def _sort_out(self, values: Sequence[Array]) -> tuple[Sequence[Array], list[float | Array], Array | None]:
         """Return the levels' values, the threshold of every gate, and the turns' marks: children come in field order."""
         others = iter(values[len(self.of) :])
-        bars = [next(others) if isinstance(bar, Expression) else bar for bar in self.thresholds]
+        bars = [next(others) if isinstance(bar, Schedule) else float(bar) for bar in self.thresholds]
         return values[: len(self.of)], bars, next(others, None)
 
     def _reaches(self, outcomes: np.ndarray, bar: float | np.ndarray) -> np.ndarray:
@@ -241,31 +257,6 @@ def gate(
     return Gate(levels, (threshold,), strict, per=per, turn=turn, fragments=fragments)
 
 
-def _as_threshold(value: object) -> Threshold:
-    if isinstance(value, (Schedule, OnPlateau)):
-        return value
-    if isinstance(value, bool) or not isinstance(value, (int, float, np.integer, np.floating)):
-        raise TypeError
-    return float(value)
-
-
-def _require_choice(key: str, value: object, choices: tuple[str, ...]) -> None:
-    if value not in choices:
-        raise ExpressionError(f"Gate: {key} must be one of {', '.join(choices)}, got {value!r}.")
-
-
-def _over_episodes(
-    values: Array, marks: tuple[np.ndarray, np.ndarray, np.ndarray], aggregate: int, carried: np.ndarray
-) -> tuple[np.ndarray, np.ndarray]:
-    totals, closed = np.empty(marks[0].shape), np.empty(marks[0].shape, dtype=bool)
-    episode_totals(as_plain(values), *marks, aggregate, carried, totals, closed)
-    return totals, closed
-
-
-def _at_last_steps(
-    bar: float | Array, marks: tuple[np.ndarray, np.ndarray, np.ndarray]
-) -> float | np.ndarray:
+def _at_last_steps(bar: float | Array, marks: Marks) -> float | np.ndarray:
     """A threshold that is a schedule, at every step of an episode as it was at the last."""
-    return (
-        bar if isinstance(bar, float) else _over_episodes(bar, marks, LAST, np.full(bar.shape[1], np.nan))[0]
-    )
+    return bar if isinstance(bar, float) else totals(bar, marks, np.full(bar.shape[1], np.nan), "last")[0]

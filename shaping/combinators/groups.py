@@ -15,17 +15,19 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import ClassVar, Literal
+from typing import Annotated, ClassVar, Literal
 
 import numpy as np
+from annotated_types import Ge
+from typing_extensions import override
 
-from shapegym.shaping.algebra import lift
+from shapegym.shaping.algebra import TaskReward, lift
 from shapegym.shaping.arrays import as_plain, like
-from shapegym.shaping.checks import is_integer
-from shapegym.shaping.errors import ExpressionError
+from shapegym.shaping.combinators.gate import Gate
 from shapegym.shaping.kernels.groups import CENTRED, LEAVE_ONE_OUT, STANDARD, relative_outcomes
+from shapegym.shaping.terms.potential import Potential
 from shapegym.shaping.transitions import Array, Episodes, State
-from shapegym.shaping.types import EpisodicCombinator, Expression, Guarantee
+from shapegym.shaping.types import EpisodicCombinator, Example, Expression
 
 _FORMS = {"standard": STANDARD, "centred": CENTRED, "leave_one_out": LEAVE_ONE_OUT}
 
@@ -40,7 +42,7 @@ class GroupRelative(EpisodicCombinator):
     steps at a time. So it depends neither on where rollouts are cut nor on the order of lanes. As long as there are fewer, it is
     smaller; an episode alone is paid 0.
 
-    Guarantee: none. "leave_one_out" is an unbiased baseline for policy gradients without discount, because nothing of the episode
+    Promises nothing. "leave_one_out" is an unbiased baseline for policy gradients without discount, because nothing of the episode
     is in it. "standard" hides scale: multiplying all outcomes changes nothing, so a dense part that outweighs the outcome shows in
     no number.
 
@@ -48,34 +50,25 @@ class GroupRelative(EpisodicCombinator):
 
     Args:
         of: what an episode earns; may be a gate.
-        size: episodes that make a group, at least 2.
+        size: episodes that make a group.
         form: see the module's table.
     """
 
-    of: Expression = None  # type: ignore[assignment]
-    size: int = 16
+    of: Expression
+    size: Annotated[int, Ge(2)] = 16
     form: Literal["standard", "centred", "leave_one_out"] = "standard"
 
     additive: ClassVar[bool] = True
     alone: ClassVar[bool] = False
 
-    def __post_init__(self) -> None:
-        if not isinstance(self.of, Expression):
-            raise ExpressionError(f"GroupRelative needs an expression, got {self.of!r}.")
-        if not is_integer(self.size, 2):
-            raise ExpressionError(
-                f"GroupRelative: size must be an integer of at least 2 episodes, got {self.size!r}."
-            )
-        if self.form not in _FORMS:
-            raise ExpressionError(
-                f"GroupRelative: form must be one of {', '.join(_FORMS)}, got {self.form!r}."
-            )
+    @override
+    @classmethod
+    def examples(cls) -> tuple[Example, ...]:
+        task = TaskReward()
+        gated = Gate((task, Potential("features.progress", gamma=0.9)), (0.5,))
+        return (Example(cls(gated, 3)), Example(cls(task, 2, "leave_one_out")))
 
-    def compose_guarantee(self, guarantees: Sequence[Guarantee]) -> Guarantee:
-        """None: what an outcome is worth depends on others."""
-        del guarantees
-        return Guarantee.NONE
-
+    @override
     def carry(self, num_lanes: int) -> State:
         """Return the outcomes of open episodes, (B,), and the latest batches of finished ones."""
         return {
@@ -83,8 +76,8 @@ class GroupRelative(EpisodicCombinator):
             "run": {"batches": np.zeros((self.size, 3)), "count": np.zeros(1, dtype=np.int64)},
         }
 
+    @override
     def combine_block(self, values: Sequence[Array], episodes: Episodes, carry: State) -> Array:
-        """See `EpisodicCombinator.combine_block`."""
         run, paid = carry["run"], np.empty(episodes.first.shape)
         marks = (episodes.first, episodes.last, episodes.active)
         kept = (carry["totals"], run["batches"], run["count"])

@@ -7,11 +7,16 @@ from dataclasses import dataclass
 from functools import reduce
 
 import numpy as np
+from typing_extensions import override
 
+from shapegym.shaping.algebra import TaskReward, bounded
 from shapegym.shaping.arrays import array_namespace
 from shapegym.shaping.errors import ExpressionError
+from shapegym.shaping.limits import Fraction, Positive, checked
+from shapegym.shaping.terms.events import Event
+from shapegym.shaping.terms.potential import Potential
 from shapegym.shaping.transitions import Array
-from shapegym.shaping.types import Combinator, Expression
+from shapegym.shaping.types import Combinator, Example, Expression, Operands
 
 
 @dataclass(frozen=True)
@@ -25,31 +30,27 @@ class HarmonicMean(Combinator):
 
     Args:
         of: the operands.
-        weights: w_i > 0, one each; none for equal weights.
+        weights: w_i, one each; none for equal weights.
     """
 
-    of: tuple[Expression, ...] = ()
-    weights: tuple[float, ...] = ()
+    of: Operands
+    weights: tuple[Positive, ...] = ()
 
     def __post_init__(self) -> None:
-        if not (
-            isinstance(self.of, tuple) and self.of and all(isinstance(item, Expression) for item in self.of)
-        ):
-            raise ExpressionError(f"HarmonicMean needs a non-empty tuple of expressions, got {self.of!r}.")
-        try:
-            weights = tuple(float(weight) for weight in self.weights)
-        except (TypeError, ValueError):
-            raise ExpressionError(f"HarmonicMean: weights must be numbers, got {self.weights!r}.") from None
-        if weights and len(weights) != len(self.of):
+        super().__post_init__()
+        if self.weights and len(self.weights) != len(self.of):
             raise ExpressionError(
-                f"HarmonicMean has {len(self.of)} operands and {len(weights)} weights: give one each, or none."
+                f"HarmonicMean has {len(self.of)} operands and {len(self.weights)} weights: give one each, or none."
             )
-        if not all(0.0 < weight < np.inf for weight in weights):
-            raise ExpressionError(f"HarmonicMean: weights must be finite and > 0, got {weights!r}.")
-        object.__setattr__(self, "weights", weights)
 
+    @override
+    @classmethod
+    def examples(cls) -> tuple[Example, ...]:
+        event, progress = Event("features.event", 0.5, equals=2), Potential("features.progress", gamma=0.9)
+        return (Example(cls((event + 0.1, progress + 1.0, TaskReward()), (1.0, 2.0, 0.5))),)
+
+    @override
     def combine(self, values: Sequence[Array]) -> Array:
-        """See `Combinator.combine`."""
         xp = array_namespace(values[0])
         weights = self.weights or (1.0,) * len(values)
         smallest = reduce(xp.minimum, values)
@@ -63,6 +64,10 @@ class HarmonicMean(Combinator):
             / sum(weight * (least / value) for weight, value in zip(weights, safe, strict=True))
         )
         return xp.where(positive, harmonic, smallest)
+
+    @override
+    def compose_bound(self, bounds: Sequence[float | None]) -> float | None:
+        return bounded(max, bounds)
 
 
 def harmonic_mean(*of: Expression, weights: Sequence[float] = ()) -> Expression:
@@ -89,6 +94,5 @@ def reference_quantiles(parts: np.ndarray, quantile: float = 0.85) -> tuple[floa
             f"reference_quantiles needs finite values of shape (operands, ...), got an array of shape {values.shape}"
             + ("." if np.isfinite(values).all() else " with values that are not finite.")
         )
-    if not 0.0 <= quantile <= 1.0:
-        raise ExpressionError(f"reference_quantiles: quantile must be in [0, 1], got {quantile!r}.")
+    checked("reference_quantiles: quantile", Fraction, quantile)
     return tuple(np.quantile(values.reshape(len(values), -1), quantile, axis=1).tolist())

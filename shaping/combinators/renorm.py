@@ -7,17 +7,17 @@ from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
+from typing_extensions import override
 
 from shapegym.shaping.algebra import TaskReward, lift
-from shapegym.shaping.arrays import as_plain, like
-from shapegym.shaping.checks import is_number
-from shapegym.shaping.errors import ExpressionError
-from shapegym.shaping.kernels.episodes import LAST, MAX, SUM, episode_totals, hold_back
+from shapegym.shaping.arrays import like
+from shapegym.shaping.combinators.whole_episodes import held_back, totals
+from shapegym.shaping.terms.events import Event
+from shapegym.shaping.terms.potential import Potential
 from shapegym.shaping.transitions import Array, Episodes, State
-from shapegym.shaping.types import EpisodicCombinator, Expression, Guarantee
+from shapegym.shaping.types import EpisodicCombinator, Example, Expression
 
 _TASK = TaskReward()
-_AGGREGATES = {"sum": SUM, "max": MAX, "last": LAST}
 
 
 @dataclass(frozen=True)
@@ -33,7 +33,7 @@ class Renorm(EpisodicCombinator):
     paid as one sum at the episode's last step. So an episode's return does not depend on where rollouts were cut. A truncated
     episode has the outcome that it has reached.
 
-    Guarantee: none. The task's reward is paid again at every step.
+    Keeps nothing: the task's reward is paid again at every step.
 
     Args:
         process: p, paid at each step.
@@ -42,27 +42,22 @@ class Renorm(EpisodicCombinator):
         aggregate: how the outcome's values over the episode make o: "sum", "max" or "last".
     """
 
-    process: Expression = None  # type: ignore[assignment]
+    process: Expression
     outcome: Expression = _TASK
     mu: float = 1.0
     aggregate: Literal["sum", "max", "last"] = "sum"
 
-    def __post_init__(self) -> None:
-        for key in ("process", "outcome"):
-            if not isinstance(value := getattr(self, key), Expression):
-                raise ExpressionError(f"Renorm: {key} must be an expression, got {value!r}.")
-        if not is_number(self.mu):
-            raise ExpressionError(f"Renorm: mu must be a finite number, got {self.mu!r}.")
-        if self.aggregate not in _AGGREGATES:
-            raise ExpressionError(
-                f"Renorm: aggregate must be one of {', '.join(_AGGREGATES)}, got {self.aggregate!r}."
-            )
+    @override
+    @classmethod
+    def examples(cls) -> tuple[Example, ...]:
+        event, progress = Event("features.event", 0.5, equals=2), Potential("features.progress", gamma=0.9)
+        return (Example(cls(event)), Example(0.5 * cls(progress, _TASK, 0.5, "last") + _TASK))
 
-    def compose_guarantee(self, guarantees: Sequence[Guarantee]) -> Guarantee:
-        """Nothing, whatever the operands."""
-        del guarantees
-        return Guarantee.NONE
+    @override
+    def pays_task(self, times: Sequence[int]) -> int:
+        return sum(times)
 
+    @override
     def carry(self, num_lanes: int) -> State:
         """Return, of each lane's open episode, the outcome so far, the process rewards held back and the number of their steps."""
         return {
@@ -71,20 +66,14 @@ class Renorm(EpisodicCombinator):
             "steps": np.zeros(num_lanes),
         }
 
+    @override
     def combine_block(self, values: Sequence[Array], episodes: Episodes, carry: State) -> Array:
-        """See `EpisodicCombinator.combine_block`."""
         process, outcome = values
-        shape = episodes.first.shape
         marks = (episodes.first, episodes.last, episodes.active)
-        totals, closed = np.empty(shape), np.empty(shape, dtype=bool)
-        episode_totals(
-            as_plain(outcome), *marks, _AGGREGATES[self.aggregate], carry["outcome"], totals, closed
-        )
-        late, late_steps = np.empty(shape), np.empty(shape)
-        everyone = np.ones(shape, dtype=bool)
-        hold_back(as_plain(process), *marks, closed, everyone, carry["held"], late)
-        hold_back(np.ones(shape), *marks, closed, everyone, carry["steps"], late_steps)
-        calibration = np.where(closed & episodes.active, totals - self.mu, 0.0)
+        outcomes, closed = totals(outcome, marks, carry["outcome"], self.aggregate)
+        late = held_back(process, marks, closed, None, carry["held"])
+        late_steps = held_back(np.ones(late.shape), marks, closed, None, carry["steps"])
+        calibration = np.where(closed & episodes.active, outcomes - self.mu, 0.0)
         return (
             process * like(closed, process)
             + like(calibration, process)

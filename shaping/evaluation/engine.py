@@ -1,48 +1,47 @@
 """The engine: evaluates one expression, for every surface.
 
-It alone owns the terms' states, the clock, the order of evaluation, the screening of parts and the books. A surface translates its
-API into `Transitions` and calls
+It alone owns states, the clock, the screening of parts and the books. A surface translates its API into `Transitions` and calls
 
 * `RewardEngine.step` where a reward must be paid at once (Gymnasium, vector, SB3 VecEnv, PettingZoo), or
 * `RewardEngine.measure` when a step happens and `RewardEngine.combine` when its reward is needed (rollout and replay buffers),
   with `RewardEngine.remeasure` in between for stored transitions whose parts have moved on.
+
+What learns is fitted every ``learn_every`` steps, and what is paid at once is paid by what was fitted before. A rollout buffer can
+wait: with ``learn_every=None`` the parts of whatever learns are left out of `measure`, and `learn` fits to the whole block and
+measures it once.
 """
 
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, Literal, TypeAlias
 
 import numpy as np
 
 from shapegym.shaping.errors import (
     ExpressionError,
-    FeatureError,
     HindsightError,
+    LearningError,
     NonFiniteError,
     ObservationError,
-    suggest,
+    StateFileError,
+    WorldError,
 )
-from shapegym.shaping.evaluation.experience import Experience
 from shapegym.shaping.evaluation.ledger import EpisodeRecord, Ledger
+from shapegym.shaping.evaluation.measured import MeasuredBlock, at_step
+from shapegym.shaping.evaluation.program import Outputs, Parts, Program
+from shapegym.shaping.evaluation.recorder import Recorder
 from shapegym.shaping.evaluation.tape import Tape
 from shapegym.shaping.kernels.accounting import screen_parts
 from shapegym.shaping.transitions import Array, Episodes, Spec, State, Transitions
-from shapegym.shaping.tree import addends_of, is_episodic, part_names, terms_of
-from shapegym.shaping.types import Combinator, EpisodicCombinator, Expression, Replay, Term
+from shapegym.shaping.types import Expression, Memory, Model, Replay, Term, is_episodic
 
 LEARN_EVERY = 128
-"""Steps between two fits of learned terms, where nothing else says when."""
-
-Parts: TypeAlias = Any
-"""Values by term: an (N, ...) array, or a list of N arrays or tensors."""
+"""Steps between two fits of what learns, where rewards are paid at once and nothing else is asked for."""
 
 Wrap: TypeAlias = Callable[[str, Callable[..., Any]], Callable[..., Any]]
-"""(part name, method of its term) -> what is called instead."""
-
-Evaluator: TypeAlias = Callable[[Parts, Episodes | None, list[State]], Array]
-"""(parts by term, episodes of the block or None for one step, carries) -> value of the node."""
+"""(part or model name, method of its term or model) -> what is called instead."""
 
 
 class RewardEngine:
@@ -54,22 +53,23 @@ class RewardEngine:
         on_nonfinite: a NaN or infinite part is an error ("raise"), or counts as 0 with one warning a term ("zero").
         pay_at_end: allow episodic nodes in `step` by paying each episode's sum of an episodic addend at its last step, and 0
             before. A different algorithm from the retroactive one: credit arrives late. Off by default.
+        learn_every: steps between two fits of what learns; None leaves it to `learn`, and the parts that depend on it too.
 
     Attributes:
+        program: the expression taken apart.
         terms: the distinct terms, in order of evaluation (N of them).
         term_names: their names.
         addends: names of the contributions that add up to the shaped reward (K of them).
         episodic: whether some reward is known only in hindsight.
         states: the terms' states, in order.
+        memories: what the models remember, in the order of ``program.models``.
         clock: active transitions measured so far (the global step).
-        learn_every: steps between two fits of learned terms; None leaves it to `learn`.
-        experience: what learned terms were not fitted to yet; None if there are none.
-        fitted: what the last fit of each learned term reported, by "<term>/<number>".
-        reads: features the terms read from the successor.
-        reads_before: features the terms read from the state before.
+        fitted: what the last fit of each model and learned term reported, by "<name>/<number>".
+        reads: features that are read from the successor.
+        reads_before: features that are read from the state before.
 
     Raises:
-        ShapingError: if a term cannot be measured on this environment.
+        ShapingError: if a term or model cannot be used on this environment.
     """
 
     def __init__(
@@ -79,59 +79,66 @@ class RewardEngine:
         *,
         on_nonfinite: Literal["raise", "zero"] = "raise",
         pay_at_end: bool = False,
+        learn_every: int | None = LEARN_EVERY,
     ) -> None:
-        if not isinstance(expression, Expression):
-            raise ExpressionError(
-                f"A reward is an expression such as TaskReward() + Potential(...), got {expression!r}."
-            )
         if on_nonfinite not in ("raise", "zero"):
             raise ExpressionError(f"on_nonfinite must be 'raise' or 'zero', got {on_nonfinite!r}.")
-        self.expression = expression
-        self.spec = spec
-        self.on_nonfinite = on_nonfinite
-        self.terms = terms_of(expression)
-        self.term_names = part_names(self.terms)
-        self._check_features()
-        self._addend_nodes = addends_of(expression)
-        self.addends = part_names(self._addend_nodes)
-        self.episodic = is_episodic(expression)
+        if learn_every is not None and (type(learn_every) is not int or learn_every < 1):
+            raise ExpressionError(
+                f"learn_every is a number of steps, an integer of at least 1, got {learn_every!r}."
+            )
+        self.program = program = Program(expression, spec)
+        self.expression, self.spec, self.on_nonfinite, self.learn_every = (
+            expression,
+            spec,
+            on_nonfinite,
+            learn_every,
+        )
+        self.terms, self.term_names = program.terms, program.term_names
+        self.addends, self.episodic = program.addend_names, program.episodic
         self.clock = 0
-        self.states = [term.init(spec) for term in self.terms]
-        self._episodic_nodes: list[EpisodicCombinator] = []
-        self._evaluators = [self._compile(node) for node in self._addend_nodes]
-        self._inputs = [[self._compile(node) for node in term.inputs] for term in self.terms]
-        self.carries = self._fresh_carries(spec.num_lanes)
+        self.states: list[State] = [term.init(spec) for term in self.terms]
+        self.memories: list[Memory] = [model.init(spec) for model in program.models]
+        self.carries = program.fresh_carries(spec.num_lanes)
         self.ledger = Ledger(self.addends, spec.num_lanes)
-        self._parts = np.zeros((len(self.terms), spec.num_lanes))
-        self.learn_every: int | None = LEARN_EVERY
-        self.experience = Experience() if any(term.learned for term in self.terms) else None
+        learned = [reader for reader in program.readers if reader.learned]
+        whole_episodes = any(reader.fits_on == "episodes" for reader in learned)
+        self._recorder = Recorder(spec.num_lanes, whole_episodes=whole_episodes) if learned else None
         self.fitted: dict[str, float] = {}
-        self.instrument()
+        self.tape = Tape(len(self.terms), spec.num_lanes) if self.episodic and pay_at_end else None
+        self._parts = self._latest = np.zeros((len(self.terms), spec.num_lanes))
         self._contributions = np.zeros((len(self.addends), spec.num_lanes))
         self._lanes = (spec.num_lanes,)
-        self._is_plain = self._addend_nodes == self.terms
+        self._worlds = spec.world_of_lane if any(term.sees_world for term in self.terms) else None
+        self._is_plain = program.addends == self.terms
         self._warned: set[str] = set()
         self._heard: set[int] = set()
-        self.tape = Tape(len(self.terms), spec.num_lanes) if self.episodic and pay_at_end else None
+        self.instrument()
 
     @property
     def reads(self) -> tuple[str, ...]:
-        """Names of the features that terms read from ``next_features``."""
-        return tuple(dict.fromkeys(name for term in self.terms for name in term.reads))
+        """Names of the features that are read from ``next_features``."""
+        return tuple(dict.fromkeys(name for reader in self.program.readers for name in reader.reads))
 
     @property
     def reads_before(self) -> tuple[str, ...]:
-        """Names of the features that terms read from ``features``."""
-        return tuple(dict.fromkeys(name for term in self.terms for name in term.reads_before))
+        """Names of the features that are read from ``features``."""
+        return tuple(dict.fromkeys(name for reader in self.program.readers for name in reader.reads_before))
 
     def require_online(self, surface: str) -> None:
         """Check that rewards can be paid at once.
 
         Raises:
             HindsightError: if the expression is episodic and ``pay_at_end`` was not asked for.
+            ExpressionError: if ``learn_every`` is None.
         """
+        if self.learn_every is None:
+            raise ExpressionError(
+                f"{surface} pays each reward at once, so it must know when to fit what learns: learn_every is a number of steps, "
+                "an integer of at least 1, got None."
+            )
         if self.episodic and self.tape is None:
-            nodes = ", ".join(sorted({type(node).__name__ for node in self._episodic_nodes}))
+            nodes = ", ".join(sorted({type(node).__name__ for node in self.program.episodic_nodes}))
             raise HindsightError(
                 f"{surface} pays each reward at once, but {nodes} decides about a step only after later steps. Use a surface with "
                 "hindsight: shapegym.wire(model, expression) on an SB3 algorithm (its rollout or replay buffer). Or pass "
@@ -139,40 +146,56 @@ class RewardEngine:
             )
 
     def instrument(self, wrap: Wrap = lambda _, method: method) -> None:
-        """Call the terms' methods through ``wrap``, such as a stopwatch; without an argument, directly again.
+        """Call the methods of terms and models through ``wrap``, such as a stopwatch; without an argument, directly again.
 
         Args:
             wrap: gets every method once, now, so that steps pay only for what it returns.
         """
-        named = list(zip(self.term_names, self.terms, strict=True))
-        self._plan = [
+        program = self.program
+        self._evaluates: list[Callable[..., Any]] = [
+            wrap(name, model.evaluate)
+            for name, model in zip(program.model_names, program.models, strict=True)
+        ]
+        self._calls = [
             (
                 index,
                 wrap(name, term.measure),
                 wrap(name, term.observe) if type(term).observe is not Term.observe else None,
-                self._inputs[index],
+                program.inputs[program.readers.index(term)],
             )
-            for index, (name, term) in enumerate(named)
+            for index, (name, term) in enumerate(zip(self.term_names, self.terms, strict=True))
         ]
-        self._remeasures = [wrap(name, term.remeasure) for name, term in named]
+        self._plan = [
+            call for call in self._calls if self.learn_every is not None or not program.late[call[0]]
+        ]
+        self._remeasures = [
+            wrap(name, term.remeasure) for name, term in zip(self.term_names, self.terms, strict=True)
+        ]
+        self._fits = [wrap(program.name_of(reader), reader.fit) for reader in program.readers]
 
     # ------------------------------------------------------------------ when a transition happens
 
     def measure(self, transitions: Transitions) -> np.ndarray:
         """Return the parts (N, B) of transitions that just happened, and advance states and clock.
 
-        The array is reused by the next call.
+        The array is reused by the next call. Parts that wait for `learn` are 0.
 
         Raises:
             NonFiniteError: for a NaN or infinite part of an active row, if ``on_nonfinite="raise"``. The terms have observed the
                 step by then but it is not paid: load a saved state before going on.
+            LearningError: if a model's outputs are not finite, or what learns comes to numbers that are not.
+            WorldError: if lanes of one world end at different steps, and a term looks at worlds.
         """
         transitions.clock = self.clock
+        if self._worlds is not None:
+            self._check_worlds(self._worlds, transitions)
         parts = self._parts
         lanes = self._lanes
-        for (index, measure, observe, inputs), state in zip(self._plan, self.states, strict=True):
+        outputs = self._outputs(transitions, parts) if self.memories else None
+        for index, measure, observe, inputs in self._plan:
+            state = self.states[index]
             if inputs:
-                values = [evaluate(parts, None, self.carries) for evaluate in inputs]
+                values = [get(parts, outputs) for get in inputs]  # type: ignore[arg-type]
                 if observe is not None:
                     observe(transitions, state, *values)
                 value = measure(transitions, state, *values)
@@ -183,34 +206,83 @@ class RewardEngine:
             if value.shape != lanes:
                 self._reject_shape(index, value)
             parts[index] = value
-        count = screen_parts(parts, transitions.active)
+        count: int = screen_parts(parts, transitions.active)
         if count < 0:
             count = self._handle_nonfinite(parts, transitions)
         self.clock += count
-        if self.experience is not None and count:
-            self.experience.append(transitions, parts)
-            if self.learn_every is not None and len(self.experience) >= self.learn_every:
+        if self._recorder is not None and count:
+            self._recorder.append(transitions, parts)
+            if self.learn_every is not None and len(self._recorder) >= self.learn_every:
                 self.learn()
         return parts
 
-    def learn(self) -> np.ndarray:
-        """Fit the learned terms to their experience and forget it; return its parts, (N, M), those of FROZEN learned terms anew.
+    @property
+    def waits(self) -> bool:
+        """Whether parts wait for `learn`, so that a block must not be paid before."""
+        return self.learn_every is None and self._recorder is not None
 
-        Only for expressions with learned terms, after at least one active transition.
+    def learn(self) -> np.ndarray:
+        """Fit what learns to the steps since the last call; return their parts, (N, T, B), now complete.
+
+        Each model is evaluated once for all of them, after its own fit. Where parts are paid at once they stay as they were paid.
+        Only for expressions in which something learns, after at least one active transition.
         """
-        assert self.experience is not None  # noqa: S101  # said above
-        batch, parts = self.experience.batch(self.clock)
-        self.experience.clear()
-        for index, (name, term) in enumerate(zip(self.term_names, self.terms, strict=True)):
-            if term.learned:
-                inputs = [evaluate(parts, None, self.carries) for evaluate in self._inputs[index]]
-                numbers = term.fit(batch, self.states[index], *inputs)
-                self.fitted |= {f"{name}/{key}": float(value) for key, value in numbers.items()}
-                if term.replay is Replay.FROZEN:
-                    parts[index] = self._remeasures[index](batch, self.states[index], *inputs)
-        if screen_parts(parts, batch.active) < 0:
-            self._handle_nonfinite(parts, batch)
-        return parts
+        recorder, program = self._recorder, self.program
+        assert recorder is not None  # noqa: S101  # said above
+        experience, kept = recorder.steps()
+        block = MeasuredBlock(program, experience, kept, self._outputs)
+        ended = recorder.episodes()
+        episodes = None if ended is None else MeasuredBlock(program, *ended, self._outputs)
+        for position, reader in enumerate(program.readers):
+            learns_from = block if reader.fits_on == "steps" else episodes
+            if reader.learned and learns_from is not None:
+                inputs = learns_from.inputs(position)
+                numbers = self._fits[position](learns_from.experience, self._memory_of(reader), *inputs)
+                self._report(program.name_of(reader), numbers)
+            if self.waits and isinstance(reader, Term) and program.late[index := self.terms.index(reader)]:
+                self._catch_up(index, position, block)
+        if self.waits:
+            if screen_parts(block.flat, block.batch.active) < 0:
+                self._handle_nonfinite(block.flat, block.batch)
+            kept[...] = np.moveaxis(block.parts, 0, -1)
+            self._latest = block.parts[:, -1]
+        recorder.fitted()
+        return block.parts
+
+    def _catch_up(self, index: int, position: int, block: MeasuredBlock) -> None:
+        """Measure a part that waited: at once with the state of now, or step by step where the order of experience counts."""
+        _, measure, observe, _ = self._calls[index]
+        state, stamped = self.states[index], self.program.replays[index] is Replay.STAMP
+        if stamped or observe is not None:
+            inputs = block.inputs(position)
+            for t in range(len(block.experience.clocks)):
+                step, values = block.at(t), [at_step(value, t) for value in inputs]
+                if observe is not None:
+                    observe(step, state, *values)
+                if stamped:
+                    block.parts[index, t] = measure(step, state, *values)
+        if not stamped:
+            block.batch.clock = self.clock
+            block.flat[index] = self._remeasures[index](
+                block.batch, state, *block.inputs(position, flat=True)
+            )
+
+    def _outputs(self, transitions: Transitions, parts: Parts) -> Outputs:
+        return Outputs(self.program, self.memories, self._evaluates, transitions, parts)
+
+    def _memory_of(self, reader: Term | Model) -> Any:
+        if isinstance(reader, Model):
+            return self.memories[self.program.models.index(reader)]
+        return self.states[self.terms.index(reader)]
+
+    def _report(self, name: str, numbers: Mapping[str, float]) -> None:
+        for key, value in numbers.items():
+            if not np.isfinite(value):
+                raise LearningError(
+                    f"The fit of {name!r} came to {key} = {value} at global step {self.clock}: it has diverged. Lower its learning "
+                    "rate, bring what it reads to unit scale, or go on from a checkpoint before this step."
+                )
+            self.fitted[f"{name}/{key}"] = float(value)
 
     def step(self, transitions: Transitions) -> tuple[np.ndarray, np.ndarray, list[EpisodeRecord]]:
         """Pay for transitions that just happened.
@@ -224,7 +296,7 @@ class RewardEngine:
         if self._is_plain:  # a plain sum of terms, the most common expression
             contributions[:] = parts
         elif self.tape is None:
-            for index, evaluate in enumerate(self._evaluators):
+            for index, evaluate in enumerate(self.program.evaluators):
                 contributions[index] = evaluate(parts, None, self.carries)
         else:
             self._pay_at_end(self.tape, parts, transitions)
@@ -242,8 +314,8 @@ class RewardEngine:
             fresh: the block holds whole episodes (a replayed one); otherwise it continues the blocks combined before.
         """
         num_lanes = episodes.first.shape[1]
-        carries = self._fresh_carries(num_lanes) if fresh else self.carries
-        return [evaluate(parts, episodes, carries) for evaluate in self._evaluators]
+        carries = self.program.fresh_carries(num_lanes) if fresh else self.carries
+        return [evaluate(parts, episodes, carries) for evaluate in self.program.evaluators]
 
     def settle(
         self,
@@ -270,9 +342,11 @@ class RewardEngine:
 
     def pay(self, parts: np.ndarray, episodes: Episodes | None = None) -> np.ndarray:
         """Return the shaped rewards of replayed parts: (N, B) elementwise, or whole episodes (N, T, B). Keeps no books."""
-        carries = self._fresh_carries(episodes.first.shape[1]) if episodes is not None else self.carries
-        total = self._evaluators[0](parts, episodes, carries)
-        for evaluate in self._evaluators[1:]:
+        carries = (
+            self.program.fresh_carries(episodes.first.shape[1]) if episodes is not None else self.carries
+        )
+        total = self.program.evaluators[0](parts, episodes, carries)
+        for evaluate in self.program.evaluators[1:]:
             total = total + evaluate(parts, episodes, carries)
         return np.broadcast_to(total, parts.shape[1:])
 
@@ -287,10 +361,11 @@ class RewardEngine:
         transitions.clock = self.clock
         again = {Replay.FROZEN, Replay.RECOMPUTE} if relabelled else {Replay.FROZEN}
         fresh = np.array(parts, dtype=np.float64)
-        for index, term in enumerate(self.terms):
-            if term.replay in again:
-                inputs = [evaluate(fresh, None, self.carries) for evaluate in self._inputs[index]]
-                fresh[index] = self._remeasures[index](transitions, self.states[index], *inputs)
+        outputs = self._outputs(transitions, fresh)
+        for index, _, _, inputs in self._calls:
+            if self.program.replays[index] in again:
+                values = [get(fresh, outputs) for get in inputs]
+                fresh[index] = self._remeasures[index](transitions, self.states[index], *values)
         if screen_parts(fresh, transitions.active) < 0:
             self._handle_nonfinite(fresh, transitions)
         return fresh
@@ -298,13 +373,13 @@ class RewardEngine:
     @property
     def moves(self) -> bool:
         """Whether stored parts go out of date: some term is FROZEN."""
-        return any(term.replay is Replay.FROZEN for term in self.terms)
+        return Replay.FROZEN in self.program.replays
 
     @property
     def moving(self) -> dict[str, float]:
         """What every FROZEN term measured last, on average over the lanes: a multiplier, a trust, the arm of a bandit, by name."""
-        named = zip(self.term_names, self.terms, self._parts, strict=True)
-        return {name: float(values.mean()) for name, term, values in named if term.replay is Replay.FROZEN}
+        named = zip(self.term_names, self.program.replays, self._latest, strict=True)
+        return {name: float(values.mean()) for name, replay, values in named if replay is Replay.FROZEN}
 
     # ------------------------------------------------------------------ state
 
@@ -316,67 +391,58 @@ class RewardEngine:
             "carries": {str(index): carry for index, carry in enumerate(self.carries)},
             "ledger": self.ledger.state_dict(),
             "tape": {} if self.tape is None else self.tape.state_dict(),
-            "experience": {} if self.experience is None else self.experience.state_dict(),
+            "models": {
+                name: memory.state_dict()
+                for name, memory in zip(self.program.model_names, self.memories, strict=True)
+            },
+            "experience": {} if self._recorder is None else self._recorder.state_dict(),
         }
 
     def load_state_dict(self, state: State) -> None:
-        """Continue from `state_dict` of an engine with an equal expression and as many lanes."""
+        """Continue from `state_dict` of an engine with an equal expression and as many lanes.
+
+        Raises:
+            StateFileError: if a model cannot continue from what is there; nothing has changed then.
+        """
+        memories = [model.init(self.spec) for model in self.program.models]
+        for name, memory in zip(self.program.model_names, memories, strict=True):
+            try:
+                memory.load_state_dict(state["models"][name])
+            except (
+                Exception
+            ) as error:  # torch and a stranger's model raise whatever the difference leads them to
+                raise StateFileError(
+                    f"What the model {name!r} remembered does not fit it: {error}"
+                ) from error
+        self.memories[:] = memories
         self.clock = int(state["clock"])
         self.states = [state["terms"][name] for name in self.term_names]
         self.carries = [state["carries"][str(index)] for index in range(len(self.carries))]
         self.ledger.load_state_dict(state["ledger"])
         if self.tape is not None:
             self.tape.load_state_dict(state["tape"])
-        if self.experience is not None:
-            self.experience.load_state_dict(state["experience"])
+        if self._recorder is not None:
+            self._recorder.load_state_dict(state["experience"])
 
     # ------------------------------------------------------------------ inside
-
-    def _compile(self, node: Expression) -> Evaluator:
-        """Return a closure that evaluates ``node``, so that a step does not walk the tree."""
-        if isinstance(node, Term):
-            index = self.terms.index(node)
-            return lambda parts, episodes, carries: parts[index]
-        if not isinstance(node, Combinator):
-            raise ExpressionError(f"{type(node).__name__} is neither a Term nor a Combinator.")
-        node.check(self.spec)
-        children = [self._compile(child) for child in node.children]
-        if isinstance(node, EpisodicCombinator) and node.episodic:
-            position = len(self._episodic_nodes)
-            self._episodic_nodes.append(node)
-            block = node.combine_block
-
-            def evaluate_block(parts: Parts, episodes: Episodes | None, carries: list[State]) -> Array:
-                if episodes is None:
-                    raise HindsightError(
-                        f"{type(node).__name__} needs whole episodes; this value is needed at once."
-                    )
-                return block(
-                    [child(parts, episodes, carries) for child in children], episodes, carries[position]
-                )
-
-            return evaluate_block
-        combine = node.combine
-        return lambda parts, episodes, carries: combine(
-            [child(parts, episodes, carries) for child in children]
-        )
-
-    def _fresh_carries(self, num_lanes: int) -> list[State]:
-        return [node.carry(num_lanes) for node in self._episodic_nodes]
 
     def _pay_at_end(self, tape: Tape, parts: np.ndarray, transitions: Transitions | Episodes) -> None:
         """Elementwise addends now; an episodic addend's sum over the episode at its last step."""
         tape.append(parts, transitions)
-        for index, (node, evaluate) in enumerate(zip(self._addend_nodes, self._evaluators, strict=True)):
+        for index, (node, evaluate) in enumerate(
+            zip(self.program.addends, self.program.evaluators, strict=True)
+        ):
             self._contributions[index] = 0.0 if is_episodic(node) else evaluate(parts, None, self.carries)
         lanes = np.flatnonzero((transitions.terminated | transitions.truncated) & transitions.active)
         if not len(lanes):
             return
         block, episodes = tape.close(lanes, transitions.terminated[lanes])
-        carries = self._fresh_carries(len(lanes))
+        carries = self.program.fresh_carries(len(lanes))
         for carry, kept in zip(carries, self.carries, strict=True):
             carry.update({"run": kept["run"]} if "run" in kept else {})
-        for index, (node, evaluate) in enumerate(zip(self._addend_nodes, self._evaluators, strict=True)):
+        for index, (node, evaluate) in enumerate(
+            zip(self.program.addends, self.program.evaluators, strict=True)
+        ):
             if is_episodic(node):
                 paid = evaluate(block, episodes, carries)
                 self._contributions[index, lanes] = np.where(episodes.active, paid, 0.0).sum(axis=0)
@@ -384,22 +450,23 @@ class RewardEngine:
 
     def _warn(self) -> None:
         """Say what episodic nodes have to say, each once."""
-        for position, (node, carry) in enumerate(zip(self._episodic_nodes, self.carries, strict=True)):
+        for position, (node, carry) in enumerate(zip(self.program.episodic_nodes, self.carries, strict=True)):
             if position not in self._heard and (message := node.warning(carry)):
                 self._heard.add(position)
                 warnings.warn(message, RuntimeWarning, stacklevel=3)
 
-    def _check_features(self) -> None:
-        declared = self.spec.features
-        if declared is None:
-            return
-        for term, name in zip(self.terms, self.term_names, strict=True):
-            for feature in (*term.reads, *term.reads_before):
-                if feature not in declared:
-                    raise FeatureError(
-                        f"Term {name!r} reads the feature {feature!r}, which this environment does not provide."
-                        f"{suggest(feature, declared)}"
-                    )
+    def _check_worlds(self, worlds: np.ndarray, transitions: Transitions) -> None:
+        active = transitions.active
+        ended = (transitions.terminated | transitions.truncated) & active
+        living, ending = (np.bincount(worlds, weights=rows) for rows in (active, ended))
+        if (apart := (ending > 0) & (ending < living)).any():
+            lanes = np.flatnonzero(worlds == int(np.argmax(apart))).tolist()
+            names = ", ".join(sorted({type(term).__name__ for term in self.terms if term.sees_world}))
+            raise WorldError(
+                f"Lanes {lanes} share a world, but only {np.flatnonzero(ended).tolist()} ended at global step {self.clock}: "
+                f"{names} compares agents of a world, which must end together. Let agents that are done wait for the others "
+                "(SuperSuit's black_death_v3), or leave the term out."
+            )
 
     def _reject_shape(self, index: int, value: np.ndarray) -> None:
         raise ObservationError(
@@ -409,17 +476,18 @@ class RewardEngine:
 
     def _handle_nonfinite(self, parts: np.ndarray, transitions: Transitions) -> int:
         bad = ~np.isfinite(parts) & transitions.active
-        index, lane = map(int, np.argwhere(bad)[0])
+        index, row = map(int, np.argwhere(bad)[0])
+        lane = row % self.spec.num_lanes
         name = self.term_names[index]
         message = (
-            f"Part {name!r} is {parts[index, lane]} in lane {lane} at global step {self.clock} "
+            f"Part {name!r} is {parts[index, row]} in lane {lane} at global step {self.clock} "
             f"({int(bad.sum())} such value(s) in this batch)."
         )
         if self.on_nonfinite == "raise":
             raise NonFiniteError(f"{message} Fix the term or its features, or bind with on_nonfinite='zero'.")
-        for row in np.flatnonzero(bad.any(axis=1)):
-            if self.term_names[row] not in self._warned:
-                self._warned.add(self.term_names[row])
+        for term in np.flatnonzero(bad.any(axis=1)).tolist():
+            if self.term_names[term] not in self._warned:
+                self._warned.add(self.term_names[term])
                 warnings.warn(
                     f"{message} Counted as 0; later ones of this term are not reported.",
                     RuntimeWarning,

@@ -8,6 +8,7 @@ run code nor grow when read.
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from typing import Any, TypeAlias
 
 import yaml
@@ -29,12 +30,15 @@ class YamlError(ValueError):
 
 
 _TAG = "tag:yaml.org,2002:"
-_SCALARS = (
-    ("null", r"~|null|", ["~", "n", ""]),
-    ("bool", r"true|false", list("tf")),
-    ("int", r"[-+]?[0-9]+", list("-+0123456789")),
-    ("float", r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?|[-+]?\.inf|\.nan", list("-+.0123456789")),
+_FLOAT = r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?|[-+]?\.inf|\.nan"
+_SCALARS: tuple[tuple[str, str, list[str], Callable[[str], Any]], ...] = (
+    ("null", r"~|null|", ["~", "n", ""], lambda _: None),
+    ("bool", r"true|false", list("tf"), lambda text: text == "true"),
+    ("int", r"[-+]?[0-9]+", list("-+0123456789"), int),
+    ("float", _FLOAT, list("-+.0123456789"), lambda text: float(re.sub(r"\.(inf|nan)", r"\1", text))),
 )
+"""Kinds: how they are spelt, begin, and are read."""
+_READ: dict[str, Callable[[str], Any]] = {"str": str, **{kind: read for kind, _, _, read in _SCALARS}}
 
 
 class _Reader(yaml.SafeLoader):
@@ -43,7 +47,7 @@ class _Reader(yaml.SafeLoader):
         if getattr(event, "anchor", None) is not None:
             raise YamlError(
                 f"Anchors and aliases (&{event.anchor}, *{event.anchor}) are not read: write it out.",
-                _place(event),
+                _place(event.start_mark),
             )
         return super().compose_node(parent, index)
 
@@ -55,7 +59,7 @@ class _Writer(yaml.SafeDumper):
 
 for _class in (_Reader, _Writer):
     _class.yaml_implicit_resolvers = {}  # without YAML 1.1's: on, 010, 1:30, 2001-01-01
-    for _name, _pattern, _starts in _SCALARS:
+    for _name, _pattern, _starts, _ in _SCALARS:
         _class.add_implicit_resolver(_TAG + _name, re.compile(f"^({_pattern})$"), _starts)
 
 
@@ -71,8 +75,7 @@ def read_yaml(text: str) -> tuple[Any, dict[KeyPath, Place]]:
         root = reader.get_single_node()
         data = None if root is None else _plain(root, (), places)
     except yaml.MarkedYAMLError as error:
-        mark = error.problem_mark or error.context_mark
-        place = (1, 1) if mark is None else (mark.line + 1, mark.column + 1)
+        place = _place(error.problem_mark or error.context_mark)
         raise YamlError(f"Not YAML: {error.problem or error.context}.", place) from None
     except yaml.reader.ReaderError as error:
         raise YamlError(f"Not YAML: the character {error.character!r} is not allowed.", (1, 1)) from None
@@ -90,48 +93,32 @@ def _plain(node: yaml.Node, path: KeyPath, places: dict[KeyPath, Place]) -> Any:
     kind = node.tag.removeprefix(_TAG)
     if isinstance(node, yaml.SequenceNode) and kind == "seq":
         for position, item in enumerate(node.value):
-            places[*path, position] = _place(item)
+            places[*path, position] = _place(item.start_mark)
         return [_plain(item, (*path, position), places) for position, item in enumerate(node.value)]
     if isinstance(node, yaml.MappingNode) and kind == "map":
         return _mapping(node, path, places)
-    if isinstance(node, yaml.ScalarNode):
-        return _scalar(node, kind)
-    raise YamlError(f"The tag {node.tag!r} is not allowed.", _place(node))
+    if isinstance(node, yaml.ScalarNode) and kind in _READ:
+        try:
+            return _READ[kind](node.value)
+        except ValueError as error:
+            raise YamlError(f"Not a number: {error}.", _place(node.start_mark)) from None
+    raise YamlError(f"The tag {node.tag!r} is not allowed.", _place(node.start_mark))
 
 
 def _mapping(node: yaml.MappingNode, path: KeyPath, places: dict[KeyPath, Place]) -> dict[str, Any]:
     data: dict[str, Any] = {}
     for key, value in node.value:
         if not isinstance(key, yaml.ScalarNode):
-            raise YamlError("A key must be a text.", _place(key))
+            raise YamlError("A key must be a text.", _place(key.start_mark))
         if key.value in data:
             raise YamlError(
                 f"The key {key.value!r} is repeated (first in line {places[*path, key.value][0]}).",
-                _place(key),
+                _place(key.start_mark),
             )
-        places[*path, key.value] = _place(key)
+        places[*path, key.value] = _place(key.start_mark)
         data[key.value] = _plain(value, (*path, key.value), places)
     return data
 
 
-def _scalar(node: yaml.ScalarNode, kind: str) -> Any:
-    text = node.value
-    try:
-        if kind == "str":
-            return text
-        if kind == "null":
-            return None
-        if kind == "bool":
-            return text == "true"
-        if kind == "int":
-            return int(text)
-        if kind == "float":
-            return float(text.replace(".inf", "inf").replace(".nan", "nan"))
-    except ValueError as error:
-        raise YamlError(f"Not a number: {error}.", _place(node)) from None
-    raise YamlError(f"The tag {node.tag!r} is not allowed.", _place(node))
-
-
-def _place(node: yaml.Node | yaml.Event) -> Place:
-    mark = node.start_mark
+def _place(mark: yaml.Mark | None) -> Place:
     return (1, 1) if mark is None else (mark.line + 1, mark.column + 1)

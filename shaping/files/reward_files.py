@@ -5,43 +5,48 @@
         - task_reward
         - potential: {phi: {distance: {of: features.agent_pos, to: features.goal_pos}}, gamma: 0.99, name: nearer}
         - scale: {by: 0.1, of: {count_bonus: {key: features.agent_pos, scope: episode}}}
+    imports: [mypackage.rewards]     # only for nodes of your own: modules that Python can import
 
 A node is a mapping with one key, its registered name, over its fields. Without fields the name alone will do, a text or list or
 number in place of the fields is the first of them, and a number in place of an expression is a constant. What a field takes is
-what the node's dataclass says; `node_help` lists it.
+what the node's annotations say (`shapegym.shaping.limits`); `node_help` lists it.
 """
 
 from __future__ import annotations
 
 import math
 import os
-from dataclasses import Field, is_dataclass
-from functools import cache, reduce
-from operator import or_
+from collections.abc import Iterator
+from dataclasses import Field, dataclass, is_dataclass
 from pathlib import Path
-from typing import Any, Literal, TypeAlias, get_args, get_origin
+from typing import Any, TypeAlias, get_args, get_origin
 
 import numpy as np
-import pydantic
 
-from shapegym.shaping.algebra import lift
+from shapegym.shaping.algebra import Constant
+from shapegym.shaping.atomic_file import replacing
+from shapegym.shaping.discovery import HOW_TO_IMPORT, import_modules
 from shapegym.shaping.errors import ExpressionError, RewardFileError, ShapingError, suggest
-from shapegym.shaping.files.atomic_file import replacing
 from shapegym.shaping.files.marked_yaml import KeyPath, YamlError, read_yaml, write_yaml
-from shapegym.shaping.files.schema import (
-    family,
-    fields_of,
-    hints_of,
-    is_required,
-    kind_of,
-    members,
-    node_help,
-    spelled,
-)
-from shapegym.shaping.terms.states import STATE_FUNCTIONS, StateFunction, as_state_function
-from shapegym.shaping.types import NODES, Expression, snake_case
+from shapegym.shaping.files.schema import alternatives, family, kind_of, know_all_nodes, node_help
+from shapegym.shaping.limits import Unfit, fields_of, fit, hints_of, is_required, spelled
+from shapegym.shaping.states.functions import STATE_FUNCTIONS, Call
+from shapegym.shaping.types import NODES, Expression, Node, snake_case
 
-__all__ = ["Data", "dump_reward", "dumps", "from_data", "load_reward", "loads", "node_help", "to_data"]
+__all__ = [
+    "Data",
+    "RewardFile",
+    "dump_reward",
+    "dumps",
+    "from_data",
+    "load_reward",
+    "loads",
+    "modules_of",
+    "node_help",
+    "read",
+    "read_reward",
+    "to_data",
+]
 
 Data: TypeAlias = Any
 """Mappings, lists, texts, numbers, booleans and None: what YAML and JSON hold."""
@@ -62,6 +67,7 @@ def from_data(data: Data) -> Expression:
     Raises:
         RewardFileError: if it describes none; says where and what would fit.
     """
+    know_all_nodes()
     try:
         return _decode(Expression, data, ())
     except _Misfit as misfit:
@@ -71,28 +77,59 @@ def from_data(data: Data) -> Expression:
 
 
 def dumps(expression: Expression) -> str:
-    """Return the text of a reward file."""
-    return write_yaml({"reward": to_data(expression)})
+    """Return the text of a reward file; it imports the modules of other people's nodes."""
+    imports = modules_of(expression)
+    return write_yaml({**({"imports": list(imports)} if imports else {}), "reward": to_data(expression)})
+
+
+def modules_of(expression: Expression) -> tuple[str, ...]:
+    """Return the importable modules that define what is not of shapegym: what a reward file must import to be read elsewhere."""
+    return tuple(
+        sorted({name for name in _modules(expression) if name.split(".")[0] not in ("shapegym", "__main__")})
+    )
+
+
+@dataclass(frozen=True)
+class RewardFile:
+    """What a reward file says.
+
+    Attributes:
+        expression: the reward.
+        imports: names of the modules that it imports.
+    """
+
+    expression: Expression
+    imports: tuple[str, ...] = ()
 
 
 def loads(text: str, source: str = "<text>") -> Expression:
-    """Return the expression that the text of a reward file describes; errors name ``source``.
+    """Return the expression that the text of a reward file describes; see `read`."""
+    return read(text, source).expression
+
+
+def read(text: str, source: str = "<text>") -> RewardFile:
+    """Import what the text of a reward file imports, and return what it says; errors name ``source``.
 
     Raises:
-        RewardFileError: if it describes none; says line, column, key and what would fit.
+        RewardFileError: if it describes no expression; says line, column, key and what would fit.
+        PluginError: if it imports what is no module, not there, or fails.
     """
+    know_all_nodes()
     try:
         data, places = read_yaml(text)
     except YamlError as error:
         raise RewardFileError(f"{source}:{error.place[0]}:{error.place[1]}: {error.message}") from None
     try:
-        if not isinstance(data, dict) or list(data) != ["reward"]:
+        if not isinstance(data, dict) or "reward" not in data or data.keys() - {"reward", "imports"}:
             found = "nothing" if data is None else ", ".join(data) if isinstance(data, dict) else repr(data)
             raise _Misfit(
-                f"A reward file has one key at the top, 'reward', over an expression; this one has {found}.",
+                "A reward file has the key 'reward' at the top, over an expression, and perhaps 'imports', a list of modules; this "
+                f"one has {found}.",
                 (),
             )
-        return _decode(Expression, data["reward"], ("reward",))
+        imports = _decode(tuple[str, ...], data.get("imports", []), ("imports",))
+        import_modules(imports, source)
+        return RewardFile(_decode(Expression, data["reward"], ("reward",)), imports)
     except _Misfit as misfit:
         path = misfit.path
         while path not in places:
@@ -106,7 +143,12 @@ def loads(text: str, source: str = "<text>") -> Expression:
 
 
 def load_reward(path: str | os.PathLike[str]) -> Expression:
-    """Read a reward file. See `loads`."""
+    """Read the expression of a reward file. See `read`."""
+    return read_reward(path).expression
+
+
+def read_reward(path: str | os.PathLike[str]) -> RewardFile:
+    """Read a reward file. See `read`."""
     try:
         text = Path(path).read_bytes().decode()
     except OSError as error:
@@ -115,7 +157,7 @@ def load_reward(path: str | os.PathLike[str]) -> Expression:
         raise RewardFileError(
             f"The reward file {path} is not UTF-8 text (byte {error.start}); save it as UTF-8."
         ) from error
-    return loads(text, str(path))
+    return read(text, str(path))
 
 
 def dump_reward(expression: Expression, path: str | os.PathLike[str]) -> None:
@@ -146,6 +188,17 @@ class _Misfit(Exception):
 # ---------------------------------------------------------------------- writing
 
 
+def _modules(value: Any) -> Iterator[str]:
+    """The modules that define the dataclasses in ``value``, and the functions that they refer to."""
+    if isinstance(value, tuple):
+        for item in value:
+            yield from _modules(item)
+    elif is_dataclass(value):
+        yield value.module if isinstance(value, Call) else type(value).__module__
+        for item in fields_of(type(value)):
+            yield from _modules(getattr(value, item.name))
+
+
 def _encode(value: Any, where: str) -> Data:
     if is_dataclass(value) and not isinstance(value, type):
         name = snake_case(type(value).__name__)
@@ -153,7 +206,7 @@ def _encode(value: Any, where: str) -> Data:
             field.name: _encode(getattr(value, field.name), f"{where}.{field.name}")
             for field in fields_of(type(value))
         }
-        if isinstance(value, Expression) and value.name is not None:
+        if isinstance(value, Node) and value.name is not None:
             body["name"] = value.name
         if not body:
             return name
@@ -175,23 +228,21 @@ def _encode(value: Any, where: str) -> Data:
 
 def _decode(hint: Any, data: Data, path: KeyPath) -> Any:
     """Return ``data`` as the annotation ``hint`` wants it."""
-    alternatives = members(hint)
+    takes = alternatives(hint)
     nodes = family(hint)
     if nodes and (isinstance(data, dict) or (isinstance(data, str) and data in nodes)):
         return _decode_node(nodes, data, path)
-    if StateFunction in alternatives and isinstance(data, str):
-        return _build(path, as_state_function, data)
-    if Expression in alternatives and isinstance(data, (int, float)) and not isinstance(data, bool):
-        return _build(path, lift, data)
+    if Expression in takes and isinstance(data, (int, float)) and not isinstance(data, bool):
+        return _build(path, Constant, data)
     if isinstance(data, list):
-        for member in alternatives:
+        for member in takes:
             if get_origin(member) is tuple:
                 return _decode_items(get_args(member), data, path)
-        if Expression in alternatives:
+        if Expression in takes:
             raise _Misfit(
                 "Here belongs one expression, not a list. To add them up, write {sum: [...]}.", path
             )
-    if nodes and isinstance(data, str) and str not in alternatives:
+    if nodes and isinstance(data, str) and str not in takes:
         return _decode_node(nodes, data, path)
     return _decode_leaf(hint, data, path)
 
@@ -207,7 +258,8 @@ def _decode_node(nodes: dict[str, type], data: dict[str, Data] | str, path: KeyP
     if name not in nodes:
         other = NODES.get(name) or STATE_FUNCTIONS.get(name)
         what = f"is a {kind_of(other)}, which does not fit here" if other else "is not known here"
-        raise _Misfit(f"{name!r} {what}.{suggest(str(name), nodes)}", path)
+        how = "" if other else f" {HOW_TO_IMPORT}"
+        raise _Misfit(f"{name!r} {what}.{suggest(str(name), nodes)}{how}", path)
     node = nodes[name]
     takes = {field.name: field for field in fields_of(node)}
     if body is None or isinstance(body, dict):
@@ -224,7 +276,7 @@ def _build_node(
 ) -> Any:
     """Return the node from its fields, each with the place where it is written."""
     spelling = snake_case(node.__name__)
-    allowed = (*takes, "name") if issubclass(node, Expression) else tuple(takes)
+    allowed = (*takes, "name") if issubclass(node, Node) else tuple(takes)
     for key, (_, place) in body.items():
         if key not in allowed:
             inner = next((name for name in takes if key in family(hints_of(node)[name])), None)
@@ -235,10 +287,17 @@ def _build_node(
             )
             raise _Misfit(f"{spelling!r} has no field {key!r}.{hint}", place)
     for key, field in takes.items():
-        if key not in body and is_required(node, field):
-            raise _Misfit(f"{spelling!r} needs the field {key!r}: {spelled(hints_of(node)[key])}.", path)
+        if key not in body and is_required(field):
+            raise _Misfit(f"{spelling!r} needs the field {key!r}: {_spelled(hints_of(node)[key])}.", path)
     hints = hints_of(node)
-    values = {key: _decode(hints[key], value, place) for key, (value, place) in body.items()}
+    values = {}
+    for key, (value, place) in body.items():
+        try:
+            values[key] = _decode(hints[key], value, place)
+        except _Misfit as misfit:
+            if misfit.path == path:  # written in place of the fields, so the path does not name the field
+                raise _Misfit(f"{key}: {misfit.message}", path) from misfit.__cause__
+            raise
     name = values.pop("name", None)
     built = _build(path, node, **values)
     return built if name is None else _build(body["name"][1], built.named, name)
@@ -256,34 +315,20 @@ def _decode_items(items: tuple[Any, ...], data: list[Data], path: KeyPath) -> tu
 
 
 def _decode_leaf(hint: Any, data: Data, path: KeyPath) -> Any:
-    if not _fits(hint, data):
-        choices = [
-            str(choice)
-            for member in members(hint)
-            if get_origin(member) is Literal
-            for choice in get_args(member)
-        ]
-        near = suggest(data, choices) if choices and isinstance(data, str) else ""
-        raise _Misfit(f"Expected {spelled(hint)}, got {data!r}.{near}", path)
     if isinstance(data, float) and math.isnan(data):
-        raise _Misfit("NaN is no value of a field.", path)
+        raise _Misfit(f"NaN is no value of a field; it must be {_spelled(hint)}.", path)
+    try:
+        fit(hint, data)
+    except Unfit as unfit:
+        raise _Misfit(str(unfit).replace(spelled(hint), _spelled(hint)), path) from None
+    except ShapingError as error:
+        raise _Misfit(str(error), path) from error
     return data
 
 
-def _fits(hint: Any, data: Data) -> bool:
-    """Whether a plain value fits, strictly: a text is no number and a number no flag. Nodes and lists have been read by now."""
-    plain = [member for member in members(hint) if get_origin(member) is not tuple and not family(member)]
-    try:
-        if plain:
-            _adapter(reduce(or_, plain)).validate_python(data)
-    except (pydantic.ValidationError, OverflowError):
-        return False
-    return bool(plain)
-
-
-@cache
-def _adapter(hint: Any) -> pydantic.TypeAdapter[Any]:
-    return pydantic.TypeAdapter(hint, config=pydantic.ConfigDict(strict=True))
+def _spelled(hint: Any) -> str:
+    """What an annotation takes, in the words of YAML."""
+    return spelled(hint).replace("tuple", "list").replace("None", "null")
 
 
 def _build(path: KeyPath, make: Any, *args: Any, **kwargs: Any) -> Any:

@@ -16,15 +16,16 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
+from shapegym.shaping.arrays import flatten, nest
+from shapegym.shaping.atomic_file import replacing
 from shapegym.shaping.errors import StateFileError
 from shapegym.shaping.evaluation.engine import RewardEngine
-from shapegym.shaping.files.atomic_file import replacing
 from shapegym.shaping.files.reward_files import Data, to_data
 from shapegym.shaping.transitions import State
 from shapegym.shaping.types import Expression
 
 FORMAT = "shapegym shaping state"
-VERSION = 1
+VERSION = 2
 _HEADER = "header.json"
 
 Scalar: TypeAlias = bool | int | float | str | None
@@ -45,7 +46,7 @@ def save_state(path: str | os.PathLike[str], state: State, *, expression: Expres
     Raises:
         StateFileError: if the state holds something else, or the file cannot be written.
     """
-    leaves = _flatten(state)
+    leaves = _leaves(state)
     arrays = {key: leaf for key, leaf in leaves.items() if isinstance(leaf, np.ndarray)}
     header = {
         "format": FORMAT,
@@ -85,12 +86,12 @@ def load_state(path: str | os.PathLike[str], *, expression: Expression, num_lane
             f"The state file {path} is of {header['num_lanes']} lanes, this reward has {num_lanes}: make as many environments as "
             "when it was saved."
         )
-    return _nest({**header["scalars"], **arrays})
+    return nest({tuple(path.split("/")): leaf for path, leaf in {**header["scalars"], **arrays}.items()})
 
 
 def save_engine(engine: RewardEngine, path: str | os.PathLike[str]) -> None:
     """Write everything that ``engine`` remembers. See `save_state`."""
-    state = {**engine.state_dict(), "gamma": engine.spec.gamma}
+    state = {**engine.state_dict(), "gamma": engine.spec.gamma, "learn_every": engine.learn_every}
     save_state(path, state, expression=engine.expression, num_lanes=engine.spec.num_lanes)
 
 
@@ -101,39 +102,42 @@ def load_engine(engine: RewardEngine, path: str | os.PathLike[str]) -> None:
         StateFileError: as `load_state`; or if the agents' discounts differ, or the state has not the form of this engine's.
     """
     state = load_state(path, expression=engine.expression, num_lanes=engine.spec.num_lanes)
-    gamma = state.pop("gamma", None)
+    gamma, learn_every = state.pop("gamma", None), state.pop("learn_every", None)
     if gamma is not None and engine.spec.gamma is not None and gamma != engine.spec.gamma:
         raise StateFileError(
             f"The state file {path} was saved with an agent of gamma={gamma}, this one has gamma={engine.spec.gamma}: potentials "
             "would no longer telescope. Make them equal."
         )
-    _require_form(_flatten(state), _flatten(engine.state_dict()), path)
+    learns = any(reader.learned for reader in engine.program.readers)
+    if learns and learn_every != engine.learn_every:
+        raise StateFileError(
+            f"The state file {path} was saved where a fit came every {learn_every} steps, here it comes every {engine.learn_every} "
+            "(None: before a rollout is paid): the reward would learn another course. Make them equal (learn_every=...)."
+        )
+    _require_form(_leaves(state), _leaves(engine.state_dict()), path)
     engine.load_state_dict(state)
 
 
 # ---------------------------------------------------------------------- nested dicts and flat keys
 
 
-def _flatten(state: Mapping[str, Any], prefix: str = "") -> dict[str, Leaf]:
+def _leaves(state: Mapping[str, Any]) -> dict[str, Leaf]:
     """Return the leaves by their path, keys joined by ``/``."""
     leaves: dict[str, Leaf] = {}
-    for key, value in state.items():
-        if not isinstance(key, str) or not key or "/" in key:
-            raise StateFileError(
-                f"A state's keys are texts without '/', got {key!r} in {prefix or 'the state'!r}."
-            )
-        path = prefix + key
-        if isinstance(value, Mapping):
-            leaves.update(_flatten(value, f"{path}/") if value else {path: {}})
-        else:
-            leaves[path] = _leaf(path, value)
+    for keys, value in flatten(state).items():
+        for depth, key in enumerate(keys):
+            if not isinstance(key, str) or not key or "/" in key:
+                place = "/".join(keys[:depth]) or "the state"
+                raise StateFileError(f"A state's keys are texts without '/', got {key!r} in {place!r}.")
+        path = "/".join(keys)
+        leaves[path] = _leaf(path, value)
     return leaves
 
 
 def _leaf(path: str, value: Any) -> Leaf:
     if isinstance(value, np.generic):
         value = value.item()
-    if value is None or isinstance(value, (bool, int, float, str)):
+    if value is None or isinstance(value, (bool, int, float, str, dict)):
         return value
     if hasattr(value, "__array__"):
         try:
@@ -145,17 +149,6 @@ def _leaf(path: str, value: Any) -> Leaf:
     raise StateFileError(
         f"{path!r} is {type(value).__name__}: a state holds arrays of numbers, numbers, texts and None, in nested dicts."
     )
-
-
-def _nest(leaves: Mapping[str, Leaf]) -> State:
-    state: State = {}
-    for path, leaf in leaves.items():
-        *folders, key = path.split("/")
-        place = state
-        for folder in folders:
-            place = place.setdefault(folder, {})
-        place[key] = leaf
-    return state
 
 
 # ---------------------------------------------------------------------- the file
@@ -182,7 +175,7 @@ def _read(path: str | os.PathLike[str]) -> tuple[dict[str, Any], dict[str, np.nd
             if header["version"] != VERSION:
                 raise StateFileError(
                     f"The state file {path} has version {header['version']}, this shapegym reads version {VERSION}: load it with "
-                    "the shapegym that wrote it."
+                    "the shapegym that wrote it, or begin the run afresh."
                 )
             arrays = {key: _read_array(archive, key, *form) for key, form in header["arrays"].items()}
             if names != {_HEADER, *(f"{key}.npy" for key in arrays)}:
@@ -236,10 +229,10 @@ def _require_form(saved: dict[str, Leaf], fresh: dict[str, Leaf], path: str | os
     """Check that what was saved can take the place of what the engine has, before anything is replaced.
 
     What terms remember may have grown (hash tables, archives), so of their arrays only dtype and number of axes are compared, and
-    of kept experience nothing.
+    of kept experience nothing. Models compare for themselves.
     """
     saved, fresh = (
-        {key: leaf for key, leaf in leaves.items() if key.split("/")[0] != "experience"}
+        {key: leaf for key, leaf in leaves.items() if key.split("/")[0] not in ("experience", "models")}
         for leaves in (saved, fresh)
     )
     unmatched = saved.keys() ^ fresh.keys()

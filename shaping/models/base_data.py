@@ -19,8 +19,8 @@ from typing import Any
 import gymnasium as gym
 import numpy as np
 
+from shapegym.shaping.atomic_file import replacing
 from shapegym.shaping.errors import BaseDataError
-from shapegym.shaping.files.atomic_file import replacing
 from shapegym.shaping.transitions import Features, Observation
 
 

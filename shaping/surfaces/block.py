@@ -8,6 +8,7 @@ import numpy as np
 
 from shapegym.shaping.evaluation.engine import RewardEngine
 from shapegym.shaping.evaluation.ledger import EpisodeRecord
+from shapegym.shaping.evaluation.steps import StepStore
 from shapegym.shaping.transitions import Episodes, Transitions
 
 
@@ -37,54 +38,55 @@ class Settled:
 class Block:
     """Up to ``capacity`` consecutive steps of B lanes, from their measurement until they are settled."""
 
-    def __init__(self, num_terms: int, num_lanes: int, capacity: int) -> None:
-        shape = (capacity, num_lanes)
-        self.length = 0
-        self._parts = np.zeros((num_terms, *shape))
-        self._task = np.zeros(shape)
-        self._first = np.zeros(shape, dtype=bool)
-        self._terminated = np.zeros(shape, dtype=bool)
-        self._truncated = np.zeros(shape, dtype=bool)
-        self._success = np.zeros(shape, dtype=bool)
-        self._knows_success = False
-        self._clock = 0
+    def __init__(self, capacity: int) -> None:
+        self.capacity = capacity
+        self._steps = StepStore()
+
+    @property
+    def length(self) -> int:
+        """Steps that wait."""
+        return self._steps.length
 
     @property
     def full(self) -> bool:
         """Whether another step has no room."""
-        return self.length == len(self._task)
+        return self.length == self.capacity
 
     def append(self, parts: np.ndarray, transitions: Transitions) -> None:
         """Add one step; all its rows must be active. ``parts`` is (N, B)."""
-        step = self.length
-        if step == 0:
-            self._clock = transitions.clock
-        self._parts[:, step] = parts
-        self._task[step] = transitions.reward
-        self._first[step] = transitions.first
-        self._terminated[step] = transitions.terminated
-        self._truncated[step] = transitions.truncated
         success = transitions.next_features.get("success")
-        self._knows_success |= success is not None
-        self._success[step] = False if success is None else success
-        self.length += 1
+        self._steps.append(
+            {
+                "parts": parts.T,
+                "task": transitions.reward,
+                "first": transitions.first,
+                "terminated": transitions.terminated,
+                "truncated": transitions.truncated,
+                "clock": transitions.clock,
+                **({} if success is None else {"success": success}),
+            }
+        )
 
     def settle(self, engine: RewardEngine) -> Settled:
         """Combine the steps, book them with ``engine`` and start an empty block.
 
-        If the engine leaves it to its caller when learned terms learn, they do so now, before the steps are paid.
+        If the engine leaves it to its caller when something learns, it does so now, before the steps are paid.
         """
-        steps = slice(0, self.length)
-        self.length = 0
-        task, truncated, parts = self._task[steps], self._truncated[steps], self._parts[:, steps]
-        active = np.ones(task.shape, dtype=bool)
-        episodes = Episodes(self._first[steps], self._terminated[steps], truncated, active)
-        if not len(task):
-            return Settled(
-                task, task, truncated, [], parts, np.zeros((len(engine.addends), *task.shape)), episodes
+        if not self.length:
+            nothing, flags = (
+                np.zeros((0, engine.spec.num_lanes)),
+                np.zeros((0, engine.spec.num_lanes), dtype=bool),
             )
-        if engine.experience is not None and engine.learn_every is None:
-            parts[...] = engine.learn()[:, -task.size :].reshape(parts.shape)
-        success = self._success[steps] if self._knows_success else None
-        contributions, shaped, records = engine.settle(parts, task, episodes, self._clock, success)
+            parts, paid = (
+                np.zeros((count, *nothing.shape)) for count in (len(engine.terms), len(engine.addends))
+            )
+            return Settled(nothing, nothing, flags, [], parts, paid, Episodes(flags, flags, flags, flags))
+        steps = self._steps.block()
+        self._steps.clear()
+        task, truncated = steps["task"], steps["truncated"]
+        episodes = Episodes(steps["first"], steps["terminated"], truncated, np.ones(task.shape, dtype=bool))
+        parts = engine.learn() if engine.waits else np.moveaxis(steps["parts"], -1, 0).copy()
+        contributions, shaped, records = engine.settle(
+            parts, task, episodes, int(steps["clock"][0]), steps.get("success")
+        )
         return Settled(shaped, task, truncated, records, parts, contributions, episodes)

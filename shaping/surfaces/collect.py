@@ -1,4 +1,4 @@
-"""What all surfaces share: from an API's observations and infos to `Transitions`.
+"""From an API's observations and infos to `Transitions`, the same way on all surfaces.
 
 A surface fills the preallocated rows of a `Collector` and hands its transitions to the engine. The rules that must not differ from
 surface to surface live here: numbers have the dtypes of the spaces, s_t is a copy (environments may reuse their buffers), features
@@ -12,8 +12,8 @@ from typing import Any
 
 import gymnasium as gym
 import numpy as np
-from gymnasium import spaces
 
+from shapegym.shaping.arrays import allocate, tree_write
 from shapegym.shaping.errors import FeatureError, suggest
 from shapegym.shaping.evaluation.engine import RewardEngine
 from shapegym.shaping.transitions import Features, Observation, Transitions
@@ -33,7 +33,7 @@ class Collector:
     s_t and s_{t+1} are two sets of rows that `advance` swaps, so a state is copied once. A surface calls, in this order:
 
     * on reset: `begin` (or `begin_lane`) with the first observations and their features;
-    * on step: `advance`, then writes ``next_obs``, ``action``, ``reward``, the flags and ``next_features``, and gives
+    * on step: `advance` with the features of s_{t+1}, then writes ``next_obs``, ``action``, ``reward`` and the flags, and gives
       ``transitions`` to the engine; at last it sets ``first`` for the step to come.
     """
 
@@ -54,22 +54,21 @@ class Collector:
         self.names = tuple(dict.fromkeys((*engine.reads, *engine.reads_before)))
         self._upcoming: dict[str, np.ndarray] = {}
 
-    def advance(self) -> Transitions:
-        """Make s_{t+1} the s_t of the transitions to be written, and return them."""
+    def advance(self, next_features: Features) -> Transitions:
+        """Make the last s_{t+1} the s_t of the transitions to be written, and return them.
+
+        Of the features of s_{t+1} those that the next step reads as features of s_t are copied.
+        """
         transitions = self.transitions
         transitions.obs, transitions.next_obs = transitions.next_obs, transitions.obs
-        transitions.features = self._upcoming
-        return transitions
-
-    def keep(self, next_features: Features) -> None:
-        """Write the features of s_{t+1}, and copy those that the next step reads as features of s_t."""
-        self.transitions.next_features = next_features
+        transitions.features, transitions.next_features = self._upcoming, next_features
         if self.names_before:
             self._upcoming = {name: np.array(next_features[name]) for name in self.names_before}
+        return transitions
 
     def begin_lane(self, lane: int, obs: Any) -> None:
         """Let ``lane`` start an episode in ``obs``."""
-        write_lane(self.transitions.next_obs, lane, obs)
+        tree_write(self.transitions.next_obs, lane, obs)
         self.transitions.first[lane] = True
 
     def begin(self, obs: Observation, features: Features, lanes: np.ndarray) -> None:
@@ -87,26 +86,6 @@ class Collector:
         }
 
 
-def allocate(space: gym.Space, num_lanes: int) -> Any:
-    """Return rows for ``num_lanes`` members of ``space``: arrays, or dicts and tuples of them; objects for text and the like."""
-    if isinstance(space, spaces.Dict):
-        return {key: allocate(entry, num_lanes) for key, entry in space.spaces.items()}
-    if isinstance(space, spaces.Tuple):
-        return tuple(allocate(entry, num_lanes) for entry in space.spaces)
-    if isinstance(space, (spaces.Box, spaces.Discrete, spaces.MultiDiscrete, spaces.MultiBinary)):
-        return np.zeros((num_lanes, *(space.shape or ())), dtype=space.dtype)
-    return np.full(num_lanes, None, dtype=object)
-
-
-def write_lane(rows: Any, lane: int, value: Any) -> None:
-    """``rows[lane] = value``, for a member of the space that the rows were allocated for."""
-    if isinstance(rows, np.ndarray):
-        rows[lane] = value
-    else:
-        for key, entry in _entries(rows):
-            write_lane(entry, lane, value[key])
-
-
 def write_lanes(rows: Any, values: Any, lanes: np.ndarray | None = None) -> None:
     """``rows[lanes] = values[lanes]`` for a batch of members, all of them by default.
 
@@ -114,10 +93,10 @@ def write_lanes(rows: Any, values: Any, lanes: np.ndarray | None = None) -> None
     """
     if _holds_objects(values) or _holds_objects(rows):
         for lane in range(len(values)) if lanes is None else np.flatnonzero(lanes).tolist():
-            write_lane(rows, lane, values[lane])
+            tree_write(rows, lane, values[lane])
     elif not isinstance(rows, np.ndarray):
-        for key, entry in _entries(rows):
-            write_lanes(entry, values[key], lanes)
+        for key in rows if isinstance(rows, dict) else range(len(rows)):
+            write_lanes(rows[key], values[key], lanes)
     elif lanes is None:
         rows[...] = values
     else:
@@ -137,11 +116,23 @@ def as_declaration(features: Any) -> Mapping[str, gym.Space] | None:
     return features if declares else None
 
 
-def source_key(name: str, info: Mapping[str, Any]) -> str:
-    """Return the info key that holds the feature ``name``: its own, or for success its other spelling."""
-    if name in SUCCESS_KEYS and name not in info:
-        return next((key for key in SUCCESS_KEYS if key in info), name)
-    return name
+def declared_features(env: gym.Env[Any, Any]) -> Mapping[str, gym.Space] | None:
+    """Return what a Gymnasium environment, or a wrapper around it, declares."""
+    return as_declaration(env.get_wrapper_attr("features") if env.has_wrapper_attr("features") else None)
+
+
+def find_key(name: str, info: Mapping[str, Any], when: str) -> str:
+    """Return the info key that holds the feature ``name``: its own, or for success its other spelling.
+
+    Raises:
+        FeatureError: if there is none.
+    """
+    if name in info:
+        return name
+    for key in SUCCESS_KEYS if name in SUCCESS_KEYS else ():
+        if key in info:
+            return key
+    raise missing_feature(name, info, when)
 
 
 def lane_features(info: Mapping[str, Any], names: Iterable[str], when: str) -> dict[str, np.ndarray]:
@@ -152,10 +143,7 @@ def lane_features(info: Mapping[str, Any], names: Iterable[str], when: str) -> d
     """
     features = {}
     for name in names:
-        key = source_key(name, info)
-        if key not in info:
-            raise missing_feature(name, info, when)
-        features[name] = np.asarray(info[key])[None]
+        features[name] = np.asarray(info[find_key(name, info, when)])[None]
     for key in SUCCESS_KEYS:  # for the books: not required
         if key in info:
             features.setdefault("success", np.asarray(info[key])[None])
@@ -190,7 +178,3 @@ def missing_feature(name: str, info: Mapping[str, Any], when: str) -> FeatureErr
 
 def _holds_objects(rows: Any) -> bool:
     return isinstance(rows, np.ndarray) and rows.dtype == object
-
-
-def _entries(rows: Any) -> Iterable[tuple[Any, Any]]:
-    return rows.items() if isinstance(rows, dict) else enumerate(rows)

@@ -19,16 +19,15 @@ from stable_baselines3.common.off_policy_algorithm import OffPolicyAlgorithm
 from stable_baselines3.common.vec_env import VecEnvWrapper, VecMonitor, VecNormalize
 from stable_baselines3.her.her_replay_buffer import HerReplayBuffer
 
-from shapegym.shaping.algebra import Sum
 from shapegym.shaping.errors import WiringError
 from shapegym.shaping.evaluation.engine import RewardEngine
+from shapegym.shaping.surfaces.binding import Binding
 from shapegym.shaping.surfaces.gym_env import ShapedEnv
 from shapegym.shaping.surfaces.layers import batch_layers, lane_layers, shaped_layers
 from shapegym.shaping.surfaces.sb3_buffers import HindsightBuffer
 from shapegym.shaping.surfaces.sb3_vec import MeasuringVecEnv, ShapedVecEnv
-from shapegym.shaping.tree import guarantee_losses, has_task_reward, times_task_is_paid
-from shapegym.shaping.types import Combinator, Guarantee
-from shapegym.shaping.weights.blend import LearnedWeight
+from shapegym.shaping.tree import guarantee_losses, has_task_reward, keeps_of, learns_weights
+from shapegym.shaping.types import Combinator, Keeps, times_task_is_paid
 
 Severity: TypeAlias = Literal["error", "warning", "info"]
 
@@ -86,7 +85,7 @@ EXPLANATIONS: dict[str, str] = {
         "{what} does not learn the weights of a blend, which stay as they began. Train with BARFI, or say learn=False if that is "
         "meant."
     ),
-    "guarantee-lost": "{what}, so optimal policies may change. Add the invariant part outside of this node to keep them.",
+    "guarantee-lost": "{what}, so these may change. Add the part that keeps them outside of this node.",
 }
 """What each finding means and what to do, by its code."""
 
@@ -149,7 +148,7 @@ def _attachment(model: BaseAlgorithm) -> Iterator[Finding]:
 
 
 def _shaped_twice(model: BaseAlgorithm) -> Iterator[Finding]:
-    names = [type(layer).__name__ for layer in _path(model) if isinstance(layer, _SHAPING)]
+    names = [type(layer).__name__ for layer in _path(model) if isinstance(layer, Binding)]
     if len(names) > 1:
         yield _finding("shaped-twice", "error", " around ".join(names))
 
@@ -203,9 +202,7 @@ def _discounts(model: BaseAlgorithm) -> Iterator[Finding]:
     gamma = getattr(model, "gamma", None)
     for engine in _engines(model):
         for term, name, state in zip(engine.terms, engine.term_names, engine.states, strict=True):
-            telescopes = (
-                Guarantee(term.guarantee) is Guarantee.INVARIANT
-            )  # unlike a running scale with a gamma
+            telescopes = Keeps.POLICIES in keeps_of(term)  # unlike a running scale with a gamma
             if telescopes and state.get("gamma", gamma) != gamma:
                 yield _finding("gamma-mismatch", "error", f"{name!r} ({state['gamma']}, not {gamma})")
     buffer = _buffer(model)
@@ -219,18 +216,15 @@ def _expressions(model: BaseAlgorithm) -> Iterator[Finding]:
             yield _finding("task-dropped", "warning")
         if (times := times_task_is_paid(engine.expression)) > 1:
             yield _finding("task-paid-twice", "warning", times)
-        learned = any(isinstance(term, LearnedWeight) and term.learn for term in engine.terms)
-        if learned and not getattr(model, "learns_weights", False):
+        if learns_weights(engine.expression) and not getattr(model, "learns_weights", False):
             yield _finding("weights-stay", "info", type(model).__name__)
         for loss in guarantee_losses(engine.expression):
-            inner = isinstance(loss.node, Combinator) and not isinstance(
-                loss.node, Sum
-            )  # a sum with a bonus is meant
-            if inner and loss.before is Guarantee.INVARIANT:
+            if (
+                Keeps.POLICIES in loss.lost and isinstance(loss.node, Combinator) and not loss.node.linear
+            ):  # a sum with a bonus is meant
                 yield _finding("guarantee-lost", "info", loss)
 
 
-_SHAPING = (ShapedVecEnv, MeasuringVecEnv, ShapedEnv)
 _CHECKS = (
     _attachment,
     _shaped_twice,

@@ -2,22 +2,20 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Unpack
 
 import gymnasium as gym
 import numpy as np
 from gymnasium.error import ResetNeeded
 from gymnasium.utils import RecordConstructorArgs
 
-from shapegym.shaping.evaluation.engine import RewardEngine
-from shapegym.shaping.files.state_files import load_engine, save_engine
-from shapegym.shaping.surfaces.collect import Collector, as_declaration, lane_features, write_lane
-from shapegym.shaping.transitions import Spec
+from shapegym.shaping.arrays import tree_write
+from shapegym.shaping.surfaces.binding import Binding, BindingOptions
+from shapegym.shaping.surfaces.collect import declared_features, lane_features
 from shapegym.shaping.types import Expression
 
 
-class ShapedEnv(gym.Wrapper[Any, Any, Any, Any], RecordConstructorArgs):
+class ShapedEnv(Binding, gym.Wrapper[Any, Any, Any, Any], RecordConstructorArgs):
     """Pays the shaped reward of an expression instead of the task's; the task's own stays in ``info``.
 
     Every info gets ``task_reward``, ``shaped_reward`` and ``reward_parts`` (what each addend paid). The last one of an episode
@@ -26,47 +24,20 @@ class ShapedEnv(gym.Wrapper[Any, Any, Any, Any], RecordConstructorArgs):
     Args:
         env: the environment. Features are read from its infos; declared ones (``env.features``) are checked at once.
         expression: the reward.
-        gamma: the agent's discount, for potentials.
-        seed: of the random choices that terms make.
-        on_nonfinite: a NaN or infinite part is an error ("raise"), or counts as 0 with a warning ("zero").
-        pay_at_end: allow episodic nodes, paying an episode's sum at its last step: late credit, so a different algorithm.
-
-    Attributes:
-        engine: the `RewardEngine`.
+        options: see `BindingOptions`.
 
     Raises:
-        HindsightError: if the expression is episodic and ``pay_at_end`` was not asked for.
-        ShapingError: if a term cannot be measured on this environment.
+        ShapingError: if the expression cannot be bound to this environment.
     """
 
     def __init__(
-        self,
-        env: gym.Env[Any, Any],
-        expression: Expression,
-        *,
-        gamma: float | None = None,
-        seed: int = 0,
-        on_nonfinite: Literal["raise", "zero"] = "raise",
-        pay_at_end: bool = False,
+        self, env: gym.Env[Any, Any], expression: Expression, **options: Unpack[BindingOptions]
     ) -> None:
-        RecordConstructorArgs.__init__(
-            self,
-            expression=expression,
-            gamma=gamma,
-            seed=seed,
-            on_nonfinite=on_nonfinite,
-            pay_at_end=pay_at_end,
-        )
+        RecordConstructorArgs.__init__(self, expression=expression, **options)
         gym.Wrapper.__init__(self, env)
-        features = as_declaration(
-            env.get_wrapper_attr("features") if env.has_wrapper_attr("features") else None
-        )
-        spec = Spec(1, env.observation_space, env.action_space, features, gamma, seed)
-        self.engine = RewardEngine(expression, spec, on_nonfinite=on_nonfinite, pay_at_end=pay_at_end)
-        self.engine.require_online("ShapedEnv")
-        self._collector = Collector(self.engine)
+        spaces = env.observation_space, env.action_space
+        self._bind(expression, options, 1, *spaces, declared_features(env))
         self._lane = np.ones(1, dtype=bool)
-        self._started = False
 
     def reset(
         self, *, seed: int | None = None, options: dict[str, Any] | None = None
@@ -96,35 +67,16 @@ class ShapedEnv(gym.Wrapper[Any, Any, Any, Any], RecordConstructorArgs):
             raise ResetNeeded("Call reset() before step().")
         obs, reward, terminated, truncated, info = self.env.step(action)
         collector = self._collector
-        transitions = collector.advance()
-        write_lane(transitions.next_obs, 0, obs)
-        write_lane(transitions.action, 0, action)
+        transitions = collector.advance(lane_features(info, collector.names, "a step"))
+        tree_write(transitions.next_obs, 0, obs)
+        tree_write(transitions.action, 0, action)
         transitions.reward[0] = reward
         transitions.terminated[0] = terminated
         transitions.truncated[0] = truncated
-        collector.keep(lane_features(info, collector.names, "a step"))
         shaped, contributions, records = self.engine.step(transitions)
         transitions.first[0] = terminated or truncated
         paid = float(shaped[0])
-        info = {
-            **info,
-            "task_reward": float(reward),
-            "shaped_reward": paid,
-            "reward_parts": dict(zip(self.engine.addends, contributions[:, 0].tolist(), strict=True)),
-        }
+        info = self._paid_info(info, float(reward), paid, contributions[:, 0].tolist())
         if records:
             info["shaping_episode"] = records[0].as_info()
         return obs, paid, terminated, truncated, info
-
-    def save(self, path: str | Path) -> None:
-        """Save what the terms remember; see `shapegym.shaping.files.state_files`."""
-        save_engine(self.engine, path)
-
-    def load(self, path: str | Path) -> None:
-        """Continue from `save`; then reset, because a file holds no environment.
-
-        Raises:
-            StateFileError: if the file is corrupt or belongs to another expression; nothing has changed.
-        """
-        load_engine(self.engine, path)
-        self._started = False

@@ -3,19 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any, TypeAlias
+from typing import Any
 
 import gymnasium as gym
 from pettingzoo.utils import BaseParallelWrapper
 from stable_baselines3.common.base_class import BaseAlgorithm
 from stable_baselines3.common.vec_env import DummyVecEnv, VecEnvWrapper
 
-from shapegym.shaping.surfaces.gym_env import ShapedEnv
-from shapegym.shaping.surfaces.parallel_env import ShapedParallelEnv
-from shapegym.shaping.surfaces.sb3_vec import TransitionVecEnv
-from shapegym.shaping.surfaces.vector_env import ShapedVectorEnv
-
-Shaped: TypeAlias = ShapedEnv | ShapedVectorEnv | TransitionVecEnv | ShapedParallelEnv
+from shapegym.shaping.surfaces.binding import Binding
 
 
 def batch_layers(model_or_env: Any) -> Iterator[Any]:
@@ -38,7 +33,7 @@ def lane_layers(model_or_env: Any) -> list[list[Any]]:
     return [list(batch_layers(env)) for env in envs]
 
 
-def shaped_layers(model_or_env: Any) -> list[Shaped]:
+def shaped_layers(model_or_env: Any) -> list[Binding]:
     """Return every surface of shapegym among the layers."""
     layers = [*batch_layers(model_or_env), *(layer for lane in lane_layers(model_or_env) for layer in lane)]
-    return [layer for layer in layers if isinstance(layer, Shaped)]
+    return [layer for layer in layers if isinstance(layer, Binding)]

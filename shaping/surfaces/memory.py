@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-import gymnasium as gym
 import numpy as np
 
-from shapegym.shaping.surfaces.collect import allocate
+from shapegym.shaping.arrays import allocate, tree_map, tree_take, tree_write
 from shapegym.shaping.transitions import Features, Observation, Spec, Transitions
 
 
@@ -19,33 +18,21 @@ class Memory:
     """
 
     def __init__(self, spec: Spec, num_steps: int, *, keep_observations: bool) -> None:
-        rows = num_steps * spec.num_lanes
-        self.keeps_observations = keep_observations
-        self._space = spec.observation_space
-        self._rows = rows
-        self._action = allocate(spec.action_space, rows)
-        self._terminated = np.zeros(rows, dtype=bool)
-        self._truncated = np.zeros(rows, dtype=bool)
-        self._first = np.zeros(rows, dtype=bool)
-        self._features: dict[str, np.ndarray] = {}
-        self._next_features: dict[str, np.ndarray] = {}
+        self._observation_space = spec.observation_space
+        self._num_rows = rows = num_steps * spec.num_lanes
+        flags = {name: np.zeros(rows, dtype=bool) for name in ("terminated", "truncated", "first")}
+        self._rows = {"action": allocate(spec.action_space, rows), **flags}
         if keep_observations:
-            self._obs = allocate(self._space, rows)
-            self._next_obs = allocate(self._space, rows)
+            self._rows |= {name: allocate(spec.observation_space, rows) for name in ("obs", "next_obs")}
+        self._features: dict[str, dict[str, np.ndarray]] = {"features": {}, "next_features": {}}
 
     def write(self, step: int, transitions: Transitions) -> None:
         """Store the transitions of all lanes as the buffer's step ``step``."""
         num_lanes = transitions.num_lanes
         rows = slice(step * num_lanes, (step + 1) * num_lanes)
-        self._action[rows] = transitions.action
-        self._terminated[rows] = transitions.terminated
-        self._truncated[rows] = transitions.truncated
-        self._first[rows] = transitions.first
-        self._write_features(self._features, transitions.features, rows)
-        self._write_features(self._next_features, transitions.next_features, rows)
-        if self.keeps_observations:
-            _write(self._obs, transitions.obs, rows)
-            _write(self._next_obs, transitions.next_obs, rows)
+        tree_write(self._rows, rows, {name: getattr(transitions, name) for name in self._rows})
+        for name, stored in self._features.items():
+            self._write_features(stored, getattr(transitions, name), rows)
 
     def read(self, rows: np.ndarray, obs: Any, next_obs: Any, task_reward: np.ndarray) -> Transitions:
         """Return stored transitions.
@@ -56,44 +43,27 @@ class Memory:
             next_obs: as ``obs``.
             task_reward: the task rewards, (M,) float64.
         """
-        if self.keeps_observations:
-            obs, next_obs = self._obs, self._next_obs
-        return Transitions(
-            obs=_take(self._space, obs, rows),
-            action=self._action[rows],
-            next_obs=_take(self._space, next_obs, rows),
-            reward=task_reward,
-            terminated=self._terminated[rows],
-            truncated=self._truncated[rows],
-            first=self._first[rows],
-            active=np.ones(len(rows), dtype=bool),
-            features={name: values[rows] for name, values in self._features.items()},
-            next_features={name: values[rows] for name, values in self._next_features.items()},
-        )
+        found = tree_take({**self._rows, **self._features}, rows)
+        if "obs" not in found:
+            found |= {"obs": self._take(obs, rows), "next_obs": self._take(next_obs, rows)}
+        return Transitions(**found, reward=task_reward, active=np.ones(len(rows), dtype=bool))
 
     def terminated(self, row: int) -> bool:
         """Whether the transition ended its episode in a terminal state."""
-        return bool(self._terminated[row])
+        return bool(self._rows["terminated"][row])
 
     def _write_features(self, stored: dict[str, np.ndarray], features: Features, rows: slice) -> None:
         for name, values in features.items():
             if name not in stored:  # shapes and dtypes are known when the first arrive
-                stored[name] = np.zeros((self._rows, *values.shape[1:]), dtype=values.dtype)
+                stored[name] = np.zeros((self._num_rows, *values.shape[1:]), dtype=values.dtype)
             elif not np.can_cast(values.dtype, stored[name].dtype, "safe"):  # 0 at first, then 0.5
                 stored[name] = stored[name].astype(np.result_type(values, stored[name]))
             stored[name][rows] = values
 
-
-def _write(stored: Any, values: Observation, rows: slice) -> None:
-    if isinstance(stored, dict):
-        for key, entry in stored.items():
-            _write(entry, values[key], rows)
-    else:
-        stored[rows] = values
-
-
-def _take(space: gym.Space, values: Any, rows: np.ndarray) -> Observation:
-    """Rows of the values in the shape of the space: SB3 stores a Discrete observation as one column."""
-    if isinstance(space, gym.spaces.Dict):
-        return {key: _take(entry, values[key], rows) for key, entry in space.spaces.items()}
-    return values[rows].reshape(len(rows), *(space.shape or ()))
+    def _take(self, values: Any, rows: np.ndarray) -> Observation:
+        """Rows of the values in the shape of the space: SB3 stores a Discrete observation as one column."""
+        return tree_map(
+            lambda space, stored: stored[rows].reshape(len(rows), *(space.shape or ())),
+            self._observation_space,
+            values,
+        )

@@ -2,23 +2,21 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Unpack
 
 import numpy as np
 from gymnasium.error import ResetNeeded
 from pettingzoo import ParallelEnv
 from pettingzoo.utils import BaseParallelWrapper
 
+from shapegym.shaping.arrays import tree_write
 from shapegym.shaping.errors import ObservationError
-from shapegym.shaping.evaluation.engine import RewardEngine
-from shapegym.shaping.files.state_files import load_engine, save_engine
-from shapegym.shaping.surfaces.collect import Collector, as_declaration, stack_features, write_lane
-from shapegym.shaping.transitions import Spec
+from shapegym.shaping.surfaces.binding import Binding, BindingOptions
+from shapegym.shaping.surfaces.collect import as_declaration, stack_features
 from shapegym.shaping.types import Expression
 
 
-class ShapedParallelEnv(BaseParallelWrapper):  # type: ignore[misc]  # PettingZoo has no types
+class ShapedParallelEnv(Binding, BaseParallelWrapper):  # type: ignore[misc]  # PettingZoo has no types
     """Pays every agent the shaped reward of an expression instead of the task's; the task's own stays in its info.
 
     Lanes are ``possible_agents`` in order, and terms that share statistics between lanes (lifetime counts) share them between
@@ -28,43 +26,22 @@ class ShapedParallelEnv(BaseParallelWrapper):  # type: ignore[misc]  # PettingZo
     Args:
         env: the parallel environment; all its agents must have equal spaces.
         expression: the reward.
-        gamma: the agents' discount, for potentials.
-        seed: of the random choices that terms make.
-        on_nonfinite: a NaN or infinite part is an error ("raise"), or counts as 0 with a warning ("zero").
-        pay_at_end: allow episodic nodes, paying an episode's sum at its last step: late credit, so a different algorithm.
-
-    Attributes:
-        engine: the `RewardEngine`.
+        options: see `BindingOptions`.
 
     Raises:
         ObservationError: if two agents have different spaces.
-        HindsightError: if the expression is episodic and ``pay_at_end`` was not asked for.
-        ShapingError: if a term cannot be measured on this environment.
+        ShapingError: if the expression cannot be bound to this environment.
     """
 
-    def __init__(
-        self,
-        env: ParallelEnv,
-        expression: Expression,
-        *,
-        gamma: float | None = None,
-        seed: int = 0,
-        on_nonfinite: Literal["raise", "zero"] = "raise",
-        pay_at_end: bool = False,
-    ) -> None:
+    def __init__(self, env: ParallelEnv, expression: Expression, **options: Unpack[BindingOptions]) -> None:
         super().__init__(env)
         agents = list(env.possible_agents)
         _require_equal_spaces(env, agents)
+        spaces = env.observation_space(agents[0]), env.action_space(agents[0])
         features = as_declaration(getattr(env, "features", None))
-        spec = Spec(
-            len(agents), env.observation_space(agents[0]), env.action_space(agents[0]), features, gamma, seed
-        )
-        self.engine = RewardEngine(expression, spec, on_nonfinite=on_nonfinite, pay_at_end=pay_at_end)
-        self.engine.require_online("ShapedParallelEnv")
-        self._collector = Collector(self.engine)
+        self._bind(expression, options, len(agents), *spaces, features, agents=tuple(map(str, agents)))
         self._lanes = {agent: lane for lane, agent in enumerate(agents)}
         self._alive = np.zeros(len(agents), dtype=bool)
-        self._started = False
 
     def reset(
         self, seed: int | None = None, options: dict[str, Any] | None = None
@@ -102,20 +79,22 @@ class ShapedParallelEnv(BaseParallelWrapper):  # type: ignore[misc]  # PettingZo
             )
         obs, rewards, terminated, truncated, infos = self.env.step(actions)
         self._require_known(obs)
-        transitions = self._collector.advance()
-        acting: list[dict[str, Any] | None] = [None] * len(self._lanes)
-        for agent, lane in self._lanes.items():
-            active = bool(self._alive[lane]) and agent in obs
-            transitions.active[lane] = active
+        transitions = self._collector.transitions
+        acting = [
+            infos.get(agent, {}) if alive and agent in obs else None
+            for agent, alive in zip(self._lanes, self._alive, strict=True)
+        ]
+        for (agent, lane), info in zip(self._lanes.items(), acting, strict=True):
+            transitions.active[lane] = active = info is not None
             transitions.reward[lane] = rewards[agent] if active else 0.0
             transitions.terminated[lane] = active and terminated[agent]
             transitions.truncated[lane] = active and truncated[agent]
-            if active:
-                write_lane(transitions.next_obs, lane, obs[agent])
-                write_lane(transitions.action, lane, actions[agent])
-                acting[lane] = infos.get(agent, {})
         if transitions.active.any():
-            self._collector.keep(stack_features(acting, self._collector.names, "a step"))
+            self._collector.advance(stack_features(acting, self._collector.names, "a step"))
+            for agent, lane in self._lanes.items():
+                if transitions.active[lane]:
+                    tree_write(transitions.next_obs, lane, obs[agent])
+                    tree_write(transitions.action, lane, actions[agent])
             shaped, contributions, records = self.engine.step(transitions)
         else:  # every agent is gone, or about to appear again
             contributions = np.zeros((len(self.engine.addends), len(self._lanes)))
@@ -124,35 +103,18 @@ class ShapedParallelEnv(BaseParallelWrapper):  # type: ignore[misc]  # PettingZo
         np.greater(transitions.active, transitions.terminated | transitions.truncated, out=self._alive)
         self._begin(obs, infos)
 
-        report = {
-            agent: {
-                **infos.get(agent, {}),
-                "task_reward": float(reward),
-                "shaped_reward": shaped[self._lanes[agent]].item(),
-                "reward_parts": dict(
-                    zip(self.engine.addends, contributions[:, self._lanes[agent]].tolist(), strict=True)
-                ),
-            }
-            for agent, reward in rewards.items()
-        }
+        report = {}
+        for agent, reward in rewards.items():
+            lane = self._lanes[agent]
+            paid_parts = contributions[:, lane].tolist()
+            report[agent] = self._paid_info(
+                infos.get(agent, {}), float(reward), shaped[lane].item(), paid_parts
+            )
         agents = list(self._lanes)
         for record in records:
             report[agents[record.lane]]["shaping_episode"] = record.as_info()
         paid = {agent: info["shaped_reward"] for agent, info in report.items()}
         return obs, paid, terminated, truncated, report
-
-    def save(self, path: str | Path) -> None:
-        """Save what the terms remember; see `shapegym.shaping.files.state_files`."""
-        save_engine(self.engine, path)
-
-    def load(self, path: str | Path) -> None:
-        """Continue from `save`; then reset, because a file holds no environment.
-
-        Raises:
-            StateFileError: if the file is corrupt or belongs to another expression or number of agents; nothing has changed.
-        """
-        load_engine(self.engine, path)
-        self._started = False
 
     def _require_known(self, obs: dict[Any, Any]) -> None:
         if unknown := obs.keys() - self._lanes.keys():

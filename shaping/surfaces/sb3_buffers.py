@@ -21,13 +21,13 @@ class HindsightBuffer:
     """
 
     registry: ClassVar[dict[type[BaseBuffer], type[HindsightBuffer]]] = {}
-    """Shaped classes by the class of SB3 that they take the place of."""
+    """Shaped classes by the class of SB3 that they take the place of; one that was loaded takes its own."""
 
     _source: MeasuringVecEnv | None
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
-        for base in cls.__bases__:
+        for base in (cls, *cls.__bases__):
             if issubclass(base, BaseBuffer):
                 HindsightBuffer.registry[base] = cls
 
@@ -47,7 +47,11 @@ class HindsightBuffer:
         return shaped
 
     def allocate(self, source: MeasuringVecEnv, keep_observations: bool) -> None:
-        """Make room for what SB3's buffer does not keep, and read from ``source``."""
+        """Make room for what SB3's buffer does not keep, and read from ``source``.
+
+        Raises:
+            ShapingError: if this buffer cannot pay the expression that ``source`` measures.
+        """
         del keep_observations
         self._source = source
 

@@ -8,7 +8,6 @@ computes; stamped parts are kept, because they depend on what really happened, a
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Any
 
 import numpy as np
 import torch as th
@@ -16,8 +15,6 @@ from stable_baselines3.common.type_aliases import DictReplayBufferSamples
 from stable_baselines3.common.vec_env import VecNormalize
 from stable_baselines3.her.her_replay_buffer import HerReplayBuffer
 
-from shapegym.shaping.errors import HindsightError
-from shapegym.shaping.evaluation.engine import RewardEngine
 from shapegym.shaping.surfaces.sb3_replay import HindsightReplay
 
 
@@ -25,20 +22,11 @@ class ShapedHerReplayBuffer(HindsightReplay, HerReplayBuffer):
     """For SAC, TD3, DDPG, DQN and TQC with ``replay_buffer_class=HerReplayBuffer``."""
 
     relabels = True
-
-    def check(self, engine: RewardEngine) -> None:
-        """See `HindsightReplay.check`."""
-        super().check(engine)
-        if engine.episodic:
-            raise HindsightError(
-                "HER gives single transitions another goal, and an episodic expression decides about a step from its whole "
-                "episode, which has no outcome under a goal that was never pursued. Use a plain replay buffer, or an expression "
-                "without episodic nodes."
-            )
-
-    def sample(self, batch_size: int, env: VecNormalize | None = None) -> Any:
-        """See `HindsightReplay.sample`."""
-        return HerReplayBuffer.sample(self, batch_size, env)
+    no_episodes = (
+        "HER gives single transitions another goal, and an episodic expression decides about a step from its whole episode, which "
+        "has no outcome under a goal that was never pursued. Use a plain replay buffer, or an expression without episodic nodes."
+    )
+    sample = HerReplayBuffer.sample
 
     def _get_real_samples(
         self, batch_indices: np.ndarray, env_indices: np.ndarray, env: VecNormalize | None = None

@@ -12,7 +12,9 @@ from typing import TYPE_CHECKING, Any, cast
 import numpy as np
 from stable_baselines3.common.buffers import DictReplayBuffer, NStepReplayBuffer, ReplayBuffer
 from stable_baselines3.common.vec_env import VecNormalize
+from typing_extensions import override
 
+from shapegym.shaping.arrays import tree_map
 from shapegym.shaping.errors import HindsightError, WiringError
 from shapegym.shaping.evaluation.engine import RewardEngine
 from shapegym.shaping.evaluation.tape import whole_episode
@@ -40,13 +42,11 @@ class HindsightReplay(HindsightBuffer, _Replay):
     relabels = False
     """Whether the buffer makes virtual transitions, whose pure parts must be measured too."""
 
-    def allocate(self, source: MeasuringVecEnv, keep_observations: bool) -> None:
-        """See `HindsightBuffer.allocate`.
+    no_episodes = ""
+    """Why the buffer cannot pay episodic expressions, if it cannot, and what to do."""
 
-        Raises:
-            HindsightError: if the expression is episodic and this buffer cannot hold episodes back.
-            WiringError: if transitions must be measured again and this buffer does not keep them.
-        """
+    @override
+    def allocate(self, source: MeasuringVecEnv, keep_observations: bool) -> None:
         engine = source.engine
         self.check(engine)
         super().allocate(source, keep_observations)
@@ -72,6 +72,8 @@ class HindsightReplay(HindsightBuffer, _Replay):
                 f"{type(company).__name__} compares an episode with others that ended about then, and a replay buffer pays one "
                 "by itself. Off-policy learners need no baseline: pay what it compares, or use a rollout buffer (PPO, A2C)."
             )
+        if engine.episodic and self.no_episodes:
+            raise HindsightError(self.no_episodes)
         if self.optimize_memory_usage and (engine.episodic or engine.moves):
             raise WiringError(
                 "optimize_memory_usage=True overwrites the last state of every episode, so transitions cannot be measured again or "
@@ -165,7 +167,7 @@ class HindsightReplay(HindsightBuffer, _Replay):
         steps, lanes = np.divmod(rows, self.n_envs)
         for first in np.unique(self.episode_start[steps, lanes] * self.n_envs + lanes):
             start, lane = divmod(int(first), self.n_envs)
-            steps = (start + np.arange(self.episode_length[start, lane])) % self.buffer_size
+            steps = self._episode(start, lane)
             self._pay_episode(steps, lane, self.remeasure(steps * self.n_envs + lane))
 
     def remeasure(self, rows: np.ndarray, transitions: Transitions | None = None) -> np.ndarray:
@@ -223,6 +225,11 @@ class HindsightReplay(HindsightBuffer, _Replay):
             self._pay_episode(steps, int(lane), parts, terminated=bool(transitions.terminated[lane]))
             length[lane] = -1
 
+    def _episode(self, step: int, lane: int) -> np.ndarray:
+        """The steps of the whole episode of a transition, in order."""
+        start, length = self.episode_start[step, lane], self.episode_length[step, lane]
+        return (start + np.arange(length)) % self.buffer_size
+
     def _pay_episode(
         self, steps: np.ndarray, lane: int, parts: np.ndarray, terminated: bool | None = None
     ) -> None:
@@ -236,9 +243,7 @@ class HindsightReplay(HindsightBuffer, _Replay):
         """The transition was overwritten. What is left of its episode stays paid, but cannot be measured again as a whole."""
         steps = np.array([position])
         if self.source.engine.moves:
-            steps = (
-                self.episode_start[position, lane] + np.arange(self.episode_length[position, lane])
-            ) % self.buffer_size
+            steps = self._episode(position, lane)
         self.episode_length[steps, lane] = 0
 
 
@@ -253,18 +258,11 @@ class ShapedDictReplayBuffer(HindsightReplay, DictReplayBuffer):
 class ShapedNStepReplayBuffer(HindsightReplay, NStepReplayBuffer):
     """For the same with n-step returns, which add up shaped rewards."""
 
-    def check(self, engine: RewardEngine) -> None:
-        """See `HindsightReplay.check`."""
-        super().check(engine)
-        if engine.episodic:
-            raise HindsightError(
-                "An n-step return adds up rewards of steps whose episode may still be open, and an episodic expression knows these "
-                "only when it ends. Use n_steps=1, or an expression without episodic nodes."
-            )
-
-    def sample(self, batch_size: int, env: VecNormalize | None = None) -> Any:
-        """See `HindsightReplay.sample`."""
-        return ReplayBuffer.sample(self, batch_size, env)
+    no_episodes = (
+        "An n-step return adds up rewards of steps whose episode may still be open, and an episodic expression knows these only "
+        "when it ends. Use n_steps=1, or an expression without episodic nodes."
+    )
+    sample = ReplayBuffer.sample
 
     def _get_samples(self, batch_inds: np.ndarray, env: VecNormalize | None = None) -> Any:
         if self.source.engine.moves:
@@ -276,6 +274,4 @@ class ShapedNStepReplayBuffer(HindsightReplay, NStepReplayBuffer):
 
 def _merge_lanes(values: Any) -> Any:
     """A view of (size, B, ...) as (size * B, 1, ...), entry by entry for Dict observations."""
-    if isinstance(values, dict):
-        return {key: _merge_lanes(entry) for key, entry in values.items()}
-    return values.reshape(-1, 1, *values.shape[2:])
+    return tree_map(lambda entry: entry.reshape(-1, 1, *entry.shape[2:]), values)

@@ -14,14 +14,11 @@ from sb3_contrib.common.maskable.buffers import MaskableDictRolloutBuffer, Maska
 from sb3_contrib.common.recurrent.buffers import RecurrentDictRolloutBuffer, RecurrentRolloutBuffer
 from stable_baselines3.common.buffers import DictRolloutBuffer, RolloutBuffer
 
-from shapegym.shaping.algebra import Scale, Sum
-from shapegym.shaping.combinators.advice import LookAhead
 from shapegym.shaping.errors import HindsightError, WiringError
 from shapegym.shaping.surfaces.block import Settled
 from shapegym.shaping.surfaces.sb3_buffers import HindsightBuffer, require_task_reward
 from shapegym.shaping.surfaces.sb3_vec import MeasuringVecEnv
-from shapegym.shaping.tree import is_episodic, walk
-from shapegym.shaping.types import EpisodicCombinator, Expression
+from shapegym.shaping.types import EpisodicCombinator, Expression, is_episodic, walk
 
 if TYPE_CHECKING:
     from stable_baselines3.common.buffers import RolloutBuffer as _Rollout
@@ -73,8 +70,8 @@ class HindsightRollout(HindsightBuffer, _Rollout):
 
 def _require_additive(expression: Expression) -> None:
     """Check that what a gate holds back for later rollouts reaches the agent as it is: only sums take it apart."""
-    for node in walk(expression):
-        additive = isinstance(node, (Sum, Scale)) or (isinstance(node, EpisodicCombinator) and node.additive)
+    for node in filter(lambda node: isinstance(node, Expression), walk(expression)):
+        additive = node.linear or (isinstance(node, EpisodicCombinator) and node.additive)
         inner = next(filter(is_episodic, node.children), None)
         if inner is not None and not additive:
             raise HindsightError(
@@ -92,7 +89,7 @@ def _require_additive(expression: Expression) -> None:
 
 
 def _keeps_the_discounted_sum(node: Expression) -> bool:
-    return isinstance(node, LookAhead) and node.gamma < 1.0
+    return isinstance(node, EpisodicCombinator) and node.discount not in (None, 1.0)
 
 
 class ShapedRolloutBuffer(HindsightRollout, RolloutBuffer):

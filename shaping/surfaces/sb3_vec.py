@@ -8,68 +8,50 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Mapping
-from copy import deepcopy
-from typing import Any, Literal
+from typing import Any, ClassVar, Unpack
 
 import gymnasium as gym
 import numpy as np
 from stable_baselines3.common.vec_env import SubprocVecEnv, VecEnv, VecEnvWrapper, VecMonitor
 from stable_baselines3.common.vec_env.base_vec_env import VecEnvObs, VecEnvStepReturn
 
+from shapegym.shaping.arrays import tree_map, tree_write
 from shapegym.shaping.errors import ObservationError, WiringError
-from shapegym.shaping.evaluation.engine import RewardEngine
 from shapegym.shaping.evaluation.ledger import EpisodeRecord
+from shapegym.shaping.surfaces.binding import Binding, BindingOptions
 from shapegym.shaping.surfaces.block import Block, Settled
 from shapegym.shaping.surfaces.collect import (
-    Collector,
     as_declaration,
-    missing_feature,
-    source_key,
+    find_key,
     stack_features,
-    write_lane,
+    success_in,
     write_lanes,
 )
-from shapegym.shaping.transitions import Features, Spec, Transitions
+from shapegym.shaping.transitions import Features, Transitions
 from shapegym.shaping.types import Expression
 
 MAX_RECORDS = 10_000
 """Finished episodes that are kept until somebody drains them; the oldest are forgotten first."""
 
 
-class TransitionVecEnv(VecEnvWrapper):
+class TransitionVecEnv(Binding, VecEnvWrapper):
     """Turns the steps of a ``VecEnv`` into `Transitions`; the base of the two surfaces below.
 
     SB3 resets a lane in the step that ends its episode: the true successor is then ``infos[i]["terminal_observation"]``, the
     features of the new episode's first state are in ``reset_infos[i]``, and ``TimeLimit.truncated`` tells truncation from
     termination. An environment whose lanes are arrays gives all this as ``last_step`` (an object with the arrays ``next_obs``,
     ``terminated``, ``truncated`` and the dicts ``features``, ``next_features``), and then nothing here loops over lanes.
-
-    Attributes:
-        engine: the `RewardEngine`.
     """
 
-    def __init__(
-        self,
-        venv: VecEnv,
-        expression: Expression,
-        *,
-        gamma: float | None = None,
-        seed: int = 0,
-        on_nonfinite: Literal["raise", "zero"] = "raise",
-        pay_at_end: bool = False,
-    ) -> None:
+    def __init__(self, venv: VecEnv, expression: Expression, **options: Unpack[BindingOptions]) -> None:
         super().__init__(venv)
-        spec = Spec(
-            venv.num_envs, venv.observation_space, venv.action_space, _declared_features(venv), gamma, seed
-        )
-        self.engine = RewardEngine(expression, spec, on_nonfinite=on_nonfinite, pay_at_end=pay_at_end)
-        self._collector = Collector(self.engine)
+        spaces = venv.observation_space, venv.action_space
+        self._bind(expression, options, venv.num_envs, *spaces, _declared_features(venv))
         self._records: deque[EpisodeRecord] = deque(maxlen=MAX_RECORDS)
         self._lanes_source = venv.venv if isinstance(venv, VecMonitor) else venv
         self._has_arrays = not isinstance(self._lanes_source, VecEnvWrapper) and hasattr(
             self._lanes_source, "last_step"
         )
-        self._started = False
         # Lanes that start an episode, their first observations and features. Taken up when the next step is made, so that the
         # transitions of the last one stay readable until then.
         self._starts: tuple[np.ndarray, VecEnvObs, Features] | None = None
@@ -118,27 +100,23 @@ class TransitionVecEnv(VecEnvWrapper):
         """Finish the wrapped environment's step; return it as transitions, and as it is."""
         step = obs, reward, dones, infos = self.venv.step_wait()
         self._take_starts()
-        transitions = self._collector.advance()
+        transitions = self._read_arrays() if self._has_arrays else self._read_infos(obs, dones, infos)
         transitions.reward[:] = reward
-        if self._has_arrays:
-            self._read_arrays(transitions)
-        else:
-            self._read_infos(transitions, obs, dones, infos)
         if dones.any():
             self._plan_starts(np.array(dones, dtype=bool), obs)
         return transitions, step
 
-    def _read_arrays(self, transitions: Transitions) -> None:
+    def _read_arrays(self) -> Transitions:
         last = self._lanes_source.last_step  # type: ignore[attr-defined]
+        transitions = self._collector.advance(_pick(last.next_features, self._collector.names, "a step"))
         write_lanes(transitions.next_obs, last.next_obs)
         transitions.terminated[:] = last.terminated
         transitions.truncated[:] = last.truncated
         transitions.features = _pick(last.features, self._collector.names_before, "a state")
-        transitions.next_features = _pick(last.next_features, self._collector.names, "a step")
+        return transitions
 
-    def _read_infos(
-        self, transitions: Transitions, obs: VecEnvObs, dones: np.ndarray, infos: list[dict[str, Any]]
-    ) -> None:
+    def _read_infos(self, obs: VecEnvObs, dones: np.ndarray, infos: list[dict[str, Any]]) -> Transitions:
+        transitions = self._collector.advance(stack_features(infos, self._collector.names, "a step"))
         write_lanes(transitions.next_obs, obs)
         transitions.terminated[:] = dones
         transitions.truncated[:] = False
@@ -149,10 +127,10 @@ class TransitionVecEnv(VecEnvWrapper):
                     f"The episode of lane {lane} ended, but its info has no 'terminal_observation', so the state it ended in is "
                     "unknown. An SB3 VecEnv must put it there when it resets the lane."
                 )
-            write_lane(transitions.next_obs, lane, info["terminal_observation"])
+            tree_write(transitions.next_obs, lane, info["terminal_observation"])
             transitions.truncated[lane] = truncated = bool(info.get("TimeLimit.truncated", False))
             transitions.terminated[lane] = not truncated
-        self._collector.keep(stack_features(infos, self._collector.names, "a step"))
+        return transitions
 
     def _plan_starts(self, lanes: np.ndarray, obs: VecEnvObs) -> None:
         features: Features = {}
@@ -162,7 +140,7 @@ class TransitionVecEnv(VecEnvWrapper):
                 for info, starts in zip(self.venv.unwrapped.reset_infos, lanes, strict=True)
             ]
             features = stack_features(infos, self._collector.names_before, "a reset")
-        self._starts = (lanes, deepcopy(obs), features)
+        self._starts = (lanes, tree_map(np.copy, obs), features)
 
     def _take_starts(self) -> None:
         self.transitions.first[:] = False
@@ -187,35 +165,18 @@ class ShapedVecEnv(TransitionVecEnv):
     Args:
         venv: the environments. Features are read from their infos; declared ones (``features``) are checked at once.
         expression: the reward.
-        gamma: the agent's discount, for potentials.
-        seed: of the random choices that terms make.
-        on_nonfinite: a NaN or infinite part is an error ("raise"), or counts as 0 with a warning ("zero").
-        pay_at_end: allow episodic nodes, paying an episode's sum at its last step: late credit, so a different algorithm.
+        options: see `BindingOptions`.
 
     Attributes:
-        engine: the `RewardEngine`.
         last_contributions: what each addend paid in the last step, (K, B) float64, valid until the next.
         last_shaped_reward: their sum, (B,) float64.
 
     Raises:
-        HindsightError: if the expression is episodic and ``pay_at_end`` was not asked for.
-        ShapingError: if a term cannot be measured on this environment.
+        ShapingError: if the expression cannot be bound to these environments.
     """
 
-    def __init__(
-        self,
-        venv: VecEnv,
-        expression: Expression,
-        *,
-        gamma: float | None = None,
-        seed: int = 0,
-        on_nonfinite: Literal["raise", "zero"] = "raise",
-        pay_at_end: bool = False,
-    ) -> None:
-        super().__init__(
-            venv, expression, gamma=gamma, seed=seed, on_nonfinite=on_nonfinite, pay_at_end=pay_at_end
-        )
-        self.engine.require_online("ShapedVecEnv")
+    def __init__(self, venv: VecEnv, expression: Expression, **options: Unpack[BindingOptions]) -> None:
+        super().__init__(venv, expression, **options)
         self.last_contributions = np.zeros((len(self.engine.addends), self.num_envs))
         self.last_shaped_reward = np.zeros(self.num_envs)
 
@@ -251,36 +212,25 @@ class MeasuringVecEnv(TransitionVecEnv):
         venv: the environments.
         expression: the reward.
         capacity: steps between two settlements: the rollout's length, or 1 for a replay buffer.
-        gamma: the agent's discount.
-        seed: of the random choices that terms make.
-        on_nonfinite: as in `ShapedVecEnv`.
-        whole_episodes: book episodic nodes when an episode ends, as replay buffers pay them, and not from one block to the next.
+        options: see `BindingOptions`. With ``pay_at_end`` episodic nodes are booked when an episode ends, as replay buffers pay
+            them; without it from one block to the next, and what learns does so when a block is settled.
 
     Attributes:
-        engine: the `RewardEngine`.
         steps: how many steps were made.
         last_parts: parts of the last step, (N, B) float64, valid until the next.
     """
 
+    has_hindsight: ClassVar[bool] = True
+
     def __init__(
-        self,
-        venv: VecEnv,
-        expression: Expression,
-        *,
-        capacity: int,
-        gamma: float | None = None,
-        seed: int = 0,
-        on_nonfinite: Literal["raise", "zero"] = "raise",
-        whole_episodes: bool = False,
+        self, venv: VecEnv, expression: Expression, *, capacity: int, **options: Unpack[BindingOptions]
     ) -> None:
-        super().__init__(
-            venv, expression, gamma=gamma, seed=seed, on_nonfinite=on_nonfinite, pay_at_end=whole_episodes
-        )
-        if capacity > 1:  # a rollout: learned terms learn from it before it is paid
-            self.engine.learn_every = None
+        if not options.get("pay_at_end"):  # a rollout: what learns learns from it before it is paid
+            options.setdefault("learn_every", None)
+        super().__init__(venv, expression, **options)
         self.steps = 0
         self.last_parts = np.zeros((len(self.engine.terms), self.num_envs))
-        self._block = Block(len(self.engine.terms), self.num_envs, capacity)
+        self._block = Block(capacity)
 
     @property
     def unsettled(self) -> int:
@@ -316,8 +266,6 @@ def _declared_features(venv: VecEnv) -> Mapping[str, gym.Space] | None:
 
 def _pick(features: Features, names: tuple[str, ...], when: str) -> dict[str, np.ndarray]:
     """The named features, and success if there is one."""
-    keys = {name: source_key(name, features) for name in (*names, "success")}
-    for name in names:
-        if keys[name] not in features:
-            raise missing_feature(name, features, when)
-    return {name: features[key] for name, key in keys.items() if key in features}
+    picked = {name: features[find_key(name, features, when)] for name in names}
+    success = success_in(features)
+    return picked if success is None else {**picked, "success": success}

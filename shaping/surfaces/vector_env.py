@@ -11,32 +11,29 @@ What the modes mean for a reward is decided here and nowhere else:
 from __future__ import annotations
 
 from collections.abc import Mapping
-from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Unpack
 
 import gymnasium as gym
 import numpy as np
 from gymnasium.error import ResetNeeded
 from gymnasium.vector import AutoresetMode, SyncVectorEnv, VectorEnv, VectorWrapper
 
+from shapegym.shaping.arrays import tree_join, tree_map
 from shapegym.shaping.errors import WiringError
-from shapegym.shaping.evaluation.engine import RewardEngine
-from shapegym.shaping.evaluation.ledger import EpisodeRecord
-from shapegym.shaping.files.state_files import load_engine, save_engine
+from shapegym.shaping.surfaces.binding import PAID, Binding, BindingOptions
 from shapegym.shaping.surfaces.collect import (
-    Collector,
     as_declaration,
     choose,
+    declared_features,
+    find_key,
     missing_feature,
-    source_key,
     success_in,
     write_lanes,
 )
-from shapegym.shaping.transitions import Spec
 from shapegym.shaping.types import Expression
 
 
-class ShapedVectorEnv(VectorWrapper[Any, Any, Any, Any, np.ndarray]):
+class ShapedVectorEnv(Binding, VectorWrapper[Any, Any, Any, Any, np.ndarray]):
     """Pays the shaped rewards of an expression instead of the task's; the task's own stay in the infos.
 
     Infos get ``task_reward`` (B,), ``shaped_reward`` (B,) and ``reward_parts`` (name -> (B,), what each addend paid), and, when
@@ -46,47 +43,23 @@ class ShapedVectorEnv(VectorWrapper[Any, Any, Any, Any, np.ndarray]):
     Args:
         envs: the vector environment, in any autoreset mode.
         expression: the reward.
-        gamma: the agent's discount, for potentials.
-        seed: of the random choices that terms make.
-        on_nonfinite: a NaN or infinite part is an error ("raise"), or counts as 0 with a warning ("zero").
-        pay_at_end: allow episodic nodes, paying an episode's sum at its last step: late credit, so a different algorithm.
+        options: see `BindingOptions`.
 
     Attributes:
-        engine: the `RewardEngine`.
         autoreset_mode: the mode of ``envs``.
 
     Raises:
         WiringError: if ``envs`` does not say how it resets.
-        HindsightError: if the expression is episodic and ``pay_at_end`` was not asked for.
-        ShapingError: if a term cannot be measured on this environment.
+        ShapingError: if the expression cannot be bound to these environments.
     """
 
-    def __init__(
-        self,
-        envs: VectorEnv,
-        expression: Expression,
-        *,
-        gamma: float | None = None,
-        seed: int = 0,
-        on_nonfinite: Literal["raise", "zero"] = "raise",
-        pay_at_end: bool = False,
-    ) -> None:
+    def __init__(self, envs: VectorEnv, expression: Expression, **options: Unpack[BindingOptions]) -> None:
         super().__init__(envs)
         self.autoreset_mode = _autoreset_mode(envs)
-        spec = Spec(
-            envs.num_envs,
-            envs.single_observation_space,
-            envs.single_action_space,
-            _declared_features(envs),
-            gamma,
-            seed,
-        )
-        self.engine = RewardEngine(expression, spec, on_nonfinite=on_nonfinite, pay_at_end=pay_at_end)
-        self.engine.require_online("ShapedVectorEnv")
-        self._collector = Collector(self.engine)
+        spaces = envs.single_observation_space, envs.single_action_space
+        self._bind(expression, options, envs.num_envs, *spaces, _declared_features(envs))
         self._all = np.ones(envs.num_envs, dtype=bool)
         self._ended = np.zeros(envs.num_envs, dtype=bool)
-        self._started = False
 
     def reset(
         self, *, seed: int | None = None, options: dict[str, Any] | None = None
@@ -115,10 +88,7 @@ class ShapedVectorEnv(VectorWrapper[Any, Any, Any, Any, np.ndarray]):
         if not self._started:
             raise ResetNeeded("Call reset() before step().")
         obs, rewards, terminated, truncated, infos = self.env.step(actions)
-        collector = self._collector
-        transitions = collector.advance()
-        write_lanes(transitions.action, actions)
-        write_lanes(transitions.next_obs, obs)
+        transitions = self._collector.transitions
         transitions.reward = task = np.array(rewards, dtype=np.float64)
         transitions.terminated = np.asarray(terminated, dtype=bool)
         transitions.truncated = np.asarray(truncated, dtype=bool)
@@ -128,29 +98,26 @@ class ShapedVectorEnv(VectorWrapper[Any, Any, Any, Any, np.ndarray]):
             np.logical_not(self._ended, out=transitions.active)
         elif self.autoreset_mode is AutoresetMode.SAME_STEP and ended.any():
             replaced = ended
-            write_lanes(transitions.next_obs, infos["final_obs"], ended)
-        collector.keep(self._next_features(infos, transitions.active, replaced))
+        self._collector.advance(self._next_features(infos, transitions.active, replaced))
+        write_lanes(transitions.action, actions)
+        write_lanes(transitions.next_obs, obs)
+        if replaced is not None:
+            write_lanes(transitions.next_obs, infos["final_obs"], replaced)
         shaped, contributions, records = self.engine.step(transitions)
         # After the reset row of NEXT_STEP comes an episode's first step.
         np.logical_not(transitions.active, out=transitions.first)
         if replaced is not None:
             self._begin(obs, infos, replaced)
         self._ended = ended
-        infos = self._report(infos, task, shaped, contributions.copy(), records)
+        infos = self._paid_info(infos, task, shaped.copy(), contributions.copy())
+        everywhere = self._all.copy()
+        infos |= {f"_{key}": everywhere for key in PAID}
+        if records:
+            lanes = np.array([record.lane for record in records])
+            columns = tree_join(np.array, [record.as_info() for record in records])
+            infos["shaping_episode"] = tree_map(lambda column: self._spread(column, lanes), columns)
+            infos["_shaping_episode"] = np.isin(np.arange(self.num_envs), lanes)
         return obs, shaped, terminated, truncated, infos
-
-    def save(self, path: str | Path) -> None:
-        """Save what the terms remember; see `shapegym.shaping.files.state_files`."""
-        save_engine(self.engine, path)
-
-    def load(self, path: str | Path) -> None:
-        """Continue from `save`; then reset, because a file holds no environment.
-
-        Raises:
-            StateFileError: if the file is corrupt or belongs to another expression or number of lanes; nothing has changed.
-        """
-        load_engine(self.engine, path)
-        self._started = False
 
     def _begin(self, obs: Any, infos: Mapping[str, Any], lanes: np.ndarray) -> None:
         features = {name: _pick(infos, name, lanes, "reset") for name in self._collector.names_before}
@@ -176,41 +143,11 @@ class ShapedVectorEnv(VectorWrapper[Any, Any, Any, Any, np.ndarray]):
             features.setdefault("success", np.asarray(success))
         return features
 
-    def _report(
-        self,
-        infos: dict[str, Any],
-        task: np.ndarray,
-        shaped: np.ndarray,
-        contributions: np.ndarray,
-        records: list[EpisodeRecord],
-    ) -> dict[str, Any]:
-        everywhere = self._all.copy()
-        report = {
-            **infos,
-            "task_reward": task,
-            "_task_reward": everywhere,
-            "shaped_reward": shaped.copy(),
-            "_shaped_reward": everywhere,
-            "reward_parts": dict(zip(self.engine.addends, contributions, strict=True)),
-            "_reward_parts": everywhere,
-        }
-        if records:
-            lanes = [record.lane for record in records]
-            report["shaping_episode"] = self._batched([record.as_info() for record in records], lanes)
-            report["_shaping_episode"] = np.isin(np.arange(self.num_envs), lanes)
-        return report
-
-    def _batched(self, infos: list[dict[str, Any]], lanes: list[int]) -> dict[str, Any]:
-        """Lay the plain values of some lanes out as arrays (B,); rows of other lanes are zero."""
-        batch: dict[str, Any] = {}
-        for key, value in infos[0].items():
-            column = [info[key] for info in infos]
-            if isinstance(value, dict):
-                batch[key] = self._batched(column, lanes)
-            else:
-                batch[key] = np.zeros(self.num_envs, dtype=np.asarray(column).dtype)
-                batch[key][lanes] = column
-        return batch
+    def _spread(self, column: np.ndarray, lanes: np.ndarray) -> np.ndarray:
+        """Lay the values of some lanes out as an array (B,); rows of other lanes are zero."""
+        rows = np.zeros(self.num_envs, dtype=column.dtype)
+        rows[lanes] = column
+        return rows
 
 
 def _autoreset_mode(envs: VectorEnv) -> AutoresetMode:
@@ -235,17 +172,14 @@ def _declared_features(envs: VectorEnv) -> Mapping[str, gym.Space] | None:
             return declared
         layer = layer.env
     if isinstance(layer, SyncVectorEnv):
-        first = layer.envs[0]
-        return as_declaration(
-            first.get_wrapper_attr("features") if first.has_wrapper_attr("features") else None
-        )
+        return declared_features(layer.envs[0])
     return as_declaration(getattr(layer, "features", None))
 
 
 def _pick(infos: Mapping[str, Any], name: str, lanes: np.ndarray, when: str) -> np.ndarray:
     """Return feature ``name`` of all lanes, (B, ...), after checking that the lanes of the mask have it."""
-    key = source_key(name, infos)
+    key = find_key(name, infos, when)
     present = infos.get(f"_{key}")
-    if key not in infos or (present is not None and (lanes > present).any()):
+    if present is not None and (lanes > present).any():
         raise missing_feature(name, infos, when)
     return np.asarray(infos[key])

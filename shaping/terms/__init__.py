@@ -1,1 +1,1 @@
-"""Leaves: terms that measure transitions, and the state functions and selectors with which they read."""
+"""Leaves: terms that measure transitions."""

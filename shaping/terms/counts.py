@@ -10,24 +10,26 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import ClassVar, Literal
+from typing import Any, Literal
 
 import gymnasium as gym
 import numpy as np
+from typing_extensions import override
 
-from shapegym.shaping.checks import is_integer, is_number
 from shapegym.shaping.errors import ExpressionError, ObservationError
 from shapegym.shaping.kernels.counts import project_signs, tally
-from shapegym.shaping.terms.select import selector
-from shapegym.shaping.terms.states import features_of
+from shapegym.shaping.limits import Count, Limited, Natural, NonNegative, Positive
+from shapegym.shaping.states.functions import features_of
+from shapegym.shaping.states.select import Selects, selector
+from shapegym.shaping.terms.events import Event
 from shapegym.shaping.transitions import Spec, State, Transitions
-from shapegym.shaping.types import Guarantee, Replay, Term
+from shapegym.shaping.types import Example, Replay, Term
 
 _SMALLEST_TABLE = 64  # slots
 
 
 @dataclass(frozen=True)
-class SimHash:
+class SimHash(Limited):
     """Keys made of signs, ``sign(A x)`` with Gaussian A: states at a small angle to each other are counted as one.
 
     More bits tell more states apart. Source: Charikar 2002; Tang et al. 2017, "#Exploration", Algorithm 1.
@@ -37,13 +39,8 @@ class SimHash:
         seed: of A, which is the same in every process.
     """
 
-    bits: int = 32
-    seed: int = 0
-
-    def __post_init__(self) -> None:
-        for key, low in (("bits", 1), ("seed", 0)):
-            if not is_integer(value := getattr(self, key), low):
-                raise ExpressionError(f"SimHash: {key} must be an integer of at least {low}, got {value!r}.")
+    bits: Count = 32
+    seed: Natural = 0
 
     def directions(self, width: int) -> np.ndarray:
         """Return A^T for states of ``width`` numbers, (width, bits) float64."""
@@ -60,7 +57,7 @@ class CountBonus(Term):
     ``judge * CountBonus("features.caption", exponent=3, scope="episode")`` is the episodic weighting r / N^3 of Motif
     (Klissarov et al. 2024, eq. 3) and ONI (Zheng et al. 2024).
 
-    Guarantee: bounded, |b_t| <= |beta|. Replay: lifetime counts are frozen (read again at sampling; a key never counted has N = 1),
+    Bounded: |b_t| <= |beta|. Replay: lifetime counts are frozen (read again at sampling; a key never counted has N = 1),
     episode counts are stamped.
 
     Args:
@@ -72,38 +69,35 @@ class CountBonus(Term):
         resolution: count x as the multiple of ``resolution`` that is nearest to it; None counts it as it is.
     """
 
-    key: str = "obs"
+    key: Selects = "obs"
     beta: float = 1.0
-    exponent: float = 0.5
+    exponent: NonNegative = 0.5
     scope: Literal["lifetime", "episode"] = "lifetime"
     hashing: SimHash | None = None
-    resolution: float | None = None
-
-    guarantee: ClassVar[Guarantee] = Guarantee.BOUNDED
+    resolution: Positive | None = None
 
     def __post_init__(self) -> None:
-        selector(self.key)
-        if not is_number(self.beta):
-            raise ExpressionError(f"CountBonus: beta must be a finite number, got {self.beta!r}.")
-        if not (is_number(self.exponent) and self.exponent >= 0):
+        super().__post_init__()
+        if self.resolution is not None and self.hashing is not None:
             raise ExpressionError(
-                f"CountBonus: exponent must be a number >= 0 (0.5 is usual), got {self.exponent!r}."
+                "CountBonus: SimHash already merges near states; give either hashing or resolution."
             )
-        if self.scope not in ("lifetime", "episode"):
-            raise ExpressionError(f"CountBonus: scope must be 'lifetime' or 'episode', got {self.scope!r}.")
-        if not (self.hashing is None or isinstance(self.hashing, SimHash)):
-            raise ExpressionError(
-                f"CountBonus: hashing must be None or SimHash(bits, seed), got {self.hashing!r}."
-            )
-        if self.resolution is not None:
-            if not (is_number(self.resolution) and self.resolution > 0):
-                raise ExpressionError(
-                    f"CountBonus: resolution must be a number > 0, or None, got {self.resolution!r}."
-                )
-            if self.hashing is not None:
-                raise ExpressionError(
-                    "CountBonus: SimHash already merges near states; give either hashing or resolution."
-                )
+
+    @override
+    @classmethod
+    def examples(cls) -> tuple[Example, ...]:
+        return (
+            Example(cls("features.agent_pos")),
+            Example(Event("features.event", 0.5, equals=2) * cls("features.event", exponent=1.0)),
+            Example(cls("obs", scope="episode", exponent=3.0), "discrete"),
+            Example(cls("obs", resolution=0.5, beta=0.2)),
+            Example(cls("obs.observation", hashing=SimHash(bits=6)), "dict"),
+        )
+
+    @property
+    def bound(self) -> float:  # type: ignore[override]  # a fact of the instance here
+        """The bonus of the first visit."""
+        return abs(self.beta)
 
     @property
     def replay(self) -> Replay:  # type: ignore[override]
@@ -111,14 +105,12 @@ class CountBonus(Term):
         return Replay.STAMP if self.scope == "episode" else Replay.FROZEN
 
     @property
+    @override
     def reads(self) -> tuple[str, ...]:
-        """See `Term.reads`."""
         return features_of(self.key)
 
     def init(self, spec: Spec) -> State:
-        """See `Term.init`.
-
-        The table is empty until the first batch says how wide a key is.
+        """Return a table that is empty until the first batch says how wide a key is.
 
         Raises:
             ObservationError: if the key cannot be read from this environment's observations.
@@ -135,8 +127,8 @@ class CountBonus(Term):
             "visits": np.ones(spec.num_lanes, dtype=np.int64),
         }
 
-    def observe(self, transitions: Transitions, state: State, *inputs: np.ndarray) -> None:
-        """See `Term.observe`."""
+    @override
+    def observe(self, transitions: Transitions, state: State, *inputs: Any) -> None:
         values = self._values(transitions)
         if not len(state["counts"]):
             self._open(values, state)
@@ -152,12 +144,12 @@ class CountBonus(Term):
         state["size"] += tally(rows, active.astype(np.int64), state["keys"], state["counts"], visits)
         state["visits"] = np.maximum(visits, 1)  # an inactive row may hold an unknown key
 
-    def measure(self, transitions: Transitions, state: State, *inputs: np.ndarray) -> np.ndarray:
-        """See `Term.measure`."""
+    @override
+    def measure(self, transitions: Transitions, state: State, *inputs: Any) -> np.ndarray:
         return self._bonus(state["visits"])
 
-    def remeasure(self, transitions: Transitions, state: State, *inputs: np.ndarray) -> np.ndarray:
-        """See `Term.remeasure`: reads lifetime counts as they are now; a key never counted has N = 1."""
+    def remeasure(self, transitions: Transitions, state: State, *inputs: Any) -> np.ndarray:
+        """Return what lifetime counts as they are now pay; a key never counted has N = 1."""
         visits = np.ones(transitions.num_lanes, dtype=np.int64)
         if len(state["counts"]):
             rows = self._rows(self._values(transitions), state)

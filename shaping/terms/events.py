@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar, Literal
+from typing import Any, ClassVar, Literal
 
 import numpy as np
+from typing_extensions import override
 
-from shapegym.shaping.checks import is_number
+from shapegym.shaping.algebra import bounded
 from shapegym.shaping.errors import ExpressionError
 from shapegym.shaping.kernels import events as kernels
-from shapegym.shaping.terms.select import selector
-from shapegym.shaping.terms.states import Read, features_of
+from shapegym.shaping.states.functions import Read, features_of
+from shapegym.shaping.states.select import Selects, selector
 from shapegym.shaping.transitions import Spec, State, Transitions
-from shapegym.shaping.tree import guarantee_of, is_episodic
-from shapegym.shaping.types import Expression, Guarantee, Replay, Term
+from shapegym.shaping.tree import largest
+from shapegym.shaping.types import ElementwiseOperands, Example, Replay, Term
 
 _OPERATORS = {
     ">": kernels.GT,
@@ -24,12 +25,11 @@ _OPERATORS = {
     "==": kernels.EQ,
     "!=": kernels.NE,
 }
-_TRIGGERS = ("level", "rise", "change")
 
 
 @dataclass(frozen=True)
 class Event(Term):
-    """Pays ``value`` when something holds, begins, or changes. Guarantee: bounded by ``abs(value)``.
+    """Pays ``value`` when something holds, begins, or changes. Bounded by ``abs(value)``.
 
     With x_t the number that ``of`` selects in s_t, and h_t = [x_t = equals], or [x_t != 0] if ``equals`` is not given:
 
@@ -44,40 +44,42 @@ class Event(Term):
         equals: the id that counts.
     """
 
-    of: str = "features.success"
+    of: Selects = "features.success"
     value: float = 1.0
     trigger: Literal["level", "rise", "change"] = "level"
     equals: float | None = None
 
-    guarantee: ClassVar[Guarantee] = Guarantee.BOUNDED
-
-    def __post_init__(self) -> None:
-        selector(self.of)
-        _require_finite("Event", "value", self.value)
-        if self.equals is not None:
-            _require_finite("Event", "equals", self.equals)
-        if self.trigger not in _TRIGGERS:
-            raise ExpressionError(
-                f"Event: trigger must be one of {', '.join(_TRIGGERS)}, got {self.trigger!r}."
-            )
+    @override
+    @classmethod
+    def examples(cls) -> tuple[Example, ...]:
+        return (
+            Example(cls("features.event", 0.5, equals=2)),
+            Example(cls("features.success", trigger="rise")),
+            Example(cls("obs", 0.1, trigger="change"), "discrete"),
+        )
 
     @property
+    def bound(self) -> float:  # type: ignore[override]  # a fact of the instance here
+        """What it pays."""
+        return abs(self.value)
+
+    @property
+    @override
     def reads(self) -> tuple[str, ...]:
-        """See `Term.reads`."""
         return features_of(self.of)
 
     @property
     def reads_before(self) -> tuple[str, ...]:
-        """See `Term.reads_before`; ``level`` needs only the successor."""
+        """What it compares with; ``level`` needs only the successor."""
         return () if self.trigger == "level" else self.reads
 
     def init(self, spec: Spec) -> State:
-        """See `Term.init`; raises `ObservationError` unless exactly one number is selected."""
+        """Raise `ObservationError` unless exactly one number is selected."""
         Read(self.of).check(spec)
         return {}
 
-    def measure(self, transitions: Transitions, state: State, *inputs: np.ndarray) -> np.ndarray:
-        """See `Term.measure`."""
+    @override
+    def measure(self, transitions: Transitions, state: State, *inputs: Any) -> np.ndarray:
         now = selector(self.of).read_one(transitions.next_obs, transitions.next_features)
         if self.trigger == "level":
             return self.value * self._holds(now)
@@ -94,7 +96,7 @@ class Event(Term):
 
 @dataclass(frozen=True)
 class Compare(Term):
-    """r_t = 1 if ``of op to`` holds in s_{t+1}, else 0: a condition for `when`, or a factor. Guarantee: bounded.
+    """r_t = 1 if ``of op to`` holds in s_{t+1}, else 0: a condition for `when`, or a factor. Bounded by 1.
 
     Args:
         of: selector of one number.
@@ -102,35 +104,35 @@ class Compare(Term):
         to: a number, or a selector of one.
     """
 
-    of: str = "obs"
+    of: Selects = "obs"
     op: Literal[">", ">=", "<", "<=", "==", "!="] = ">"
-    to: float | str = 0.0
+    to: float | Selects = 0.0
 
-    guarantee: ClassVar[Guarantee] = Guarantee.BOUNDED
+    bound: ClassVar[float] = 1.0
 
-    def __post_init__(self) -> None:
-        selector(self.of)
-        if isinstance(self.to, str):
-            selector(self.to)
-        else:
-            _require_finite("Compare", "to", self.to)
-        if self.op not in _OPERATORS:
-            raise ExpressionError(f"Compare: op must be one of {' '.join(_OPERATORS)}, got {self.op!r}.")
+    @override
+    @classmethod
+    def examples(cls) -> tuple[Example, ...]:
+        return (
+            Example(cls("features.progress", ">", 0.5)),
+            Example(cls("features.agent_pos[0]", "==", "features.goal_pos[0]")),
+            Example(cls("obs", "<=", 3), "discrete"),
+        )
 
     @property
+    @override
     def reads(self) -> tuple[str, ...]:
-        """See `Term.reads`."""
         return features_of(self.of, self.to) if isinstance(self.to, str) else features_of(self.of)
 
     def init(self, spec: Spec) -> State:
-        """See `Term.init`; raises `ObservationError` unless exactly one number is selected on each side."""
+        """Raise `ObservationError` unless exactly one number is selected on each side."""
         Read(self.of).check(spec)
         if isinstance(self.to, str):
             Read(self.to).check(spec)
         return {}
 
-    def measure(self, transitions: Transitions, state: State, *inputs: np.ndarray) -> np.ndarray:
-        """See `Term.measure`."""
+    @override
+    def measure(self, transitions: Transitions, state: State, *inputs: Any) -> np.ndarray:
         obs, features = transitions.next_obs, transitions.next_features
         to = selector(self.to).read_one(obs, features) if isinstance(self.to, str) else float(self.to)
         return _indicate(selector(self.of).read_one(obs, features), self.op, to)
@@ -147,59 +149,56 @@ class Milestones(Term):
     With ``ordered`` a milestone counts only once all before it have been paid: one that happens out of order pays nothing, and can
     still be reached later. Those reached at the same step count in the order written.
 
-    Guarantee: bounded if the milestones are. Replay: stamped (depends on what happened before in the episode).
+    Bounded by the sum of the milestones' bounds. Replay: stamped (depends on what happened before in the episode).
 
     Args:
         of: the milestones, elementwise expressions such as `Event` or `GoalReached`.
         ordered: whether the order matters.
     """
 
-    of: tuple[Expression, ...] = ()
+    of: ElementwiseOperands
     ordered: bool = False
 
     replay: ClassVar[Replay] = Replay.STAMP
 
     def __post_init__(self) -> None:
-        if (
-            not isinstance(self.of, tuple)
-            or not self.of
-            or not all(isinstance(node, Expression) for node in self.of)
-        ):
-            raise ExpressionError(
-                f"Milestones needs a non-empty tuple of expressions such as Event(...), got {self.of!r}."
-            )
+        super().__post_init__()
         for node in self.of:
-            if is_episodic(node):
-                raise ExpressionError(
-                    f"Milestones: {node} is known only when the episode ends; a milestone must be known at its step."
-                )
             if isinstance(node, Event) and node.value == 0:
                 raise ExpressionError(
                     f"Milestones: {node} pays 0, so it would never count as reached; give it a value."
                 )
 
-    @property
-    def guarantee(self) -> Guarantee:  # type: ignore[override]  # a fact of the instance here
-        """Bounded if every milestone is."""
-        bounded = all(guarantee_of(node) is Guarantee.BOUNDED for node in self.of)
-        return Guarantee.BOUNDED if bounded else Guarantee.NONE
+    @override
+    @classmethod
+    def examples(cls) -> tuple[Example, ...]:
+        event = Event("features.event", 0.5, equals=2)
+        return (
+            Example(cls((event, Event("features.event", 0.25, equals=1)), ordered=True)),
+            Example(cls((event, Compare("features.progress", ">=", 0.75)))),
+        )
 
+    @property
+    def bound(self) -> float | None:  # type: ignore[override]  # a fact of the instance here
+        """All milestones reached at one step."""
+        return bounded(sum, [largest(node) for node in self.of])
+
+    @override
     def init(self, spec: Spec) -> State:
-        """See `Term.init`."""
         return {
             "reached": np.zeros((spec.num_lanes, len(self.of)), dtype=np.bool_),
             "paid": np.zeros(spec.num_lanes),
         }
 
-    def observe(self, transitions: Transitions, state: State, *inputs: np.ndarray) -> None:
-        """See `Term.observe`."""
+    @override
+    def observe(self, transitions: Transitions, state: State, *inputs: Any) -> None:
         values = np.stack(inputs)
         kernels.pay_first_times(
             values, transitions.first, transitions.active, self.ordered, state["reached"], state["paid"]
         )
 
-    def measure(self, transitions: Transitions, state: State, *inputs: np.ndarray) -> np.ndarray:
-        """See `Term.measure`."""
+    @override
+    def measure(self, transitions: Transitions, state: State, *inputs: Any) -> np.ndarray:
         return state["paid"]
 
 
@@ -209,8 +208,3 @@ def _indicate(left: np.ndarray, op: str, right: np.ndarray | float) -> np.ndarra
         left, _OPERATORS[op], right if isinstance(right, np.ndarray) else np.array([float(right)]), out
     )
     return out
-
-
-def _require_finite(node: str, key: str, value: object) -> None:
-    if not is_number(value):
-        raise ExpressionError(f"{node}: {key} must be a finite number, got {value!r}.")

@@ -8,60 +8,64 @@ it. All of them are pure in the transition, so hindsight relabelling (HER) measu
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar, Literal
+from typing import Any, ClassVar
 
 import numpy as np
+from typing_extensions import override
 
-from shapegym.shaping.checks import is_number
-from shapegym.shaping.errors import ExpressionError
-from shapegym.shaping.terms.distance import Distance
-from shapegym.shaping.terms.states import StateFunction, StateFunctionLike, as_state_function
+from shapegym.shaping.limits import NonNegative
+from shapegym.shaping.states.distance import Distance, ExponentialKernel, Gaussian, Norm, Tiered
+from shapegym.shaping.states.functions import Phi, as_state_function
+from shapegym.shaping.states.select import Selects
 from shapegym.shaping.transitions import Spec, State, Transitions
-from shapegym.shaping.types import Guarantee, Term
+from shapegym.shaping.types import Example, Term
 
 
 @dataclass(frozen=True)
 class StateReward(Term):
     """r_t = Phi(s_{t+1}): the value of the state reached, raw.
 
-    Guarantee: bounded if Phi declares itself ``bounded`` (a `Distance` with a kernel), else none. Never policy-invariant: for that,
-    use the same Phi in a `Potential`.
+    Bounded if Phi is (a `Distance` with a kernel). Never keeps optimal policies: for that, use the same Phi in a `Potential`.
 
     Args:
         phi: the state function, or the name of one.
     """
 
-    phi: StateFunctionLike = ""
+    phi: Phi
 
-    _function: ClassVar[StateFunction]
-
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "phi", as_state_function(self.phi))
-        object.__setattr__(self, "_function", self.phi)
+    @override
+    @classmethod
+    def examples(cls) -> tuple[Example, ...]:
+        zones = Tiered((1.0, 3.0), (1.0, 0.25))
+        return (
+            Example(cls(Distance("obs.achieved_goal", "obs.desired_goal", kernel=Gaussian(0.5))), "dict"),
+            Example(cls(Distance("features.agent_pos", (2.0, 3.0), "linf", ExponentialKernel(2.0)))),
+            Example(cls(Distance("features.agent_pos", "features.goal_pos", kernel=zones))),
+        )
 
     @property
-    def guarantee(self) -> Guarantee:  # type: ignore[override]  # a fact of the instance here
-        """Bounded if Phi is."""
-        return Guarantee.BOUNDED if self._function.bounded else Guarantee.NONE
+    def bound(self) -> float | None:  # type: ignore[override]  # a fact of the instance here
+        """That of Phi."""
+        return as_state_function(self.phi).bound
 
     @property
+    @override
     def reads(self) -> tuple[str, ...]:
-        """See `Term.reads`."""
-        return self._function.reads
+        return as_state_function(self.phi).reads
 
     def init(self, spec: Spec) -> State:
-        """See `Term.init`; raises `ObservationError` if Phi cannot read this environment."""
-        self._function.check(spec)
+        """Raise `ObservationError` if Phi cannot read this environment."""
+        as_state_function(self.phi).check(spec)
         return {}
 
-    def measure(self, transitions: Transitions, state: State, *inputs: np.ndarray) -> np.ndarray:
-        """See `Term.measure`."""
-        return self._function.value(transitions.next_obs, transitions.next_features)
+    @override
+    def measure(self, transitions: Transitions, state: State, *inputs: Any) -> np.ndarray:
+        return as_state_function(self.phi).value(transitions.next_obs, transitions.next_features)
 
 
 @dataclass(frozen=True)
 class GoalReached(Term):
-    """r_t = reward if ||of(s_{t+1}) - to(s_{t+1})|| <= radius, else 0. Guarantee: bounded by ``abs(reward)``.
+    """r_t = reward if ||of(s_{t+1}) - to(s_{t+1})|| <= radius, else 0. Bounded by ``abs(reward)``.
 
     Args:
         of: selector of where the agent is.
@@ -71,38 +75,40 @@ class GoalReached(Term):
         norm: as in `Distance`.
     """
 
-    of: str = "obs.achieved_goal"
-    to: str | tuple[float, ...] = "obs.desired_goal"
-    radius: float = 0.05
+    of: Selects = "obs.achieved_goal"
+    to: Selects | tuple[float, ...] = "obs.desired_goal"
+    radius: NonNegative = 0.05
     reward: float = 1.0
-    norm: Literal["l1", "l2", "linf", "l2_squared"] = "l2"
+    norm: Norm = "l2"
 
-    guarantee: ClassVar[Guarantee] = Guarantee.BOUNDED
     _nearness: ClassVar[Distance]
 
     def __post_init__(self) -> None:
-        nearness = Distance(self.of, self.to, self.norm)
-        object.__setattr__(self, "to", nearness.to)
-        object.__setattr__(self, "_nearness", nearness)
-        if not (is_number(self.radius) and self.radius >= 0):
-            raise ExpressionError(
-                f"GoalReached: radius must be a finite number, at least 0, got {self.radius!r}."
-            )
-        if not is_number(self.reward):
-            raise ExpressionError(f"GoalReached: reward must be a finite number, got {self.reward!r}.")
+        super().__post_init__()
+        object.__setattr__(self, "_nearness", Distance(self.of, self.to, self.norm))
+
+    @override
+    @classmethod
+    def examples(cls) -> tuple[Example, ...]:
+        return (Example(cls(radius=0.5), "dict"),)
 
     @property
+    def bound(self) -> float:  # type: ignore[override]  # a fact of the instance here
+        """What reaching pays."""
+        return abs(self.reward)
+
+    @property
+    @override
     def reads(self) -> tuple[str, ...]:
-        """See `Term.reads`."""
         return self._nearness.reads
 
     def init(self, spec: Spec) -> State:
-        """See `Term.init`; raises `ObservationError` unless both sides select as many numbers."""
+        """Raise `ObservationError` unless both sides select as many numbers."""
         self._nearness.check(spec)
         return {}
 
-    def measure(self, transitions: Transitions, state: State, *inputs: np.ndarray) -> np.ndarray:
-        """See `Term.measure`."""
+    @override
+    def measure(self, transitions: Transitions, state: State, *inputs: Any) -> np.ndarray:
         nearness = self._nearness.value(transitions.next_obs, transitions.next_features)
         reached = np.where(nearness >= -self.radius, float(self.reward), 0.0)
         return np.where(np.isnan(nearness), nearness, reached)  # a NaN position is reported, not "far away"

@@ -4,12 +4,12 @@
 
     def test_my_bonus():
         check_expression(TaskReward() + MyBonus(beta=0.1), "shapegym/Corridor-v0")
+        check_model(MyPredictor(), "shapegym/Corridor-v0")
 
-For terms that need no particular task there is `ScriptedEnv`. `EXAMPLES` holds an instance of every node of this project.
+For terms that need no particular task there is `ScriptedEnv`, on which the `examples` of every node can be measured.
 """
 
-from shapegym.shaping.testing.compliance import ComplianceError, check_expression, record
-from shapegym.shaping.testing.examples import EXAMPLES, Example
-from shapegym.shaping.testing.scripted import ScriptedEnv
+from shapegym.shaping.testing.compliance import ComplianceError, check_expression, check_model, record
+from shapegym.shaping.testing.scripted import GAMMA, ScriptedEnv, examples
 
-__all__ = ["EXAMPLES", "ComplianceError", "Example", "ScriptedEnv", "check_expression", "record"]
+__all__ = ["GAMMA", "ComplianceError", "ScriptedEnv", "check_expression", "check_model", "examples", "record"]

@@ -1,31 +1,40 @@
-"""The compliance checks."""
+"""The compliance checks: what the contract promises of terms, combinators and models, tried out on recorded transitions."""
 
 from __future__ import annotations
 
 import copy
 import pickle
 import tempfile
-from collections.abc import Callable, Sequence
-from dataclasses import fields, replace
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
 import gymnasium as gym
 import numpy as np
-from gymnasium import spaces
 
+from shapegym.shaping.arrays import flatten, stack_members, tree_equal, tree_join, tree_map, tree_take
 from shapegym.shaping.errors import FeatureError, suggest
 from shapegym.shaping.evaluation.engine import RewardEngine
+from shapegym.shaping.evaluation.program import Outputs, Program
 from shapegym.shaping.files.reward_files import from_data, to_data
 from shapegym.shaping.files.state_files import load_engine, save_engine
+from shapegym.shaping.terms.output import ModelOutput
 from shapegym.shaping.testing.scripted import ScriptedEnv
-from shapegym.shaping.transitions import Spec, State, Transitions
-from shapegym.shaping.tree import terms_of
-from shapegym.shaping.types import Combinator, Expression, Replay, Term
+from shapegym.shaping.transitions import Episodes, Experience, Spec, State, Transitions
+from shapegym.shaping.tree import models_of, replay_of
+from shapegym.shaping.types import EpisodicCombinator, Expression, Model, Replay, Term, walk
+
+LEARN_EVERY = 16
+"""Steps between two fits in these checks."""
+
+_ROWS = tuple(item.name for item in fields(Transitions) if item.name != "clock")
+_EXACT: dict[str, Any] = {"rtol": 1e-9, "atol": 1e-12}
+_ROUNDED: dict[str, Any] = {"rtol": 1e-4, "atol": 1e-5}
 
 
 class ComplianceError(AssertionError):
-    """An expression that breaks a promise of the contract."""
+    """An expression or model that breaks a promise of the contract."""
 
 
 def check_expression(
@@ -36,30 +45,106 @@ def check_expression(
     steps: int = 48,
     gamma: float | None = None,
     seed: int = 0,
+    worlds: tuple[int, ...] = (),
 ) -> None:
     """Check an expression on transitions of ``env`` under random actions.
 
+    What learns is fitted on the way; where a model is read, parts are compared to float32 tolerance, else to the last bit (or to
+    1e-9 where lanes change places).
+
     Args:
         expression: the reward to check.
-        env: a registered id, or a function that makes an environment; with the features that the terms read.
+        env: a registered id, or a function that makes an environment; with the features that are read.
         lanes: environments stepped side by side.
         steps: transitions of each.
         gamma: the agent's discount, for potentials without one.
         seed: of environments, actions and terms.
+        worlds: which lanes share a world, for terms that look at it.
 
     Raises:
         ComplianceError: if a part has the wrong shape or dtype or is not finite; measuring changes a state or its own result; rows
-            that are no transitions are noticed; a pure term measures a stored batch differently; rewards depend on
-            a lane's position; a saved state does not continue where it was; or pickling or a reward file changes the expression.
+            that are no transitions are noticed; a stored batch measures differently than `Replay` says; rewards depend on a lane's
+            position or on lanes of other worlds; what an episode is paid depends on where rollouts cut it; a fit fails, or reports
+            what is no number; a saved state does not continue where it was; or pickling or a reward file changes the expression.
         ShapingError: if the expression cannot be bound to the environment.
     """
     _check_copies(expression)
-    spec, stream = record(expression, env, lanes=lanes, steps=steps, gamma=gamma, seed=seed)
-    _check_terms(expression, spec, stream)
-    _check_idle_rows(expression, spec, stream)
-    rewards = _pay(RewardEngine(expression, spec, pay_at_end=True), stream)
-    _check_position(expression, spec, stream, rewards)
-    _check_saved_state(expression, spec, stream, rewards)
+    spec, stream = record(expression, env, lanes=lanes, steps=steps, gamma=gamma, seed=seed, worlds=worlds)
+    bench = _Bench(expression, spec, stream, _ROUNDED if models_of(expression) else _EXACT)
+    for model in models_of(expression):
+        _check_model(model, bench)
+    _check_terms(bench)
+    _check_fits(bench)
+    _check_idle_rows(bench)
+    rewards = bench.pay(bench.engine(), stream)
+    _check_position(bench)
+    _check_cuts(bench)
+    _check_saved_state(bench, rewards)
+
+
+def check_model(
+    model: Model,
+    env: str | Callable[[], gym.Env[Any, Any]] = ScriptedEnv,
+    *,
+    lanes: int = 3,
+    steps: int = 48,
+    gamma: float | None = None,
+    seed: int = 0,
+) -> None:
+    """Check a model by itself, and a term that reads it; arguments as `check_expression`.
+
+    Raises:
+        ComplianceError: beside what `check_expression` says: if equal seeds begin differently, ``init`` draws from torch's or
+            NumPy's global stream, outputs are not those declared or change with the batch by more than float32 rounding, equal fits
+            come to different ends, rows that are no transitions are learned from, or what is remembered grows with every fit.
+        ShapingError: if the model cannot be bound to the environment.
+    """
+    names = model.outputs
+    if not names or not all(isinstance(name, str) and name for name in names):
+        raise ComplianceError(f"{model!r} must declare the names of its outputs, got {names!r}.")
+    for name in names:
+        check_expression(ModelOutput(model, name), env, lanes=lanes, steps=steps, gamma=gamma, seed=seed)
+
+
+@dataclass(frozen=True)
+class _Bench:
+    """What is checked, and on what."""
+
+    expression: Expression
+    spec: Spec
+    stream: list[Transitions]
+    tolerance: dict[str, Any]
+
+    def engine(self, **changes: Any) -> RewardEngine:
+        return RewardEngine(
+            self.expression, self.spec, **{"pay_at_end": True, "learn_every": LEARN_EVERY} | changes
+        )
+
+    def pay(self, engine: RewardEngine, stream: Sequence[Transitions]) -> np.ndarray:
+        return np.stack([engine.step(transitions)[0] for transitions in stream])
+
+    def close(self, left: Any, right: Any) -> bool:
+        return bool(np.allclose(left, right, **self.tolerance))
+
+    def same(self, left: Any, right: Any) -> bool:
+        """To the last bit, unless a model is read."""
+        return np.array_equal(left, right) if self.tolerance is _EXACT else self.close(left, right)
+
+    @property
+    def experience(self) -> Experience:
+        blocks = {name: tree_join(np.stack, [getattr(step, name) for step in self.stream]) for name in _ROWS}
+        counts = np.cumsum([0, *(int(step.active.sum()) for step in self.stream[:-1])])
+        return Experience(Transitions(**blocks), counts)
+
+    @property
+    def batch(self) -> Transitions:
+        """All rows of the stream at once."""
+        return Transitions(
+            **{
+                name: tree_join(np.concatenate, [getattr(step, name) for step in self.stream])
+                for name in _ROWS
+            }
+        )
 
 
 def record(
@@ -70,17 +155,18 @@ def record(
     steps: int,
     gamma: float | None = None,
     seed: int = 0,
+    worlds: tuple[int, ...] = (),
 ) -> tuple[Spec, list[Transitions]]:
     """Return the transitions that random actions cause, with a row that is no transition after each episode, and their spec."""
     envs = [gym.make(env) if isinstance(env, str) else env() for _ in range(lanes)]
     space, actions = envs[0].observation_space, envs[0].action_space
     declared = envs[0].get_wrapper_attr("features") if envs[0].has_wrapper_attr("features") else None
-    spec = Spec(lanes, space, actions, declared, gamma, seed)
+    spec = Spec(lanes, space, actions, declared, gamma, seed, worlds=worlds)
     engine = RewardEngine(expression, spec, pay_at_end=True)
     before, after = engine.reads_before, tuple(dict.fromkeys((*engine.reads, *engine.reads_before)))
     actions.seed(seed)
     starts = [one.reset(seed=seed + 100 * lane) for lane, one in enumerate(envs)]
-    obs = _stack(space, [start[0] for start in starts])
+    obs = stack_members(space, [start[0] for start in starts])
     features = _features([start[1] for start in starts], before)
     first, active = np.ones(lanes, dtype=bool), np.ones(lanes, dtype=bool)
     stream = []
@@ -93,8 +179,8 @@ def record(
         next_obs, reward, terminated, truncated, infos = zip(*results, strict=True)
         transitions = Transitions(
             obs=obs,
-            action=_stack(actions, chosen),
-            next_obs=_stack(space, next_obs),
+            action=stack_members(actions, chosen),
+            next_obs=stack_members(space, next_obs),
             reward=np.array(reward, dtype=np.float64),
             terminated=np.array(terminated),
             truncated=np.array(truncated),
@@ -114,19 +200,14 @@ def _reset_as_step(env: gym.Env[Any, Any]) -> tuple[Any, float, bool, bool, dict
     return obs, 0.0, False, False, info
 
 
-def _stack(space: gym.Space, members: Sequence[Any]) -> Any:
-    if isinstance(space, spaces.Dict):
-        return {
-            key: _stack(entry, [member[key] for member in members]) for key, entry in space.spaces.items()
-        }
-    return np.stack([np.asarray(member, dtype=space.dtype) for member in members])
-
-
 def _features(infos: Sequence[dict[str, Any]], names: Sequence[str]) -> dict[str, np.ndarray]:
     for name in names:
         if any(name not in info for info in infos):
             raise FeatureError(f"The feature {name!r} is not in every info.{suggest(name, infos[0])}")
     return {name: np.stack([np.asarray(info[name]) for info in infos]) for name in names}
+
+
+# ---------------------------------------------------------------------- one node at a time
 
 
 def _check_copies(expression: Expression) -> None:
@@ -138,35 +219,42 @@ def _check_copies(expression: Expression) -> None:
             raise ComplianceError(f"{what} changes the expression: {expression!r} became {twin!r}.")
 
 
-def _check_terms(expression: Expression, spec: Spec, stream: list[Transitions]) -> None:
-    """Evaluate the terms by the contract, without the engine, and watch what they do to their states."""
-    terms = terms_of(expression)
-    states = [term.init(spec) for term in terms]
-    kept: list[list[np.ndarray]] = [[] for _ in terms]
+class _Watched:
+    """An expression evaluated by the contract, without the engine, so that what terms do to their states can be watched."""
+
+    def __init__(self, bench: _Bench) -> None:
+        self.program = Program(bench.expression, bench.spec)
+        self.states: list[State] = [term.init(bench.spec) for term in self.program.terms]
+        self.memories = [model.init(bench.spec) for model in self.program.models]
+
+    def outputs(self, transitions: Transitions, parts: np.ndarray) -> Outputs:
+        evaluates = [model.evaluate for model in self.program.models]
+        return Outputs(self.program, self.memories, evaluates, transitions, parts)
+
+    def readings(self, transitions: Transitions, parts: np.ndarray) -> Iterator[tuple[int, Term, list[Any]]]:
+        """Yield every term with its inputs; whoever iterates writes its parts before going on."""
+        outputs = self.outputs(transitions, parts)
+        for index, term in enumerate(self.program.terms):
+            inputs = self.program.inputs[self.program.readers.index(term)]
+            yield index, term, [get(parts, outputs) for get in inputs]
+
+
+def _check_terms(bench: _Bench) -> None:
+    watched = _Watched(bench)
+    kept = []
     clock = 0
-    for transitions in stream:
+    for transitions in bench.stream:
         transitions.clock = clock
-        parts: dict[Expression, np.ndarray] = {}
-        for index, (term, state) in enumerate(zip(terms, states, strict=True)):
-            inputs = [_value(node, parts) for node in term.inputs]
-            term.observe(transitions, state, *inputs)
-            parts[term] = _check_measure(term, transitions, state, inputs)
-            kept[index].append(parts[term])
+        parts = np.zeros((len(watched.states), transitions.num_lanes))
+        for index, term, inputs in watched.readings(transitions, parts):
+            term.observe(transitions, watched.states[index], *inputs)
+            parts[index] = _check_measure(term, transitions, watched.states[index], inputs)
+        kept.append(parts)
         clock += int(transitions.active.sum())
-    for term, state, measured in zip(terms, states, kept, strict=True):
-        if term.replay is Replay.RECOMPUTE and not term.inputs:
-            _check_stored_batch(term, state, stream, measured)
+    _check_stored_batch(bench, watched, np.concatenate(kept, axis=1))
 
 
-def _value(node: Expression, parts: dict[Expression, np.ndarray]) -> Any:
-    if isinstance(node, Combinator):
-        return node.combine([_value(child, parts) for child in node.children])
-    return parts[node]
-
-
-def _check_measure(
-    term: Term, transitions: Transitions, state: State, inputs: list[np.ndarray]
-) -> np.ndarray:
+def _check_measure(term: Term, transitions: Transitions, state: State, inputs: list[Any]) -> np.ndarray:
     before = copy.deepcopy(state)
     part = np.array(term.measure(transitions, state, *inputs))
     again = term.measure(transitions, state, *inputs)
@@ -183,15 +271,178 @@ def _check_measure(
         raise ComplianceError(f"{term!r}: measure returned {part}, which is not finite in every transition.")
     if not np.array_equal(part, again, equal_nan=True):
         raise ComplianceError(f"{term!r}: measuring the same transitions twice gave {part}, then {again}.")
-    if not _same(before, state):
+    if not tree_equal(before, state):
         raise ComplianceError(f"{term!r}: measure changed its state; only observe may.")
     return part
 
 
-def _check_idle_rows(expression: Expression, spec: Spec, stream: list[Transitions]) -> None:
+def _check_stored_batch(bench: _Bench, watched: _Watched, stored: np.ndarray) -> None:
+    """A replay buffer measures any number of stored rows at once, and long after they happened."""
+    batch = bench.batch
+    some = np.flatnonzero(batch.active)[::-2]
+    fewer = _rows(batch, some)
+    parts = stored.copy()
+    for index, term, inputs in watched.readings(batch, parts):
+        if replay_of(term) is Replay.STAMP:
+            continue
+        part = term.remeasure(batch, watched.states[index], *inputs)
+        pure = term.replay is Replay.RECOMPUTE and not term.inputs
+        if pure and not (
+            part.shape == stored[index].shape
+            and np.array_equal(part[batch.active], stored[index][batch.active])
+        ):
+            raise ComplianceError(
+                f"{term!r} declares Replay.RECOMPUTE, but a batch of all {batch.num_lanes} stored transitions measures "
+                "differently from each when it happened. Declare FROZEN if it reads statistics, STAMP if it depends on the order "
+                "of experience."
+            )
+        chosen = [tree_take(value, some) for value in inputs]
+        if not bench.same(term.remeasure(fewer, watched.states[index], *chosen), part[some]):
+            raise ComplianceError(
+                f"{term!r}: the part of a stored transition depends on which others are measured with it. A part may depend on its "
+                "own transition and the state, not on other rows of the batch."
+            )
+        parts[index] = part
+
+
+def _check_fits(bench: _Bench) -> None:
+    """Whatever learns is fitted to all of the stream, as a rollout buffer does it before it pays."""
+    engine = bench.engine(pay_at_end=False, learn_every=None)
+    if not engine.waits:
+        return
+    for transitions in bench.stream:
+        engine.measure(transitions)
+    if not np.isfinite(engine.learn()).all():
+        raise ComplianceError(f"{bench.expression!r}: parts are not finite after a fit.")
+
+
+# ---------------------------------------------------------------------- models
+
+
+def _check_model(model: Model, bench: _Bench) -> None:
+    memories = [_quietly(model, bench.spec) for _ in range(2)]
+    if not tree_equal(*(memory.state_dict() for memory in memories)):
+        raise ComplianceError(f"{model!r}: two that begin with one seed differ; draw from spec.seed alone.")
+    watched = _Watched(bench)
+    batch, parts = bench.batch, np.zeros((len(watched.states), bench.batch.num_lanes))
+    outputs = watched.outputs(batch, parts)
+    position = watched.program.readers.index(model)
+    inputs = [get(parts, outputs) for get in watched.program.inputs[position]]
+    _check_outputs(model, memories[0], batch, inputs)
+    if not model.learned:
+        return
+    sizes = []
+    experience = bench.experience
+    shape = (*experience.clocks.shape, bench.spec.num_lanes)
+    blocks = [_mapped(value, lambda rows: rows.reshape(*shape, *rows.shape[1:])) for value in inputs]
+    idle = _with_idle_rows(experience)
+    idle_blocks = [_mapped(value, lambda rows: np.concatenate([rows, rows[-1:]])) for value in blocks]
+    for _ in range(4):
+        numbers = [
+            model.fit(block, memory, *values)
+            for block, memory, values in zip((experience, idle), memories, (blocks, idle_blocks), strict=True)
+        ]
+        _check_report(model, numbers[0])
+        states = [memory.state_dict() for memory in memories]
+        if not tree_equal(*states):
+            raise ComplianceError(
+                f"{model!r}: a fit depends on rows with active=False, or equal fits come to different ends: take "
+                "experience.rows(), and random numbers from what the model remembers."
+            )
+        _check_finite(model, states[0])
+        sizes.append(sum(np.size(value) for value in flatten(states[0]).values()))
+    if sizes[1] < sizes[2] < sizes[3]:
+        raise ComplianceError(
+            f"{model!r}: what it remembers grows with every fit ({', '.join(map(str, sizes))} numbers): bound it."
+        )
+    _check_outputs(model, memories[0], batch, inputs)
+    restored = model.init(bench.spec)
+    restored.load_state_dict(memories[0].state_dict())
+    for memory in (memories[0], restored):
+        model.fit(experience, memory, *blocks)
+    if not tree_equal(memories[0].state_dict(), restored.state_dict()):
+        raise ComplianceError(
+            f"{model!r}: a fit after state_dict and load_state_dict comes to another end than without."
+        )
+
+
+def _quietly(model: Model, spec: Spec) -> Any:
+    """Make a memory, and see that the global streams are left alone."""
+    import torch
+
+    before = np.random.get_state()[1].copy(), torch.get_rng_state()  # type: ignore[index]  # noqa: NPY002
+    memory = model.init(spec)
+    after = np.random.get_state()[1], torch.get_rng_state()  # type: ignore[index]  # noqa: NPY002
+    if not (np.array_equal(before[0], after[0]) and torch.equal(before[1], after[1])):
+        raise ComplianceError(
+            f"{model!r}: init drew from the global stream of NumPy or torch; its random numbers come from spec.seed "
+            "(shapegym.shaping.networks.Networks does that)."
+        )
+    return memory
+
+
+def _check_outputs(model: Model, memory: Any, batch: Transitions, inputs: list[Any]) -> None:
+    before = memory.state_dict()
+    outputs = model.evaluate(batch, memory, *inputs)
+    again = model.evaluate(batch, memory, *inputs)
+    some = np.flatnonzero(batch.active)[::3]
+    fewer = model.evaluate(
+        _rows(batch, some), memory, *(_mapped(value, lambda rows: rows[some]) for value in inputs)
+    )
+    names = tuple(outputs) if isinstance(outputs, Mapping) else outputs
+    if not isinstance(outputs, Mapping) or set(outputs) != set(model.outputs):
+        raise ComplianceError(f"{model!r} declares the outputs {model.outputs}, and returned {names}.")
+    for name, values in outputs.items():
+        if not isinstance(values, np.ndarray) or values.shape[:1] != (batch.num_lanes,) or values.ndim > 2:
+            raise ComplianceError(
+                f"{model!r}: the output {name!r} must be an array ({batch.num_lanes}, d), got {getattr(values, 'shape', values)}."
+            )
+        if not np.isfinite(values[batch.active]).all():
+            raise ComplianceError(f"{model!r}: the output {name!r} is not finite in every transition.")
+        if not np.array_equal(values, again[name]):
+            raise ComplianceError(
+                f"{model!r}: evaluating the same transitions twice gave different {name!r}."
+            )
+        if not np.allclose(values[some], fewer[name], **_ROUNDED):
+            raise ComplianceError(
+                f"{model!r}: {name!r} of a transition depends on which others are evaluated with it, by more than rounding. Do not "
+                "normalise over the batch (BatchNorm in training mode)."
+            )
+    if not tree_equal(before, memory.state_dict()):
+        raise ComplianceError(f"{model!r}: evaluate changed what is remembered; only fit may.")
+
+
+def _check_report(model: Model, numbers: Any) -> None:
+    plain = isinstance(numbers, Mapping) and all(
+        isinstance(key, str) and np.isscalar(value) and np.isfinite(value) for key, value in numbers.items()
+    )
+    if not plain:
+        raise ComplianceError(f"{model!r}: fit must return finite numbers by name, got {numbers!r}.")
+
+
+def _check_finite(model: Model, state: State) -> None:
+    for path, value in flatten(state).items():
+        if isinstance(value, np.ndarray) and value.dtype.kind == "f" and not np.isfinite(value).all():
+            raise ComplianceError(f"{model!r}: after a fit {'/'.join(path)} is not finite.")
+
+
+def _with_idle_rows(experience: Experience) -> Experience:
+    """The same experience, and a step at its end that is none."""
+    steps = experience.steps
+    longer = {
+        name: tree_map(lambda rows: np.concatenate([rows, rows[-1:]]), getattr(steps, name)) for name in _ROWS
+    }
+    longer["active"][-1] = False
+    return Experience(Transitions(**longer), np.append(experience.clocks, experience.clocks[-1]))
+
+
+# ---------------------------------------------------------------------- the whole expression
+
+
+def _check_idle_rows(bench: _Bench) -> None:
     """Batches in which nothing happens, between those in which something does, must not be noticed."""
-    plain, disturbed = RewardEngine(expression, spec), RewardEngine(expression, spec)
-    for transitions, other in zip(stream, reversed(stream), strict=True):
+    plain, disturbed = (bench.engine(pay_at_end=False) for _ in range(2))
+    for transitions, other in zip(bench.stream, reversed(bench.stream), strict=True):
         disturbed.measure(replace(other, active=np.zeros_like(other.active)))
         changed = (plain.measure(transitions) != disturbed.measure(transitions)).any(axis=1)
         if changed.any():
@@ -201,80 +452,127 @@ def _check_idle_rows(expression: Expression, spec: Spec, stream: list[Transition
             )
 
 
-def _check_stored_batch(
-    term: Term, state: State, stream: list[Transitions], measured: list[np.ndarray]
-) -> None:
-    """A replay buffer measures any number of stored rows at once, and long after they happened."""
-    batch = _concatenate(stream)
-    part, stored = term.remeasure(batch, state), np.concatenate(measured)
-    if part.shape != stored.shape or not np.array_equal(part[batch.active], stored[batch.active]):
-        raise ComplianceError(
-            f"{term!r} declares Replay.RECOMPUTE, but a batch of all {batch.num_lanes} stored transitions measures differently "
-            "from each when it happened. Declare FROZEN if it reads statistics, STAMP if it depends on the order of experience."
-        )
+def _check_position(bench: _Bench) -> None:
+    """Lanes may change places (those of one world together), and a lane does not see lanes of other worlds."""
+    worlds = bench.spec.world_of_lane
+    never = len(bench.stream) + 1  # a fit sees rows in order, and another order may end elsewhere
+    still = bench.pay(bench.engine(learn_every=never), bench.stream)
+    for order in (np.arange(len(worlds))[::-1], np.random.default_rng(1).permutation(len(worlds))):
+        spec = replace(bench.spec, worlds=tuple(worlds[order].tolist()) if bench.spec.worlds else ())
+        moved = RewardEngine(bench.expression, spec, pay_at_end=True, learn_every=never)
+        if not bench.close(bench.pay(moved, [_rows(step, order) for step in bench.stream]), still[:, order]):
+            raise ComplianceError(
+                f"{bench.expression!r}: rewards change when the lanes of the batch are put in another order."
+            )
+    _check_strangers(bench, worlds)
 
 
-def _check_position(
-    expression: Expression, spec: Spec, stream: list[Transitions], rewards: np.ndarray
-) -> None:
-    order = np.arange(spec.num_lanes)[::-1]
-    moved = _pay(
-        RewardEngine(expression, spec, pay_at_end=True), [_rows(transitions, order) for transitions in stream]
+def _check_strangers(bench: _Bench, worlds: np.ndarray) -> None:
+    """What is stamped belongs to a lane (or its world): it is the same when nobody else is there."""
+    whole, alone = (bench.engine(pay_at_end=False, learn_every=None) for _ in range(2))
+    own = worlds == worlds[0]
+    for transitions in bench.stream:
+        clock = whole.clock
+        parts = whole.measure(transitions).copy()
+        alone.clock = clock  # schedules count everybody's steps
+        lonely = alone.measure(replace(transitions, active=transitions.active & own))
+        for index, term in enumerate(whole.terms):
+            stamped = replay_of(term) is Replay.STAMP and not whole.program.late[index] and not _shares(term)
+            here = transitions.active & own
+            if stamped and not bench.same(parts[index][here], lonely[index][here]):
+                raise ComplianceError(
+                    f"{term!r}: a lane's part depends on other lanes. A stamped part may depend on the lane's own experience, or "
+                    "with sees_world on that of its world; statistics of everybody's are FROZEN."
+                )
+
+
+def _shares(term: Term) -> bool:
+    """Whether the term reads something that counts everybody's experience."""
+    return any(
+        isinstance(node, Term) and replay_of(node) is Replay.FROZEN
+        for item in term.inputs
+        for node in walk(item)
     )
-    if not np.allclose(moved, rewards[:, order], rtol=1e-9, atol=1e-12):
-        raise ComplianceError(
-            f"{expression!r}: rewards change when the lanes of the batch are put in another order."
-        )
 
 
-def _check_saved_state(
-    expression: Expression, spec: Spec, stream: list[Transitions], rewards: np.ndarray
-) -> None:
-    half = len(stream) // 2
-    saved, loaded = (RewardEngine(expression, spec, pay_at_end=True) for _ in range(2))
-    _pay(saved, stream[:half])
+def _check_cuts(bench: _Bench) -> None:
+    """What an episode is paid over all fragments does not depend on where rollouts cut it."""
+    nodes = [
+        node for node in walk(bench.expression) if isinstance(node, EpisodicCombinator) and node.episodic
+    ]
+    if not nodes or models_of(bench.expression) or not all(node.alone for node in nodes):
+        return
+    if not all(
+        node.additive or node is bench.expression or node in bench.expression.addends for node in nodes
+    ):
+        return
+    discounts = {node.discount for node in nodes}
+    if len(discounts) > 1 or None in discounts:
+        return
+    (gamma,) = discounts
+    whole = _episode_sums(bench, [len(bench.stream)], gamma)
+    for length in (1, 3, 7):
+        cut = _episode_sums(bench, [length] * -(-len(bench.stream) // length), gamma)
+        if not bench.close(whole, cut):
+            raise ComplianceError(
+                f"{bench.expression!r}: what an episode is paid depends on where rollouts cut it (here every {length} steps)."
+            )
+
+
+def _episode_sums(bench: _Bench, lengths: Sequence[int], gamma: Any) -> np.ndarray:
+    """The sum of what each finished episode of each lane was paid, discounted by ``gamma``."""
+    engine = bench.engine(pay_at_end=False)
+    paid, start = [], 0
+    for length in lengths:
+        steps = bench.stream[start : start + length]
+        start += length
+        if not steps:
+            break
+        parts = np.stack([engine.measure(step).copy() for step in steps], axis=1)
+        marks = [
+            np.stack([getattr(step, name) for step in steps])
+            for name in ("first", "terminated", "truncated", "active")
+        ]
+        contributions = engine.combine(parts, Episodes(*marks))
+        shape = parts.shape[1:]
+        paid.append(sum(np.broadcast_to(value, shape) for value in contributions) * marks[3])
+    sums, total, age = [], np.zeros(bench.spec.num_lanes), np.zeros(bench.spec.num_lanes)
+    for step, rewards in zip(bench.stream, np.concatenate(paid), strict=True):
+        age = np.where(step.first & step.active, 0, age)
+        total = np.where(step.first & step.active, 0.0, total) + gamma**age * rewards
+        age = age + step.active
+        ended = (step.terminated | step.truncated) & step.active
+        sums.extend(total[ended].tolist())
+    return np.array(sums)
+
+
+def _check_saved_state(bench: _Bench, rewards: np.ndarray) -> None:
+    """A state that is saved while episodes are open, and between two fits, continues where it was."""
+    half = next(
+        (t for t in range(len(bench.stream) // 2, len(bench.stream)) if _open(bench.stream[t - 1]).any()),
+        len(bench.stream) // 2,
+    )
+    saved, loaded = bench.engine(), bench.engine()
+    bench.pay(saved, bench.stream[:half])
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "state.npz"
         save_engine(saved, path)
         load_engine(loaded, path)
-    if not np.array_equal(_pay(loaded, stream[half:]), rewards[half:]):
+    if not np.array_equal(bench.pay(loaded, bench.stream[half:]), rewards[half:]):
         raise ComplianceError(
-            f"{expression!r}: rewards after loading a saved state differ from those without the pause."
+            f"{bench.expression!r}: rewards after loading a saved state differ from those without the pause."
         )
 
 
-def _pay(engine: RewardEngine, stream: list[Transitions]) -> np.ndarray:
-    return np.stack([engine.step(transitions)[0] for transitions in stream])
+def _open(transitions: Transitions) -> np.ndarray:
+    return transitions.active & ~(transitions.terminated | transitions.truncated)
 
 
-def _concatenate(stream: list[Transitions]) -> Transitions:
-    """One batch of all rows of a stream."""
-
-    def join(values: list[Any]) -> Any:
-        if isinstance(values[0], dict):
-            return {key: join([value[key] for value in values]) for key in values[0]}
-        return np.concatenate(values)
-
-    names = [item.name for item in fields(Transitions) if item.name != "clock"]
-    return Transitions(
-        **{name: join([getattr(transitions, name) for transitions in stream]) for name in names}
-    )
+def _rows(transitions: Transitions, rows: np.ndarray) -> Transitions:
+    """Some rows, or the same in another order."""
+    taken = {name: tree_take(getattr(transitions, name), rows) for name in _ROWS}
+    return Transitions(**taken, clock=transitions.clock)
 
 
-def _rows(transitions: Transitions, lanes: np.ndarray) -> Transitions:
-    """The same lanes in another order."""
-
-    def pick(value: Any) -> Any:
-        if isinstance(value, dict):
-            return {key: pick(entry) for key, entry in value.items()}
-        return value[lanes] if isinstance(value, np.ndarray) else value
-
-    return Transitions(**{item.name: pick(getattr(transitions, item.name)) for item in fields(Transitions)})
-
-
-def _same(left: Any, right: Any) -> bool:
-    if isinstance(left, dict):
-        return left.keys() == right.keys() and all(_same(value, right[key]) for key, value in left.items())
-    if isinstance(left, np.ndarray):
-        return np.array_equal(left, right, equal_nan=left.dtype.kind == "f")
-    return bool(left == right)
+def _mapped(value: Any, function: Callable[[np.ndarray], np.ndarray]) -> Any:
+    return tree_map(function, value)

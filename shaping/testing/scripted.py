@@ -1,15 +1,23 @@
-"""A small environment that plays a fixed script: every kind of observation, feature and episode end, for tests of rewards."""
+"""A small environment that plays a fixed script, and the examples that every node gives of itself on it.
+
+It shows every kind of observation, feature and episode end.
+"""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Literal, TypeAlias
+from typing import Any
 
 import gymnasium as gym
 import numpy as np
 from gymnasium import spaces
 
-ObservationKind: TypeAlias = Literal["box", "discrete", "dict"]
+from shapegym.shaping.files.schema import know_all_nodes
+from shapegym.shaping.terms.output import ModelOutput
+from shapegym.shaping.types import NODES, Example, Model, ObservationKind
+
+GAMMA = 0.9
+"""The discount of every example, for agents that train on one."""
 
 SCRIPTED_FEATURES: dict[str, gym.Space] = {
     "agent_pos": spaces.Box(0, 4, (2,), np.int64),
@@ -127,3 +135,14 @@ class ScriptedEnv(gym.Env[Any, Any]):
     def compute_reward(self, achieved_goal: np.ndarray, desired_goal: np.ndarray, info: Any) -> np.ndarray:
         """Return 1 where a virtual goal is reached, for hindsight relabelling."""
         return np.all(np.asarray(achieved_goal) == np.asarray(desired_goal), axis=-1).astype(np.float64)
+
+
+def examples() -> dict[str, tuple[Example, ...]]:
+    """Return expressions that show every registered node, by its name in reward files; a model is shown by its first output."""
+    know_all_nodes()
+    return {name: tuple(map(_as_expression, node.examples())) for name, node in sorted(NODES.items())}
+
+
+def _as_expression(example: Example) -> Example:
+    node = example.node
+    return Example(ModelOutput(node), example.observation) if isinstance(node, Model) else example

@@ -10,63 +10,66 @@ another question.
 
 from __future__ import annotations
 
-import math
 import zlib
 from abc import abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 import numpy as np
+from annotated_types import Ge, Gt, Le
+from typing_extensions import override
 
-from shapegym.shaping.algebra import lift
+from shapegym.shaping.algebra import TaskReward, bounded, lift
 from shapegym.shaping.arrays import array_namespace
-from shapegym.shaping.checks import is_integer, is_number
 from shapegym.shaping.errors import ExpressionError
 from shapegym.shaping.kernels.moments import accumulate_returns
+from shapegym.shaping.limits import Count, NonNegative
+from shapegym.shaping.terms.events import Event
+from shapegym.shaping.terms.potential import Potential
 from shapegym.shaping.transitions import Array, Spec, State, Transitions
-from shapegym.shaping.types import Combinator, Expression, Guarantee, Replay, Term
+from shapegym.shaping.types import Combinator, Example, Expression, Operands, Replay, Term
 
 
 @dataclass(frozen=True)
 class Bandit(Term):
     """Measures the arm that is in use, 0 to arms - 1, the same for all lanes. Your own overrides `pick` and `credit`.
 
-    Guarantee: bounded. Replay: frozen, so a stored transition is paid by the arm of now.
+    Replay: frozen, so a stored transition is paid by the arm of now.
 
     Args:
-        arms: how many there are, at least 2.
-        period: global steps for which an arm is held, >= 1.
+        arms: how many there are.
+        period: global steps for which an arm is held.
         metric: what scores an arm: "task_return" (undiscounted) or "success" (the feature of that name at the last step).
         low: the score that counts as 0.
         high: the score that counts as 1; scores outside are limited to [0, 1].
     """
 
     abstract: ClassVar[bool] = True
-    guarantee: ClassVar[Guarantee] = Guarantee.BOUNDED
+    in_words: ClassVar[str] = "a bandit such as UCB1(arms=2)"
     replay: ClassVar[Replay] = Replay.FROZEN
 
-    arms: int = 2
-    period: int = 10_000
+    arms: Annotated[int, Ge(2)] = 2
+    period: Count = 10_000
     metric: Literal["task_return", "success"] = "task_return"
     low: float = 0.0
     high: float = 1.0
 
     def __post_init__(self) -> None:
-        node = type(self).__name__
-        for key, least in (("arms", 2), ("period", 1)):
-            if not is_integer(value := getattr(self, key), least):
-                raise ExpressionError(f"{node}: {key} must be an integer of at least {least}, got {value!r}.")
-        if self.metric not in ("task_return", "success"):
-            raise ExpressionError(f"{node}: metric must be 'task_return' or 'success', got {self.metric!r}.")
-        if not (is_number(self.low) and is_number(self.high) and self.low < self.high):
+        super().__post_init__()
+        if not self.low < self.high:
             raise ExpressionError(
-                f"{node}: needs finite low < high, the scores that count as 0 and 1, got {self.low!r} and {self.high!r}."
+                f"{type(self).__name__}: needs low < high, the scores that count as 0 and 1, got {self.low!r} and {self.high!r}."
             )
 
     @property
+    def bound(self) -> float:  # type: ignore[override]  # a fact of the instance here
+        """The last arm's number."""
+        return float(self.arms - 1)
+
+    @property
+    @override
     def reads(self) -> tuple[str, ...]:
-        """See `Term.reads`."""
         return ("success",) if self.metric == "success" else ()
 
     @abstractmethod
@@ -80,8 +83,8 @@ class Bandit(Term):
     def credit(self, state: State, arm: int, score: float) -> None:
         """Take in the score in [0, 1] of a period of ``arm``."""
 
+    @override
     def init(self, spec: Spec) -> State:
-        """See `Term.init`."""
         state: State = {
             "pulls": np.zeros(self.arms),
             "gains": np.zeros(self.arms),
@@ -94,8 +97,8 @@ class Bandit(Term):
         state["arm"] = self.pick(state)
         return state
 
-    def observe(self, transitions: Transitions, state: State, *inputs: np.ndarray) -> None:
-        """See `Term.observe`."""
+    @override
+    def observe(self, transitions: Transitions, state: State, *inputs: Any) -> None:
         active = transitions.active
         if not active.any():
             return
@@ -115,8 +118,8 @@ class Bandit(Term):
             state["total"] += float(np.asarray(scores, dtype=np.float64)[ended].sum())
             state["episodes"] += int(np.count_nonzero(ended))
 
-    def measure(self, transitions: Transitions, state: State, *inputs: np.ndarray) -> np.ndarray:
-        """See `Term.measure`."""
+    @override
+    def measure(self, transitions: Transitions, state: State, *inputs: Any) -> np.ndarray:
         return np.full(transitions.num_lanes, float(state["arm"]))
 
 
@@ -128,25 +131,25 @@ class UCB1(Bandit):
     (1 + pi^2 / 3) sum_i D_i, D_i the gap of arm i to the best. Source: Auer, Cesa-Bianchi & Fischer 2002, theorem 1.
 
     Args:
-        exploration: c >= 0.
+        exploration: c.
     """
 
-    exploration: float = math.sqrt(2.0)
+    exploration: NonNegative = 2.0**0.5
 
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        if not (is_number(self.exploration) and self.exploration >= 0.0):
-            raise ExpressionError(f"UCB1: exploration must be a number >= 0, got {self.exploration!r}.")
+    @override
+    @classmethod
+    def examples(cls) -> tuple[Example, ...]:
+        return (Example(cls(2, period=5, low=-2.0, high=3.0)),)
 
+    @override
     def pick(self, state: State) -> int:
-        """See `Bandit.pick`."""
         pulls, gains = state["pulls"], state["gains"]
         if not pulls.all():
             return int(np.argmin(pulls > 0.0))
         return int(np.argmax(gains / pulls + self.exploration * np.sqrt(np.log(pulls.sum()) / pulls)))
 
+    @override
     def credit(self, state: State, arm: int, score: float) -> None:
-        """See `Bandit.credit`."""
         state["gains"][arm] += score
 
 
@@ -159,30 +162,33 @@ class EXP3(Bandit):
     Source: Auer, Cesa-Bianchi, Freund & Schapire 2002, theorem 3.1.
 
     Args:
-        mixing: g in (0, 1]: the share of periods that are spread over all arms, and the rate of learning.
+        mixing: g, the share of periods that are spread over all arms, and the rate of learning.
     """
 
-    mixing: float = 0.2
+    mixing: Annotated[float, Gt(0), Le(1)] = 0.2
 
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        if not (is_number(self.mixing) and 0.0 < self.mixing <= 1.0):
-            raise ExpressionError(f"EXP3: mixing must be in (0, 1], got {self.mixing!r}.")
+    @override
+    @classmethod
+    def examples(cls) -> tuple[Example, ...]:
+        return (
+            Example(cls(2, period=4, low=-2.0, high=3.0)),
+            Example(cls(3, period=9, metric="success", mixing=0.5)),
+        )
 
     def probabilities(self, gains: np.ndarray) -> np.ndarray:
         """Return p, (arms,), from the logarithms of the weights."""
         weights = np.exp(gains - gains.max())
         return (1.0 - self.mixing) * weights / weights.sum() + self.mixing / self.arms
 
+    @override
     def pick(self, state: State) -> int:
-        """See `Bandit.pick`; the draw depends on the seed, the bandit and the number of periods alone."""
         own = zlib.crc32(repr(self).encode())  # two bandits of one reward draw apart
         draw = np.random.default_rng([state["seed"], own, int(state["pulls"].sum())]).random()
         shares = np.cumsum(self.probabilities(state["gains"]))
         return min(int(np.searchsorted(shares, draw, side="right")), self.arms - 1)
 
+    @override
     def credit(self, state: State, arm: int, score: float) -> None:
-        """See `Bandit.credit`."""
         state["gains"][arm] += self.mixing * score / (self.probabilities(state["gains"])[arm] * self.arms)
 
 
@@ -190,26 +196,32 @@ class EXP3(Bandit):
 class Choose(Combinator):
     """The value of expression number ``bandit``: ``of[bandit]``. Bounded if all expressions are.
 
+    Rewards that change while they are paid are no one potential's, so optimal policies are not kept.
+
     Args:
         bandit: what picks; its arms are the expressions.
         of: the expressions, one for each arm.
     """
 
-    bandit: Expression = None  # type: ignore[assignment]
-    of: tuple[Expression, ...] = ()
+    bandit: Bandit
+    of: Operands
 
     def __post_init__(self) -> None:
-        if not isinstance(self.bandit, Bandit):
-            raise ExpressionError(f"Choose needs a bandit such as UCB1(arms=2), got {self.bandit!r}.")
-        if not (isinstance(self.of, tuple) and all(isinstance(item, Expression) for item in self.of)):
-            raise ExpressionError(f"Choose needs a tuple of expressions, got {self.of!r}.")
+        super().__post_init__()
         if len(self.of) != self.bandit.arms:
             raise ExpressionError(
                 f"Choose has {len(self.of)} expressions, and its bandit {self.bandit.arms} arms: give one expression for each arm."
             )
 
+    @override
+    @classmethod
+    def examples(cls) -> tuple[Example, ...]:
+        task, event = TaskReward(), Event("features.event", 0.5, equals=2)
+        progress = Potential("features.progress", gamma=0.9)
+        return (Example(cls(UCB1(3, period=6, low=-2.0, high=3.0), (task, task + progress, task + event))),)
+
+    @override
     def combine(self, values: Sequence[Array]) -> Array:
-        """See `Combinator.combine`."""
         arm, *options = values
         xp = array_namespace(options[0])
         chosen = options[0]
@@ -217,9 +229,13 @@ class Choose(Combinator):
             chosen = xp.where(arm == number, value, chosen)
         return chosen
 
-    def compose_guarantee(self, guarantees: Sequence[Guarantee]) -> Guarantee:
-        """The bandit only selects. Rewards that change while they are paid are no one potential's, so invariance is lost."""
-        return super().compose_guarantee(guarantees[1:])
+    @override
+    def pays_task(self, times: Sequence[int]) -> int:
+        return max(times[1:])
+
+    @override
+    def compose_bound(self, bounds: Sequence[float | None]) -> float | None:
+        return bounded(max, bounds[1:])
 
 
 def choose_by(bandit: Bandit, *of: Expression | float) -> Expression:

@@ -2,30 +2,33 @@
 
 ``blend(TaskReward(), bonus)`` is ``TaskReward() * w_0 + bonus * w_1 + w_bias``, with a `LearnedWeight` for each w. The weights are
 terms of the expression: visible, saved with its state, and of now when a stored transition is used again. They do not learn by
-themselves. The algorithm BARFI learns them (`shapegym.agents.bilevel`); under any other algorithm they stay at ``initial``, which
-makes a blend with ``initial=1`` the plain sum of its parts.
+themselves. The algorithm BARFI learns them (`shapegym.agents.algorithms.barfi`); under any other algorithm they stay at
+``initial``, which makes a blend with ``initial=1`` the plain sum of its parts.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Literal
 from zlib import crc32
 
 import numpy as np
+from typing_extensions import override
 
-from shapegym.shaping.algebra import Product, Sum
+from shapegym.shaping.algebra import Product, Sum, TaskReward
 from shapegym.shaping.arrays import array_namespace
-from shapegym.shaping.checks import is_integer, is_number
 from shapegym.shaping.errors import ExpressionError, ObservationError
-from shapegym.shaping.terms.select import selector
-from shapegym.shaping.terms.states import features_of
+from shapegym.shaping.limits import Count, Via, checked
+from shapegym.shaping.states.functions import features_of
+from shapegym.shaping.states.select import Selects, selector
+from shapegym.shaping.terms.events import Event
 from shapegym.shaping.transitions import Array, Spec, State, Transitions
-from shapegym.shaping.tree import is_episodic, part_names
-from shapegym.shaping.types import Expression, Guarantee, Replay, Term, require_name
+from shapegym.shaping.tree import part_names
+from shapegym.shaping.types import ElementwiseOperands, Example, Expression, Replay, Term, require_name
 
 Form = Literal["scalar", "table", "network"]
+Name = Annotated[str, Via(require_name)]
 
 
 @dataclass(frozen=True)
@@ -38,7 +41,7 @@ class LearnedWeight(Term):
     | ``table`` | table[x(s)], of the integer x that ``read`` selects |
     | ``network`` | initial + output · tanh(hidden^T x(s) + offset), of the numbers x that ``read`` selects |
 
-    Guarantee: none. Replay: frozen (the weight of now).
+    Replay: frozen (the weight of now).
 
     Args:
         key: what the weight is called; weights with different keys learn apart from each other.
@@ -49,39 +52,43 @@ class LearnedWeight(Term):
         learn: False keeps the weight as it is: for a part that is not to be reweighted, or a blend to compare with.
     """
 
-    key: str = "weight"
+    key: Name = "weight"
     initial: float = 1.0
     form: Form = "scalar"
-    read: str | None = None
-    size: int = 1
+    read: Selects | None = None
+    size: Count = 1
     learn: bool = True
 
-    guarantee: ClassVar[Guarantee] = Guarantee.NONE
     replay: ClassVar[Replay] = Replay.FROZEN
 
     def __post_init__(self) -> None:
-        require_name(self.key)
-        if not is_number(self.initial):
-            raise ExpressionError(f"LearnedWeight: initial must be a finite number, got {self.initial!r}.")
-        if self.form not in ("scalar", "table", "network"):
-            raise ExpressionError(
-                f"LearnedWeight: form must be 'scalar', 'table' or 'network', got {self.form!r}."
-            )
-        if not is_integer(self.size, 1):
-            raise ExpressionError(f"LearnedWeight: size must be an integer of at least 1, got {self.size!r}.")
+        super().__post_init__()
         if (self.read is None) != (self.form == "scalar"):
             raise ExpressionError(
                 f"LearnedWeight: a scalar reads nothing, a table or network needs read=..., such as 'features.state'; got "
                 f"form={self.form!r}, read={self.read!r}."
             )
-        if self.read is not None:
-            selector(self.read)
+
+    @override
+    @classmethod
+    def examples(cls) -> tuple[Example, ...]:
+        return (
+            Example(Event("features.event", 0.5, equals=2) * cls("event", 0.5)),
+            Example(cls("cell", 0.5, "table", "features.agent_pos[0]", 5)),
+            Example(TaskReward() * cls("task", 0.5, "network", "obs", 3)),
+        )
 
     @property
+    def learnable(self) -> bool:  # type: ignore[override]  # a fact of the instance here
+        """Whether it is to learn."""
+        return self.learn
+
+    @property
+    @override
     def reads_before(self) -> tuple[str, ...]:
-        """See `Term.reads_before`."""
         return () if self.read is None else features_of(self.read)
 
+    @override
     def init(self, spec: Spec) -> State:
         """Return the weights: arrays by name, the phi of `value`.
 
@@ -147,8 +154,8 @@ class LearnedWeight(Term):
         units = xp.tanh((rows[:, :, None] * phi["hidden"]).sum(1) + phi["offset"])
         return (units * phi["output"]).sum(1) + phi["weight"]
 
-    def measure(self, transitions: Transitions, state: State, *inputs: np.ndarray) -> np.ndarray:
-        """See `Term.measure`."""
+    @override
+    def measure(self, transitions: Transitions, state: State, *inputs: Any) -> np.ndarray:
         value: np.ndarray = self.value(state, self.rows(transitions))
         return value
 
@@ -169,7 +176,7 @@ def blend(
     Behaviour-alignment reward r_phi = phi_1 + phi_2 r_p + phi_3 r_aux of Gupta et al. 2023 (BARFI), for any number of parts.
 
     Args:
-        *parts: elementwise expressions, usually with `TaskReward` among them; distinct names.
+        *parts: expressions whose values are known at once, usually with `TaskReward` among them; distinct names.
         initial: weight of the parts at first: one for all, or one each.
         form: of all weights, the bias included: see `LearnedWeight`.
         read: see `LearnedWeight`.
@@ -180,17 +187,9 @@ def blend(
     Raises:
         ExpressionError: if a part is no elementwise expression, or a setting is out of range.
     """
-    for part in parts:
-        if not isinstance(part, Expression):
-            raise ExpressionError(f"blend: the parts are expressions, got {part!r}.")
-        if is_episodic(part):
-            raise ExpressionError(
-                f"blend: {part} is known only in hindsight, so its weight cannot be learned step by step. Blend the terms inside "
-                "of it."
-            )
-    if not parts:
-        raise ExpressionError("blend needs at least one part.")
-    starts = [initial] * len(parts) if is_number(initial) else list(initial)  # type: ignore[arg-type]
+    parts = checked("blend: parts", ElementwiseOperands, parts)
+    starts = checked("blend: initial", float | tuple[float, ...], initial)
+    starts = starts if isinstance(starts, tuple) else (starts,) * len(parts)
     if len(starts) != len(parts):
         raise ExpressionError(
             f"blend has {len(parts)} parts and {len(starts)} initial weights: give one each, or one."

@@ -15,17 +15,20 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 import numpy as np
+from annotated_types import Ge, Lt
+from typing_extensions import override
 
-from shapegym.shaping.algebra import Constant, Product, Scale, Sum, add, lift
-from shapegym.shaping.checks import is_integer, is_number
+from shapegym.shaping.algebra import Constant, Product, Scale, Sum, TaskReward, add, lift
 from shapegym.shaping.errors import ExpressionError
 from shapegym.shaping.kernels.moments import accumulate_returns
+from shapegym.shaping.limits import Count, Positive
+from shapegym.shaping.terms.events import Event
+from shapegym.shaping.terms.potential import Potential
 from shapegym.shaping.transitions import Spec, State, Transitions
-from shapegym.shaping.tree import addends_of, is_episodic, walk
-from shapegym.shaping.types import Expression, Guarantee, Replay, Term
+from shapegym.shaping.types import Elementwise, Example, Expression, Replay, Term, walk
 
 Hold = Literal["at_most", "at_least", "equal"]
 """Which side of its threshold a part is held on."""
@@ -48,57 +51,50 @@ class Multiplier(Term):
 
     The mean is that of the episodes that finished since the last step of mu. The gradient has the unit of the part: where mean -
     theta is not about 1, divide ``learning_rate`` by its size. It also fades as l nears its limits, so mu stops where l is within
-    0.01 of one, from where it can return (this is ours, not the source's). Guarantee: bounded. Replay: frozen, so a stored
-    transition gets the weight of now.
+    0.01 of one, from where it can return (this is ours, not the source's). Bounded by 1. Replay: frozen, so a stored transition
+    gets the weight of now.
 
     Args:
-        of: the part: an elementwise expression.
+        of: the part.
         threshold: theta, in the unit of ``over``.
         hold: see above.
         over: what the mean is taken of: "episode", the part's sum over an episode, or "step", its mean over the episode's steps.
-        every: finished episodes between two steps of mu, >= 1.
-        learning_rate: of mu, > 0.
-        momentum: of mu, in [0, 1).
+        every: finished episodes between two steps of mu.
+        learning_rate: of mu.
+        momentum: of mu.
         start: the first mu.
     """
 
-    of: Expression = None  # type: ignore[assignment]
-    threshold: float = None  # type: ignore[assignment]
+    of: Elementwise
+    threshold: float
     hold: Hold = "at_most"
     over: Literal["episode", "step"] = "episode"
-    every: int = 10
-    learning_rate: float = 0.1
-    momentum: float = 0.1
+    every: Count = 10
+    learning_rate: Positive = 0.1
+    momentum: Annotated[float, Ge(0), Lt(1)] = 0.1
     start: float = 0.0
 
-    guarantee: ClassVar[Guarantee] = Guarantee.BOUNDED
+    bound: ClassVar[float] = 1.0
     replay: ClassVar[Replay] = Replay.FROZEN
 
-    def __post_init__(self) -> None:
-        require_elementwise(self, self.of)
-        for key in ("threshold", "learning_rate", "momentum", "start"):
-            if not is_number(value := getattr(self, key)):
-                raise ExpressionError(f"Multiplier: {key} must be a finite number, got {value!r}.")
-        if self.hold not in ("at_most", "at_least", "equal"):
-            raise ExpressionError(
-                f"Multiplier: hold must be 'at_most', 'at_least' or 'equal', got {self.hold!r}."
-            )
-        if self.over not in ("episode", "step"):
-            raise ExpressionError(f"Multiplier: over must be 'episode' or 'step', got {self.over!r}.")
-        if not is_integer(self.every, 1):
-            raise ExpressionError(f"Multiplier: every must be an integer of at least 1, got {self.every!r}.")
-        if self.learning_rate <= 0 or not 0 <= self.momentum < 1:
-            raise ExpressionError(
-                f"Multiplier: needs learning_rate > 0 and 0 <= momentum < 1, got {self.learning_rate!r} and {self.momentum!r}."
-            )
+    @override
+    @classmethod
+    def examples(cls) -> tuple[Example, ...]:
+        event = Event("features.event", 0.5, equals=2)
+        progress = Potential("features.progress", gamma=0.9)
+        return (
+            Example(cls(event, 0.5, every=3)),
+            Example(cls(progress, 0.1, "equal", over="step", every=2, start=0.5)),
+            Example(constrained(TaskReward(), {event: 0.75, progress: 0.0}, "at_least", every=2)),
+        )
 
     @property
     def direction(self) -> float:
         """S: the sign with which the weighted part is paid."""
         return -1.0 if self.hold == "at_most" else 1.0
 
+    @override
     def init(self, spec: Spec) -> State:
-        """See `Term.init`."""
         return {
             "mu": float(self.start),
             "velocity": 0.0,
@@ -108,8 +104,8 @@ class Multiplier(Term):
             "lengths": np.zeros(spec.num_lanes),
         }
 
-    def observe(self, transitions: Transitions, state: State, *inputs: np.ndarray) -> None:
-        """See `Term.observe`."""
+    @override
+    def observe(self, transitions: Transitions, state: State, *inputs: Any) -> None:
         scores = finished_episodes(inputs[0], transitions, state, by=self.over)
         if not len(scores):
             return
@@ -134,8 +130,8 @@ class Multiplier(Term):
         """Return l(mu)."""
         return math.tanh(mu) if self.hold == "equal" else (1.0 + math.tanh(mu / 2.0)) / 2.0
 
-    def measure(self, transitions: Transitions, state: State, *inputs: np.ndarray) -> np.ndarray:
-        """See `Term.measure`."""
+    @override
+    def measure(self, transitions: Transitions, state: State, *inputs: Any) -> np.ndarray:
         return np.full(transitions.num_lanes, self.weight(state["mu"]))
 
 
@@ -191,23 +187,22 @@ def weighted_addends(expression: Expression) -> tuple[Weighted, ...]:
             f"{expression} has no multiplier, so nothing is constrained. Build the reward with "
             "constrained(objective, {part: threshold}), or train with PPO."
         )
-    return tuple(map(_take_apart, addends_of(expression)))
+    return tuple(map(_take_apart, expression.addends))
 
 
 def _take_apart(addend: Expression) -> Weighted:
-    factor, inner = (addend.by, addend.of) if isinstance(addend, Scale) else (1.0, addend)
-    if isinstance(inner, Product) and has_multiplier(inner):
-        weights = tuple(node for node in inner.of if has_multiplier(node))
-        values = tuple(node for node in inner.of if not has_multiplier(node))
-        if values:
-            value = values[0] if len(values) == 1 else Product(values)
-            return Weighted(value, Product((*weights, Constant(factor))))
-    if has_multiplier(addend):
+    if not has_multiplier(addend):
+        return Weighted(addend, Constant(1.0))
+    by, factors = addend.factors()
+    weights = tuple(node for node in factors if has_multiplier(node))
+    values = tuple(node for node in factors if not has_multiplier(node))
+    if not values:
         raise ExpressionError(
             f"The multiplier inside {addend} is not a factor of what is paid. Write the sum as constrained(...) does: "
             "value * multiplier + ..."
         )
-    return Weighted(addend, Constant(1.0))
+    value = values[0] if len(values) == 1 else Product(values)
+    return Weighted(value, Product((*weights, Constant(by))))
 
 
 def has_multiplier(node: Expression) -> bool:
@@ -230,18 +225,3 @@ def finished_episodes(values: np.ndarray, transitions: Transitions, state: State
     ended = (transitions.terminated | transitions.truncated) & active
     sums: np.ndarray = state["sums"][ended]
     return sums if by == "episode" else sums / state["lengths"][ended]
-
-
-def require_elementwise(node: Expression, of: object) -> None:
-    """Check the operand of a term that watches a part.
-
-    Raises:
-        ExpressionError: if it is no expression, or known only in hindsight.
-    """
-    name = type(node).__name__
-    if not isinstance(of, Expression):
-        raise ExpressionError(f"{name}: of must be an expression, got {of!r}.")
-    if is_episodic(of):
-        raise ExpressionError(
-            f"{name}: {of} is known only in hindsight, and its value is needed at once. Watch the terms inside of it."
-        )

@@ -8,17 +8,18 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import ClassVar, Literal
+from typing import Any, ClassVar, Literal
 
 import numpy as np
+from typing_extensions import override
 
-from shapegym.shaping.algebra import Clip, Product, Sum
-from shapegym.shaping.checks import is_number
-from shapegym.shaping.errors import DiscountError, ExpressionError
+from shapegym.shaping.algebra import Clip, Product, Sum, TaskReward
+from shapegym.shaping.errors import DiscountError
 from shapegym.shaping.kernels.moments import accumulate_returns, merge_moments
+from shapegym.shaping.limits import Fraction, Positive, checked
+from shapegym.shaping.terms.potential import Potential
 from shapegym.shaping.transitions import Spec, State, Transitions
-from shapegym.shaping.tree import is_episodic
-from shapegym.shaping.types import Expression, Guarantee, Replay, Term
+from shapegym.shaping.types import Elementwise, Example, Expression, Replay, Term
 
 
 @dataclass(frozen=True)
@@ -30,36 +31,31 @@ class RunningScale(Term):
     episode, however the last one ended. The batch is counted before it is scaled; population variance, merged over batches as in
     Chan, Golub & LeVeque 1983. Until two different values were seen, w_t = 1. Values that are not finite are left out.
 
-    Guarantee: none. Replay: frozen (the scale of now).
+    Replay: frozen (the scale of now).
 
     Args:
-        of: what is measured: an elementwise expression.
+        of: what is measured.
         by: "std" or "return".
-        gamma: discount of the return, in [0, 1]; None takes the agent's. Not used by "std".
-        epsilon: > 0; the scale is at most 1 / sqrt(epsilon).
+        gamma: discount of the return; None takes the agent's. Not used by "std".
+        epsilon: the scale is at most 1 / sqrt(epsilon).
     """
 
-    of: Expression = None  # type: ignore[assignment]
+    of: Elementwise
     by: Literal["std", "return"] = "std"
-    gamma: float | None = None
-    epsilon: float = 1e-8
+    gamma: Fraction | None = None
+    epsilon: Positive = 1e-8
 
-    guarantee: ClassVar[Guarantee] = Guarantee.NONE
     replay: ClassVar[Replay] = Replay.FROZEN
 
-    def __post_init__(self) -> None:
-        _require_elementwise(self)
-        if self.by not in ("std", "return"):
-            raise ExpressionError(f"RunningScale: by must be 'std' or 'return', got {self.by!r}.")
-        if self.gamma is not None and not (is_number(self.gamma) and 0.0 <= self.gamma <= 1.0):
-            raise ExpressionError(
-                f"RunningScale: gamma must be in [0, 1], or None for the agent's, got {self.gamma!r}."
-            )
-        if not (is_number(self.epsilon) and self.epsilon > 0.0):
-            raise ExpressionError(f"RunningScale: epsilon must be a number > 0, got {self.epsilon!r}.")
+    @override
+    @classmethod
+    def examples(cls) -> tuple[Example, ...]:
+        task, progress = TaskReward(), Potential("features.progress", gamma=0.9)
+        return (Example(progress * cls(progress)), Example(task * cls(task, by="return", gamma=0.9)))
 
+    @override
     def init(self, spec: Spec) -> State:
-        """See `Term.init`.
+        """Return moments, and open returns if they are scaled.
 
         Raises:
             DiscountError: if ``by="return"`` and no discount is known.
@@ -75,8 +71,8 @@ class RunningScale(Term):
             state |= {"gamma": float(gamma), "returns": np.zeros(spec.num_lanes)}
         return state
 
-    def observe(self, transitions: Transitions, state: State, *inputs: np.ndarray) -> None:
-        """See `Term.observe`."""
+    @override
+    def observe(self, transitions: Transitions, state: State, *inputs: Any) -> None:
         (values,) = inputs
         if self.by == "return":
             accumulate_returns(
@@ -85,8 +81,8 @@ class RunningScale(Term):
             values = state["returns"]
         merge_moments(values, transitions.active, state["moments"])
 
-    def measure(self, transitions: Transitions, state: State, *inputs: np.ndarray) -> np.ndarray:
-        """See `Term.measure`."""
+    @override
+    def measure(self, transitions: Transitions, state: State, *inputs: Any) -> np.ndarray:
         count, _, squares = state["moments"]
         scale = 1.0 / math.sqrt(squares / count + self.epsilon) if squares > 0.0 else 1.0
         return np.full(transitions.num_lanes, scale)
@@ -96,30 +92,31 @@ class RunningScale(Term):
 class RunningMean(Term):
     """w_t = the mean of all values so far, this batch included; values that are not finite are left out.
 
-    Guarantee: none. Replay: frozen (the mean of now).
+    Replay: frozen (the mean of now).
 
     Args:
-        of: what is measured: an elementwise expression.
+        of: what is measured.
     """
 
-    of: Expression = None  # type: ignore[assignment]
+    of: Elementwise
 
-    guarantee: ClassVar[Guarantee] = Guarantee.NONE
     replay: ClassVar[Replay] = Replay.FROZEN
 
-    def __post_init__(self) -> None:
-        _require_elementwise(self)
+    @override
+    @classmethod
+    def examples(cls) -> tuple[Example, ...]:
+        return (Example(cls(Potential("features.progress", gamma=0.9))),)
 
+    @override
     def init(self, spec: Spec) -> State:
-        """See `Term.init`."""
         return {"moments": np.zeros(3)}
 
-    def observe(self, transitions: Transitions, state: State, *inputs: np.ndarray) -> None:
-        """See `Term.observe`."""
+    @override
+    def observe(self, transitions: Transitions, state: State, *inputs: Any) -> None:
         merge_moments(inputs[0], transitions.active, state["moments"])
 
-    def measure(self, transitions: Transitions, state: State, *inputs: np.ndarray) -> np.ndarray:
-        """See `Term.measure`."""
+    @override
+    def measure(self, transitions: Transitions, state: State, *inputs: Any) -> np.ndarray:
         return np.full(transitions.num_lanes, state["moments"][1])
 
 
@@ -151,17 +148,5 @@ def normalize(
     scaled = Product((centered, scale))
     if clip is None:
         return scaled
-    if not (is_number(clip) and clip > 0):
-        raise ExpressionError(f"normalize: clip must be a number > 0, or None, got {clip!r}.")
+    checked("normalize: clip", Positive, clip)
     return Clip(scaled, -clip, clip)
-
-
-def _require_elementwise(node: RunningScale | RunningMean) -> None:
-    name = type(node).__name__
-    if not isinstance(node.of, Expression):
-        raise ExpressionError(f"{name}: of must be an expression, got {node.of!r}.")
-    if is_episodic(node.of):
-        raise ExpressionError(
-            f"{name}: {node.of} is known only in hindsight, and a running statistic needs its value at once. Normalise the terms "
-            "inside of it."
-        )

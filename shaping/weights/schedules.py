@@ -18,62 +18,72 @@ from __future__ import annotations
 import math
 from abc import abstractmethod
 from bisect import bisect_right
-from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 import numpy as np
+from annotated_types import Ge, Lt, MinLen
+from typing_extensions import override
 
 from shapegym.shaping.algebra import Product
-from shapegym.shaping.checks import is_integer, is_number
 from shapegym.shaping.errors import ExpressionError
+from shapegym.shaping.limits import Count, Natural, NonNegative, Positive, checked
 from shapegym.shaping.transitions import Spec, State, Transitions
-from shapegym.shaping.types import Expression, Guarantee, Replay, Term
+from shapegym.shaping.types import Example, Expression, Replay, Term
 
 
 @dataclass(frozen=True)
 class Schedule(Term):
-    """A weight w(t) of the global step t (`Transitions.clock`), the same for all lanes. Your own overrides `weight_at`.
-
-    Guarantee: bounded. Replay: frozen, so a stored transition gets the weight of now.
-    """
+    """A weight that changes over the run, the same for all lanes; a stored transition gets that of now."""
 
     abstract: ClassVar[bool] = True
-    guarantee: ClassVar[Guarantee] = Guarantee.BOUNDED
+    in_words: ClassVar[str] = "a schedule such as Linear(1, 0, 100_000)"
     replay: ClassVar[Replay] = Replay.FROZEN
+
+
+@dataclass(frozen=True)
+class ClockSchedule(Schedule):
+    """A weight w(t) of the global step t (`Transitions.clock`). Your own overrides `weight_at`, and `bound` if it has one."""
+
+    abstract: ClassVar[bool] = True
 
     @abstractmethod
     def weight_at(self, step: int) -> float:
         """Return w(step)."""
 
-    def measure(self, transitions: Transitions, state: State, *inputs: np.ndarray) -> np.ndarray:
-        """See `Term.measure`."""
-        return np.full(transitions.num_lanes, self.weight_at(transitions.clock))
+    @override
+    def measure(self, transitions: Transitions, state: State, *inputs: Any) -> np.ndarray:
+        return np.full(transitions.num_lanes, float(self.weight_at(transitions.clock)))
 
 
 @dataclass(frozen=True)
-class Linear(Schedule):
+class Linear(ClockSchedule):
     """w(t) = start + (end - start) p: from ``start`` until step ``delay`` in a line to ``end`` from step ``delay + steps`` on.
 
     Args:
         start: the first weight.
         end: the last weight.
-        steps: global steps from the one to the other, >= 1.
-        delay: global steps before, >= 0.
+        steps: global steps from the one to the other.
+        delay: global steps before.
     """
 
     start: float = 1.0
     end: float = 0.0
-    steps: int = 100_000
-    delay: int = 0
+    steps: Count = 100_000
+    delay: Natural = 0
 
-    def __post_init__(self) -> None:
-        _require_numbers(self, "start", "end")
-        _require_steps(self, "steps", 1)
-        _require_steps(self, "delay", 0)
+    @override
+    @classmethod
+    def examples(cls) -> tuple[Example, ...]:
+        return (Example(cls(1.0, 0.0, 30, delay=4)),)
 
+    @property
+    def bound(self) -> float:  # type: ignore[override]  # a fact of the instance here
+        """The larger end."""
+        return float(max(abs(self.start), abs(self.end)))
+
+    @override
     def weight_at(self, step: int) -> float:
-        """See `Schedule.weight_at`."""
         return _between(self.start, self.end, (step - self.delay) / self.steps)
 
 
@@ -81,68 +91,80 @@ class Linear(Schedule):
 class Cosine(Linear):
     """w(t) = start + (end - start) (1 - cos(pi p)) / 2: as `Linear`, slow at both ends (Loshchilov & Hutter 2017, eq. 5)."""
 
+    @override
+    @classmethod
+    def examples(cls) -> tuple[Example, ...]:
+        return (Example(cls(1.0, 0.1, 40, delay=5)),)
+
+    @override
     def weight_at(self, step: int) -> float:
-        """See `Schedule.weight_at`."""
         progress = min(max((step - self.delay) / self.steps, 0.0), 1.0)
         return _between(self.start, self.end, (1.0 - math.cos(math.pi * progress)) / 2.0)
 
 
 @dataclass(frozen=True)
-class Exponential(Schedule):
+class Exponential(ClockSchedule):
     """w(t) = end + (start - end) 2^(-(t - delay) / half_life): the distance to ``end`` halves again and again.
 
     Args:
         start: the weight until step ``delay``.
         end: the weight that is approached.
-        half_life: global steps in which the distance halves, > 0.
-        delay: global steps before, >= 0.
+        half_life: global steps in which the distance halves.
+        delay: global steps before.
     """
 
     start: float = 1.0
     end: float = 0.0
-    half_life: float = 100_000.0
-    delay: int = 0
+    half_life: Positive = 100_000.0
+    delay: Natural = 0
 
-    def __post_init__(self) -> None:
-        _require_numbers(self, "start", "end", "half_life")
-        _require_steps(self, "delay", 0)
-        if self.half_life <= 0:
-            raise ExpressionError(
-                f"Exponential: half_life must be a number of steps > 0, got {self.half_life!r}."
-            )
+    @override
+    @classmethod
+    def examples(cls) -> tuple[Example, ...]:
+        return (Example(cls(1.0, 0.1, 20.0)),)
 
+    @property
+    def bound(self) -> float:  # type: ignore[override]
+        """The larger end."""
+        return float(max(abs(self.start), abs(self.end)))
+
+    @override
     def weight_at(self, step: int) -> float:
-        """See `Schedule.weight_at`."""
         return _between(
             self.start, self.end, -math.expm1(-math.log(2.0) * max(step - self.delay, 0) / self.half_life)
         )
 
 
 @dataclass(frozen=True)
-class Piecewise(Schedule):
+class Piecewise(ClockSchedule):
     """w(t) = v_i for the last point (t_i, v_i) with t_i <= t; before the first point its value.
 
     Args:
-        points: (global step, weight) pairs in order of steps, at least one.
+        points: (global step, weight) pairs in order of steps.
         interpolate: go from point to point in a line instead of jumping.
     """
 
-    points: tuple[tuple[int, float], ...] = ()
+    points: Annotated[tuple[tuple[Natural, float], ...], MinLen(1)]
     interpolate: bool = False
 
     def __post_init__(self) -> None:
-        points = self.points
-        if not (isinstance(points, Sequence) and points and all(_is_pair(point) for point in points)):
-            raise ExpressionError(
-                f"Piecewise: points must be pairs of a step >= 0 and a number, at least one; got {points!r}."
-            )
-        object.__setattr__(self, "points", tuple((int(step), float(value)) for step, value in points))
+        super().__post_init__()
         steps = [step for step, _ in self.points]
         if steps != sorted(set(steps)):
             raise ExpressionError(f"Piecewise: the steps of the points must increase, got {steps}.")
 
+    @override
+    @classmethod
+    def examples(cls) -> tuple[Example, ...]:
+        return (Example(cls(((0, 1.0), (20, 0.5), (50, 0.0)), interpolate=True)),)
+
+    @property
+    def bound(self) -> float:  # type: ignore[override]
+        """The largest point."""
+        return float(max(abs(value) for _, value in self.points))
+
+    @override
     def weight_at(self, step: int) -> float:
-        """See `Schedule.weight_at`."""
         index = bisect_right(self.points, step, key=lambda point: point[0])
         before = self.points[max(index - 1, 0)]
         if not self.interpolate or index in (0, len(self.points)):
@@ -152,57 +174,55 @@ class Piecewise(Schedule):
 
 
 @dataclass(frozen=True)
-class OnPlateau(Term):
+class OnPlateau(Schedule):
     """w = max(floor, start * factor^k) after k periods in which the agent did not do better than ever before.
 
     A period is ``patience`` finished episodes, over all lanes; its score is their mean. If the score does not exceed the best
     one so far by more than ``min_improvement``, the weight is multiplied by ``factor``. So shaping fades once it has nothing
     more to teach. It is the rule by which learning rates are reduced on a plateau, applied to a reward's weight.
 
-    Guarantee: bounded. Replay: frozen, so a stored transition gets the weight of now.
+    Bounded by ``start``.
 
     Args:
-        start: the first weight, >= 0.
-        factor: what a period without progress multiplies it by, in [0, 1).
-        patience: episodes in a period, >= 1.
+        start: the first weight.
+        factor: what a period without progress multiplies it by.
+        patience: episodes in a period.
         metric: "success" (the feature of that name at the last step) or "task_return" (undiscounted).
-        min_improvement: how much better than the best is progress, >= 0.
-        floor: the lowest weight, in [0, start].
+        min_improvement: how much better than the best is progress.
+        floor: the lowest weight, at most ``start``.
     """
 
-    start: float = 1.0
-    factor: float = 0.5
-    patience: int = 20
+    start: NonNegative = 1.0
+    factor: Annotated[float, Ge(0), Lt(1)] = 0.5
+    patience: Count = 20
     metric: Literal["success", "task_return"] = "success"
-    min_improvement: float = 0.0
-    floor: float = 0.0
-
-    guarantee: ClassVar[Guarantee] = Guarantee.BOUNDED
-    replay: ClassVar[Replay] = Replay.FROZEN
+    min_improvement: NonNegative = 0.0
+    floor: NonNegative = 0.0
 
     def __post_init__(self) -> None:
-        _require_numbers(self, "start", "factor", "min_improvement", "floor")
-        _require_steps(self, "patience", 1)
-        if not 0.0 <= self.factor < 1.0:
-            raise ExpressionError(f"OnPlateau: factor must be in [0, 1), got {self.factor!r}.")
-        if not 0.0 <= self.floor <= self.start:
+        super().__post_init__()
+        if self.floor > self.start:
             raise ExpressionError(
-                f"OnPlateau: needs 0 <= floor <= start, got floor={self.floor!r}, start={self.start!r}."
+                f"OnPlateau: needs floor <= start, got floor={self.floor!r}, start={self.start!r}."
             )
-        if self.min_improvement < 0.0:
-            raise ExpressionError(f"OnPlateau: min_improvement must be >= 0, got {self.min_improvement!r}.")
-        if self.metric not in ("success", "task_return"):
-            raise ExpressionError(
-                f"OnPlateau: metric must be 'success' or 'task_return', got {self.metric!r}."
-            )
+
+    @override
+    @classmethod
+    def examples(cls) -> tuple[Example, ...]:
+        return (Example(cls(1.0, patience=2)), Example(cls(1.0, patience=2, metric="task_return")))
 
     @property
+    def bound(self) -> float:  # type: ignore[override]
+        """Where it starts."""
+        return float(self.start)
+
+    @property
+    @override
     def reads(self) -> tuple[str, ...]:
-        """See `Term.reads`."""
         return ("success",) if self.metric == "success" else ()
 
+    @override
     def init(self, spec: Spec) -> State:
-        """See `Term.init`."""
         return {
             "weight": float(self.start),
             "best": -math.inf,
@@ -211,8 +231,8 @@ class OnPlateau(Term):
             "returns": np.zeros(spec.num_lanes),
         }
 
-    def observe(self, transitions: Transitions, state: State, *inputs: np.ndarray) -> None:
-        """See `Term.observe`."""
+    @override
+    def observe(self, transitions: Transitions, state: State, *inputs: Any) -> None:
         active, returns = transitions.active, state["returns"]
         returns[transitions.first & active] = 0.0
         returns[active] += transitions.reward[active]
@@ -235,22 +255,18 @@ class OnPlateau(Term):
             state["weight"] = max(state["weight"] * self.factor, float(self.floor))
         state["total"], state["episodes"] = 0.0, 0
 
-    def measure(self, transitions: Transitions, state: State, *inputs: np.ndarray) -> np.ndarray:
-        """See `Term.measure`."""
+    @override
+    def measure(self, transitions: Transitions, state: State, *inputs: Any) -> np.ndarray:
         return np.full(transitions.num_lanes, state["weight"])
 
 
-def anneal(of: Expression, schedule: Schedule | OnPlateau) -> Product:
+def anneal(of: Expression, schedule: Schedule) -> Product:
     """Return ``of`` weighted by a schedule; in logs the part keeps the name of ``of``.
 
     Raises:
         ExpressionError: if ``of`` is not an expression or ``schedule`` not a schedule.
     """
-    if not isinstance(schedule, (Schedule, OnPlateau)):
-        raise ExpressionError(
-            f"anneal needs a schedule such as Linear(1, 0, 100_000), got {schedule!r}. A constant weight is 0.5 * term."
-        )
-    return Product((of, schedule))
+    return Product((of, checked("anneal: the weight (for a fixed one write 0.5 * term)", Schedule, schedule)))
 
 
 def _between(start: float, end: float, progress: float) -> float:
@@ -260,20 +276,3 @@ def _between(start: float, end: float, progress: float) -> float:
     if progress >= 1.0:
         return float(end)
     return min(max(start + (end - start) * progress, min(start, end)), max(start, end))
-
-
-def _require_numbers(node: Expression, *keys: str) -> None:
-    for key in keys:
-        if not is_number(value := getattr(node, key)):
-            raise ExpressionError(f"{type(node).__name__}: {key} must be a finite number, got {value!r}.")
-
-
-def _require_steps(node: Expression, key: str, low: int) -> None:
-    if not is_integer(value := getattr(node, key), low):
-        raise ExpressionError(
-            f"{type(node).__name__}: {key} must be an integer of at least {low}, got {value!r}."
-        )
-
-
-def _is_pair(point: object) -> bool:
-    return isinstance(point, Sequence) and len(point) == 2 and is_integer(point[0], 0) and is_number(point[1])

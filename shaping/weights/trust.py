@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 import numpy as np
+from annotated_types import Ge
+from typing_extensions import override
 
 from shapegym.shaping.algebra import Product
-from shapegym.shaping.checks import is_number
-from shapegym.shaping.errors import ExpressionError
+from shapegym.shaping.limits import checked
+from shapegym.shaping.terms.events import Event
+from shapegym.shaping.terms.potential import Potential
 from shapegym.shaping.transitions import Spec, State, Transitions
-from shapegym.shaping.types import Expression, Guarantee, Replay, Term
-from shapegym.shaping.weights.multipliers import finished_episodes, require_elementwise
-from shapegym.shaping.weights.schedules import OnPlateau, Schedule
+from shapegym.shaping.types import Elementwise, Example, Expression, Replay, Term
+from shapegym.shaping.weights.multipliers import finished_episodes
+from shapegym.shaping.weights.schedules import Schedule
 
 
 @dataclass(frozen=True)
@@ -26,46 +29,45 @@ class Trust(Term):
     Source: Fan et al. 2025, "SophiaVL-R1: Reinforcing MLLMs Reasoning with Thinking Reward" (there within a group of
     rollouts of one prompt). The exponent has the unit of the part: step means of a part within [0, 1] never weigh it below 1/e.
 
-    Guarantee: bounded, in (0, 1]. Replay: frozen, so a stored transition gets the weight of now.
+    Bounded by 1. Replay: frozen, so a stored transition gets the weight of now.
 
     Args:
-        of: the process reward: an elementwise expression.
+        of: the process reward.
         over: what an episode comes to: "step", the part's mean over its steps, or "episode", its sum.
-        memory: episodes over which means forget, >= 1.
+        memory: episodes over which means forget.
     """
 
-    of: Expression = None  # type: ignore[assignment]
+    of: Elementwise
     over: Literal["step", "episode"] = "step"
-    memory: float = 100.0
+    memory: Annotated[float, Ge(1)] = 100.0
 
-    guarantee: ClassVar[Guarantee] = Guarantee.BOUNDED
+    bound: ClassVar[float] = 1.0
     replay: ClassVar[Replay] = Replay.FROZEN
 
-    def __post_init__(self) -> None:
-        require_elementwise(self, self.of)
-        if self.over not in ("episode", "step"):
-            raise ExpressionError(f"Trust: over must be 'step' or 'episode', got {self.over!r}.")
-        if not (is_number(self.memory) and self.memory >= 1):
-            raise ExpressionError(f"Trust: memory must be a number of episodes >= 1, got {self.memory!r}.")
+    @override
+    @classmethod
+    def examples(cls) -> tuple[Example, ...]:
+        event = Event("features.event", 0.5, equals=2)
+        progress = Potential("features.progress", gamma=0.9)
+        return (Example(event * cls(event, memory=20.0)), Example(cls(progress, over="episode")))
 
     @property
+    @override
     def reads(self) -> tuple[str, ...]:
-        """See `Term.reads`."""
         return ("success",)
 
+    @override
     def init(self, spec: Spec) -> State:
-        """See `Term.init`."""
         return {
             "counts": np.zeros(2),  # of failures and successes, discounted
-            "means": np.zeros(
-                2
-            ),  # of the part; not as totals, which would fade away where one kind stays out for long
+            # Of the part; not as totals, which would fade away where one kind stays out for long.
+            "means": np.zeros(2),
             "sums": np.zeros(spec.num_lanes),
             "lengths": np.zeros(spec.num_lanes),
         }
 
-    def observe(self, transitions: Transitions, state: State, *inputs: np.ndarray) -> None:
-        """See `Term.observe`."""
+    @override
+    def observe(self, transitions: Transitions, state: State, *inputs: Any) -> None:
         scores = finished_episodes(inputs[0], transitions, state, by=self.over)
         if not len(scores):
             return
@@ -79,8 +81,8 @@ class Trust(Term):
                 counts[kind] += len(of_kind)
                 means[kind] += (of_kind - means[kind]).sum() / counts[kind]
 
-    def measure(self, transitions: Transitions, state: State, *inputs: np.ndarray) -> np.ndarray:
-        """See `Term.measure`."""
+    @override
+    def measure(self, transitions: Transitions, state: State, *inputs: Any) -> np.ndarray:
         return np.full(transitions.num_lanes, trust(state["counts"], state["means"]))
 
 
@@ -94,7 +96,7 @@ def trust(counts: np.ndarray, means: np.ndarray) -> float:
 
 def trusted(
     of: Expression,
-    schedule: Schedule | OnPlateau | None = None,
+    schedule: Schedule | None = None,
     *,
     over: Literal["step", "episode"] = "step",
     memory: float = 100.0,
@@ -104,9 +106,6 @@ def trusted(
     Raises:
         ExpressionError: see `Trust`, and if ``schedule`` is none.
     """
-    if schedule is not None and not isinstance(schedule, (Schedule, OnPlateau)):
-        raise ExpressionError(
-            f"trusted needs a schedule such as Exponential(1, 0, 100_000), or None, got {schedule!r}."
-        )
+    checked("trusted: schedule", Schedule | None, schedule)
     weight = Trust(of, over, memory)
     return Product((of, weight) if schedule is None else (of, weight, schedule))

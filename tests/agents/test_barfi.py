@@ -10,11 +10,17 @@ from gymnasium import spaces
 from stable_baselines3.common.policies import MultiInputActorCriticPolicy
 from stable_baselines3.common.vec_env import DummyVecEnv
 
-from shapegym.agents.bilevel import barfi
-from shapegym.agents.bilevel.barfi import BARFI
-from shapegym.agents.bilevel.episodes import Batch, Episode, EpisodeBuffer, Steps, joined
-from shapegym.agents.bilevel.hypergradient import HyperGradient, implicit, unrolled
-from shapegym.agents.bilevel.objectives import (
+from shapegym.agents.algorithms import barfi
+from shapegym.agents.algorithms.barfi import BARFI
+from shapegym.agents.algorithms.bilevel.episodes import (
+    EpisodeBatch,
+    EpisodeBuffer,
+    Steps,
+    StoredEpisode,
+    joined,
+)
+from shapegym.agents.algorithms.bilevel.hypergradient import HyperGradient, implicit, unrolled
+from shapegym.agents.algorithms.bilevel.objectives import (
     Inner,
     advantages,
     importance,
@@ -23,7 +29,7 @@ from shapegym.agents.bilevel.objectives import (
     outer_objective,
     returns,
 )
-from shapegym.agents.bilevel.outer import Adam, LearnedReward
+from shapegym.agents.algorithms.bilevel.outer import LearnedReward
 from shapegym.agents.environments import make_vec_env
 from shapegym.agents.errors import SettingsError
 from shapegym.agents.factory import make_agent, torch_threads
@@ -74,7 +80,7 @@ def random_episodes(rng, number):
             parts,
             state[:, None] * 1.0,
         )
-        episodes.append(Episode(steps, 0))
+        episodes.append(StoredEpisode(steps, 0))
     return episodes
 
 
@@ -94,7 +100,10 @@ class TinyProblem:
             "weight_place",
             "weight_bias",
         )
-        self.batch, self.fresh = Batch.of(random_episodes(rng, 40)), Batch.of(random_episodes(rng, 40))
+        self.batch, self.fresh = (
+            EpisodeBatch.of(random_episodes(rng, 40)),
+            EpisodeBatch.of(random_episodes(rng, 40)),
+        )
         self.constants = Inner(shift=1.0, entropy=0.05, weight_decay=0.1, ratio=2.0)
         self.anchor = torch.zeros(STATES * ACTIONS, dtype=torch.float64)
         self.ratios = importance(linear_softmax, self.anchor, self.batch, 2.0)
@@ -220,24 +229,13 @@ def test_the_reward_of_a_batch_is_what_the_engine_pays():
     problem = TinyProblem()
     state = problem.reward.engine.states
     rng = np.random.default_rng(3)
-    problem.reward.add([rng.normal(size=1), rng.normal(size=1), rng.normal(size=STATES)])
+    for array in problem.reward.live():
+        array.add_(torch.from_numpy(rng.normal(size=array.shape)))
     phi, _ = problem.phi()
     found = problem.reward.rewards(phi, problem.batch).detach().numpy()
     parts, index = problem.batch.parts.numpy(), problem.batch.rows.numpy()[:, 0].astype(int)
     wanted = parts[:, 0] * state[1]["weight"] + parts[:, 2] * state[3]["weight"] + state[4]["table"][index]
     np.testing.assert_allclose(found, wanted)
-
-
-def test_adam_climbs_like_torch():
-    ours, mine = Adam(math.inf), np.zeros(3)
-    theirs = torch.zeros(3, dtype=torch.float64, requires_grad=True)
-    optimizer = torch.optim.Adam([theirs], lr=0.1, maximize=True)
-    for step in range(5):
-        slope = np.array([1.0, -2.0, 0.5 * step])
-        mine += ours.steps([slope], 0.1)[0]
-        theirs.grad = torch.from_numpy(slope)
-        optimizer.step()
-    np.testing.assert_allclose(mine, theirs.detach(), atol=1e-12)
 
 
 # ---------------------------------------------------------------------- episodes
@@ -278,7 +276,7 @@ def test_an_interrupted_episode_is_forgotten():
 
 def test_the_buffer_keeps_the_latest():
     buffer = EpisodeBuffer(2)
-    buffer.episodes.extend(Episode(steps_of([value]), 0) for value in (1, 2, 3))
+    buffer.episodes.extend(StoredEpisode(steps_of([value]), 0) for value in (1, 2, 3))
     np.testing.assert_array_equal(joined([e.steps for e in buffer.episodes]).task, [2, 3])
 
 
@@ -558,18 +556,12 @@ def test_a_weight_that_only_another_term_reads_is_refused():
         )
 
 
-def test_a_discount_that_is_not_learned_has_no_part_in_the_steps_of_the_weights(monkeypatch):
-    slopes = []
-    steps = Adam.steps
-    monkeypatch.setattr(
-        Adam,
-        "steps",
-        lambda self, gradients, rate: slopes.append(gradients[-1]) or steps(self, gradients, rate),
-    )
+def test_a_discount_that_is_not_learned_has_no_part_in_the_steps_of_the_weights():
     model = make_agent("BARFI", corridor(), blend(TaskReward(), PLACE), seed=0, discount_cost=5.0, **TINY)
     model.learn(384)
-    assert slopes
-    assert not np.any(slopes)
+    *weights, discount = model.adam_state.values()
+    assert all(bool(each["exp_avg"].any()) for each in weights)
+    assert not discount["exp_avg"].any()
 
 
 def test_a_slope_that_is_not_finite_is_rejected():
@@ -588,6 +580,6 @@ def test_a_slope_that_is_not_finite_is_rejected():
 
 def test_weights_follow_the_device_of_the_batch():
     problem = TinyProblem()
-    batch = Batch.of(random_episodes(np.random.default_rng(0), 3), "meta")
+    batch = EpisodeBatch.of(random_episodes(np.random.default_rng(0), 3), "meta")
     phi = problem.reward.parameters("meta")
     assert problem.reward.rewards(phi, batch).device.type == "meta"

@@ -12,7 +12,7 @@ from stable_baselines3.common.vec_env import DummyVecEnv
 from shapegym.agents.base_policy import record_base
 from shapegym.agents.environments import make_vec_env
 from shapegym.agents.errors import SettingsError
-from shapegym.agents.oracle import OptimalPolicy, RandomPolicy
+from shapegym.agents.finite.oracle import OptimalPolicy, RandomPolicy
 from shapegym.shaping.errors import FeatureError
 from shapegym.shaping.models.base_data import load_base
 from shapegym.shaping.terms.occupancy import OccupancyPenalty

@@ -10,7 +10,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from shapegym.agents.bilevel.implicit import Verdict, judge, largest_eigenvalue, neumann
+from shapegym.agents.algorithms.bilevel.implicit import Verdict, judge, largest_eigenvalue, neumann
 
 
 def symmetric(eigenvalues, seed=0):

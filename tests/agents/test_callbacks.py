@@ -7,6 +7,7 @@ from stable_baselines3.common.logger import KVWriter, Logger
 from stable_baselines3.common.vec_env import DummyVecEnv, VecEnvWrapper
 from stable_baselines3.common.vec_env.base_vec_env import VecEnvStepReturn
 
+from shapegym.agents.algorithms.registry import ALGORITHMS
 from shapegym.agents.callbacks import (
     ALARMS_FILE,
     BEST_MODEL_FILE,
@@ -20,13 +21,12 @@ from shapegym.agents.errors import MetricsFileError, SettingsError
 from shapegym.agents.evaluation import evaluate
 from shapegym.agents.factory import make_agent
 from shapegym.agents.metrics import read_json_lines
-from shapegym.agents.settings import ALGORITHMS
 from shapegym.envs.registration import register_all
 from shapegym.shaping.algebra import TaskReward
+from shapegym.shaping.states.functions import Read
 from shapegym.shaping.surfaces.sb3_vec import ShapedVecEnv
 from shapegym.shaping.terms.events import Compare
 from shapegym.shaping.terms.potential import Potential
-from shapegym.shaping.terms.states import Read
 
 register_all()
 

@@ -26,10 +26,10 @@ from shapegym.agents.state_tree import pack
 from shapegym.envs.registration import register_all
 from shapegym.shaping.algebra import TaskReward
 from shapegym.shaping.combinators.gate import gate
+from shapegym.shaping.states.distance import Distance
+from shapegym.shaping.states.functions import Read
 from shapegym.shaping.terms.counts import CountBonus
-from shapegym.shaping.terms.distance import Distance
 from shapegym.shaping.terms.potential import Potential
-from shapegym.shaping.terms.states import Read
 from shapegym.shaping.weights.blend import blend
 
 register_all()

@@ -10,18 +10,18 @@ from stable_baselines3 import PPO
 from stable_baselines3.common.logger import Logger
 from stable_baselines3.common.vec_env import DummyVecEnv
 
+from shapegym.agents.algorithms.constrained import ConstrainedPPO
 from shapegym.agents.callbacks import ShapingCallback
 from shapegym.agents.checkpoint import load_checkpoint, save_checkpoint
-from shapegym.agents.constrained import ConstrainedPPO
 from shapegym.agents.environments import make_vec_env
 from shapegym.agents.errors import SettingsError
 from shapegym.agents.factory import make_agent, torch_threads
 from shapegym.envs.registration import register_all
 from shapegym.shaping.algebra import TaskReward
+from shapegym.shaping.states.functions import Read
 from shapegym.shaping.surfaces.sb3_rollout import ShapedRolloutBuffer
 from shapegym.shaping.surfaces.wiring import engine_of, wire
 from shapegym.shaping.terms.goals import StateReward
-from shapegym.shaping.terms.states import Read
 from shapegym.shaping.weights.bandit import UCB1, choose_by
 from shapegym.shaping.weights.multipliers import Multiplier, constrained
 

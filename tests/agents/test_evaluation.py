@@ -11,7 +11,7 @@ from stable_baselines3.common.vec_env import DummyVecEnv, VecNormalize
 from shapegym.agents.environments import make_vec_env
 from shapegym.agents.errors import AgentError, EvaluationError
 from shapegym.agents.evaluation import evaluate
-from shapegym.agents.oracle import OptimalPolicy, RandomPolicy
+from shapegym.agents.finite.oracle import OptimalPolicy, RandomPolicy
 from shapegym.envs.registration import build, register_all
 from shapegym.envs.tabular.solver import optimal_return, random_return
 from shapegym.shaping.algebra import TaskReward

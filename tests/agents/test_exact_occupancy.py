@@ -11,7 +11,7 @@ from scipy.optimize import minimize
 from scipy.special import softmax
 
 from shapegym.agents.errors import SettingsError
-from shapegym.agents.occupancy import (
+from shapegym.agents.finite.occupancy import (
     Divergence,
     Penalty,
     RegularisedTask,

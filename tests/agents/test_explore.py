@@ -9,12 +9,12 @@ import pytest
 import shapegym  # noqa: F401  # registers the ids
 from shapegym.agents.environments import with_features
 from shapegym.agents.errors import TabulationError
-from shapegym.agents.explore import explore
-from shapegym.agents.tabulate import tabulate
+from shapegym.agents.finite.explore import explore
+from shapegym.agents.finite.tabulate import tabulate
 from shapegym.shaping.algebra import TaskReward
 from shapegym.shaping.audit.loops import find_exploit
+from shapegym.shaping.states.distance import Distance
 from shapegym.shaping.terms.counts import CountBonus
-from shapegym.shaping.terms.distance import Distance
 from shapegym.shaping.terms.events import Event
 from shapegym.shaping.terms.potential import Potential
 

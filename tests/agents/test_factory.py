@@ -7,16 +7,17 @@ import torch
 from stable_baselines3.common.noise import NormalActionNoise
 from stable_baselines3.common.vec_env import DummyVecEnv
 
+from shapegym.agents.algorithms.registry import ALGORITHMS
 from shapegym.agents.environments import make_vec_env
 from shapegym.agents.errors import SettingsError
 from shapegym.agents.factory import make_agent, torch_threads
-from shapegym.agents.settings import ALGORITHMS, resolve_settings
+from shapegym.agents.settings import resolve_settings
 from shapegym.envs.registration import register_all
 from shapegym.shaping.algebra import TaskReward
 from shapegym.shaping.errors import DiscountError
+from shapegym.shaping.states.functions import Read
 from shapegym.shaping.surfaces.wiring import engine_of
 from shapegym.shaping.terms.potential import Potential
-from shapegym.shaping.terms.states import Read
 from shapegym.shaping.weights.blend import blend
 from shapegym.shaping.weights.multipliers import constrained
 

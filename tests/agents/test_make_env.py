@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import sys
+from types import ModuleType
+
 import gymnasium as gym
 import numpy as np
 import pytest
+from stable_baselines3.common.vec_env import DummyVecEnv
 
 from shapegym.agents.environments import make_env, make_vec_env
 
@@ -31,3 +35,14 @@ def test_one_environment_plays_the_episode_of_the_first_lane(env_id):
 def test_unknown_ids_are_gymnasiums_error():
     with pytest.raises(gym.error.Error):
         make_env("shapegym/Nonsense-v0")
+
+
+def test_a_strangers_id_is_imported_from_its_module_and_played_one_by_one(monkeypatch):
+    monkeypatch.setitem(sys.modules, "mypackage", ModuleType("mypackage"))
+    gym.register("MyEnv-v0", entry_point="gymnasium.envs.classic_control:CartPoleEnv", max_episode_steps=9)
+    venv = make_vec_env("mypackage:MyEnv-v0", 2, seed=1)
+    assert isinstance(venv, DummyVecEnv)
+    assert venv.reset().shape == (2, 4)
+    assert "upright" in venv.get_attr("features")[0]
+    venv.close()
+    del gym.registry["MyEnv-v0"]

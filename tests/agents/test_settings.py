@@ -1,16 +1,19 @@
 """Hyper-parameters: what is in the table can be built, and what is not is named."""
 
+from dataclasses import replace
+
 import pytest
 import yaml
 
-from shapegym.agents import settings
+from shapegym.agents.algorithms import registry
+from shapegym.agents.algorithms.registry import algorithms
 from shapegym.agents.errors import SettingsError
-from shapegym.agents.settings import ALGORITHMS, Settings, resolve_settings
+from shapegym.agents.settings import Settings, resolve_settings
 
 
 def test_the_table_has_a_default_for_every_algorithm_and_resolves_on_every_pattern():
-    table = settings._table()
-    assert table.keys() == ALGORITHMS.keys()
+    table = registry._table()
+    assert table.keys() == algorithms().keys()
     for algo, layers in table.items():
         assert "*" in layers
         for pattern in layers:
@@ -25,7 +28,7 @@ def test_later_layers_win_and_policy_kwargs_are_merged(monkeypatch):
       "a/*": {gamma: 0.9, n_steps: 16}
       "a/b*": {gamma: 0.8}
     """)
-    monkeypatch.setattr(settings, "_table", lambda: table)
+    monkeypatch.setitem(registry._registered, "PPO", replace(algorithms()["PPO"], settings=table["PPO"]))
     assert resolve_settings("PPO", "other").arguments["gamma"] == 0.99
     assert resolve_settings("PPO", "a/c").arguments["gamma"] == 0.9
     resolved = resolve_settings(

@@ -12,19 +12,20 @@ from hypothesis import strategies as st
 
 import shapegym  # noqa: F401  # registers the ids
 from shapegym.agents.errors import TabulationError
-from shapegym.agents.tabulate import tabulate
+from shapegym.agents.finite.tabulate import tabulate
 from shapegym.envs.native import NativeEnv
-from shapegym.envs.tabular.dynamics import FiniteDynamics
+from shapegym.envs.tabular.finite_dynamics import FiniteDynamics
 from shapegym.envs.tabular.random_mdp import random_mdp
 from shapegym.shaping.algebra import Constant, TaskReward, clip
 from shapegym.shaping.combinators.gate import Gate
 from shapegym.shaping.errors import DiscountError, FeatureError
+from shapegym.shaping.states.distance import Distance
+from shapegym.shaping.states.functions import Table
 from shapegym.shaping.surfaces.gym_env import ShapedEnv
 from shapegym.shaping.terms.counts import CountBonus
-from shapegym.shaping.terms.distance import Distance
 from shapegym.shaping.terms.events import Compare, Event, Milestones
-from shapegym.shaping.terms.potential import DynamicPotential, Potential
-from shapegym.shaping.terms.states import Table
+from shapegym.shaping.terms.potential import Potential
+from shapegym.shaping.weights.dynamic_potential import DynamicPotential
 from shapegym.shaping.weights.normalize import RunningScale
 from shapegym.shaping.weights.schedules import Linear
 
@@ -102,7 +103,7 @@ def test_terminal_states_and_impossible_transitions_pay_nothing():
 
 def test_large_tasks_are_paid_in_pieces(monkeypatch):
     whole = tabulate("shapegym/KeyDoorSmall-v0", EVERYTHING, GAMMA).shaped
-    monkeypatch.setattr("shapegym.agents.tabulate._ROWS", 17)
+    monkeypatch.setattr("shapegym.agents.finite.tabulate._ROWS", 17)
     np.testing.assert_array_equal(tabulate("shapegym/KeyDoorSmall-v0", EVERYTHING, GAMMA).shaped, whole)
 
 

@@ -14,7 +14,7 @@ from shapegym.envs.control.acrobot import Acrobot
 from shapegym.envs.control.cartpole_swingup import CartPoleSwingUp
 from shapegym.envs.control.mountain_car import MountainCar
 from shapegym.envs.control.point_maze import PointMaze
-from shapegym.envs.dynamics import Dynamics, Outcome, State
+from shapegym.envs.dynamics import Dynamics, State, StepOutcome
 from shapegym.envs.native import NativeVectorEnv
 
 LANES = 16
@@ -29,8 +29,8 @@ def started(dynamics: Dynamics) -> State:
 
 def advance(
     dynamics: Dynamics, state: State, actions: np.ndarray, active: np.ndarray | None = None
-) -> Outcome:
-    outcome = Outcome.empty(LANES)
+) -> StepOutcome:
+    outcome = StepOutcome.empty(LANES)
     active = np.ones(LANES, np.bool_) if active is None else active
     dynamics.step(state, actions, np.empty((LANES, dynamics.step_draws)), active, outcome)
     return outcome
@@ -283,10 +283,10 @@ def test_kernels_compile_once_per_kind_of_action() -> None:
     ("make", "error", "message"),
     [
         (lambda: MountainCar(max_steps=0), ValueError, "max_steps must be at least 1, got 0"),
-        (lambda: MountainCar(max_steps=1.5), TypeError, "max_steps must be an int, got 1.5"),
+        (lambda: MountainCar(max_steps=1.5), TypeError, "max_steps must be an integer, got 1.5"),
         (lambda: Acrobot(line=2.0), ValueError, "line must be above -2 and below 2"),
         (lambda: Acrobot(dt=float("nan")), ValueError, "dt must be above 0"),
-        (lambda: CartPoleSwingUp(hold=True), TypeError, "hold must be an int, got True"),
+        (lambda: CartPoleSwingUp(hold=True), TypeError, "hold must be an integer, got True"),
         (lambda: PointMaze(goal_radius=-1), ValueError, "goal_radius must be above 0"),
         (lambda: PointMaze(speed=float("inf")), ValueError, "speed must be above 0 and below inf, got inf"),
     ],

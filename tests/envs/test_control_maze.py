@@ -15,7 +15,7 @@ from stable_baselines3.common.env_checker import check_env
 
 from shapegym.envs.control.maze_layouts import LAYOUTS, read_maze
 from shapegym.envs.control.point_maze import AT_GOAL, BUMPED, SKIN, PointMaze
-from shapegym.envs.dynamics import Outcome
+from shapegym.envs.dynamics import StepOutcome
 from shapegym.envs.native import NativeEnv, NativeVectorEnv
 
 # Small enough that no start is inside, so that motions end where the walls let them.
@@ -25,7 +25,7 @@ RUNNER = PointMaze("large", speed=8.0, goal_radius=FAR_GOAL)
 
 
 def move(start: Sequence[float], displacement: Sequence[float]) -> tuple[np.ndarray, bool]:
-    state, outcome = RUNNER.allocate(1), Outcome.empty(1)
+    state, outcome = RUNNER.allocate(1), StepOutcome.empty(1)
     state["position"][0] = start
     actions = (np.array([displacement]) / 8.0).astype(np.float32)
     RUNNER.step(state, actions, np.empty((1, 0)), np.ones(1, np.bool_), outcome)
@@ -154,7 +154,7 @@ def test_a_goals_reward_is_the_steps_reward() -> None:
 
 def test_the_goals_edge_is_judged_in_the_precision_of_observations() -> None:
     dynamics = PointMaze("open", goal_conditioned=True)
-    state, outcome = dynamics.allocate(1), Outcome.empty(1)
+    state, outcome = dynamics.allocate(1), StepOutcome.empty(1)
     state["goal"][0] = (3.5, 1.5)
     state["position"][0] = (3.75 + 1e-9, 1.5)
     dynamics.step(state, np.zeros((1, 2), np.float32), np.empty((1, 0)), np.ones(1, np.bool_), outcome)

@@ -14,7 +14,8 @@ from gymnasium.spaces import Box, Discrete
 from gymnasium.vector import AutoresetMode, SyncVectorEnv
 from stable_baselines3.common.vec_env import DummyVecEnv
 
-from shapegym.envs.features import Extractor, FeatureAdapter, Moment, adapt_features
+from shapegym.envs.foreign.feature_adapter import Extractor, FeatureAdapter, Moment
+from shapegym.envs.foreign.ready_features import adapt_features
 
 READY_IDS = (
     "MiniGrid-DoorKey-5x5-v0",

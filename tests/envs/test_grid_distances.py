@@ -15,8 +15,10 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from shapegym.envs import _threads
-from shapegym.envs.grid import distances
-from shapegym.envs.grid.cells import (
+from shapegym.envs.grid.features import distances
+from shapegym.envs.grid.features.distances import DISTANCES, KINDS
+from shapegym.envs.grid.geodesics import geodesic_distances
+from shapegym.envs.grid.lane.cells import (  # fmt: skip
     BALL,
     BOX,
     CLOSED_DOOR,
@@ -33,9 +35,8 @@ from shapegym.envs.grid.cells import (
     PICKABLE_END,
     WALL,
     YELLOW,
-)  # fmt: skip
-from shapegym.envs.grid.distances import DISTANCES, KINDS, geodesic_distances
-from shapegym.envs.grid.facts import CARRIED, X, Y
+)
+from shapegym.envs.grid.lane.facts import CARRIED, X, Y
 
 STATES = ("open", "closed", "locked")
 CODES = [code for code in range(256) if PALETTE[code].any() and code != 0]
@@ -63,8 +64,8 @@ def measure(
     facts = np.zeros((len(agents), 11), np.int64)
     facts[:, [X, Y]], facts[:, CARRIED] = agents, carried
     out, everyone = np.full(len(agents), -7), np.ones(len(agents), np.bool_)
-    distances._write(
-        distances._codes_of(kind, color), None, None, 2, padded(grid, len(agents)), facts, everyone, out
+    distances.write_distances(
+        distances.codes_of(kind, color), None, None, 2, padded(grid, len(agents)), facts, everyone, out
     )  # type: ignore[arg-type]
     return out
 

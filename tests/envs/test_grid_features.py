@@ -16,9 +16,11 @@ from rooms_reference import rooms
 
 import shapegym  # noqa: F401 (registers the ids)
 from shapegym.envs import _threads
-from shapegym.envs.features import adapt_features
-from shapegym.envs.grid import room_ids, scans
-from shapegym.envs.grid.cells import (
+from shapegym.envs.foreign.ready_features import adapt_features
+from shapegym.envs.grid.features import current_room as room_ids
+from shapegym.envs.grid.features import scans
+from shapegym.envs.grid.features.reader import REQUESTED
+from shapegym.envs.grid.lane.cells import (  # fmt: skip
     BALL,
     BLUE,
     BOX,
@@ -35,16 +37,9 @@ from shapegym.envs.grid.cells import (
     RED_LAVA,
     YELLOW,
     box,
-)  # fmt: skip
-from shapegym.envs.grid.facts import X, Y
-from shapegym.envs.grid.readings import READINGS
-from shapegym.envs.grid.stepping import (
-    CAPTIONS,
-    DROP,
-    FORWARD,
-    PICK_UP,
-    TOGGLE,
 )
+from shapegym.envs.grid.lane.facts import X, Y
+from shapegym.envs.grid.lane.stepping import CAPTIONS, DROP, FORWARD, PICK_UP, TOGGLE
 
 VARIED = (
     "MiniGrid-DoorKey-5x5-v0",
@@ -133,7 +128,7 @@ def read(name: str, grid: NDArray[np.uint8], agents: list[tuple[int, int]], pad:
     facts = np.zeros((len(agents), 11), np.int64)
     facts[:, [X, Y]] = agents
     out = np.full((len(agents), 2) if name.endswith("_pos") else len(agents), -7, np.int64)
-    READINGS[name].write(None, pad, cells, facts, np.ones(len(agents), np.bool_), out)
+    REQUESTED[name].write(None, pad, cells, facts, np.ones(len(agents), np.bool_), out)
     return out
 
 
@@ -242,7 +237,7 @@ def test_chunks_of_lanes_read_what_one_loop_reads(monkeypatch: pytest.MonkeyPatc
             np.testing.assert_array_equal(values, other[name], name)
 
 
-@pytest.mark.parametrize("name", READINGS)
+@pytest.mark.parametrize("name", REQUESTED)
 def test_lanes_outside_the_mask_stay_as_they_are(name: str) -> None:
     env: Any = gym.make_vec("shapegym/MiniGrid-DoorKey-6x6-v0", num_envs=4, features=name).unwrapped
     _, info = env.reset(seed=0)
@@ -264,9 +259,9 @@ def test_scanning_kernels_compile_once() -> None:
 
 def test_what_is_not_asked_for_is_not_read() -> None:
     env: Any = gym.make("shapegym/MiniGrid-Empty-5x5-v0")
-    assert not set(READINGS) & set(env.reset(seed=0)[1])
+    assert not set(REQUESTED) & set(env.reset(seed=0)[1])
     everything: Any = gym.make("shapegym/MiniGrid-Empty-5x5-v0", features="all")
-    assert set(READINGS) <= set(everything.reset(seed=0)[1])
+    assert set(REQUESTED) <= set(everything.reset(seed=0)[1])
 
 
 def test_an_unknown_feature_is_named() -> None:

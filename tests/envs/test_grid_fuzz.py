@@ -15,7 +15,7 @@ import pytest
 _PLAY = """
 import sys
 import numpy as np
-from shapegym.envs.grid.ids import GRID_IDS
+from shapegym.envs.grid.families.ids import GRID_IDS
 from shapegym.envs.native import NativeVectorEnv
 from shapegym.envs.registration import TABLE, build
 

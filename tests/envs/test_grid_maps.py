@@ -9,17 +9,17 @@ import minigrid  # noqa: F401 (registers its ids)
 import numpy as np
 import pytest
 
-from shapegym.envs.grid.cells import PALETTE
-from shapegym.envs.grid.dynamics import GridDynamics, LayoutError
-from shapegym.envs.grid.facts import DIRECTION, X, Y
 from shapegym.envs.grid.families.four_rooms import four_rooms
+from shapegym.envs.grid.families.ids import GRID_IDS
 from shapegym.envs.grid.families.locked_room import locked_room
 from shapegym.envs.grid.families.memory import memory
 from shapegym.envs.grid.families.multi_room import multi_room
 from shapegym.envs.grid.families.playground import playground
 from shapegym.envs.grid.families.red_blue_doors import red_blue_doors
-from shapegym.envs.grid.ids import GRID_IDS
-from shapegym.envs.grid.pcg64 import pack_stream
+from shapegym.envs.grid.grid_dynamics import GridDynamics, LayoutError
+from shapegym.envs.grid.lane.cells import PALETTE
+from shapegym.envs.grid.lane.facts import DIRECTION, X, Y
+from shapegym.envs.grid.lane.pcg64 import pack_stream
 from shapegym.envs.native import NativeEnv
 
 BUILDERS = {

@@ -14,10 +14,10 @@ from numpy.typing import NDArray
 
 import shapegym  # noqa: F401 (registers the ids)
 from shapegym.envs import _threads
-from shapegym.envs.grid import images
-from shapegym.envs.grid.ids import GRID_IDS
-from shapegym.envs.grid.missions import MAX_TOKENS, VOCABULARY, detokenize, tokenize
-from shapegym.envs.grid.stepping import DROP, FORWARD, PICK_UP, TOGGLE
+from shapegym.envs.grid.families.ids import GRID_IDS
+from shapegym.envs.grid.lane.stepping import DROP, FORWARD, PICK_UP, TOGGLE
+from shapegym.envs.grid.sight import images
+from shapegym.envs.grid.sight.missions import MAX_TOKENS, VOCABULARY, detokenize, tokenize
 from shapegym.envs.testing import check_sparse_env
 
 WRAPPERS: dict[str, Any] = {

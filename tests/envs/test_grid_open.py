@@ -19,19 +19,19 @@ from minigrid.envs.gotoobject import GoToObjectEnv
 from minigrid.minigrid_env import MiniGridEnv
 from numpy.typing import NDArray
 
-from shapegym.envs.grid.cells import BALL, BLUE, EMPTY, GREEN_GOAL, GREY_WALL, PICKABLE, PICKABLE_END
-from shapegym.envs.grid.dynamics import GridDynamics, LayoutError
-from shapegym.envs.grid.facts import OBSTACLES, TARGET_X, TARGET_Y, X, Y
 from shapegym.envs.grid.families.crossing import crossing
 from shapegym.envs.grid.families.dist_shift import dist_shift
 from shapegym.envs.grid.families.dynamic_obstacles import dynamic_obstacles
 from shapegym.envs.grid.families.fetch import fetch
 from shapegym.envs.grid.families.go_to_door import go_to_door
 from shapegym.envs.grid.families.go_to_object import go_to_object
+from shapegym.envs.grid.families.ids import GRID_IDS
 from shapegym.envs.grid.families.lava_gap import lava_gap
 from shapegym.envs.grid.families.put_near import put_near
-from shapegym.envs.grid.ids import GRID_IDS
-from shapegym.envs.grid.pcg64 import seed_stream
+from shapegym.envs.grid.grid_dynamics import GridDynamics, LayoutError
+from shapegym.envs.grid.lane.cells import BALL, BLUE, EMPTY, GREEN_GOAL, GREY_WALL, PICKABLE, PICKABLE_END
+from shapegym.envs.grid.lane.facts import OBSTACLES, TARGET_X, TARGET_Y, X, Y
+from shapegym.envs.grid.lane.pcg64 import seed_stream
 from shapegym.envs.native import NativeEnv
 
 Builder = Callable[..., GridDynamics]

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from pcg64_reference import Pcg64
 
-from shapegym.envs.grid.pcg64 import (
+from shapegym.envs.grid.lane.pcg64 import (
     BUFFER,
     STREAM_WORDS,
     integers,

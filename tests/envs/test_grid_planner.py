@@ -14,9 +14,11 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from shapegym.envs import _threads
-from shapegym.envs.dynamics import Outcome, State
-from shapegym.envs.grid import needs, plans, walking
-from shapegym.envs.grid.cells import (
+from shapegym.envs.dynamics import State, StepOutcome
+from shapegym.envs.grid.families.ids import GRID_IDS
+from shapegym.envs.grid.features.needed import NEEDS
+from shapegym.envs.grid.grid_dynamics import GridDynamics
+from shapegym.envs.grid.lane.cells import (  # fmt: skip
     BALL,
     BOX,
     CLOSED_DOOR,
@@ -34,13 +36,13 @@ from shapegym.envs.grid.cells import (
     RED,
     WALL,
     YELLOW,
-)  # fmt: skip
-from shapegym.envs.grid.dynamics import GridDynamics, GridTask
-from shapegym.envs.grid.facts import CARRIED, DIRECTION, TARGET_X, TARGET_Y, X, Y
-from shapegym.envs.grid.ids import GRID_IDS
-from shapegym.envs.grid.needs import DISTANCE, LOST, NEEDS, POSITION, STAGES, need_lanes
+)
+from shapegym.envs.grid.lane.facts import CARRIED, DIRECTION, TARGET_X, TARGET_Y, X, Y
+from shapegym.envs.grid.lane.stepping import CAPTIONS, PICK_UP_TARGET, REACH_GOAL
+from shapegym.envs.grid.lane.task import GridTask
 from shapegym.envs.grid.planner import Planner, plan_actions
-from shapegym.envs.grid.stepping import CAPTIONS, PICK_UP_TARGET, REACH_GOAL
+from shapegym.envs.grid.ways import needs, plans, walking
+from shapegym.envs.grid.ways.needs import DISTANCE, LOST, POSITION, STAGES, need_lanes
 from shapegym.envs.registration import TABLE, build
 from shapegym.experiments.potentials import needed_progress
 
@@ -82,7 +84,7 @@ def play(
 ) -> tuple[NDArray[np.bool_], NDArray[np.int64], list[NDArray[np.int64]]]:
     """Follow the planner: which lanes succeed, after how many steps, and the stages left at each step."""
     lanes = len(state["facts"])
-    outcome, active = Outcome.empty(lanes), np.ones(lanes, np.bool_)
+    outcome, active = StepOutcome.empty(lanes), np.ones(lanes, np.bool_)
     solved, length = np.zeros(lanes, np.bool_), np.zeros(lanes, np.int64)
     stages = [need(STAGES, dynamics, state)]
     for _ in range(steps):

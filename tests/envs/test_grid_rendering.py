@@ -15,8 +15,8 @@ from gymnasium.error import ResetNeeded
 from gymnasium.utils.env_checker import check_env
 
 import shapegym  # noqa: F401  # registers the ids
-from shapegym.envs.grid.cells import BALL, BLUE, COLORS, RED, box
-from shapegym.envs.grid.facts import CARRIED
+from shapegym.envs.grid.lane.cells import BALL, BLUE, COLORS, RED, box
+from shapegym.envs.grid.lane.facts import CARRIED
 from shapegym.envs.native import NativeEnv
 
 pytestmark = pytest.mark.filterwarnings("ignore:The system font")  # said by MiniGrid's window

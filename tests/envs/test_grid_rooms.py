@@ -21,14 +21,14 @@ from minigrid.envs.obstructedmaze_v1 import ObstructedMaze_Full_V1
 from minigrid.minigrid_env import MiniGridEnv
 from numpy.typing import NDArray
 
-from shapegym.envs.dynamics import Outcome
-from shapegym.envs.grid.cells import BOX, KEY, PALETTE, PICKABLE_END
-from shapegym.envs.grid.dynamics import GridDynamics, LayoutError
-from shapegym.envs.grid.facts import CARRIED, DIRECTION, MISSION, TARGET_X, TARGET_Y, X, Y
+from shapegym.envs.dynamics import StepOutcome
 from shapegym.envs.grid.families import key_corridor, obstructed_maze, unlock
-from shapegym.envs.grid.pcg64 import pack_stream
-from shapegym.envs.grid.rooms import RIGHT
-from shapegym.envs.grid.stepping import PICK_UP, TOGGLE
+from shapegym.envs.grid.grid_dynamics import GridDynamics, LayoutError
+from shapegym.envs.grid.lane.cells import BOX, KEY, PALETTE, PICKABLE_END
+from shapegym.envs.grid.lane.facts import CARRIED, DIRECTION, MISSION, TARGET_X, TARGET_Y, X, Y
+from shapegym.envs.grid.lane.pcg64 import pack_stream
+from shapegym.envs.grid.lane.room_grid import RIGHT
+from shapegym.envs.grid.lane.stepping import PICK_UP, TOGGLE
 from shapegym.envs.native import NativeVectorEnv
 from shapegym.envs.registration import TABLE, build
 
@@ -54,7 +54,7 @@ class Layouts:
         self.theirs.reset(seed=seed)
 
     def step(self, action: int) -> tuple[float, bool]:
-        outcome = Outcome.empty(1)
+        outcome = StepOutcome.empty(1)
         self.ours.step(self.state, np.array([action]), np.zeros((1, 0)), ONE, outcome)
         return outcome.reward[0], outcome.terminated[0]
 

@@ -19,7 +19,7 @@ import pytest
 from gymnasium.error import ResetNeeded
 
 from shapegym.envs import _threads
-from shapegym.envs.grid.readings import READINGS
+from shapegym.envs.grid.features.reader import REQUESTED
 from shapegym.envs.native import NativeEnv, NativeVectorEnv
 from shapegym.envs.registration import build
 
@@ -238,7 +238,7 @@ def test_features_come_in_any_collection(names: Any) -> None:
 
 @pytest.mark.parametrize("names", ["all", ["all"]])
 def test_all_features(names: Any) -> None:
-    assert set(READINGS) < set(build(DOOR_KEY, features=names).features)
+    assert set(REQUESTED) < set(build(DOOR_KEY, features=names).features)
 
 
 def test_places_are_the_same_task_however_they_are_written() -> None:

@@ -12,7 +12,8 @@ import numpy as np
 import pytest
 
 import shapegym  # noqa: F401  # registers the ids
-from shapegym.agents.tabulate import tabulate
+from shapegym.agents.finite.tabulate import tabulate
+from shapegym.envs.finite_task import FiniteTask
 from shapegym.envs.hack import EXPLOITS
 from shapegym.envs.hack.boat_race import boat_race
 from shapegym.envs.hack.misleading_corridor import misleading_corridor
@@ -22,8 +23,7 @@ from shapegym.envs.hack.vases import vases
 from shapegym.envs.native import NativeEnv, NativeVectorEnv
 from shapegym.envs.registration import TABLE
 from shapegym.envs.tabular import solver
-from shapegym.envs.tabular.task import FiniteTask
-from shapegym.experiments.console import reward_named
+from shapegym.experiments.named import reward_named
 
 Step = Callable[[Any, int], list[tuple[float, Any, float, bool]]]
 GAMMA = 0.99

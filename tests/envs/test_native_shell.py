@@ -20,7 +20,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from shapegym.envs import _lanes
-from shapegym.envs.dynamics import Dynamics, Outcome, State
+from shapegym.envs.dynamics import Dynamics, State, StepOutcome
 from shapegym.envs.native import NativeEnv, NativeVectorEnv
 from shapegym.envs.snapshot import SnapshotError
 
@@ -53,7 +53,7 @@ class Counter(Dynamics):
         actions: NDArray[Any],
         noise: NDArray[np.float64],
         active: NDArray[np.bool_],
-        outcome: Outcome,
+        outcome: StepOutcome,
     ) -> None:
         state["count"][active] += actions.reshape(len(active))[active]
         state["trace"][active] += noise[active].sum(axis=1)

@@ -14,27 +14,27 @@ from gymnasium.vector import AutoresetMode
 from numpy.typing import NDArray
 
 import shapegym  # noqa: F401  # registers the ids
-from shapegym.envs.dynamics import Dynamics, Outcome, State
+from shapegym.envs.dynamics import Dynamics, State, StepOutcome
 from shapegym.envs.native import NativeEnv, NativeVectorEnv
-from shapegym.envs.registration import TABLE, Row, build, register_all
+from shapegym.envs.registration import TABLE, EnvRow, build, register_all
 from shapegym.envs.tabular.corridor import corridor
-from shapegym.envs.tabular.dynamics import FiniteDynamics
-from shapegym.envs.testing import ComplianceError, check_sparse_env
+from shapegym.envs.tabular.finite_dynamics import FiniteDynamics
+from shapegym.envs.testing import EnvComplianceError, check_sparse_env
 
 
-def short(row: Row) -> dict[str, Any]:
+def short(row: EnvRow) -> dict[str, Any]:
     """A time limit under which episodes end within the checks, where the task has that knob."""
     builder = inspect.signature(gym.envs.registration.load_env_creator(row.builder))
     return {"max_steps": 40} if "max_steps" in builder.parameters else {}
 
 
 @pytest.mark.parametrize("row", TABLE, ids=lambda row: row.name)
-def test_every_id_complies(row: Row) -> None:
+def test_every_id_complies(row: EnvRow) -> None:
     check_sparse_env(row.id, **short(row))
 
 
 @pytest.mark.parametrize("row", TABLE, ids=lambda row: row.name)
-def test_stable_baselines_finds_nothing_to_say(row: Row) -> None:
+def test_stable_baselines_finds_nothing_to_say(row: EnvRow) -> None:
     from stable_baselines3.common.env_checker import check_env
 
     with warnings.catch_warnings():
@@ -51,7 +51,7 @@ def test_stable_baselines_finds_nothing_to_say(row: Row) -> None:
     [row for row in TABLE if ".tabular." in row.builder or ".hack." in row.builder],
     ids=lambda row: row.name,
 )
-def test_finite_tasks_comply_in_every_observation(row: Row, observation: str) -> None:
+def test_finite_tasks_comply_in_every_observation(row: EnvRow, observation: str) -> None:
     env = gym.make_vec(row.id, num_envs=2, observation=observation)
     obs, _ = env.reset(seed=0)
     for _ in range(5):
@@ -104,7 +104,7 @@ class Flawed(FiniteDynamics):
         actions: NDArray[Any],
         noise: NDArray[np.float64],
         active: NDArray[np.bool_],
-        outcome: Outcome,
+        outcome: StepOutcome,
     ) -> None:
         if self.flaw == "hidden randomness":
             noise = np.random.default_rng().random(noise.shape)
@@ -163,7 +163,7 @@ def test_the_suite_finds_flaws(flaw: str, monkeypatch: pytest.MonkeyPatch) -> No
         kwargs={"builder": "flawed", "flaw": flaw},
     )
     try:
-        with pytest.raises(ComplianceError, match=FLAWS[flaw]):
+        with pytest.raises(EnvComplianceError, match=FLAWS[flaw]):
             check_sparse_env(id)
     finally:
         del gym.registry[id]

@@ -11,15 +11,15 @@ import tabular_reference as reference
 from hypothesis import given
 from hypothesis import strategies as st
 
+from shapegym.envs.finite_task import FiniteTask
 from shapegym.envs.native import NativeVectorEnv
 from shapegym.envs.tabular import solver
 from shapegym.envs.tabular.corridor import corridor
 from shapegym.envs.tabular.deep_sea import deep_sea
-from shapegym.envs.tabular.dynamics import FiniteDynamics
+from shapegym.envs.tabular.finite_dynamics import FiniteDynamics
 from shapegym.envs.tabular.key_door import key_door
 from shapegym.envs.tabular.random_mdp import random_mdp
 from shapegym.envs.tabular.river_swim import river_swim
-from shapegym.envs.tabular.task import FiniteTask
 
 SEEDS = st.integers(0, 10**6)
 GAMMAS = st.sampled_from([0.0, 0.5, 0.9, 0.99])

@@ -13,18 +13,18 @@ import tabular_reference as reference
 from hypothesis import given
 from hypothesis import strategies as st
 
+from shapegym.envs.finite_task import FiniteTask
 from shapegym.envs.native import NativeEnv, NativeVectorEnv
 from shapegym.envs.tabular import _stepper, solver
 from shapegym.envs.tabular.combination_lock import combination_lock
 from shapegym.envs.tabular.corridor import corridor
 from shapegym.envs.tabular.deep_sea import deep_sea
-from shapegym.envs.tabular.dynamics import FiniteDynamics
+from shapegym.envs.tabular.finite_dynamics import FiniteDynamics
 from shapegym.envs.tabular.four_rooms import four_rooms
 from shapegym.envs.tabular.key_door import key_door
 from shapegym.envs.tabular.open_grid import open_grid
 from shapegym.envs.tabular.random_mdp import random_mdp
 from shapegym.envs.tabular.river_swim import river_swim
-from shapegym.envs.tabular.task import FiniteTask
 
 Step = Callable[[Any, int], list[tuple[float, Any, float, bool]]]
 

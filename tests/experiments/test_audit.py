@@ -9,23 +9,23 @@ import numpy as np
 import pytest
 from typer.testing import CliRunner
 
-from shapegym.agents.tabulate import tabulate
+from shapegym.agents.finite.tabulate import tabulate
 from shapegym.envs.hack import EXPLOITS
 from shapegym.experiments.audit.evidence import audit
 from shapegym.experiments.audit.maps import over_cells
-from shapegym.experiments.audit.page import as_data, html
+from shapegym.experiments.audit.presentation import as_data, html
 from shapegym.experiments.audit.shares import exact_shares, run_shares
 from shapegym.experiments.cli import app
-from shapegym.experiments.console import reward_named
 from shapegym.experiments.errors import RunError
+from shapegym.experiments.named import reward_named
 from shapegym.shaping.algebra import TaskReward
 from shapegym.shaping.audit.loops import find_exploit
+from shapegym.shaping.states.functions import Table
 from shapegym.shaping.surfaces.gym_env import ShapedEnv
 from shapegym.shaping.terms.counts import CountBonus
 from shapegym.shaping.terms.events import Event
 from shapegym.shaping.terms.potential import Potential
-from shapegym.shaping.terms.states import Table
-from shapegym.shaping.types import Guarantee
+from shapegym.shaping.types import Keeps
 
 GAMMA = 0.99
 COMPLAINT = """
@@ -165,7 +165,7 @@ def test_a_claim_that_does_not_hold_is_violated(monkeypatch):
     assert honest.sound
     assert honest.certificate.optima == "fewer"
     assert honest.verdict.startswith("No exploit: what is optimal for this reward")
-    monkeypatch.setattr(Event, "guarantee", Guarantee.INVARIANT)
+    monkeypatch.setattr(Event, "keeps", Keeps.POLICIES)
     claiming = audit("shapegym/KeyDoorSmall-v0", ties, GAMMA)
     assert claiming.exploit is None
     assert claiming.violated

@@ -2,16 +2,17 @@
 
 import pytest
 
-from shapegym.experiments.studies.blend_control import FAMILIES, HEURISTICS, METHODS
-from shapegym.experiments.study import Request, load_study
-from shapegym.experiments.suite import load_suite
+from shapegym.experiments.studies.findings import StudyRequest
+from shapegym.experiments.studies.index import load_study
+from shapegym.experiments.studies.papers.blend_control import FAMILIES, HEURISTICS, METHODS
+from shapegym.experiments.sweeps.suite import load_suite
 from shapegym.shaping.files.reward_files import from_data
 from shapegym.shaping.tree import terms_of
 from shapegym.shaping.weights.blend import LearnedWeight
 
 
 def test_the_quick_form_has_every_method():
-    findings = load_study("blend-control").run(Request(seeds=(100,), quick=True))
+    findings = load_study("blend-control").run(StudyRequest(seeds=(100,), quick=True))
     scores, learned = findings.tables
     assert scores.columns == ("method", "reversed")
     assert [row[0] for row in scores.rows] == list(METHODS.values())
@@ -35,7 +36,7 @@ def test_the_suite_differs_in_nothing_but_the_use_of_heuristics():
 @pytest.mark.slow
 def test_all_claims_hold_on_the_reported_seeds():
     study = load_study("blend-control")
-    findings = study.run(Request(seeds=tuple(range(study.seeds)), workers=2))
+    findings = study.run(StudyRequest(seeds=tuple(range(study.seeds)), workers=2))
     assert all(claim.holds for claim in findings.claims), [
         claim.measured for claim in findings.claims if not claim.holds
     ]

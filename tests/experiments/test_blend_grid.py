@@ -6,12 +6,13 @@ import numpy as np
 import pytest
 
 from shapegym.envs.tabular.open_grid import open_grid
-from shapegym.experiments.studies import blend_grid
-from shapegym.experiments.study import Request, load_study
+from shapegym.experiments.studies.findings import StudyRequest
+from shapegym.experiments.studies.index import load_study
+from shapegym.experiments.studies.papers import blend_grid
 
 
 def test_quick_form_has_every_table_and_agrees_with_differences():
-    findings = load_study("blend-grid").run(Request(seeds=(100,), quick=True))
+    findings = load_study("blend-grid").run(StudyRequest(seeds=(100,), quick=True))
     main, by_decay, *_, by_terms = findings.tables
     assert [row[0] for row in main.rows] == [*blend_grid.ALTERNATIVES, "BARFI"]
     assert main.columns[1:] == blend_grid.HEURISTICS
@@ -46,10 +47,10 @@ def test_heuristics_are_what_they_are_called():
 
 def test_a_potential_telescopes_at_the_learners_discount():
     task = open_grid().task
-    shaping = blend_grid.parts(task, "reversed", "PBRS")["shaping"].table
+    shaping = blend_grid.blended(task, "reversed", "PBRS")[0][-1]
     potential = np.where(task.terminal, 0.0, blend_grid.heuristic_values(task, "reversed"))
     path = [0, 5, 10, 11, 16, 17]
-    gamma = blend_grid.DEFAULT.inner_gamma
+    gamma = blend_grid.learner.INNER_GAMMA
     paid = sum(gamma**t * shaping[s, 0, path[t + 1]] for t, s in enumerate(path[:-1]))
     assert paid == pytest.approx(gamma ** (len(path) - 1) * potential[path[-1]] - potential[path[0]])
 
@@ -57,5 +58,5 @@ def test_a_potential_telescopes_at_the_learners_discount():
 @pytest.mark.slow
 def test_the_whole_claim():
     study = load_study("blend-grid")
-    findings = study.run(Request(seeds=tuple(range(study.seeds)), workers=2))
+    findings = study.run(StudyRequest(seeds=tuple(range(study.seeds)), workers=2))
     assert all(claim.holds for claim in findings.claims[:3]), findings.claims

@@ -1,14 +1,16 @@
 """Runs that learn the weights of their reward: what they leave behind, and that a resumed one leaves the same."""
 
+from dataclasses import replace
+
 import pytest
 
-from shapegym.agents.bilevel.record import BLEND_FILE, BlendCallback
+from shapegym.agents.algorithms.bilevel.figure import BLEND_FIGURE, draw_blend
+from shapegym.agents.algorithms.bilevel.record import BLEND_FILE, BlendCallback
 from shapegym.agents.errors import SettingsError
 from shapegym.agents.factory import make_agent
-from shapegym.agents.metrics import read_json_lines
-from shapegym.experiments import run_folder
-from shapegym.experiments.blend_figure import draw_blend
-from shapegym.experiments.run import RunConfig, train
+from shapegym.agents.metrics import JsonLines, read_json_lines
+from shapegym.experiments.runs import run_folder
+from shapegym.experiments.runs.run import RunConfig, train
 from shapegym.shaping.algebra import TaskReward
 from shapegym.shaping.files.reward_files import to_data
 from shapegym.shaping.terms.goals import StateReward
@@ -36,7 +38,7 @@ def test_a_run_keeps_its_weights_over_time_and_a_resumed_run_the_same(tmp_path):
     rows = read_json_lines(tmp_path / "whole" / BLEND_FILE)
     assert [row["step"] for row in rows] == [128, 256, 384]
     assert rows[-1]["weights"].keys() == {"task_reward", "place", "bias"}
-    assert (tmp_path / "whole" / run_folder.BLEND_FIGURE).read_bytes().startswith(b"\x89PNG")
+    assert (tmp_path / "whole" / BLEND_FIGURE).read_bytes().startswith(b"\x89PNG")
 
     def kill(step, _):
         if step > 300:
@@ -57,5 +59,15 @@ def test_only_bilevel_runs_are_followed(tmp_path):
 
 def test_a_picture_of_weights_that_are_all_held_is_drawn_without_a_warning(tmp_path):
     row = {"weights": {}, "discount": 0.99, "task_return": 0.0}
-    draw_blend([{"step": 1, **row}, {"step": 2, **row}], tmp_path / "blend.png")
-    assert (tmp_path / "blend.png").read_bytes().startswith(b"\x89PNG")
+    JsonLines(tmp_path / BLEND_FILE).append([{"step": 1, **row}, {"step": 2, **row}])
+    draw_blend(tmp_path)
+    assert (tmp_path / BLEND_FIGURE).read_bytes().startswith(b"\x89PNG")
+
+
+def test_a_run_in_which_no_episode_ended_has_no_picture(tmp_path):
+    train(
+        replace(CONFIG, steps=64, env_kwargs={"length": 50, "max_steps": 90}, checkpoint_every=0),
+        tmp_path / "short",
+    )
+    assert run_folder.is_finished(tmp_path / "short")
+    assert not (tmp_path / "short" / BLEND_FIGURE).exists()

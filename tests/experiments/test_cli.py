@@ -16,9 +16,9 @@ from stable_baselines3 import PPO
 from typer.testing import CliRunner
 
 from shapegym.agents.metrics import read_json_lines
-from shapegym.experiments import run_folder
 from shapegym.experiments.cli import app
-from shapegym.experiments.run import RunConfig, train
+from shapegym.experiments.runs import run_folder
+from shapegym.experiments.runs.run import RunConfig, train
 from shapegym.shaping.files.reward_files import load_reward
 
 SMALL = [
@@ -69,9 +69,9 @@ def test_terms_knows_a_node_by_its_class_too():
 
 def test_check_says_what_a_reward_promises_and_whether_it_fits(reward):
     text = shapegym("check", reward, "--env", "shapegym/Corridor-v0")
-    assert "guarantee: bounded" in text
+    assert "guarantee: keeps nothing, and a step adds at most 0.1" in text
     assert "fits shapegym/Corridor-v0" in text
-    assert "guarantee: invariant" in shapegym("check", "goal_distance")
+    assert "guarantee: keeps optimal policies" in shapegym("check", "goal_distance")
     assert "fits MiniGrid" in shapegym("check", "doorkey_potential", "--env", "MiniGrid-DoorKey-6x6-v0")
     text = shapegym("check", "doorkey_potential", "--env", "shapegym/Corridor-v0", code=2)
     assert "reads the feature 'key_pos', which this environment does not provide" in text
@@ -226,8 +226,8 @@ def test_every_ready_reward_loads():
 def test_demo_ends_with_a_table_and_a_picture(tmp_path, monkeypatch):
     from dataclasses import replace
 
-    from shapegym.experiments import demo
-    from shapegym.experiments.demo_tasks import TASKS
+    from shapegym.experiments.demo import demonstration as demo
+    from shapegym.experiments.demo.demo_tasks import TASKS
 
     tiny = tuple(replace(task, steps=1024, settings={"num_envs": 4, "n_steps": 64}) for task in TASKS[1:])
     monkeypatch.setattr(demo, "quick", lambda: tiny)
@@ -239,13 +239,13 @@ def test_demo_ends_with_a_table_and_a_picture(tmp_path, monkeypatch):
 
 
 def test_the_demo_names_the_runs_in_which_alarms_sounded():
-    from shapegym.experiments.demo import Outcome, warnings
-    from shapegym.experiments.demo_tasks import TASKS
+    from shapegym.experiments.demo.demo_tasks import TASKS
+    from shapegym.experiments.demo.demonstration import DemoOutcome, warnings
 
     task = TASKS[0]
     sounded = {("misleading", 0): ("dominant",), ("misleading", 2): ("dominant", "flat")}
     outcomes = [
-        Outcome(task.name, strategy, seed, 0.0, 0.0, 0.0, None, sounded.get((strategy, seed), ()), [])
+        DemoOutcome(task.name, strategy, seed, 0.0, 0.0, 0.0, None, sounded.get((strategy, seed), ()), [])
         for strategy in task.strategies
         for seed in range(3)
     ]

@@ -13,10 +13,10 @@ import pytest
 from typer.testing import CliRunner
 
 from shapegym.agents.profiling import SECTIONS, Costs
-from shapegym.experiments import costs, run_folder
 from shapegym.experiments.cli import app
 from shapegym.experiments.errors import RunError
-from shapegym.experiments.run import RunConfig, train
+from shapegym.experiments.runs import costs, run_folder
+from shapegym.experiments.runs.run import RunConfig, train
 
 REWARD = {"sum": ["task_reward", {"count_bonus": {"key": "features.state", "beta": 0.1}}]}
 REQUEST = RunConfig(
@@ -172,5 +172,5 @@ def test_a_missing_wandb_is_named_before_anything_begins(monkeypatch, tmp_path):
 
 
 def test_wandb_is_not_imported_unasked():
-    code = "import sys; import shapegym.experiments.run; sys.exit('wandb' in sys.modules)"
+    code = "import sys; import shapegym.experiments.runs.run; sys.exit('wandb' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

@@ -6,18 +6,18 @@ from dataclasses import replace
 
 import pytest
 
-from shapegym.experiments.demo import Outcome, run_one
-from shapegym.experiments.demo_tasks import DEEP_SEA, DOORKEY, DemoTask
+from shapegym.experiments.demo.demo_tasks import DEEP_SEA, DOORKEY, DemoTask
+from shapegym.experiments.demo.demonstration import DemoOutcome, run_one
 
 SEED = 10
 
 
-def outcome(task: DemoTask, strategy: str, folder) -> Outcome:
+def outcome(task: DemoTask, strategy: str, folder) -> DemoOutcome:
     return run_one(task, strategy, SEED, folder / strategy)
 
 
 @pytest.fixture(scope="module")
-def deep_sea(tmp_path_factory) -> dict[str, Outcome]:
+def deep_sea(tmp_path_factory) -> dict[str, DemoOutcome]:
     task = replace(DEEP_SEA, steps=50_000)
     return {name: outcome(task, name, tmp_path_factory.mktemp("deep_sea")) for name in task.strategies}
 

@@ -10,12 +10,12 @@ import pytest
 from PIL import Image
 from typer.testing import CliRunner
 
-from shapegym.envs.grid.stepping import LEFT, TOGGLE
-from shapegym.experiments import play as playing
-from shapegym.experiments import recording
+from shapegym.envs.grid.lane.stepping import LEFT, TOGGLE
 from shapegym.experiments.cli import app
 from shapegym.experiments.errors import RunError
-from shapegym.experiments.scene import Scene, open_grid_world
+from shapegym.experiments.play import gif as recording
+from shapegym.experiments.play import window as playing
+from shapegym.experiments.play.scene import Scene, open_grid_world
 
 EMPTY = "shapegym/MiniGrid-Empty-5x5-v0"
 TO_THE_GOAL = [pygame.K_UP, pygame.K_w, pygame.K_d, pygame.K_UP, pygame.K_UP]
@@ -197,7 +197,7 @@ def test_mistakes_are_explained(arguments, message, tmp_path, monkeypatch):
 
 
 def test_a_layout_that_fails_is_explained(monkeypatch):
-    from shapegym.envs.grid.dynamics import LayoutError
+    from shapegym.envs.grid.grid_dynamics import LayoutError
 
     game = scene()
 

@@ -7,13 +7,13 @@ from collections.abc import Iterator
 
 import pytest
 
-from shapegym.experiments import run_folder
 from shapegym.experiments.errors import RunError
-from shapegym.experiments.executors.ray import RayExecutor, Sighting, require_same, shared_file
-from shapegym.experiments.plan import Job, Plan, run_path
-from shapegym.experiments.run import RunConfig
-from shapegym.experiments.sweep import Event, Fixed, run_job, sweep
-from shapegym.experiments.workspace import open_workspace
+from shapegym.experiments.runs import run_folder
+from shapegym.experiments.runs.run import RunConfig
+from shapegym.experiments.sweeps.loop import Fixed, JobEvent, run_job, run_jobs
+from shapegym.experiments.sweeps.plan import Job, Plan, run_path
+from shapegym.experiments.sweeps.ray_cluster import RayExecutor, Sighting, require_same, shared_file
+from shapegym.experiments.sweeps.workspace import open_workspace
 
 
 def a_job(seed: int, strategy: str = "sparse", env: str = "shapegym/DeepSea-v0") -> Job:
@@ -38,7 +38,7 @@ def executor(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RayExecutor]:
 
 def test_runs_on_ray_are_those_of_this_process(executor, tmp_path):
     jobs = [a_job(seed) for seed in (0, 1)]
-    events: list[Event] = []
+    events: list[JobEvent] = []
     executor.run(jobs, tmp_path, events.append)
     for job in jobs:
         kinds = [event.kind for event in events if event.job_id == job.id]
@@ -56,7 +56,7 @@ def test_a_sweep_reports_a_dead_worker_and_goes_on(executor, tmp_path):
     jobs = (a_job(0, "dies", "deadly:Env-v0"), a_job(0, "lost", "shapegym/Nowhere-v0"), a_job(0))
     plan = Plan("mixed", "One dies, one cannot start", jobs)
     workspace = open_workspace(tmp_path / "sweep", plan)
-    failed = sweep(workspace, Fixed(plan), executor, lambda event: None)
+    failed = run_jobs(workspace, Fixed(plan), executor, lambda event: None)
     assert set(failed) == {"sea/dies/0", "sea/lost/0"}
     assert failed["sea/dies/0"] == "Its worker process died: killed, or a crash in compiled code."
     assert "Nowhere" in failed["sea/lost/0"]
@@ -67,13 +67,13 @@ def test_an_interrupted_sweep_takes_its_tasks_back(executor, tmp_path):
     class Interrupted(BaseException):
         pass
 
-    def stop(event: Event) -> None:
+    def stop(event: JobEvent) -> None:
         raise Interrupted
 
     jobs = [a_job(seed) for seed in range(3)]
     with pytest.raises(Interrupted):
         executor.run(jobs, tmp_path, stop)
-    events: list[Event] = []
+    events: list[JobEvent] = []
     executor.run(jobs, tmp_path, events.append)  # goes on
     assert {event.job_id for event in events if event.kind == "finished"} == {job.id for job in jobs}
 

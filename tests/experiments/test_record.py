@@ -9,9 +9,9 @@ import pytest
 from typer.testing import CliRunner
 
 from shapegym.agents.base_policy import record_base
-from shapegym.agents.oracle import OptimalPolicy
+from shapegym.agents.finite.oracle import OptimalPolicy
 from shapegym.experiments.cli import app
-from shapegym.experiments.run import RunConfig, train
+from shapegym.experiments.runs.run import RunConfig, train
 from shapegym.shaping.models.base_data import load_base
 
 CORRIDOR = "shapegym/Corridor-v0"

@@ -21,25 +21,25 @@ from report_scale import STRATEGIES, make_plan, make_row, make_sweep, write_swee
 from scipy.stats import trim_mean
 from typer.testing import CliRunner
 
-from shapegym.experiments import run as running
 from shapegym.experiments.cli import app
-from shapegym.experiments.comparison import compare
 from shapegym.experiments.errors import RunError
-from shapegym.experiments.plan import Job, Plan
-from shapegym.experiments.report import page as page_module
-from shapegym.experiments.report import write_report
-from shapegym.experiments.report.evidence import gather
-from shapegym.experiments.report.page import compose
-from shapegym.experiments.report.requests import command
-from shapegym.experiments.report.standings import ablations, leaderboard
-from shapegym.experiments.report.svg import SLOTS, bars, staircase, ticks
-from shapegym.experiments.report.tasks import learning, lines, waits
-from shapegym.experiments.results import CURVES, INDEX, Row
-from shapegym.experiments.search import halving, parse_axes
+from shapegym.experiments.reports import page as page_module
+from shapegym.experiments.reports import report
+from shapegym.experiments.reports.comparison import compare
+from shapegym.experiments.reports.page import compose
+from shapegym.experiments.reports.requests import command
+from shapegym.experiments.reports.sources import gather
+from shapegym.experiments.reports.standings import ablations, leaderboard
+from shapegym.experiments.reports.svg import SLOTS, bars, staircase, ticks
+from shapegym.experiments.reports.tasks import learning, lines, waits
+from shapegym.experiments.runs import run as running
 from shapegym.experiments.stats import holm, log_rank, paired_test
-from shapegym.experiments.workspace import FAILURES, PLAN
+from shapegym.experiments.sweeps.plan import Job, Plan
+from shapegym.experiments.sweeps.results import CURVES, INDEX, ResultRow
+from shapegym.experiments.sweeps.search import halving, parse_axes
+from shapegym.experiments.sweeps.workspace import FAILURES, PLAN
 
-Edit = Callable[[Row], Row]
+Edit = Callable[[ResultRow], ResultRow]
 
 
 def sweep(
@@ -54,7 +54,7 @@ def sweep(
 def scored(**success: float) -> Edit:
     """Success of each strategy, the same on every task, a little apart from seed to seed."""
 
-    def edit(row: Row) -> Row:
+    def edit(row: ResultRow) -> ResultRow:
         rate = success.get(row.strategy.replace("-", "_"), 0.0)
         rate = min(rate + 0.01 * row.seed, 1.0) if rate else 0.0
         return replace(row, success_rate=rate, mean_return=rate)
@@ -104,8 +104,8 @@ class Page(HTMLParser):
 
 
 def written(folder: Path) -> tuple[str, str]:
-    page, text = write_report(folder)
-    return page.read_text(), text.read_text()
+    page = report(folder)
+    return page.read_text(), page.with_suffix(".md").read_text()
 
 
 def test_a_report_is_one_file_that_asks_nothing_of_the_network(tmp_path):
@@ -202,7 +202,7 @@ def test_the_leaderboard_agrees_with_its_definitions(tmp_path):
 
 
 def test_task_returns_count_on_a_scale_of_each_task(tmp_path):
-    def edit(row: Row) -> Row:
+    def edit(row: ResultRow) -> ResultRow:
         large = 1000.0 if row.task == "task1" else 1.0
         return replace(row, mean_return=large * (2.0 if row.strategy == "count" else row.seed / 4 - 1))
 
@@ -214,7 +214,7 @@ def test_task_returns_count_on_a_scale_of_each_task(tmp_path):
 
 
 def test_a_task_where_all_earn_the_same_tells_nobody_apart(tmp_path):
-    def edit(row: Row) -> Row:
+    def edit(row: ResultRow) -> ResultRow:
         return replace(row, mean_return=0.5 if row.task == "task1" else float(row.strategy == "count"))
 
     board = leaderboard(gather(sweep(tmp_path, edit)))
@@ -300,7 +300,7 @@ def test_a_task_that_only_some_solve_counts_where_interquartile_means_are_zero(t
 
 
 def test_a_lead_by_chance_is_not_called_better(tmp_path):
-    def edit(row: Row) -> Row:
+    def edit(row: ResultRow) -> ResultRow:
         rate = 0.5 + 0.1 * (row.seed % 3) + (0.05 * (row.seed - 1.5) if row.strategy == "count" else 0)
         return replace(row, success_rate=rate)
 
@@ -324,7 +324,7 @@ def test_good_pay_for_failing_raises_an_alarm(tmp_path):
 
 
 def test_alarms_of_training_are_counted_over_runs(tmp_path):
-    def edit(row: Row) -> Row:
+    def edit(row: ResultRow) -> ResultRow:
         sounded = row.strategy == "count" and row.seed > 1
         return replace(row, alarms={"falling": 1000 * row.seed} if sounded else {})
 
@@ -371,7 +371,7 @@ def test_a_run_that_succeeded_later_is_no_failure(tmp_path):
 
 
 def test_mixed_versions_are_named(tmp_path):
-    def edit(row: Row) -> Row:
+    def edit(row: ResultRow) -> ResultRow:
         return replace(row, versions={**row.versions, "torch": "2.12.0" if row.seed == 0 else "2.13.0"})
 
     for text in written(sweep(tmp_path, edit)):
@@ -393,7 +393,7 @@ def test_variants_that_play_another_task_are_named(tmp_path):
     assert all("Swept values" in text for text in written(tmp_path))
 
 
-def tuned(job: Job, row: Row) -> Row:
+def tuned(job: Job, row: ResultRow) -> ResultRow:
     """A made-up row, under the name of a job that a search made."""
     made = {"strategy": job.strategy, "entry": job.entry, "variant": dict(job.variant), "stage": job.stage}
     return replace(row, id=job.id, digest=job.digest, **made)
@@ -468,7 +468,7 @@ def test_a_damaged_row_is_named_and_nothing_is_written(tmp_path, edit, fault):
     (folder / INDEX).write_text("".join(json.dumps(row) + "\n" for row in rows))
     place = f"{INDEX}, line 4, is damaged|the row of {re.escape(repr(rows[3]['id']))} is damaged"
     with pytest.raises(RunError, match=place) as refusal:
-        write_report(folder)
+        report(folder)
     assert fault in str(refusal.value)
     assert not list(folder.glob("report*"))
 
@@ -604,7 +604,7 @@ def test_steps_to_success_are_compared_with_the_baseline(tmp_path):
 
 
 def test_what_happens_beyond_the_budget_happens_at_it(tmp_path):
-    def edit(row: Row) -> Row:
+    def edit(row: ResultRow) -> ResultRow:
         return replace(row, first_success=row.steps + 400 if row.seed == 0 else None)
 
     (one,) = waits(gather(sweep(tmp_path, edit)), "task0", ["sparse"], None)
@@ -657,7 +657,7 @@ CHROMIUM = shutil.which("chromium")
 
 @pytest.mark.skipif(CHROMIUM is None, reason="Chromium is not installed")
 def test_a_browser_shows_it_without_complaint_or_request(tmp_path):
-    page, _ = write_report(sweep(tmp_path))
+    page = report(sweep(tmp_path))
     log = tmp_path / "net.json"
     options = [
         "--headless",
@@ -704,7 +704,7 @@ def test_compare_two_sweeps_contender_by_contender(tmp_path):
 
 
 def test_the_area_under_the_curve_tells_who_learns_sooner(tmp_path):
-    def edit(row: Row) -> Row:
+    def edit(row: ResultRow) -> ResultRow:
         late = [0.0] * 10 + [1.0] * 10
         rates = late if row.strategy == "sparse" else late[::-1]
         return replace(row, curve={**row.curve, "success_rate": rates})

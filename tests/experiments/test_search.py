@@ -11,10 +11,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from shapegym.experiments.errors import RunError
-from shapegym.experiments.plan import Job, Plan
-from shapegym.experiments.results import Row
-from shapegym.experiments.run import RunConfig
-from shapegym.experiments.search import (
+from shapegym.experiments.runs.run import RunConfig
+from shapegym.experiments.sweeps.plan import Job, Plan
+from shapegym.experiments.sweeps.results import ResultRow
+from shapegym.experiments.sweeps.search import (
     Choices,
     Range,
     ablated,
@@ -28,7 +28,7 @@ from shapegym.experiments.search import (
     parse_axis,
     random,
 )
-from shapegym.experiments.search.halving import rung_sizes
+from shapegym.experiments.sweeps.search.halving import rung_sizes
 from shapegym.shaping.algebra import Scale, Sum, TaskReward, clip
 from shapegym.shaping.combinators.gate import Gate
 from shapegym.shaping.files.reward_files import from_data, to_data
@@ -54,8 +54,8 @@ def a_plan(*jobs: Job) -> Plan:
     return Plan("made", "Made by hand", tuple(seeds))
 
 
-def a_row(job: Job, success: float | None, task_return: float = 0.0, shaped: float = 0.0) -> Row:
-    return Row(
+def a_row(job: Job, success: float | None, task_return: float = 0.0, shaped: float = 0.0) -> ResultRow:
+    return ResultRow(
         id=job.id,
         task=job.task,
         strategy=job.strategy,
@@ -217,7 +217,7 @@ def test_a_job_without_the_field_has_no_such_variant():
 @pytest.mark.parametrize(
     ("path", "value", "message"),
     [
-        (BETA, "much", "beta='much' does not fit corridor/count: .*beta: Expected float, got 'much'"),
+        (BETA, "much", "beta='much' does not fit corridor/count: .*beta: must be a finite number, got 'much'"),
         ("reward.count_bonus.scope", "forever", "does not fit corridor/count"),
         ("steps", 0, "steps must be an integer of at least 1"),
         ("seed", 3, "What can be swept is"),
@@ -305,7 +305,7 @@ def test_an_axis_that_fits_nothing_says_what_would_fit(search):
         (Choices("settings.n_steps", (32, "many")), "settings.n_steps='many' does not fit"),
         (Choices("env", ("shapegym/Nowhere-v0",)), "There is no environment"),
         (Choices("algo", ("SAC",)), "algo='SAC' does not fit"),
-        (Choices(BETA, (0.1, "much")), "Expected float"),
+        (Choices(BETA, (0.1, "much")), "beta: must be a finite number"),
         (
             Choices("reward.count_bonus.key", ("obs", "features.absent")),
             "key='features.absent' does not fit corridor/count: .*'absent', which this environment does not",
@@ -330,7 +330,7 @@ NINE = [Choices(BETA, tuple(i / 100 for i in range(1, 10)))]
 def peak(at):
     """Success that falls off from the best value; the shaped return says the opposite."""
 
-    def measure(job: Job) -> Row:
+    def measure(job: Job) -> ResultRow:
         beta = job.variant.get(BETA, 0.0)
         return a_row(job, success=1 - abs(beta - at) - job.config.seed / 1e6, shaped=beta)
 
@@ -360,7 +360,7 @@ def test_halving_gives_the_best_more_budget_and_compares_the_winner_on_the_plans
 def test_halving_does_not_depend_on_which_run_finishes_first_nor_on_being_asked_again(order, at):
     plan = a_plan(a_job())
     expected = run_to_the_end(halving(plan, NINE), peak(at))
-    rows: dict[str, Row] = {}
+    rows: dict[str, ResultRow] = {}
     before: set[str] = set()
     while True:
         jobs = halving(plan, NINE).jobs(rows)  # made anew, as by another process
@@ -436,7 +436,7 @@ def a_search(sampler="tpe", seed=0, trials=20):
     return optuna(plan, axes[:1] + axes[2:] if sampler == "gp" else axes, trials, seed, sampler=sampler)
 
 
-def near(job: Job) -> Row:
+def near(job: Job) -> ResultRow:
     distance = abs(math.log10(job.variant.get(BETA, 1)) + 1.5)  # best at 0.03
     return a_row(
         job, success=1 / (1 + distance) / (1 + (job.variant.get("reward.count_bonus.scope") == "episode"))
@@ -447,7 +447,7 @@ def near(job: Job) -> Row:
 def test_optuna_proposes_the_same_from_the_same_rows(sampler):
     pytest.importorskip("optuna", reason="Optuna is not installed: pip install shapegym[optuna]")
     rows = run_to_the_end(a_search(sampler, trials=10), near)
-    again: dict[str, Row] = {}
+    again: dict[str, ResultRow] = {}
     while True:
         jobs = a_search(sampler, trials=10).jobs(again)  # made anew, as after a restart
         new = [job for job in jobs if job.id not in again]

@@ -4,13 +4,14 @@ import numpy as np
 import pytest
 from scipy.stats import spearmanr
 
-from shapegym.experiments.studies import starc_regret
-from shapegym.experiments.study import Request, load_study
+from shapegym.experiments.studies.findings import StudyRequest
+from shapegym.experiments.studies.index import load_study
+from shapegym.experiments.studies.papers import starc_regret
 
 
 def test_quick_form_shows_the_invariances():
     study = load_study("starc-regret")
-    findings = study.run(Request(seeds=(100, 101, 102), quick=True))
+    findings = study.run(StudyRequest(seeds=(100, 101, 102), quick=True))
     order, invariance = findings.claims[:2], findings.claims[2:]
     assert "24 pairs" in order[0].text
     assert all(claim.holds for claim in invariance), invariance
@@ -37,5 +38,5 @@ def test_correlations_are_the_textbooks():
 @pytest.mark.slow
 def test_the_whole_claim():
     study = load_study("starc-regret")
-    findings = study.run(Request(seeds=tuple(range(study.seeds))))
+    findings = study.run(StudyRequest(seeds=tuple(range(study.seeds))))
     assert all(claim.holds for claim in findings.claims), findings.claims

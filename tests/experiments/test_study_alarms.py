@@ -2,8 +2,9 @@
 
 import pytest
 
-from shapegym.experiments.studies import alarms
-from shapegym.experiments.study import Request, load_study
+from shapegym.experiments.studies.findings import StudyRequest
+from shapegym.experiments.studies.index import load_study
+from shapegym.experiments.studies.papers import alarms
 
 
 def course(returns: list[float], budget: int = 0) -> tuple[float, float, int | None]:
@@ -35,5 +36,5 @@ def test_all_runs_are_asked_for() -> None:
 
 @pytest.mark.slow
 def test_the_claims_hold() -> None:
-    findings = load_study("alarms").run(Request(seeds=(0, 1, 2), workers=2))
+    findings = load_study("alarms").run(StudyRequest(seeds=(0, 1, 2), workers=2))
     assert all(claim.holds for claim in findings.claims)

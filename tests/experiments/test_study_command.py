@@ -7,28 +7,21 @@ import numpy as np
 import pytest
 from typer.testing import CliRunner
 
-from shapegym.experiments import study
 from shapegym.experiments.cli import app
 from shapegym.experiments.errors import RunError
-from shapegym.experiments.study import (
-    Claim,
-    Findings,
-    Grid,
-    Request,
-    Study,
-    in_processes,
-    load_study,
-    study_names,
-)
+from shapegym.experiments.processes import in_processes
+from shapegym.experiments.studies import index
+from shapegym.experiments.studies.findings import Claim, Findings, ResultTable, StudyRequest
+from shapegym.experiments.studies.index import Study, load_study, study_names
 
 RUNNER = CliRunner()
 
 
-def findings(request: Request, *, holds: bool = True) -> Findings:
+def findings(request: StudyRequest, *, holds: bool = True) -> Findings:
     request.say("busy")
     return Findings(
         claims=(Claim("two is even", np.bool_(holds), f"{len(request.seeds)} looked"),),  # type: ignore[arg-type]
-        tables=(Grid("Numbers", ("name", "value"), (("two", np.float64(2.0)), ("[red]", 3))),),
+        tables=(ResultTable("Numbers", ("name", "value"), (("two", np.float64(2.0)), ("[red]", 3))),),
         notes=("a [note]",),
     )
 
@@ -36,7 +29,7 @@ def findings(request: Request, *, holds: bool = True) -> Findings:
 @pytest.fixture
 def fake(monkeypatch):
     def use(run) -> None:
-        monkeypatch.setattr(study, "load_study", lambda name: Study(name, "Two is even.", 4, run))
+        monkeypatch.setattr(index, "load_study", lambda name: Study(name, "Two is even.", 4, run))
 
     return use
 
@@ -65,7 +58,7 @@ def test_it_prints_what_was_found_and_writes_it(fake, tmp_path) -> None:
 
 def test_findings_are_strict_json_in_a_new_folder(fake, tmp_path) -> None:
     numbers = (float("nan"), -math.inf, np.float64("inf"), 1.0)
-    fake(lambda _: Findings((), (Grid("Numbers", ("a", "b", "c", "d"), (numbers,)),)))
+    fake(lambda _: Findings((), (ResultTable("Numbers", ("a", "b", "c", "d"), (numbers,)),)))
     target = tmp_path / "new" / "two.json"
     result = RUNNER.invoke(app, ["study", "two", "--out", str(target)])
     assert result.exit_code == 0, result.output
@@ -95,7 +88,7 @@ def test_an_unknown_study_is_an_exit_code_of_2_and_names_the_nearest() -> None:
 
 def test_rows_that_do_not_fit_their_columns_are_refused() -> None:
     with pytest.raises(ValueError, match="does not fit"):
-        Grid("Numbers", ("name", "value"), (("two",),))
+        ResultTable("Numbers", ("name", "value"), (("two",),))
 
 
 @pytest.mark.parametrize("workers", [1, 2])

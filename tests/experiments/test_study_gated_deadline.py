@@ -6,8 +6,9 @@ import json
 
 import pytest
 
-from shapegym.experiments.studies import gated_deadline as study
-from shapegym.experiments.study import Request, load_study
+from shapegym.experiments.studies.findings import StudyRequest
+from shapegym.experiments.studies.index import load_study
+from shapegym.experiments.studies.papers import gated_deadline as study
 from shapegym.shaping.algebra import TaskReward
 from shapegym.shaping.combinators.gate import Gate
 from shapegym.shaping.combinators.groups import GroupRelative
@@ -29,7 +30,7 @@ def test_it_runs(monkeypatch):
     monkeypatch.setattr(study, "WEIGHTS", (0.5, 0.5, 0.5))
     kept = tuple(arm for arm in study.ARMS if arm.weight in (0.0, 0.5))
     monkeypatch.setattr(study, "ARMS", kept)
-    findings = load_study("gated-deadline").run(Request(seeds=(0,), quick=True))
+    findings = load_study("gated-deadline").run(StudyRequest(seeds=(0,), quick=True))
     json.loads(findings.as_json())
     assert [len(table.rows) for table in findings.tables] == [len(kept) // 2] * 2
     for table in findings.tables:
@@ -42,6 +43,6 @@ def test_it_runs(monkeypatch):
 @pytest.mark.slow
 @pytest.mark.timeout(3600)
 def test_what_must_hold():
-    findings = load_study("gated-deadline").run(Request(seeds=(0, 1, 2), workers=2))
+    findings = load_study("gated-deadline").run(StudyRequest(seeds=(0, 1, 2), workers=2))
     failed = [claim.text for claim in findings.claims if not claim.holds]
     assert failed in ([], ["ToolChain: that holds in every run and at every weight"])

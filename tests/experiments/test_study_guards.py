@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import pytest
 
-from shapegym.experiments.studies import guards
-from shapegym.experiments.study import Request, load_study
+from shapegym.experiments.studies.findings import StudyRequest
+from shapegym.experiments.studies.index import load_study
+from shapegym.experiments.studies.papers import guards
 
 
 def test_the_quick_form_scores_every_guard() -> None:
-    findings = load_study("guards").run(Request(seeds=(0,), quick=True))
+    findings = load_study("guards").run(StudyRequest(seeds=(0,), quick=True))
     shares, success = findings.tables
     assert shares.columns == ("reward", "TomatoWatering", "mean")
     assert [row[0] for row in shares.rows] == list(guards.rewards("TomatoWatering", 1024))
@@ -32,7 +33,7 @@ def test_thresholds_come_from_the_exact_solution() -> None:
 
 @pytest.mark.slow
 def test_the_claims_that_are_robust_hold() -> None:
-    findings = load_study("guards").run(Request(seeds=(0, 1, 2), workers=2))
+    findings = load_study("guards").run(StudyRequest(seeds=(0, 1, 2), workers=2))
     held = {claim.text.partition(",")[0] for claim in findings.claims if claim.holds}
     for guard in ("task", "delta", "potential", "clip", "gate"):
         assert f"{guard} earns more of the tasks than task + part" in held

@@ -5,14 +5,15 @@ from __future__ import annotations
 import pytest
 
 from shapegym.envs.hack import EXPLOITS
-from shapegym.experiments.studies.hackable_tasks import GAMMA, score
-from shapegym.experiments.study import Request, load_study
+from shapegym.experiments.studies.findings import StudyRequest
+from shapegym.experiments.studies.index import load_study
+from shapegym.experiments.studies.papers.hackable_tasks import GAMMA, score
 
 
 def test_every_claim_holds() -> None:
     told: list[str] = []
     study = load_study("hackable-tasks")
-    findings = study.run(Request(seeds=(0,), say=told.append))
+    findings = study.run(StudyRequest(seeds=(0,), say=told.append))
     assert [claim.text for claim in findings.claims if not claim.holds] == []
     assert told == list(EXPLOITS)
     assert len(findings.tables[0].rows) == len(EXPLOITS)

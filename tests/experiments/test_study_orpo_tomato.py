@@ -4,8 +4,15 @@ from __future__ import annotations
 
 import pytest
 
-from shapegym.experiments.studies.orpo_tomato import PENALTIES, PPO_COEFFICIENTS, run, score, setting, trained
-from shapegym.experiments.study import Request
+from shapegym.experiments.studies.findings import StudyRequest
+from shapegym.experiments.studies.papers.orpo_tomato import (
+    PENALTIES,
+    PPO_COEFFICIENTS,
+    run,
+    score,
+    setting,
+    trained,
+)
 
 
 def test_the_proxy_is_perfect_where_the_base_policy_goes() -> None:
@@ -22,8 +29,8 @@ def test_occupancies_keep_what_actions_lose() -> None:
 
 
 def test_the_quick_form_reports_every_case(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("shapegym.experiments.studies.orpo_tomato.trained", lambda case, steps: 1.0)
-    findings = run(Request(seeds=(0,), quick=True))
+    monkeypatch.setattr("shapegym.experiments.studies.papers.orpo_tomato.trained", lambda case, steps: 1.0)
+    findings = run(StudyRequest(seeds=(0,), quick=True))
     sweep, runs = findings.tables
     assert len(sweep.rows) == 3
     assert sweep.columns[1:] == PENALTIES
@@ -37,5 +44,5 @@ def test_a_short_run_learns_from_the_base_policy() -> None:
 
 @pytest.mark.slow
 def test_every_claim_holds() -> None:
-    findings = run(Request(seeds=(0, 1, 2, 3, 4)))
+    findings = run(StudyRequest(seeds=(0, 1, 2, 3, 4)))
     assert [claim.text for claim in findings.claims if not claim.holds] == []

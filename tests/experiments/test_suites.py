@@ -11,11 +11,11 @@ from typer.testing import CliRunner
 
 from shapegym.experiments.cli import app
 from shapegym.experiments.errors import RunError
-from shapegym.experiments.plan import Job, Plan
-from shapegym.experiments.results import Results, contender
-from shapegym.experiments.suite import Suite, load_suite, ready_suites
-from shapegym.experiments.sweep import Fixed, OnEvent, attempt, sweep
-from shapegym.experiments.workspace import open_workspace
+from shapegym.experiments.sweeps.loop import Fixed, OnEvent, attempt, run_jobs
+from shapegym.experiments.sweeps.plan import Job, Plan
+from shapegym.experiments.sweeps.results import Results, contender
+from shapegym.experiments.sweeps.suite import Suite, load_suite, ready_suites
+from shapegym.experiments.sweeps.workspace import open_workspace
 
 SUITE = """\
 title: Two rewards
@@ -309,7 +309,7 @@ def test_a_ready_suite_sweeps(tmp_path):
         for job in plan.jobs
     )
     workspace = open_workspace(tmp_path / "sweep", Plan(plan.name, plan.title, jobs))
-    assert sweep(workspace, Fixed(workspace.plan), Here(), lambda event: None) == {}
+    assert run_jobs(workspace, Fixed(workspace.plan), Here(), lambda event: None) == {}
     rows = Results.open(tmp_path / "sweep").rows
     assert [contender(row) for row in rows] == ["sparse", "potential", "count", "gated"]
     assert all(len(row.curve["step"]) == 2 for row in rows)

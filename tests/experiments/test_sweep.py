@@ -12,14 +12,15 @@ from filelock import FileLock
 
 from shapegym.agents.callbacks import EPISODES_FILE, EVALUATIONS_FILE
 from shapegym.agents.errors import CheckpointError
-from shapegym.experiments import run_folder, workspace
-from shapegym.experiments import sweep as sweeping
 from shapegym.experiments.errors import RunError
-from shapegym.experiments.plan import Job, Plan, digest_of, in_fair_order, run_path
-from shapegym.experiments.results import INDEX, Results
-from shapegym.experiments.run import RunConfig, request_of
-from shapegym.experiments.sweep import Event, Fixed, RunBusy, attempt, run_job, sweep
-from shapegym.experiments.workspace import (
+from shapegym.experiments.runs import run_folder
+from shapegym.experiments.runs.run import RunConfig, request_of
+from shapegym.experiments.sweeps import loop as sweeping
+from shapegym.experiments.sweeps import workspace
+from shapegym.experiments.sweeps.loop import Fixed, JobEvent, RunBusy, attempt, run_job, run_jobs
+from shapegym.experiments.sweeps.plan import Job, Plan, digest_of, in_fair_order, run_path
+from shapegym.experiments.sweeps.results import INDEX, Results
+from shapegym.experiments.sweeps.workspace import (
     FAILURES,
     LOCKS,
     PLAN,
@@ -86,7 +87,7 @@ def trained(monkeypatch):
 
 def swept(folder, plan=PLAN_OF_FOUR, **options):
     events = []
-    failed = sweep(open_workspace(folder, plan, **options), Fixed(plan), Here(), events.append)
+    failed = run_jobs(open_workspace(folder, plan, **options), Fixed(plan), Here(), events.append)
     return failed, events
 
 
@@ -139,7 +140,7 @@ def test_a_changed_request_is_refused_by_its_field(tmp_path, trained):
 def test_a_search_that_changes_a_job_is_refused(tmp_path, trained):
     opened = open_workspace(tmp_path, PLAN_OF_FOUR)
     with pytest.raises(RunError, match="steps was 512 and is 9"):
-        sweep(opened, Fixed(plan_of(job(steps=9))), Here(), lambda event: None)
+        run_jobs(opened, Fixed(plan_of(job(steps=9))), Here(), lambda event: None)
 
 
 def test_jobs_that_follow_from_results_run_when_these_are_there(tmp_path, trained):
@@ -150,7 +151,7 @@ def test_jobs_that_follow_from_results_run_when_these_are_there(tmp_path, traine
 
     told = []
     first = TwoStages().jobs({})
-    sweep(open_workspace(tmp_path, plan_of(*first)), TwoStages(), Here(), lambda event: None, told.append)
+    run_jobs(open_workspace(tmp_path, plan_of(*first)), TwoStages(), Here(), lambda event: None, told.append)
     assert [name for name, *_ in trained] == ["a", "b", "c"]
     assert [len(jobs) for jobs in told] == [2, 3, 3]
     assert len(read_plan(tmp_path).jobs) == 3
@@ -232,7 +233,7 @@ def test_a_row_is_appended_after_a_torn_line(tmp_path, trained):
         run_job(each, tmp_path, lambda *_: None)
         first.record(each)
     (tmp_path / INDEX).write_bytes(index(tmp_path)[:-7])
-    sweep(second, Fixed(PLAN_OF_FOUR), Here(), lambda event: None)
+    run_jobs(second, Fixed(PLAN_OF_FOUR), Here(), lambda event: None)
     assert {row.id for row in Results.open(tmp_path).rows} == {each.id for each in PLAN_OF_FOUR.jobs}
     assert len(trained) == 4
 
@@ -336,7 +337,7 @@ def test_a_disk_too_full_for_the_books_fails_no_more_than_that(tmp_path, trained
         raise OSError(errno.ENOSPC, "No space left on device")
 
     monkeypatch.setattr(workspace, "_append", full)
-    failed = sweep(opened, Fixed(PLAN_OF_FOUR), Here(), lambda event: None)
+    failed = run_jobs(opened, Fixed(PLAN_OF_FOUR), Here(), lambda event: None)
     assert len(failed) == 4
     monkeypatch.setattr(workspace, "_append", append)
     assert swept(tmp_path) == ({}, [])  # nothing is repeated
@@ -350,7 +351,7 @@ def test_a_run_that_ended_in_another_folder_has_failed(tmp_path, trained):
             for each in jobs:
                 on_event(attempt(each, folder / "elsewhere", on_event))
 
-    failed = sweep(
+    failed = run_jobs(
         open_workspace(tmp_path, PLAN_OF_FOUR), Fixed(PLAN_OF_FOUR), Elsewhere(), lambda event: None
     )
     assert len(failed) == 4
@@ -386,10 +387,10 @@ def test_a_run_that_another_process_is_at_is_left_alone_and_then_waited_for(tmp_
 
     def watch(event):
         events.append(event)
-        if events.count(Event("skipped", job().id)) == 2:
+        if events.count(JobEvent("skipped", job().id)) == 2:
             lock.release()
 
-    assert sweep(opened, Fixed(plan_of(job())), Here(), watch) == {}
+    assert run_jobs(opened, Fixed(plan_of(job())), Here(), watch) == {}
     assert [event.kind for event in events if event.kind in ("skipped", "finished")] == ["skipped"] * 2 + [
         "finished"
     ]
@@ -400,7 +401,7 @@ def test_what_another_sweep_finished_meanwhile_is_not_run_again(tmp_path, traine
     opened = open_workspace(tmp_path, PLAN_OF_FOUR)
     swept(tmp_path)
     (tmp_path / INDEX).unlink()  # it was killed before it wrote
-    assert sweep(opened, Fixed(PLAN_OF_FOUR), Here(), lambda event: None) == {}
+    assert run_jobs(opened, Fixed(PLAN_OF_FOUR), Here(), lambda event: None) == {}
     assert len(trained) == 4
     assert len(Results.open(tmp_path).rows) == 4
 

@@ -14,16 +14,17 @@ import yaml
 from rich.console import Console
 from typer.testing import CliRunner
 
-from shapegym.experiments import pool, run_folder
-from shapegym.experiments import sweep as sweeping
-from shapegym.experiments.board import Board, leaderboard
 from shapegym.experiments.cli import app
 from shapegym.experiments.errors import RunError
-from shapegym.experiments.plan import Job
-from shapegym.experiments.results import Results
-from shapegym.experiments.run import RunConfig, request_of
-from shapegym.experiments.sweep import Event, attempt
-from shapegym.experiments.workspace import read_plan
+from shapegym.experiments.runs import run_folder
+from shapegym.experiments.runs.run import RunConfig, request_of
+from shapegym.experiments.sweeps import local_pool as pool
+from shapegym.experiments.sweeps import loop as sweeping
+from shapegym.experiments.sweeps.board import Board, leaderboard
+from shapegym.experiments.sweeps.loop import JobEvent, attempt
+from shapegym.experiments.sweeps.plan import Job
+from shapegym.experiments.sweeps.results import Results
+from shapegym.experiments.sweeps.workspace import read_plan
 
 COUNT = {"count_bonus": {"key": "features.state", "beta": 0.1}}
 SUITE = {
@@ -225,9 +226,9 @@ def test_the_board_tells_what_goes_on_and_fits_the_terminal():
     board = Board({})
     board.set_jobs(jobs)
     assert "30,000 steps left" in drawn(board)
-    board.show(Event("started", "task/s29/0"))
-    board.show(Event("progress", "task/s29/0", 250))
-    board.show(Event("failed", "task/s28/0", message="no\nreason"))
+    board.show(JobEvent("started", "task/s29/0"))
+    board.show(JobEvent("progress", "task/s29/0", 250))
+    board.show(JobEvent("failed", "task/s28/0", message="no\nreason"))
     text = drawn(board, height=20)
     lines = text.splitlines()
     assert len(lines) <= 20
@@ -236,8 +237,10 @@ def test_the_board_tells_what_goes_on_and_fits_the_terminal():
     assert "more" in text
     assert "1 of 30 runs" in text
     assert "about" in text
-    assert board.line(Event("failed", "task/s28/0", message="no\nreason")) == "[1/30] task/s28/0 failed: no"
-    board.show(Event("skipped", "task/s29/0"))
+    assert (
+        board.line(JobEvent("failed", "task/s28/0", message="no\nreason")) == "[1/30] task/s28/0 failed: no"
+    )
+    board.show(JobEvent("skipped", "task/s29/0"))
     assert "1 of 30 runs" in drawn(board)
 
 

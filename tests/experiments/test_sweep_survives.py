@@ -15,14 +15,14 @@ import pytest
 import yaml
 
 from shapegym.agents.callbacks import EPISODES_FILE, EVALUATIONS_FILE
-from shapegym.experiments import run_folder
-from shapegym.experiments.plan import Job, Plan, run_path
-from shapegym.experiments.pool import LOGS, LocalPool
-from shapegym.experiments.results import Results
-from shapegym.experiments.run import RunConfig
-from shapegym.experiments.suite import load_suite
-from shapegym.experiments.sweep import Fixed, run_job, sweep
-from shapegym.experiments.workspace import SWEEP, open_workspace, read_failures
+from shapegym.experiments.runs import run_folder
+from shapegym.experiments.runs.run import RunConfig
+from shapegym.experiments.sweeps.local_pool import LOGS, LocalPool
+from shapegym.experiments.sweeps.loop import Fixed, run_job, run_jobs
+from shapegym.experiments.sweeps.plan import Job, Plan, run_path
+from shapegym.experiments.sweeps.results import Results
+from shapegym.experiments.sweeps.suite import load_suite
+from shapegym.experiments.sweeps.workspace import SWEEP, open_workspace, read_failures
 
 REFERENCE = Path(__file__).parents[1] / "reference"
 SUITE = {
@@ -190,7 +190,7 @@ def tiny(strategy: str, steps: int = 512, **changes) -> Job:
 
 def pooled(pool: LocalPool, folder: Path, *jobs: Job, on_event=lambda event: None) -> dict[str, str]:
     plan = Plan("tiny", "Tiny", jobs)
-    return sweep(open_workspace(folder, plan), Fixed(plan), pool, on_event)
+    return run_jobs(open_workspace(folder, plan), Fixed(plan), pool, on_event)
 
 
 def test_workers_keep_to_one_thread_and_last(tmp_path, pool):
@@ -210,7 +210,9 @@ def test_a_worker_that_is_killed_fails_its_run_and_is_replaced(tmp_path, pool):
     def kill(event):
         if event.job_id == "corridor/long/0" and event.kind == "progress" and not killed:
             killed.extend(
-                worker.process.pid for worker in pool._workers if worker.job and worker.job.strategy == "long"
+                worker.process.pid
+                for worker in pool._workers
+                if worker.items and worker.items[0].strategy == "long"
             )
             os.kill(killed[0], signal.SIGKILL)
 

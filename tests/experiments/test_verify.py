@@ -13,15 +13,15 @@ import pytest
 from typer.testing import CliRunner
 
 from shapegym.agents.callbacks import EPISODES_FILE, EVALUATIONS_FILE
-from shapegym.experiments import run_folder
 from shapegym.experiments.cli import app
 from shapegym.experiments.errors import RunError
-from shapegym.experiments.plan import Job, Plan, run_path
-from shapegym.experiments.results import INDEX, Results, row_of
-from shapegym.experiments.run import RunConfig
-from shapegym.experiments.sweep import attempt
-from shapegym.experiments.verification import check_books, repeat, sample
-from shapegym.experiments.workspace import open_workspace, read_plan
+from shapegym.experiments.runs import run_folder
+from shapegym.experiments.runs.run import RunConfig
+from shapegym.experiments.sweeps.loop import attempt
+from shapegym.experiments.sweeps.plan import Job, Plan, run_path
+from shapegym.experiments.sweeps.results import INDEX, Results, row_of
+from shapegym.experiments.sweeps.verification import check_books, repeat, sample
+from shapegym.experiments.sweeps.workspace import open_workspace, read_plan
 
 COUNT = {"sum": ["task_reward", {"count_bonus": {"key": "features.state", "beta": 0.1}}]}
 

@@ -16,7 +16,7 @@ import pytest
 from gymnasium.vector import AutoresetMode
 from numpy.typing import NDArray
 
-from shapegym.envs.grid.ids import GRID_IDS
+from shapegym.envs.grid.families.ids import GRID_IDS
 from shapegym.envs.grid.planner import Planner
 from shapegym.envs.native import NativeVectorEnv
 

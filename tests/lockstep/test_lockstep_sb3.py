@@ -23,17 +23,17 @@ from shapegym.shaping.surfaces.sb3_her import ShapedHerReplayBuffer
 from shapegym.shaping.surfaces.sb3_replay import ShapedDictReplayBuffer, ShapedReplayBuffer
 from shapegym.shaping.surfaces.sb3_rollout import ShapedDictRolloutBuffer, ShapedRolloutBuffer
 from shapegym.shaping.surfaces.sb3_vec import MeasuringVecEnv, ShapedVecEnv
-from shapegym.shaping.testing.examples import EXAMPLES, Example
+from shapegym.shaping.testing import examples
 from shapegym.shaping.testing.scripted import SCRIPTED_FEATURES, ScriptedEnv
 from shapegym.shaping.transitions import Episodes, Spec, Transitions
-from shapegym.shaping.tree import compares_episodes, is_episodic, terms_of
-from shapegym.shaping.types import Replay
+from shapegym.shaping.tree import compares_episodes, terms_of
+from shapegym.shaping.types import Example, Replay, is_episodic
 
 STEPS, ROLLOUT = 26, 13
 CASES = [
     pytest.param(example, id=f"{name}-{number}")
-    for name, examples in sorted(EXAMPLES.items())
-    for number, example in enumerate(examples)
+    for name, shown in examples().items()
+    for number, example in enumerate(shown)
 ]
 lanes_of_the_matrix = pytest.mark.parametrize("lanes", [1, 3, 16])
 every_example = pytest.mark.parametrize("example", CASES)
@@ -46,7 +46,7 @@ def scripted(example: Example, lanes: int) -> DummyVecEnv:
 def bound(example: Example, lanes: int, **options: Any) -> RewardEngine:
     env = ScriptedEnv(example.observation)
     spec = Spec(lanes, env.observation_space, env.action_space, SCRIPTED_FEATURES)
-    return RewardEngine(example.expression, spec, **options)
+    return RewardEngine(example.node, spec, **options)
 
 
 def measured(engine: RewardEngine, example: Example, lanes: int) -> tuple[np.ndarray, list[Transitions]]:
@@ -62,7 +62,7 @@ def column(stream: list[Transitions], name: str) -> np.ndarray:
 @every_example
 def test_the_vec_env_pays_at_each_step(example: Example, lanes: int) -> None:
     engine = bound(example, lanes, pay_at_end=True)
-    venv = ShapedVecEnv(scripted(example, lanes), example.expression, pay_at_end=True)
+    venv = ShapedVecEnv(scripted(example, lanes), example.node, pay_at_end=True)
     venv.reset()
     for t, transitions in enumerate(hand_built(example.observation, lanes, STEPS, reset_rows=False)):
         expected, contributions, records = engine.step(transitions)
@@ -80,7 +80,7 @@ def test_rollout_buffers_pay_each_rollout(example: Example, lanes: int) -> None:
     engine = bound(example, lanes)
     engine.learn_every = None  # learned terms learn from each rollout before it is paid
     stream = list(hand_built(example.observation, lanes, STEPS, reset_rows=False))
-    venv = MeasuringVecEnv(scripted(example, lanes), example.expression, capacity=ROLLOUT)
+    venv = MeasuringVecEnv(scripted(example, lanes), example.node, capacity=ROLLOUT)
     plain: Any = DictRolloutBuffer if example.observation == "dict" else RolloutBuffer
     shaped: Any = ShapedDictRolloutBuffer if example.observation == "dict" else ShapedRolloutBuffer
     buffer = shaped.in_place_of(
@@ -95,8 +95,8 @@ def test_rollout_buffers_pay_each_rollout(example: Example, lanes: int) -> None:
         )
         task = column(stream[rows], "reward")
         parts = np.stack([engine.measure(step).copy() for step in stream[rows]], axis=1)
-        if engine.experience is not None:
-            parts = engine.learn().reshape(parts.shape)
+        if engine.waits:
+            parts = engine.learn()
         _, expected, _ = engine.settle(parts, task, episodes, clock=start * lanes)
         buffer.reset()
         for t in range(start, start + ROLLOUT):
@@ -109,9 +109,7 @@ def test_rollout_buffers_pay_each_rollout(example: Example, lanes: int) -> None:
 
 
 @lanes_of_the_matrix
-@pytest.mark.parametrize(
-    "example", [case for case in CASES if not compares_episodes(case.values[0].expression)]
-)
+@pytest.mark.parametrize("example", [case for case in CASES if not compares_episodes(case.values[0].node)])
 def test_replay_buffers_pay_with_the_hindsight_of_whole_episodes(example: Example, lanes: int) -> None:
     engine = bound(example, lanes)
     parts, stream = measured(engine, example, lanes)
@@ -131,10 +129,10 @@ def test_replay_buffers_pay_with_the_hindsight_of_whole_episodes(example: Exampl
 
 def relabels_alone(example: Example) -> bool:
     """Whether a virtual transition's reward can be computed from what a sample holds."""
-    terms = terms_of(example.expression)
+    terms = terms_of(example.node)
     return (
         example.observation == "dict"
-        and not is_episodic(example.expression)
+        and not is_episodic(example.node)
         and all(term.replay is Replay.RECOMPUTE and not term.reads for term in terms)
     )
 
@@ -177,7 +175,7 @@ def test_virtual_goals_are_paid_as_if_they_had_been_the_goal(example: Example, l
 
 
 def filled(example: Example, lanes: int, plain: Any, shaped: type[HindsightBuffer]) -> Any:
-    venv = MeasuringVecEnv(scripted(example, lanes), example.expression, capacity=1)
+    venv = MeasuringVecEnv(scripted(example, lanes), example.node, capacity=1, pay_at_end=True)
     inner = plain(2 * STEPS * lanes, venv.observation_space, venv.action_space, n_envs=lanes)
     buffer: Any = shaped.in_place_of(inner, venv, keep_observations=False)
     obs = venv.reset()

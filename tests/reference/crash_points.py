@@ -12,9 +12,9 @@ import shutil
 import sys
 from pathlib import Path
 
-from shapegym.experiments.plan import Job, run_path
-from shapegym.experiments.run import RunConfig
-from shapegym.experiments.sweep import run_job
+from shapegym.experiments.runs.run import RunConfig
+from shapegym.experiments.sweeps.loop import run_job
+from shapegym.experiments.sweeps.plan import Job, run_path
 
 JOB = Job(
     "corridor",

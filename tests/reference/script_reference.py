@@ -8,8 +8,9 @@ from typing import Any
 import gymnasium as gym
 import numpy as np
 
-from shapegym.shaping.testing.scripted import ObservationKind, ScriptedEnv, scripted_episode
+from shapegym.shaping.testing.scripted import ScriptedEnv, scripted_episode
 from shapegym.shaping.transitions import Transitions
+from shapegym.shaping.types import ObservationKind
 
 
 def actions_at(t: int, lanes: int) -> np.ndarray:

@@ -209,3 +209,18 @@ def relative_outcomes(values: np.ndarray, stream: list[Step], size: int, form: s
             else:
                 reward[t, lane] = outcome - np.mean(others)
     return reward
+
+
+def redistributed(values, proxy, stream: list[Step], rest: str, cuts=()) -> np.ndarray:
+    """Return p_t plus the episode's rest, (T, B): all that is due to steps before the last cut comes at the last step."""
+    paid = proxy.copy()
+    for steps in episodes(stream):
+        t_end, lane = steps[-1]
+        if not (stream[t_end].terminated[lane] or stream[t_end].truncated[lane]):
+            continue
+        missing = sum(values[step] - proxy[step] for step in steps)
+        last_cut = max((cut for cut in cuts if cut <= t_end), default=0)
+        for step in steps:
+            due = missing / len(steps) if rest == "uniform" else missing * (step == steps[-1])
+            paid[step if step[0] >= last_cut else steps[-1]] += due
+    return paid

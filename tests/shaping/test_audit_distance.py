@@ -7,8 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from shapegym.shaping.audit import canonical as forms
-from shapegym.shaping.audit.distance import dard, epic, raw_l2, starc
-from shapegym.shaping.audit.model import Model
+from shapegym.shaping.audit.exact import dard, epic, raw_l2, starc
+from shapegym.shaping.audit.mdp import MDP
 from shapegym.shaping.audit.regret import optimal_regret, worst_regret
 from shapegym.shaping.errors import AuditError
 
@@ -54,14 +54,14 @@ class TestForms:
     def test_val_is_the_loop(self, seed):
         P, terminal, _, rng = draw(seed)
         R, policy = reward(rng, P), rng.dirichlet(np.ones(A), size=S)
-        found = forms.val(Model.of(P, GAMMA, terminal), R, policy)
+        found = forms.val(MDP.of(P, GAMMA, terminal), R, policy)
         np.testing.assert_allclose(found.reward, reference.val(P, R, GAMMA, policy, terminal), atol=1e-12)
 
     @pytest.mark.parametrize("seed", range(3))
     def test_minimal_is_the_least_squares_over_potential_and_redistribution_together(self, seed):
         P, terminal, _, rng = draw(seed)
         R, weights = reward(rng, P), rng.uniform(0.1, 1.0, size=(S, A))
-        found = forms.minimal(Model.of(P, GAMMA, terminal), R, weights)
+        found = forms.minimal(MDP.of(P, GAMMA, terminal), R, weights)
         expected = reference.minimal(P, R, GAMMA, weights, terminal)
         possible = (P > 0) & ~terminal[:, None, None]
         np.testing.assert_allclose(
@@ -71,9 +71,9 @@ class TestForms:
     @pytest.mark.parametrize("seed", range(3))
     def test_epic_and_dard_are_the_loops(self, seed):
         P, _, _, rng = draw(seed, terminals=0)
-        R, model = reward(rng, P), Model.of(P, GAMMA)
-        np.testing.assert_allclose(forms.epic(model, R).reward, reference.epic(R, GAMMA), atol=1e-12)
-        np.testing.assert_allclose(forms.dard(model, R).reward, reference.dard(P, R, GAMMA), atol=1e-12)
+        R, mdp = reward(rng, P), MDP.of(P, GAMMA)
+        np.testing.assert_allclose(forms.epic(mdp, R).reward, reference.epic(R, GAMMA), atol=1e-12)
+        np.testing.assert_allclose(forms.dard(mdp, R).reward, reference.dard(P, R, GAMMA), atol=1e-12)
 
     def test_correlation_distances_are_the_formula(self):
         P, _, _, rng = draw(3, terminals=0)
@@ -91,27 +91,27 @@ class TestForms:
 
     def test_no_equivalent_reward_is_smaller_than_the_minimal_one(self):
         P, terminal, _, rng = draw(4)
-        R, model = reward(rng, P), Model.of(P, GAMMA, terminal)
-        size = (forms.minimal(model, R).reward ** 2).sum()
+        R, mdp = reward(rng, P), MDP.of(P, GAMMA, terminal)
+        size = (forms.minimal(mdp, R).reward ** 2).sum()
         for _ in range(20):
             other = R + shaping(rng, P, terminal) * rng.uniform(0, 2)
-            assert (model.expected(other) ** 2).sum() >= size
+            assert (mdp.expected(other) ** 2).sum() >= size
 
     def test_the_potentials_lead_to_the_forms(self):
         P, terminal, _, rng = draw(5)
-        R, model = reward(rng, P), Model.of(P, GAMMA, terminal)
-        for form in (forms.val(model, R), forms.minimal(model, R)):
+        R, mdp = reward(rng, P), MDP.of(P, GAMMA, terminal)
+        for form in (forms.val(mdp, R), forms.minimal(mdp, R)):
             assert not form.potential[terminal].any()
             shaped = R + GAMMA * form.potential - form.potential[:, None, None]
-            np.testing.assert_allclose(form.reward, model.expected(shaped), atol=1e-12)
+            np.testing.assert_allclose(form.reward, mdp.expected(shaped), atol=1e-12)
 
     def test_val_potential_undoes_shaping_on_every_transition(self):
         P, terminal, _, rng = draw(6)
-        R, model = reward(rng, P), Model.of(P, GAMMA, terminal)
-        plain = forms.val_potential(model, R).reward
-        shaped = forms.val_potential(model, R + shaping(rng, P, terminal)).reward
+        R, mdp = reward(rng, P), MDP.of(P, GAMMA, terminal)
+        plain = forms.val_potential(mdp, R).reward
+        shaped = forms.val_potential(mdp, R + shaping(rng, P, terminal)).reward
         np.testing.assert_allclose(plain, shaped, atol=1e-12)
-        np.testing.assert_allclose((P * plain).sum(axis=2), forms.val(model, R).reward, atol=1e-12)
+        np.testing.assert_allclose((P * plain).sum(axis=2), forms.val(mdp, R).reward, atol=1e-12)
 
 
 class TestInvariance:

@@ -5,10 +5,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shapegym.shaping.audit import canonical, sampled
-from shapegym.shaping.audit import distance as exact
+from shapegym.shaping.audit import canonical, exact, sampled
 from shapegym.shaping.audit.levelling import Fit, level
-from shapegym.shaping.audit.model import Model
+from shapegym.shaping.audit.mdp import MDP
 from shapegym.shaping.audit.rollouts import Rollouts
 from shapegym.shaping.audit.telescoping import telescoping
 from shapegym.shaping.errors import AuditError
@@ -206,9 +205,9 @@ class TestAgainstExact:
             assert found.distance == pytest.approx(expected, abs=0.03)
 
     def potentials(self, P, R1, R2, form, table):
-        model = Model.of(P, GAMMA)
+        mdp = MDP.of(P, GAMMA)
         if form == "val":
-            return [canonical.val(model, R).potential for R in (R1, R2)]
+            return [canonical.val(mdp, R).potential for R in (R1, R2)]
         design = GAMMA * np.eye(self.S)[None, None] - np.eye(self.S)[:, None, None]
         root = np.sqrt(table[:, :, None] * P)
         rows = (root[..., None] * np.broadcast_to(design, (*P.shape, self.S))).reshape(-1, self.S)

@@ -123,13 +123,13 @@ def test_a_choice_is_differentiable_in_the_expression_that_is_paid():
     ("build", "message"),
     [
         (lambda: UCB1(1), "arms must be an integer of at least 2"),
-        (lambda: UCB1(2, period=0), "period must be"),
+        (lambda: UCB1(2, period=0), "period must be an integer of at least 1"),
         (lambda: EXP3(2, metric="loss"), "'task_return' or 'success'"),
         (lambda: UCB1(2, low=1.0, high=1.0), "low < high"),
-        (lambda: UCB1(2, exploration=-1.0), "exploration"),
-        (lambda: EXP3(2, mixing=0.0), "mixing must be"),
+        (lambda: UCB1(2, exploration=-1.0), "exploration must be a finite number >= 0"),
+        (lambda: EXP3(2, mixing=0.0), r"mixing must be a finite number in \(0, 1\], got 0"),
         (lambda: choose_by(UCB1(2), TASK), "1 expressions, and its bandit 2 arms"),
-        (lambda: choose_by(TASK, TASK, TASK), "needs a bandit"),
+        (lambda: choose_by(TASK, TASK, TASK), "bandit must be a bandit such as UCB1"),
     ],
 )
 def test_bad_bandits_say_what_is_wrong(build, message):

@@ -117,7 +117,7 @@ def test_a_blend_survives_a_reward_file():
 @pytest.mark.parametrize(
     ("make", "words"),
     [
-        (blend, "at least one"),
+        (blend, "blend: parts must be a non-empty tuple of expressions"),
         (lambda: blend(TaskReward(), initial=(1, 2)), "1 parts and 2"),
         (lambda: blend(3.0), "expressions"),  # type: ignore[arg-type]
         (lambda: blend(Gate((TaskReward(), HEIGHT), (0.5,))), "hindsight"),

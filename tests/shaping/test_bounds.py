@@ -12,12 +12,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 from stream_reference import episodes, random_stream
 
-from shapegym.shaping.algebra import TaskReward
+from shapegym.shaping.algebra import Constant, TaskReward
 from shapegym.shaping.combinators.bounds import Delta, cap, delta
 from shapegym.shaping.combinators.renorm import Renorm, renorm
 from shapegym.shaping.errors import ExpressionError
 from shapegym.shaping.evaluation.engine import RewardEngine
 from shapegym.shaping.transitions import Episodes, Spec
+from shapegym.shaping.tree import guarantee_of, largest
+from shapegym.shaping.types import Guarantee, Keeps, times_task_is_paid
 
 TASK = TaskReward()
 CUTS = st.lists(st.integers(1, 29), max_size=4)
@@ -140,13 +142,21 @@ def test_renorm_and_delta_are_differentiable_in_their_step_rewards():
     np.testing.assert_array_equal(process.grad.numpy(), np.stack([s.first for s in stream]) * 1.0)
 
 
+def test_what_the_nodes_promise():
+    assert largest(delta(Constant(-0.5))) == 1.0
+    assert largest(delta(TASK)) is None
+    assert guarantee_of(renorm(Constant(0.5))) == Guarantee(Keeps.NOTHING, None)
+    assert times_task_is_paid(renorm(TASK)) == 2
+    assert times_task_is_paid(delta(TASK)) == 1
+
+
 def test_bad_nodes_say_what_is_wrong():
     for build, message in (
-        (lambda: delta(1.0), "Delta needs an expression"),
+        (lambda: delta(1.0), "Delta: of must be an expression, got 1.0"),
         (lambda: renorm(0.5), "process must be an expression"),
         (lambda: renorm(TASK, mu=float("inf")), "mu must be a finite number"),
-        (lambda: renorm(TASK, aggregate="mean"), "one of sum, max, last"),
-        (lambda: cap(TASK, float("nan")), "must be finite"),
+        (lambda: renorm(TASK, aggregate="mean"), "aggregate must be 'sum', 'max' or 'last'"),
+        (lambda: cap(TASK, float("nan")), "operands are expressions or finite numbers"),
     ):
         with pytest.raises(ExpressionError, match=message):
             build()

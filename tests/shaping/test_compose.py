@@ -1,4 +1,4 @@
-"""Arithmetic of expressions: values, printing, names, guarantees."""
+"""Arithmetic of expressions: values, printing, names, promises."""
 
 from __future__ import annotations
 
@@ -15,12 +15,14 @@ from stream_reference import episodes, random_stream
 from shapegym.shaping.algebra import Clip, Constant, Scale, Sum, TaskReward, clip
 from shapegym.shaping.combinators.elementwise import geometric_mean, log_sigmoid_and, sign, when
 from shapegym.shaping.combinators.gate import gate
+from shapegym.shaping.combinators.means import harmonic_mean
+from shapegym.shaping.combinators.redistribute import redistribute
 from shapegym.shaping.errors import ExpressionError
 from shapegym.shaping.evaluation.engine import RewardEngine
 from shapegym.shaping.terms.potential import Potential
 from shapegym.shaping.transitions import Spec, Transitions
-from shapegym.shaping.tree import addends_of, guarantee_losses, guarantee_of, part_names, terms_of
-from shapegym.shaping.types import Guarantee
+from shapegym.shaping.tree import guarantee_losses, guarantee_of, largest, part_names, terms_of
+from shapegym.shaping.types import Guarantee, Keeps, times_task_is_paid
 
 NEARER = Potential("obs[0]", gamma=0.99)
 FAST = Potential("obs[1]", gamma=0.99)
@@ -139,49 +141,100 @@ def test_equal_terms_are_measured_once():
 
 def test_part_names_are_distinct_and_follow_what_is_scaled():
     expression = TaskReward() + 0.5 * NEARER + clip(FAST).named("speed") + NEARER * Constant(2.0)
-    assert part_names(addends_of(expression)) == ("task_reward", "potential", "speed", "potential_2")
+    assert part_names(expression.addends) == ("task_reward", "potential", "speed", "potential_2")
     with pytest.raises(ExpressionError, match="Two parts are called 'a'"):
         part_names((NEARER.named("a"), FAST.named("a")))
     with pytest.raises(ExpressionError, match="identifier"):
         NEARER.named("not a name")
 
 
+BONUS = Clip(NEARER, -0.5, 0.25)
+
+
 @pytest.mark.parametrize(
-    ("expression", "guarantee"),
+    ("expression", "keeps", "bound"),
     [
-        (TaskReward() + NEARER - 3 * FAST, Guarantee.INVARIANT),
-        (TaskReward() + clip(NEARER), Guarantee.BOUNDED),
-        (TaskReward() + NEARER * Constant(0.5), Guarantee.NONE),
-        (-1 * TaskReward() + NEARER, Guarantee.NONE),
-        (TaskReward() + 1, Guarantee.BOUNDED),
-        (TaskReward() + gate(NEARER, Constant(0.0), threshold=0), Guarantee.NONE),
-        (TaskReward() + sign(NEARER) * Constant(2.0), Guarantee.BOUNDED),
-        (TaskReward() + clip(NEARER, -np.inf, 1), Guarantee.NONE),
+        (TaskReward(), Keeps.EVERYTHING, 0.0),
+        (TaskReward() + NEARER - 3 * FAST, Keeps.POLICIES | Keeps.ADVICE, 0.0),
+        (TaskReward() + clip(NEARER), Keeps.NOTHING, 1.0),
+        (TaskReward() + NEARER * Constant(0.5), Keeps.NOTHING, None),
+        (TaskReward() + 1, Keeps.NOTHING, 1.0),
+        (TaskReward() + NEARER + 0.5 * BONUS - 2 * BONUS, Keeps.NOTHING, 1.25),
+        (TaskReward() + gate(NEARER, Constant(0.0), threshold=0), Keeps.NOTHING, None),
+        (TaskReward() + sign(NEARER) * Constant(2.0), Keeps.NOTHING, 2.0),
+        (TaskReward() + clip(NEARER, -np.inf, 1), Keeps.NOTHING, None),
+        (TaskReward() + TaskReward(), Keeps.POLICIES | Keeps.ADVICE, 0.0),
+        (TaskReward() + redistribute(), Keeps.NOTHING, None),
+        (redistribute(), Keeps.RETURN, None),
     ],
 )
-def test_guarantees_propagate(expression, guarantee):
-    assert guarantee_of(expression) is guarantee
+def test_promises_propagate(expression, keeps, bound):
+    assert guarantee_of(expression) == Guarantee(keeps, bound)
 
 
-def test_a_lost_guarantee_names_the_node():
+def test_a_task_that_is_turned_round_keeps_nothing():
+    assert guarantee_of(-1 * TaskReward() + NEARER).keeps is Keeps.NOTHING
+
+
+@pytest.mark.parametrize(
+    ("expression", "bound"),
+    [
+        (when(NEARER, 2.0, BONUS), 2.0),
+        (when(BONUS, NEARER), None),
+        (geometric_mean(Constant(-3.0), BONUS), 3.0),
+        (harmonic_mean(Constant(-3.0), BONUS), 3.0),
+        (log_sigmoid_and(Constant(1.0), BONUS, references=(0.5, -2.0)), 4.0 + 2 * np.log(2.0)),
+        (log_sigmoid_and(Constant(1.0), NEARER), None),
+    ],
+)
+def test_elementwise_nodes_know_their_largest_value(expression, bound):
+    assert largest(expression) == (None if bound is None else pytest.approx(bound))
+
+
+@given(st.floats(-3, 3), st.floats(-3, 3), st.floats(-3, 3), st.floats(-3, 3))
+def test_no_value_is_larger_than_the_bound(one, other, low, high):
+    operands = Clip(NEARER, min(low, one), max(low, one)), Clip(FAST, min(high, other), max(high, other))
+    for node in (
+        sign(operands[0]),
+        geometric_mean(*operands),
+        harmonic_mean(*operands),
+        log_sigmoid_and(*operands, references=(low, other)),
+        when(NEARER, *operands),
+    ):
+        values = [np.array([one, low]), np.array([other, high])][: len(node.children)]
+        values = [np.array([1.0, -1.0]), *values] if len(node.children) == 3 else values
+        assert (np.abs(node.combine(values)) <= largest(node) + 1e-9).all()
+
+
+def test_of_alternatives_one_pays_the_task():
+    task = TaskReward()
+    assert times_task_is_paid(when(task, task, task)) == 1
+    assert times_task_is_paid(when(task, 1.0)) == 0
+    assert times_task_is_paid(when(NEARER, task + task)) == 2
+
+
+def test_a_loss_names_the_node():
     losses = guarantee_losses(TaskReward() + clip(NEARER).named("tamed"))
-    assert [str(loss) for loss in losses] == ["tamed weakens invariant to bounded"]
+    assert [str(loss) for loss in losses] == ["tamed does not keep optimal policies, a step adds at most 1"]
     assert isinstance(losses[0].node, Clip)
 
 
 @pytest.mark.parametrize(
     ("build", "message"),
     [
-        (lambda: TaskReward() + "count", "operands are expressions or numbers"),
-        (lambda: TaskReward() * float("nan"), "must be finite"),
-        (lambda: TaskReward() + True, "operands are expressions or numbers"),
+        (lambda: TaskReward() + "count", "operands are expressions or finite numbers"),
+        (lambda: TaskReward() * float("nan"), "expressions or finite numbers"),
+        (lambda: TaskReward() + True, "operands are expressions or finite numbers"),
         (lambda: clip(TaskReward(), 2, 1), "low <= high"),
-        (lambda: clip(TaskReward(), "a", "b"), "low must be a number"),
-        (lambda: clip(TaskReward(), -1.0, float("nan")), "high must be finite, got nan"),
+        (lambda: clip(TaskReward(), "a", "b"), "low must be a number, got 'a'"),
+        (lambda: clip(TaskReward(), -1.0, float("nan")), "high must be a number, got nan"),
         (lambda: Sum(()), "non-empty"),
-        (lambda: Sum((TaskReward(), 3.0)), "operand 1"),
+        (lambda: Sum((TaskReward(), 3.0)), "of must be a non-empty tuple of expressions, got"),
         (lambda: log_sigmoid_and(TaskReward(), references=(1, 2)), "1 operands and 2 references"),
-        (lambda: log_sigmoid_and(TaskReward(), references=("1",)), "reference must be a number"),
+        (
+            lambda: log_sigmoid_and(TaskReward(), references=("1",)),
+            "references must be a tuple of finite numbers",
+        ),
         (lambda: RewardEngine(TaskReward(name="a/b"), spec()), "must be an identifier"),
         (lambda: RewardEngine(3.0, spec()), "A reward is an expression"),
     ],

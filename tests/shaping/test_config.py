@@ -26,13 +26,13 @@ from shapegym.shaping.files.reward_files import (
     to_data,
 )
 from shapegym.shaping.files.schema import family
+from shapegym.shaping.states.distance import Distance, ExponentialKernel, Gaussian, Tiered
+from shapegym.shaping.states.functions import STATE_FUNCTIONS, Call, StateFunction, Table, state_function
 from shapegym.shaping.terms.counts import CountBonus, SimHash
-from shapegym.shaping.terms.distance import Distance, ExponentialKernel, Gaussian, Tiered
 from shapegym.shaping.terms.events import Compare, Event, Milestones
 from shapegym.shaping.terms.goals import StateReward
 from shapegym.shaping.terms.potential import Potential
-from shapegym.shaping.terms.states import STATE_FUNCTIONS, Call, StateFunction, Table, state_function
-from shapegym.shaping.testing.examples import EXAMPLES
+from shapegym.shaping.testing import examples
 from shapegym.shaping.types import NODES, Expression
 
 
@@ -42,7 +42,7 @@ def height_for_config(obs, features):
 
 
 EXPRESSIONS = [
-    *(example.expression for examples in EXAMPLES.values() for example in examples),
+    *(example.node for shown in examples().values() for example in shown),
     StateReward(Distance("obs", (0.5, 1.0), "linf", ExponentialKernel(0.5))),
     StateReward(Distance("obs", "features.goal", kernel=Gaussian("features.size", 0.5))),
     StateReward(Distance("obs[0]", (0.0,), kernel=Tiered((0.1, 1.0), (2.0, 1.0)))),
@@ -136,31 +136,31 @@ def test_shorthands_mean_what_they_say():
 
 
 BAD = {
-    "": "1:1.*one key at the top, 'reward'",
-    "null": "1:1.*one key at the top",
-    "- task_reward": "1:1.*one key at the top",
-    "rewards: task_reward": "one key at the top, 'reward'.*rewards",
-    "reward: task_reward\nseed: 3": "one key at the top",
-    "reward:": "1:1: reward: Expected",
+    "": "1:1.*the key 'reward' at the top",
+    "null": "1:1.*the key 'reward' at the top",
+    "- task_reward": "1:1.*the key 'reward' at the top",
+    "rewards: task_reward": "the key 'reward' at the top.*has rewards",
+    "reward: task_reward\nseed: 3": "the key 'reward' at the top.*has reward, seed",
+    "reward:": "1:1: reward: must be an expression, got None",
     "reward: task_rewards": "1:1: reward: 'task_rewards' is not known here. Did you mean 'task_reward'",
-    "reward: true": "Expected Expression, got True",
-    "reward: .nan": "Constant: value must be finite",
-    "reward: .inf": "Constant: value must be finite",
+    "reward: true": "must be an expression, got True",
+    "reward: .nan": "Constant: value must be a finite number",
+    "reward: .inf": "Constant: value must be a finite number",
     "reward: [task_reward]": r"1:1: reward: Here belongs one expression, not a list.*sum",
     "reward:\n  potential: {}": "2:3: reward.potential: 'potential' needs the field 'phi'",
     "reward:\n  scale:\n    by: 2": "2:3: reward.scale: 'scale' needs the field 'of'",
     "reward:\n  clip: {of: task_reward, hgih: 2}": "2:27: reward.clip.hgih: 'clip' has no field 'hgih'. Did you mean 'high'",
-    "reward:\n  clip: {of: task_reward, high: big}": "2:27: reward.clip.high: Expected float, got 'big'",
-    "reward:\n  clip: {of: task_reward, high: true}": "Expected float, got True",
-    "reward:\n  clip: {of: task_reward, high: '2'}": "Expected float, got '2'",
+    "reward:\n  clip: {of: task_reward, high: big}": "2:27: reward.clip.high: must be a number, got 'big'",
+    "reward:\n  clip: {of: task_reward, high: true}": "must be a number, got True",
+    "reward:\n  clip: {of: task_reward, high: '2'}": "must be a number, got '2'",
     "reward:\n  clip: {of: task_reward, high: .nan}": "NaN is no value",
-    "reward:\n  clip: {of: task_reward, high: null}": "Expected float, got None",
+    "reward:\n  clip: {of: task_reward, high: null}": "must be a number, got None",
     "reward:\n  clip: {of: task_reward, low: 2}": "2:3: reward.clip: Clip needs low <= high",
-    f"reward: {{constant: {10**400}}}": "Expected float|must be finite",
+    f"reward: {{constant: {10**400}}}": "must be a finite number",
     "reward:\n  sum:\n    - task_reward\n    - evnt": r"4:7: reward.sum\[1\]: 'evnt' is not known here. Did you mean 'event'",
-    "reward:\n  sum:\n    of:\n    - 1\n    - {event: {value: []}}": r"5:16: reward.sum.of\[1\].event.value: Expected float",
-    "reward: {sum: []}": "Sum needs a non-empty tuple",
-    "reward: {sum: task_reward}": "Expected a list of Expression, got 'task_reward'",
+    "reward:\n  sum:\n    of:\n    - 1\n    - {event: {value: []}}": r"5:16: reward.sum.of\[1\].event.value: must be a finite",
+    "reward: {sum: []}": "Sum: of must be a non-empty tuple of expressions",
+    "reward: {sum: task_reward}": "must be a non-empty list of expressions, got 'task_reward'",
     "reward: {sum: {event: {}}}": "'sum' has no field 'event'. Known: name, of",
     "reward: {sign: {event: {}}}": "1:17: .*'sign' has no field 'event'. A node goes under its field: {of: {event: ...}}",
     "reward: {task_reward: 3}": "'task_reward' has no fields, got 3",
@@ -172,15 +172,17 @@ BAD = {
     "reward: {potential: {phi: height_for_confg}}": "Did you mean 'height_for_config'",
     "reward: {potential: {phi: 3}}": "got 3",
     "reward: {potential: {phi: obs, gamma: 0.9, name: 'a b'}}": "1:44: .*identifier",
-    "reward: {potential: {phi: obs, name: 3}}": "Expected str or null, got 3",
-    "reward: {event: {trigger: rises}}": "one of 'level', 'rise', 'change', got 'rises'. Did you mean 'rise'",
+    "reward: {potential: {phi: obs, name: 3}}": "must be a text or null, got 3",
+    "reward: {event: {trigger: rises}}": "must be 'level', 'rise' or 'change', got 'rises'. Did you mean 'rise'",
     "reward: {state_reward: {phi: {distance: {kernel: {gausian: 1}}}}}": "Did you mean 'gaussian'",
-    "reward: {state_reward: {phi: {distance: {kernel: 1}}}}": "Expected DistanceKernel or null, got 1",
-    "reward: {state_reward: {phi: {distance: {to: [0, x]}}}}": r"distance.to\[1\]: Expected float, got 'x'",
-    "reward: {state_reward: {phi: {distance: {to: {}}}}}": "Expected str or a list of float, got {}",
+    "reward: {state_reward: {phi: {distance: {kernel: 1}}}}": r"must be Gaussian\(\.\.\.\), .*Tiered\(\.\.\.\) or null, got 1",
+    "reward: {state_reward: {phi: {distance: {to: [0, x]}}}}": r"distance.to\[1\]: must be a finite number, got 'x'",
+    "reward: {state_reward: {phi: {distance: {to: {}}}}}": "must be a selector such as .* or a list of finite numbers, got {}",
     "reward: {piecewise: [[0, 1, 2]]}": "Here belong 2 items, not 3",
-    "reward: {count_bonus: {scope: run}}": "one of 'lifetime', 'episode'",
-    "reward: {count_bonus: {hashing: {sim_hash: {bits: 1.5}}}}": "Expected int, got 1.5",
+    "reward: {count_bonus: {scope: run}}": "scope: must be 'lifetime' or 'episode'",
+    "reward: {count_bonus: {hashing: {sim_hash: 0}}}": "sim_hash: bits: must be an integer of at least 1, got 0",
+    "reward: {goal_reached: {radius: -1}}": "1:25: reward.goal_reached.radius: must be a finite number >= 0, got -1",
+    "reward: {count_bonus: {hashing: {sim_hash: {bits: 1.5}}}}": "bits: must be an integer of at least 1, got 1.5",
     "reward: task_reward\nreward: event": "2:1: The key 'reward' is repeated",
     "reward: {sum: [&a task_reward, *a]}": "1:16: Anchors and aliases",
     "reward: !!python/object/apply:os.system ['true']": "1:9: The tag .*python",
@@ -208,12 +210,12 @@ def test_mistakes_in_plain_data_are_named_too():
     for data, message in (
         (
             {"sum": ["task_reward", {"clip": {"of": "event", "low": "x"}}]},
-            r"sum\[1\].clip.low: Expected float",
+            r"sum\[1\].clip.low: must be a number, got 'x'",
         ),
         ({"clip": {3: 4, "of": "event"}}, "has no field 3"),
         ({3: 4}, "3 is not known here"),
-        (None, "Expected Expression, got None"),
-        (object(), "Expected Expression"),
+        (None, "must be an expression, got None"),
+        (object(), "must be an expression"),
     ):
         with pytest.raises(RewardFileError, match=message):
             from_data(data)
@@ -293,7 +295,9 @@ def test_help_lists_every_node():
     assert listed["clip"].fields[0].default is None
     assert listed["distance"].kind == "state function"
     assert listed["sum"].kind == "combinator"
-    assert str(listed["sim_hash"]).startswith("sim_hash(bits: int = 32, seed: int = 0)  # option: ")
+    assert str(listed["sim_hash"]).startswith(
+        "sim_hash(bits: an integer of at least 1 = 32, seed: an integer of at least 0 = 0)  # option: "
+    )
     for node in listed.values():
         if node.name in ours(NODES) | ours(STATE_FUNCTIONS):
             assert node.summary, f"{node.name} has no documentation"
@@ -316,7 +320,7 @@ def test_nodes_defined_elsewhere_join():
 def test_calls_need_their_function():
     data = {"state_reward": {"phi": {"call": {"function": "never_registered"}}}}
     with pytest.raises(
-        RewardFileError, match=r"state_reward.phi.call: No state function .*import the module"
+        RewardFileError, match=r"state_reward.phi.call.function: No state function .*import the module"
     ):
         from_data(data)
     assert from_data({"state_reward": "height_for_config"}).phi == Call("height_for_config")

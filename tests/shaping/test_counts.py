@@ -257,7 +257,7 @@ def test_a_product_discounts_what_repeats():
         ({"exponent": -1}, "exponent"),
         ({"scope": "epoch"}, "'lifetime' or 'episode'"),
         ({"hashing": 32}, "SimHash"),
-        ({"hashing": {"bits": 3}}, "must be None or SimHash"),
+        ({"hashing": {"bits": 3}}, "must be SimHash or None"),
         ({"resolution": 0}, "resolution"),
         ({"resolution": 0.1, "hashing": SimHash()}, "either hashing or resolution"),
     ],

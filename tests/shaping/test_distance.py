@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from shapegym.shaping.errors import ExpressionError, ObservationError, ShapingError
 from shapegym.shaping.kernels import distance as kernels
-from shapegym.shaping.terms.distance import Distance, ExponentialKernel, Gaussian, Tiered
+from shapegym.shaping.states.distance import Distance, ExponentialKernel, Gaussian, Tiered
 from shapegym.shaping.terms.potential import Potential
 from shapegym.shaping.transitions import Spec, Transitions
 
@@ -148,7 +148,7 @@ def test_widths_of_undeclared_features_are_checked_when_read():
         lambda: Gaussian(alpha=-1.0),
         lambda: ExponentialKernel(np.inf),
         lambda: ExponentialKernel(True),
-        Tiered,
+        lambda: Tiered((), ()),
         lambda: Tiered((1.0,), (2.0, 1.0)),
         lambda: Tiered((2.0, 1.0), (2.0, 1.0)),
         lambda: Tiered((-1.0, 1.0), (2.0, 1.0)),

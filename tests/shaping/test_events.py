@@ -20,7 +20,7 @@ from shapegym.shaping.terms.events import Compare, Event, Milestones
 from shapegym.shaping.terms.potential import Potential
 from shapegym.shaping.transitions import Spec, Transitions
 from shapegym.shaping.tree import guarantee_of
-from shapegym.shaping.types import Guarantee, Replay
+from shapegym.shaping.types import Guarantee, Keeps, Replay
 
 BOX = gym.spaces.Box(-9, 9, (3,))
 
@@ -148,13 +148,10 @@ def test_facts():
     assert Event(trigger="rise").reads_before == ("success",)
     assert Compare("features.a", ">", "features.b").reads == ("a", "b")
     assert Milestones((event,)).replay is Replay.STAMP
-    assert (
-        guarantee_of(event)
-        is guarantee_of(Compare())
-        is guarantee_of(Milestones((event,)))
-        is Guarantee.BOUNDED
-    )
-    assert guarantee_of(Milestones((Potential("obs[0]"),))) is Guarantee.NONE
+    assert guarantee_of(Event(value=-0.5)) == Guarantee(Keeps.NOTHING, 0.5)
+    assert guarantee_of(Compare()) == Guarantee(Keeps.NOTHING, 1.0)
+    assert guarantee_of(Milestones((event, 0.5 * event))) == Guarantee(Keeps.NOTHING, 1.5)
+    assert guarantee_of(Milestones((event, Potential("obs[0]")))) == Guarantee(Keeps.NOTHING, None)
 
 
 def test_a_feature_of_several_numbers_is_an_error():
@@ -184,7 +181,7 @@ def test_a_feature_of_several_numbers_is_an_error():
         lambda: Compare(op="=<"),
         lambda: Compare(to="zero"),
         lambda: Compare(to=np.nan),
-        Milestones,
+        lambda: Milestones(()),
         lambda: Milestones((1.0,)),
         lambda: Milestones((Event(value=0.0),)),
         lambda: Milestones((gate(Constant(1.0), threshold=0.0),)),

@@ -19,8 +19,10 @@ from shapegym.shaping.errors import DiscountError, ExpressionError, ObservationE
 from shapegym.shaping.evaluation.engine import RewardEngine
 from shapegym.shaping.files.reward_files import dumps, loads
 from shapegym.shaping.kernels import episodes as kernels
+from shapegym.shaping.terms.potential import Potential
 from shapegym.shaping.transitions import Episodes, Spec, Transitions
-from shapegym.shaping.tree import is_episodic
+from shapegym.shaping.tree import keeps_of, largest
+from shapegym.shaping.types import Keeps, is_episodic, times_task_is_paid
 from shapegym.shaping.weights.schedules import Linear
 
 LEVELS = (TaskReward(), Constant(1.0))
@@ -312,25 +314,42 @@ def test_advice_is_refused_where_it_makes_no_sense():
     with pytest.raises(DiscountError, match=r"0\.9, the agent has gamma=0\.99"):
         RewardEngine(look_ahead_advice(["obs[0]", "obs[1]"], 0.9), discrete)
     with pytest.raises(ExpressionError, match="needs gamma"):
-        LookAhead(ActionPotential(("obs[0]",)))
+        LookAhead(ActionPotential(("obs[0]",)), None)
+    with pytest.raises(ExpressionError, match="phis must be a non-empty tuple of state functions"):
+        look_ahead_advice([], 0.9)
+
+
+def test_advice_keeps_the_optimal_policies_of_who_acts_on_it_and_says_its_discount():
+    advice = look_ahead_advice(["obs[0]", "obs[1]"], 0.9)
+    assert keeps_of(advice) is Keeps.ADVICE
+    assert keeps_of(LookAhead(TaskReward(), 0.9)) is Keeps.NOTHING
+    assert advice.discount == 0.9
+    assert Gate(LEVELS, (1.0,)).discount == 1.0
+    assert largest(LookAhead(Constant(-2.0), 0.5)) == 3.0
+    assert largest(advice) is None
 
 
 @pytest.mark.parametrize(
     ("build", "message"),
     [
-        (lambda: Gate((TaskReward(),), ()), "at least two levels"),
-        (lambda: Gate([TaskReward(), TaskReward()], (1.0,)), "tuple of at least two levels"),
-        (lambda: Gate((TaskReward(), TaskReward()), 1.0), "tuple of numbers"),
-        (lambda: gate(TaskReward(), threshold="high"), "tuple of numbers"),
+        (lambda: Gate((TaskReward(),), ()), "of must be a tuple of at least 2 expressions"),
+        (lambda: Gate((TaskReward(), TaskReward()), 1.0), "tuple of numbers or schedules such as Linear"),
+        (lambda: gate(TaskReward(), threshold="high"), "tuple of numbers or schedules"),
         (lambda: Gate((TaskReward(), TaskReward()), (1.0, 2.0)), "2 levels and 2 thresholds"),
-        (lambda: gate(TaskReward(), threshold=float("nan")), "NaN"),
-        (lambda: Gate((TaskReward(), TaskReward()), (1.0,), outcome="mean"), "one of sum, max, last"),
+        (lambda: gate(TaskReward(), threshold=float("nan")), "numbers or schedules"),
+        (
+            lambda: Gate((TaskReward(), TaskReward()), (1.0,), outcome="mean"),
+            "outcome must be 'sum', 'max' or 'last', got 'mean'",
+        ),
         (lambda: Gate(LEVELS, (MARK,)), "numbers or schedules"),
-        (lambda: Gate(LEVELS, (1.0,), per="lane"), "one of episode, turn, step"),
+        (lambda: Gate(LEVELS, (1.0,), per="lane"), "per must be 'episode', 'turn' or 'step'"),
         (lambda: Gate(LEVELS, (1.0,), per="turn"), "belong together"),
         (lambda: Gate(LEVELS, (1.0,), turn=MARK), "belong together"),
         (lambda: Gate(LEVELS, (1.0,), per="turn", turn=gate(MARK, threshold=0.0)), "known at its step"),
-        (lambda: Gate(LEVELS, (1.0,), fragments="open"), "one of held, closed, bootstrapped"),
+        (
+            lambda: Gate(LEVELS, (1.0,), fragments="open"),
+            "fragments must be 'held', 'closed' or 'bootstrapped'",
+        ),
         (lambda: Gate(LEVELS, (1.0,), per="step", fragments="closed"), "a step is never cut"),
         (lambda: Gate(LEVELS, (1.0,), warn_after=0), "at least 1"),
     ],
@@ -338,6 +357,37 @@ def test_advice_is_refused_where_it_makes_no_sense():
 def test_bad_gates_say_what_is_wrong(build, message):
     with pytest.raises(ExpressionError, match=message):
         build()
+
+
+def test_a_gate_is_bounded_where_nothing_is_paid_late():
+    levels, turn = (Constant(-1.0), Constant(2.0), Constant(0.5)), Constant(9.0)
+    assert largest(Gate(levels, (0.0, 0.0))) is None
+    assert largest(Gate(levels, (0.0, 0.0), fragments="bootstrapped")) is None
+    assert largest(Gate(levels, (0.0, Linear()), per="step")) == 3.5
+    assert largest(Gate(levels, (0.0, 0.0), per="turn", turn=turn, fragments="closed")) == 3.5
+    assert largest(Gate((TaskReward(), Constant(1.0)), (0.0,), per="step")) is None
+    assert keeps_of(Gate((TaskReward(), Potential("obs[0]", gamma=0.9)), (0.0,))) is Keeps.NOTHING
+
+
+def test_a_gate_pays_the_task_as_often_as_its_levels_do():
+    task = TaskReward()
+    assert times_task_is_paid(Gate((task, task + MARK), (0.0,))) == 2
+    assert times_task_is_paid(Gate((MARK, MARK), (0.0,), per="turn", turn=task)) == 0
+
+
+def test_a_level_is_left_out_with_a_threshold():
+    task, one, two = TaskReward(), Constant(1.0), Constant(2.0)
+    node = Gate((task, one + two, MARK), (0.25, Linear()))
+    assert list(node.leave_one_out()) == [
+        (one, Gate((task, two, MARK), (0.25, Linear()))),
+        (two, Gate((task, one, MARK), (0.25, Linear()))),
+        (MARK, Gate((task, one + two), (0.25,))),
+    ]
+    assert list(Gate((task, one, MARK), (0.25, 0.5)).leave_one_out()) == [
+        (one, Gate((task, MARK), (0.25,))),
+        (MARK, Gate((task, one), (0.25,))),
+    ]
+    assert list(Gate((task, one), (0.0,), per="turn", turn=two).leave_one_out()) == [(one, task)]
 
 
 def test_kernels_do_not_recompile():

@@ -9,15 +9,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shapegym.shaping.algebra import TaskReward
+from shapegym.shaping.algebra import Constant, TaskReward
 from shapegym.shaping.errors import ExpressionError, NonFiniteError, ObservationError
 from shapegym.shaping.evaluation.engine import RewardEngine
-from shapegym.shaping.terms.distance import Distance, Gaussian
+from shapegym.shaping.states.distance import Distance, Gaussian, Tiered
+from shapegym.shaping.states.functions import Table
 from shapegym.shaping.terms.goals import GoalReached, StateReward
 from shapegym.shaping.terms.potential import Potential
 from shapegym.shaping.transitions import Spec, Transitions
 from shapegym.shaping.tree import guarantee_of
-from shapegym.shaping.types import Guarantee, Replay
+from shapegym.shaping.types import Guarantee, Keeps, Replay
+from shapegym.shaping.weights.dynamic_potential import DynamicPotential
 
 GOAL_SPACE = gym.spaces.Dict({key: gym.spaces.Box(-9, 9, (2,)) for key in ("achieved_goal", "desired_goal")})
 
@@ -72,10 +74,14 @@ def test_state_reward_is_phi_of_the_successor():
 
 
 def test_guarantees_follow_the_kernel():
-    assert guarantee_of(StateReward(Distance(kernel=Gaussian()))) is Guarantee.BOUNDED
-    assert guarantee_of(StateReward(Distance())) is Guarantee.NONE
-    assert guarantee_of(GoalReached()) is Guarantee.BOUNDED
-    assert guarantee_of(Potential(Distance())) is Guarantee.INVARIANT
+    zones = Tiered((1.0, 2.0), (3.0, 0.5))
+    assert guarantee_of(StateReward(Distance(kernel=Gaussian()))) == Guarantee(Keeps.NOTHING, 1.0)
+    assert guarantee_of(StateReward(Distance(kernel=zones))) == Guarantee(Keeps.NOTHING, 3.0)
+    assert guarantee_of(StateReward(Table((1.0, -2.0), "obs"))) == Guarantee(Keeps.NOTHING, 2.0)
+    assert guarantee_of(StateReward(Distance())) == Guarantee(Keeps.NOTHING, None)
+    assert guarantee_of(GoalReached(reward=-4.0)) == Guarantee(Keeps.NOTHING, 4.0)
+    for potential in (Potential(Distance()), DynamicPotential(Distance(), Constant(1.0))):
+        assert guarantee_of(potential) == Guarantee(Keeps.POLICIES | Keeps.ADVICE, 0.0)
 
 
 def test_relabelled_goals_are_measured_again():

@@ -24,7 +24,7 @@ from shapegym.shaping.kernels import groups as kernels
 from shapegym.shaping.surfaces.wiring import wire
 from shapegym.shaping.transitions import Episodes, Spec, Transitions
 from shapegym.shaping.tree import guarantee_of
-from shapegym.shaping.types import Guarantee
+from shapegym.shaping.types import Guarantee, Keeps
 
 FORMS = st.sampled_from(["standard", "centred", "leave_one_out"])
 
@@ -155,9 +155,12 @@ def test_rollout_buffers_take_groups_of_gated_episodes_and_replay_buffers_refuse
 @pytest.mark.parametrize(
     ("build", "message"),
     [
-        (GroupRelative, "needs an expression"),
-        (lambda: GroupRelative(TaskReward(), 1), "at least 2 episodes"),
-        (lambda: group_relative(TaskReward(), form="median"), "one of standard, centred, leave_one_out"),
+        (lambda: GroupRelative(None), "needs of: an expression"),
+        (lambda: GroupRelative(TaskReward(), 1), "size must be an integer of at least 2, got 1"),
+        (
+            lambda: group_relative(TaskReward(), form="median"),
+            "form must be 'standard', 'centred' or 'leave_one_out'",
+        ),
     ],
 )
 def test_bad_groups_say_what_is_wrong(build, message):
@@ -166,7 +169,7 @@ def test_bad_groups_say_what_is_wrong(build, message):
 
 
 def test_groups_promise_nothing():
-    assert guarantee_of(GroupRelative(TaskReward())) is Guarantee.NONE
+    assert guarantee_of(GroupRelative(TaskReward())) == Guarantee(Keeps.NOTHING, None)
 
 
 def test_the_kernel_does_not_recompile():

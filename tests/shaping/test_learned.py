@@ -14,7 +14,7 @@ from shapegym.shaping.errors import StateFileError
 from shapegym.shaping.files.state_files import load_engine, save_engine
 from shapegym.shaping.testing import check_expression
 from shapegym.shaping.testing.scripted import ScriptedEnv
-from shapegym.shaping.transitions import Spec, State, Transitions
+from shapegym.shaping.transitions import Experience, Spec, State, Transitions
 from shapegym.shaping.types import NODES, Replay, Term
 
 
@@ -26,11 +26,10 @@ class MeanAction(Term):
     replay: ClassVar[Replay] = Replay.FROZEN
 
     def init(self, spec: Spec) -> State:
-        """See `Term.init`."""
         return {"mean": np.zeros(1), "fits": 0, "rows": 0}
 
-    def fit(self, batch: Transitions, state: State, *inputs: np.ndarray) -> dict[str, float]:
-        """See `Term.fit`."""
+    def fit(self, experience: Experience, state: State, *inputs: np.ndarray) -> dict[str, float]:
+        batch = experience.rows()
         state["mean"] = np.array([batch.action.mean()])
         state["fits"] += 1
         state["rows"] = len(batch.reward)
@@ -38,7 +37,6 @@ class MeanAction(Term):
         return {"mean": float(state["mean"][0])}
 
     def measure(self, transitions: Transitions, state: State, *inputs: np.ndarray) -> np.ndarray:
-        """See `Term.measure`."""
         return np.full(transitions.num_lanes, state["mean"][0])
 
 
@@ -72,7 +70,7 @@ def test_a_rollout_is_paid_with_what_was_learned_from_it() -> None:
     engine = sg.engine_of(model)
     assert engine.states[1]["fits"] == 2
     assert engine.states[1]["rows"] == 32
-    assert len(engine.experience) == 0
+    assert len(engine._recorder) == 0
     assert engine.fitted == {"mean_action/mean": pytest.approx(mean)}
 
 
@@ -133,7 +131,7 @@ def test_experience_survives_a_saved_state(tmp_path, registered) -> None:
         one.step(step % 2)
     save_engine(one.engine, tmp_path / "state.npz")
     load_engine(other.engine, tmp_path / "state.npz")
-    assert len(other.engine.experience) == 20
+    assert len(other.engine._recorder) == 20
     other.reset(seed=3)
     for step in range(20):
         other.env.step(step % 2)

@@ -14,8 +14,8 @@ from shapegym.shaping.algebra import Constant, Product, TaskReward
 from shapegym.shaping.combinators.gate import gate
 from shapegym.shaping.errors import ExpressionError
 from shapegym.shaping.evaluation.engine import RewardEngine
+from shapegym.shaping.states.functions import Read
 from shapegym.shaping.terms.goals import StateReward
-from shapegym.shaping.terms.states import Read
 from shapegym.shaping.transitions import Spec, Transitions
 from shapegym.shaping.weights.multipliers import Multiplier, Weighted, constrained, weighted_addends
 
@@ -166,14 +166,15 @@ def test_holding_proxies_at_their_thresholds_beats_every_fixed_weight(hold):
 @pytest.mark.parametrize(
     ("build", "message"),
     [
-        (Multiplier, "of must be an expression"),
+        (lambda: Multiplier(None, 0.0), "needs of: an expression"),
+        (lambda: Multiplier(1.0, 0.0), "of must be an expression"),
         (lambda: Multiplier(gate(PART, threshold=1.0), 0.0), "only in hindsight"),
-        (lambda: Multiplier(PART), "threshold must be a finite number"),
+        (lambda: Multiplier(PART, None), "needs threshold: a finite number"),
         (lambda: Multiplier(PART, float("nan")), "threshold must be a finite number"),
         (lambda: Multiplier(PART, 0.0, "under"), "'at_most', 'at_least' or 'equal'"),
         (lambda: Multiplier(PART, 0.0, over="run"), "'episode' or 'step'"),
         (lambda: Multiplier(PART, 0.0, every=0), "every must be an integer"),
-        (lambda: Multiplier(PART, 0.0, momentum=1.0), "0 <= momentum < 1"),
+        (lambda: Multiplier(PART, 0.0, momentum=1.0), r"momentum must be a finite number in \[0, 1\), got 1"),
         (lambda: constrained(TASK, {}), "at least one part"),
     ],
 )

@@ -20,7 +20,7 @@ from shapegym.shaping.kernels.moments import accumulate_returns, merge_moments
 from shapegym.shaping.terms.potential import Potential
 from shapegym.shaping.transitions import Spec, Transitions
 from shapegym.shaping.tree import guarantee_of, part_names
-from shapegym.shaping.types import Guarantee
+from shapegym.shaping.types import Guarantee, Keeps
 from shapegym.shaping.weights.normalize import RunningMean, RunningScale, normalize
 
 TASK = TaskReward()
@@ -138,8 +138,8 @@ def test_names_and_guarantees():
         "task",
     )
     assert normalize(TASK) == TASK * RunningScale(TASK)
-    assert guarantee_of(normalize(Potential("obs[0]", gamma=0.9))) is Guarantee.NONE
-    assert guarantee_of(normalize(TASK, clip=1)) is Guarantee.BOUNDED
+    assert guarantee_of(normalize(Potential("obs[0]", gamma=0.9))) == Guarantee(Keeps.NOTHING, None)
+    assert guarantee_of(normalize(TASK, clip=1)) == Guarantee(Keeps.NOTHING, 1.0)
 
 
 def test_a_second_call_compiles_nothing():
@@ -153,13 +153,13 @@ def test_a_second_call_compiles_nothing():
 @pytest.mark.parametrize(
     ("build", "message"),
     [
-        (lambda: normalize(1.0), "must be an expression"),
+        (lambda: normalize(1.0), "of must be an expression, got 1.0"),
         (lambda: normalize(gate(TASK, TASK, threshold=0.0)), "known only in hindsight"),
         (lambda: RunningMean(gate(TASK, TASK, threshold=0.0)), "known only in hindsight"),
         (lambda: normalize(TASK, by="max"), "'std' or 'return'"),
-        (lambda: normalize(TASK, "return", 1.5), "gamma"),
+        (lambda: normalize(TASK, "return", 1.5), r"gamma must be a finite number in \[0, 1\] or None"),
         (lambda: normalize(TASK, epsilon=0.0), "epsilon"),
-        (lambda: normalize(TASK, clip=-1.0), "clip"),
+        (lambda: normalize(TASK, clip=-1.0), "normalize: clip must be a finite number > 0"),
     ],
 )
 def test_bad_settings_are_explained(build, message):

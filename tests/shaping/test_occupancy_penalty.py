@@ -2,26 +2,23 @@
 
 from __future__ import annotations
 
-import copy
-from dataclasses import replace
+from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
 
 import gymnasium as gym
 import numpy as np
 import pytest
-import torch as th
-from perceptron_reference import perceptron
 
 from shapegym.shaping.algebra import TaskReward
 from shapegym.shaping.errors import BaseDataError, ExpressionError, ObservationError
 from shapegym.shaping.evaluation.engine import RewardEngine
 from shapegym.shaping.files.state_files import load_engine, save_engine
-from shapegym.shaping.kernels.perceptron import perceive
 from shapegym.shaping.models.base_data import load_base, save_base, texts_of
-from shapegym.shaping.models.perceptron import descend, fresh, gradient, outputs
+from shapegym.shaping.models.discriminator import Discriminator
 from shapegym.shaping.terms.occupancy import OccupancyPenalty
-from shapegym.shaping.transitions import Spec, Transitions
+from shapegym.shaping.transitions import Experience, Spec, Transitions
+from shapegym.shaping.tree import models_of
 
 BOX = gym.spaces.Box(-1.0, 1.0, (3,), np.float32)
 MOVES = gym.spaces.Discrete(3)
@@ -53,56 +50,40 @@ def one_hot(values: np.ndarray, count: int) -> np.ndarray:
     return np.eye(count, dtype=np.float32)[values]
 
 
-def scrambled(width: int, hidden: int = 7) -> dict[str, Any]:
-    """A network that says something."""
-    state = fresh(width, hidden, np.random.default_rng(1))
-    rng = np.random.default_rng(2)
-    for name in ("b1", "b2", "w3", "b3"):
-        state["weights"][name] = rng.normal(size=state["weights"][name].shape)
-    return state
+def experience(*steps: Transitions) -> Experience:
+    """A block of one lane: every row a step."""
+    rows = steps[0]
+    arrays = {
+        name: {key: values[:, None] for key, values in value.items()}
+        if isinstance(value, dict)
+        else value[:, None]
+        for name, value in vars_of(rows).items()
+    }
+    return Experience(Transitions(**arrays), np.arange(len(rows.reward)))
+
+
+def vars_of(transitions: Transitions) -> dict[str, Any]:
+    return {
+        item.name: getattr(transitions, item.name) for item in fields(Transitions) if item.name != "clock"
+    }
+
+
+def discriminator(term: OccupancyPenalty) -> Discriminator:
+    return term.inputs[0]
+
+
+def measure(term: OccupancyPenalty, seen: Transitions, memory: Any) -> np.ndarray:
+    return term.measure(seen, {}, discriminator(term).evaluate(seen, memory))
 
 
 # ---------------------------------------------------------------- the network
-
-
-def test_the_kernel_is_a_perceptron_and_compiles_once() -> None:
-    state = scrambled(4)
-    rows = np.random.default_rng(0).normal(size=(9, 4))
-    expected = [perceptron(row.tolist(), state["weights"]) for row in rows]
-    np.testing.assert_allclose(outputs(rows, state), expected, rtol=1e-12)
-    alone = np.array([outputs(row[None], state)[0] for row in rows])
-    np.testing.assert_array_equal(outputs(rows, state), alone)  # to the last bit, whatever the batch
-    assert len(perceive.signatures) == 1
-
-
-def test_gradients_and_steps_are_those_of_torch() -> None:
-    state = scrambled(4)
-    rng = np.random.default_rng(0)
-    names = list(state["weights"])
-    leaves = {name: th.tensor(state["weights"][name], requires_grad=True) for name in names}
-    optimizer = th.optim.Adam(list(leaves.values()), lr=0.01)
-    for _ in range(4):
-        rows, goal = rng.normal(size=(16, 4)), rng.normal(size=16)
-        hidden = th.tensor(rows)
-        for w, b in (("w1", "b1"), ("w2", "b2")):
-            hidden = th.nn.functional.leaky_relu(hidden @ leaves[w] + leaves[b], 0.01)
-        loss = ((hidden @ leaves["w3"] + leaves["b3"] - th.tensor(goal)) ** 2).sum()
-        optimizer.zero_grad()
-        loss.backward()  # type: ignore[no-untyped-call]
-        slopes = gradient(rows, state["weights"], lambda said, goal=goal: 2 * (said - goal))  # type: ignore[misc]
-        for name in names:
-            np.testing.assert_allclose(slopes[name], leaves[name].grad, rtol=1e-9, atol=1e-9)
-        optimizer.step()
-        descend(state, slopes, 0.01)
-        for name in names:
-            np.testing.assert_allclose(state["weights"][name], leaves[name].detach(), rtol=1e-7, atol=1e-9)
 
 
 def test_a_constant_column_keeps_its_scale() -> None:
     """The mean of equal numbers is rounded, so their standard deviation need not be 0."""
     rows = tuple((0.1 * (i % 7), 0.1, -3e5) for i in range(1000))
     assert np.array(rows).std(axis=0)[1] > 0
-    spread = OccupancyPenalty(rows, hidden=2).init(spec())["spread"]
+    spread = Discriminator(rows, hidden=2).init(spec()).numbers["spread"]
     assert spread[0] < 1
     assert spread[1:].tolist() == [1.0, 1.0]
 
@@ -114,22 +95,23 @@ POLICY, BASE = np.array([0.5, 0.3, 0.1, 0.1]), np.array([0.1, 0.2, 0.3, 0.4])
 
 
 @pytest.fixture(scope="module")
-def fitted() -> tuple[OccupancyPenalty, dict[str, Any], dict[str, float]]:
+def fitted() -> tuple[OccupancyPenalty, Any, dict[str, float]]:
     """A discriminator of two known distributions over four states, after ten rollouts."""
     rng = np.random.default_rng(0)
     base = one_hot(rng.choice(4, 8000, p=BASE), 4)
     term = OccupancyPenalty(tuple(map(tuple, base.tolist())), hidden=32, divergence="kl")
-    state = term.init(spec(observation_space=gym.spaces.Box(0, 1, (4,), np.float32)))
+    model = discriminator(term)
+    memory = model.init(spec(observation_space=gym.spaces.Box(0, 1, (4,), np.float32)))
     numbers = {}
     for _ in range(10):
-        numbers = dict(term.fit(batch(one_hot(rng.choice(4, 2000, p=POLICY), 4)), state))
-    return term, state, numbers
+        numbers = model.fit(experience(batch(one_hot(rng.choice(4, 2000, p=POLICY), 4))), memory)
+    return term, memory, numbers
 
 
 def test_it_recovers_a_known_log_ratio(fitted: Any) -> None:
-    term, state, numbers = fitted
+    term, memory, numbers = fitted
     states = batch(np.eye(4, dtype=np.float32))
-    np.testing.assert_allclose(-term.measure(states, state), np.log(POLICY / BASE), atol=0.2)
+    np.testing.assert_allclose(-measure(term, states, memory), np.log(POLICY / BASE), atol=0.2)
     assert numbers["kl"] == pytest.approx(float(POLICY @ np.log(POLICY / BASE)), abs=0.1)
     assert numbers["chi2"] == pytest.approx(float((POLICY**2 / BASE).sum() - 1), rel=0.2)
     assert numbers["nonfinite"] == 0
@@ -138,54 +120,60 @@ def test_it_recovers_a_known_log_ratio(fitted: Any) -> None:
 
 @pytest.mark.parametrize("divergence", ["chi2", "sqrt_chi2", "tv"])
 def test_every_divergence_is_a_function_of_the_ratio(fitted: Any, divergence: Any) -> None:
-    kl, state, _ = fitted
+    kl, memory, numbers = fitted
     states = batch(np.eye(4, dtype=np.float32))
-    ratio = np.exp(-kl.measure(states, state))
+    ratio = np.exp(-measure(kl, states, memory))
     expected = {
         "chi2": 1 - ratio,
-        "sqrt_chi2": (1 - ratio) / np.sqrt(state["chi2"]),
+        "sqrt_chi2": (1 - ratio) / np.sqrt(numbers["chi2"]),
         "tv": -np.sign(ratio - 1) / 2,
     }[divergence]
-    np.testing.assert_allclose(replace(kl, divergence=divergence).measure(states, state), expected, rtol=1e-9)
+    np.testing.assert_allclose(
+        measure(replace(kl, divergence=divergence), states, memory), expected, rtol=1e-9
+    )
 
 
 def test_without_an_estimate_of_chi2_its_root_is_not_divided_by(fitted: Any) -> None:
-    kl, state, _ = fitted
+    kl, memory, _ = fitted
     states = batch(np.eye(4, dtype=np.float32))
-    paid = [
-        replace(kl, divergence=kind).measure(states, state | {"chi2": -0.1}) for kind in ("chi2", "sqrt_chi2")
-    ]
+    said = {**discriminator(kl).evaluate(states, memory), "chi2": np.full(4, -0.1)}
+    paid = [replace(kl, divergence=kind).measure(states, {}, said) for kind in ("chi2", "sqrt_chi2")]
     np.testing.assert_array_equal(*paid)
 
 
 def test_huge_ratios_are_clipped_and_broken_rows_pay_nothing_and_teach_nothing() -> None:
     term = OccupancyPenalty(ROWS, hidden=4, divergence="chi2")
-    state = term.init(spec())
-    state["weights"]["b3"][:] = 1e6
+    model = discriminator(term)
+    memory = model.init(spec())
+    memory["discriminator"][-1].bias.data.fill_(1e6)
     obs = np.array([[0.0, 0.0, 1.0], [np.nan, 0.0, 1.0], [np.inf, 0.0, 1.0]], dtype=np.float32)
-    np.testing.assert_allclose(term.measure(batch(obs), state), [-np.expm1(10.0), 0.0, 0.0])
-    numbers = term.fit(batch(obs), state)
-    assert numbers["nonfinite"] == 2
-    assert all(np.isfinite(values).all() for values in state["weights"].values())
-    before = copy.deepcopy(state)
-    assert term.fit(batch(obs[1:]), state) == {"nonfinite": 2.0}
-    np.testing.assert_equal(state, before)
+    np.testing.assert_allclose(measure(term, batch(obs), memory), [-np.expm1(10.0), 0.0, 0.0])
+    assert model.fit(experience(batch(obs)), memory)["nonfinite"] == 2
+    assert all(parameter.isfinite().all() for parameter in memory.modules.parameters())
+    before = memory.state_dict()
+    assert model.fit(experience(batch(obs[1:])), memory) == {"nonfinite": 2.0}
+    np.testing.assert_equal(memory.state_dict(), before)
 
 
 def test_it_reads_features_and_actions() -> None:
     rng = np.random.default_rng(0)
     rows = np.hstack([rng.normal(size=(40, 2)), np.eye(3)[rng.integers(3, size=40)]])
-    term = OccupancyPenalty(
-        tuple(map(tuple, rows.tolist())), keys=("features.position", "obs[1]"), action=True
-    )
-    assert term.reads_before == ("position",)
-    state = term.init(spec(action_space=gym.spaces.Discrete(3, start=1)))
+    model = Discriminator(tuple(map(tuple, rows.tolist())), keys=("features.position", "obs[1]"), action=True)
+    assert model.reads_before == ("position",)
+    memory = model.init(spec(action_space=gym.spaces.Discrete(3, start=1)))
     position = rng.normal(size=(5, 1))
     seen = batch(rng.normal(size=(5, 3)), np.array([1, 2, 3, 1, 2]), position=position)
     columns = np.hstack([position, seen.obs[:, 1:2], np.eye(3)[[0, 1, 2, 0, 1]]])
-    np.testing.assert_allclose(term._rows(seen, state), (columns - rows.mean(axis=0)) / rows.std(axis=0))
+    np.testing.assert_allclose(
+        model.rows(seen, memory.numbers), (columns - rows.mean(axis=0)) / rows.std(axis=0)
+    )
     with pytest.raises(ObservationError, match="select 6 numbers a lane; the base data has 5"):
-        term.measure(batch(seen.obs, seen.action, position=np.zeros((5, 2))), state)
+        model.evaluate(batch(seen.obs, seen.action, position=np.zeros((5, 2))), memory)
+
+
+def test_penalties_that_differ_in_the_divergence_share_a_discriminator() -> None:
+    both = OccupancyPenalty(ROWS, hidden=4) + 0.5 * OccupancyPenalty(ROWS, hidden=4, divergence="kl")
+    assert len(models_of(both)) == 1
 
 
 # ---------------------------------------------------------------- with the engine
@@ -214,9 +202,7 @@ def test_a_resumed_run_goes_on_to_the_bit(tmp_path: Path) -> None:
     load_engine(resumed, tmp_path / "state")
     for step, paid in zip(stream[13:], expected[13:], strict=True):
         np.testing.assert_array_equal(resumed.step(step)[0], paid)
-    assert set(resumed.fitted) == {
-        f"occupancy_penalty/{name}" for name in ("loss", "chi2", "kl", "nonfinite")
-    }
+    assert set(resumed.fitted) == {f"discriminator/{name}" for name in ("loss", "chi2", "kl", "nonfinite")}
     shaped = np.array(expected) - np.array([step.reward for step in stream])
     assert not shaped[:5].any()  # nothing was learnt yet
     assert shaped[5:].all()
@@ -258,11 +244,12 @@ def test_base_data_comes_back_as_it_was(tmp_path: Path) -> None:
 
 def test_a_run_does_not_go_on_with_other_base_data(tmp_path: Path) -> None:
     term = OccupancyPenalty(recorded(tmp_path / "base.npz"), hidden=4)
-    state = term.init(spec())
-    term.fit(batch(np.zeros((4, 3), np.float32)), state)
+    model, seen = discriminator(term), experience(batch(np.zeros((4, 3), np.float32)))
+    memory = model.init(spec())
+    model.fit(seen, memory)
     recorded(tmp_path / "base.npz", rows=33)
     with pytest.raises(BaseDataError, match="not what this reward was begun with"):
-        term.fit(batch(np.zeros((4, 3), np.float32)), state)
+        model.fit(seen, memory)
 
 
 @pytest.mark.parametrize(
@@ -284,39 +271,39 @@ def test_base_data_that_does_not_fit_is_refused(
 ) -> None:
     path = recorded(tmp_path / "base.npz", **changes)
     with pytest.raises(BaseDataError, match=message):
-        OccupancyPenalty(path, hidden=4, **term).init(spec())
+        Discriminator(path, hidden=4, **term).init(spec())
 
 
 def test_missing_and_damaged_files_are_named(tmp_path: Path) -> None:
     with pytest.raises(BaseDataError, match=r"There is no base data .*Record it"):
-        OccupancyPenalty(str(tmp_path / "none.npz")).init(spec())
+        Discriminator(str(tmp_path / "none.npz")).init(spec())
     (tmp_path / "damaged.npz").write_bytes(Path(recorded(tmp_path / "base.npz")).read_bytes()[:200])
     with pytest.raises(BaseDataError, match="damaged"):
-        OccupancyPenalty(str(tmp_path / "damaged.npz")).init(spec())
+        Discriminator(str(tmp_path / "damaged.npz")).init(spec())
     np.savez(tmp_path / "other.npz", x=np.zeros(3))
     with pytest.raises(BaseDataError, match="damaged, or none"):
-        OccupancyPenalty(str(tmp_path / "other.npz")).init(spec())
+        Discriminator(str(tmp_path / "other.npz")).init(spec())
     np.savez(tmp_path / "pickled.npz", obs=np.array([{}], dtype=object))
     with pytest.raises(BaseDataError, match="damaged, or none"):
-        OccupancyPenalty(str(tmp_path / "pickled.npz")).init(spec())
+        Discriminator(str(tmp_path / "pickled.npz")).init(spec())
     with pytest.raises(BaseDataError, match="cannot be written"):
         recorded(tmp_path / "no_folder" / "base.npz")
 
 
 def test_rows_must_be_equally_long() -> None:
     with pytest.raises(BaseDataError, match="equally long"):
-        OccupancyPenalty((*ROWS, (1.0,))).init(spec())
+        Discriminator((*ROWS, (1.0,))).init(spec())
 
 
 def test_actions_that_are_no_numbers_are_refused() -> None:
     with pytest.raises(ObservationError, match="cannot read actions"):
-        OccupancyPenalty(ROWS, action=True).init(spec(action_space=gym.spaces.Text(3)))
+        Discriminator(ROWS, action=True).init(spec(action_space=gym.spaces.Text(3)))
 
 
 @pytest.mark.parametrize(
     ("fields", "message"),
     [
-        ({}, "base must be"),
+        ({}, "base"),
         ({"base": ()}, "base must be"),
         ({"keys": ()}, "keys must be"),
         ({"keys": "obs"}, "keys must be"),
@@ -329,5 +316,5 @@ def test_actions_that_are_no_numbers_are_refused() -> None:
     ],
 )
 def test_bad_fields_are_named(fields: dict[str, Any], message: str) -> None:
-    with pytest.raises(ExpressionError, match=message):
+    with pytest.raises((ExpressionError, TypeError), match=message):
         OccupancyPenalty(**({"base": ROWS} if fields and "base" not in fields else {}) | fields)

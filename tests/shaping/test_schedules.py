@@ -16,8 +16,8 @@ from shapegym.shaping.algebra import TaskReward
 from shapegym.shaping.errors import ExpressionError
 from shapegym.shaping.evaluation.engine import RewardEngine
 from shapegym.shaping.transitions import Spec, Transitions
-from shapegym.shaping.tree import guarantee_of, part_names
-from shapegym.shaping.types import Guarantee, Replay
+from shapegym.shaping.tree import largest, part_names
+from shapegym.shaping.types import Replay
 from shapegym.shaping.weights.schedules import (
     Cosine,
     Exponential,
@@ -143,7 +143,6 @@ def test_an_annealed_part_keeps_its_name():
     weighted = anneal(term, Linear(1, 0, 10))
     assert weighted == term * Linear(1, 0, 10)
     assert part_names((weighted, anneal(term.named("task"), Linear()))) == ("task_reward", "task")
-    assert guarantee_of(Linear()) is Guarantee.BOUNDED
 
 
 def test_schedules_are_data():
@@ -154,6 +153,21 @@ def test_schedules_are_data():
         assert hash(schedule) == hash(schedule)
     assert Linear() != Cosine()
     assert isinstance(Cosine(), Schedule)
+    assert isinstance(OnPlateau(), Schedule)
+
+
+@pytest.mark.parametrize(
+    ("schedule", "bound"),
+    [
+        (Linear(0.5, -2), 2.0),
+        (Cosine(1, 0.25), 1.0),
+        (Exponential(-0.5, 0.25), 0.5),
+        (Piecewise(((0, 1), (10, -3))), 3.0),
+        (OnPlateau(0.75), 0.75),
+    ],
+)
+def test_a_schedule_is_bounded_by_its_largest_weight(schedule, bound):
+    assert largest(schedule) == bound
 
 
 @pytest.mark.parametrize(
@@ -165,17 +179,17 @@ def test_schedules_are_data():
         (lambda: Cosine(steps=1e5), "Cosine: steps"),
         (lambda: Linear(delay=-1), "delay"),
         (lambda: Exponential(half_life=0), "half_life"),
-        (Piecewise, "at least one"),
-        (lambda: Piecewise(((0, 1), (5,))), "pairs"),
-        (lambda: Piecewise(((0.5, 1),)), "pairs"),
+        (lambda: Piecewise(()), "points must be a non-empty tuple of"),
+        (lambda: Piecewise(((0, 1), (5,))), "an integer of at least 0, a finite number"),
+        (lambda: Piecewise(((0.5, 1),)), "an integer of at least 0, a finite number"),
         (lambda: Piecewise(((5, 1), (5, 2))), "must increase"),
         (lambda: OnPlateau(factor=1.0), "factor"),
         (lambda: OnPlateau(patience=0), "patience"),
-        (lambda: OnPlateau(floor=2.0), "0 <= floor <= start"),
+        (lambda: OnPlateau(floor=2.0), "needs floor <= start"),
         (lambda: OnPlateau(min_improvement=-1.0), "min_improvement"),
         (lambda: OnPlateau(metric="reward"), "'success' or 'task_return'"),
         (lambda: anneal(TaskReward(), 0.5), "0.5 \\* term"),
-        (lambda: anneal(1.0, Linear()), "not an expression"),
+        (lambda: anneal(1.0, Linear()), "expressions"),
     ],
 )
 def test_bad_settings_are_explained(build, message):

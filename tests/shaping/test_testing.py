@@ -14,16 +14,15 @@ import pytest
 from shapegym.shaping.algebra import TaskReward
 from shapegym.shaping.errors import FeatureError
 from shapegym.shaping.terms.potential import Potential
-from shapegym.shaping.testing import ComplianceError, check_expression
-from shapegym.shaping.testing.examples import EXAMPLES, Example
+from shapegym.shaping.testing import ComplianceError, check_expression, examples
 from shapegym.shaping.testing.scripted import ScriptedEnv
 from shapegym.shaping.transitions import Spec, State, Transitions
-from shapegym.shaping.types import NODES, Expression, Replay, Term
+from shapegym.shaping.types import NODES, Example, Expression, Replay, Term
 
 CASES = [
     pytest.param(example, id=f"{name}-{number}")
-    for name, examples in sorted(EXAMPLES.items())
-    for number, example in enumerate(examples)
+    for name, shown in examples().items()
+    for number, example in enumerate(shown)
 ]
 
 
@@ -37,7 +36,7 @@ def _forget_test_nodes() -> Iterator[None]:
 
 @pytest.mark.parametrize("example", CASES)
 def test_every_node_keeps_the_contract(example: Example) -> None:
-    check_expression(example.expression, partial(ScriptedEnv, example.observation))
+    check_expression(example.node, partial(ScriptedEnv, example.observation))
 
 
 def test_a_registered_environment_is_named_by_its_id() -> None:

@@ -10,7 +10,7 @@ from shapegym.shaping.combinators.gate import gate
 from shapegym.shaping.combinators.groups import group_relative
 from shapegym.shaping.combinators.renorm import renorm
 from shapegym.shaping.terms.potential import Potential
-from shapegym.shaping.tree import times_task_is_paid
+from shapegym.shaping.types import times_task_is_paid
 from shapegym.shaping.weights.bandit import UCB1, choose_by
 from shapegym.shaping.weights.blend import blend
 from shapegym.shaping.weights.multipliers import constrained

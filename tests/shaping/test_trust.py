@@ -118,21 +118,24 @@ def test_references_are_quantiles_by_operand():
     for bad, message in ((np.empty((2, 0)), "shape"), (np.full((2, 3), np.nan), "not finite")):
         with pytest.raises(ExpressionError, match=message):
             reference_quantiles(bad)
-    with pytest.raises(ExpressionError, match="quantile must be in"):
+    with pytest.raises(ExpressionError, match=r"quantile must be a finite number in \[0, 1\]"):
         reference_quantiles(parts, 85)
 
 
 @pytest.mark.parametrize(
     ("build", "message"),
     [
-        (Trust, "of must be an expression"),
+        (lambda: Trust(None), "needs of: an expression"),
         (lambda: Trust(gate(TASK, threshold=1.0)), "only in hindsight"),
         (lambda: Trust(TASK, "run"), "'step' or 'episode'"),
-        (lambda: Trust(TASK, memory=0.5), "memory must be"),
-        (lambda: trusted(TASK, 0.5), "needs a schedule"),
+        (lambda: Trust(TASK, memory=0.5), "memory must be a finite number >= 1"),
+        (lambda: trusted(TASK, 0.5), "trusted: schedule must be a schedule such as"),
         (harmonic_mean, "non-empty"),
         (lambda: harmonic_mean(TASK, TASK, weights=(1.0,)), "2 operands and 1 weights"),
-        (lambda: harmonic_mean(TASK, TASK, weights=(1.0, 0.0)), "finite and > 0"),
+        (
+            lambda: harmonic_mean(TASK, TASK, weights=(1.0, 0.0)),
+            "weights must be a tuple of finite numbers > 0",
+        ),
     ],
 )
 def test_bad_nodes_say_what_is_wrong(build, message):

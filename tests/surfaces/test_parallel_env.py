@@ -11,10 +11,12 @@ from gymnasium.error import ResetNeeded
 from pettingzoo import ParallelEnv
 
 from shapegym.shaping.algebra import TaskReward
-from shapegym.shaping.errors import FeatureError, ObservationError
+from shapegym.shaping.errors import FeatureError, ObservationError, WorldError
 from shapegym.shaping.surfaces.parallel_env import ShapedParallelEnv
 from shapegym.shaping.terms.counts import CountBonus
+from shapegym.shaping.terms.goals import StateReward
 from shapegym.shaping.terms.potential import Potential
+from shapegym.shaping.terms.team import TeamMean
 
 
 class Race(ParallelEnv):
@@ -161,3 +163,35 @@ def test_what_terms_remember_is_saved_and_loaded(tmp_path: Any) -> None:
     twin = ShapedParallelEnv(Race({"a": (0, 9), "b": (0, 9)}), CountBonus("obs", exponent=1.0))
     twin.load(tmp_path / "state.npz")
     assert play(twin, 1)[0][0] == {"a": 0.25, "b": 0.25}
+
+
+def test_agents_share_a_world() -> None:
+    """A difference reward: what an agent gets beyond the mean of its team."""
+    env = ShapedParallelEnv(Race({"a": (0, 4), "b": (0, 4), "c": (2, 4)}), Novel() - TeamMean(Novel()))
+    assert env.engine.spec.agents == ("a", "b", "c")
+    assert env.engine.spec.worlds == (0, 0, 0)
+    env.reset()
+    paid = [env.step(dict.fromkeys(env.agents, 0))[1] for _ in range(4)]
+    steps = [(1, 1), (2, 2), (3, 3, 1), (4, 4, 2)]  # how long each has run
+    for rewards, ages in zip(paid, steps, strict=True):
+        acting = {agent: age - sum(ages) / len(ages) for agent, age in zip("abc", ages, strict=False)}
+        assert {agent: rewards[agent] for agent in acting} == pytest.approx(acting)
+
+
+def test_agents_of_a_world_that_end_apart_are_refused_where_a_term_compares_them() -> None:
+    race = {"a": (0, 2), "b": (0, 5)}
+    env = ShapedParallelEnv(Race(race), TaskReward() + TeamMean(TaskReward()))
+    env.reset()
+    env.step({"a": 0, "b": 0})
+    with pytest.raises(
+        WorldError, match=r"Lanes \[0, 1\] share a world, but only \[0\] ended at global step 2.*black_death"
+    ):
+        env.step({"a": 0, "b": 0})
+    plain = ShapedParallelEnv(Race(race), TaskReward())
+    plain.reset()
+    for _ in range(3):
+        plain.step(dict.fromkeys(plain.agents, 0))
+
+
+def Novel() -> StateReward:
+    return StateReward("features.x")

@@ -11,9 +11,10 @@ from stable_baselines3.her.her_replay_buffer import HerReplayBuffer
 from shapegym.shaping.algebra import Constant, TaskReward
 from shapegym.shaping.combinators.gate import gate
 from shapegym.shaping.errors import HindsightError
+from shapegym.shaping.states.distance import Distance
 from shapegym.shaping.surfaces.wiring import wire
-from shapegym.shaping.terms.distance import Distance
-from shapegym.shaping.terms.potential import DynamicPotential, Potential
+from shapegym.shaping.terms.potential import Potential
+from shapegym.shaping.weights.dynamic_potential import DynamicPotential
 from shapegym.shaping.weights.schedules import Linear
 
 torch.set_num_threads(1)

@@ -14,12 +14,13 @@ from gymnasium.vector import AsyncVectorEnv, AutoresetMode, SyncVectorEnv, Vecto
 import shapegym  # noqa: F401  registers the environments
 from shapegym.shaping.algebra import TaskReward
 from shapegym.shaping.errors import FeatureError, WiringError
+from shapegym.shaping.states.distance import Distance
 from shapegym.shaping.surfaces.vector_env import ShapedVectorEnv
 from shapegym.shaping.terms.counts import CountBonus
-from shapegym.shaping.terms.distance import Distance
 from shapegym.shaping.terms.events import Event
 from shapegym.shaping.terms.potential import Potential
-from shapegym.shaping.testing.scripted import ObservationKind, ScriptedEnv
+from shapegym.shaping.testing.scripted import ScriptedEnv
+from shapegym.shaping.types import ObservationKind
 
 PHI = Potential("features.progress", gamma=0.9).named("phi")
 

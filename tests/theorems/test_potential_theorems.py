@@ -15,11 +15,12 @@ from shapegym.shaping.algebra import Constant, TaskReward, clip
 from shapegym.shaping.combinators.advice import look_ahead_advice
 from shapegym.shaping.evaluation.engine import RewardEngine
 from shapegym.shaping.files import reward_files as config
-from shapegym.shaping.terms.potential import DynamicPotential, Potential
-from shapegym.shaping.terms.states import Table, state_function
+from shapegym.shaping.states.functions import Table, state_function
+from shapegym.shaping.terms.potential import Potential
 from shapegym.shaping.transitions import Spec, Transitions
 from shapegym.shaping.tree import guarantee_of, has_task_reward
-from shapegym.shaping.types import NODES, Expression, Guarantee
+from shapegym.shaping.types import NODES, Expression, Keeps, Term
+from shapegym.shaping.weights.dynamic_potential import DynamicPotential
 from shapegym.shaping.weights.schedules import Linear
 
 GAMMA = 0.95
@@ -115,7 +116,7 @@ def test_invariant_expressions_keep_the_optimal_actions_of_random_mdps(name):
     changed = 0
     for seed in range(MDPS):
         expression = INVARIANT[name](phi_of(seed))
-        assert guarantee_of(expression) is Guarantee.INVARIANT
+        assert Keeps.POLICIES in guarantee_of(expression).keeps
         P, R, terminal = tables(seed)
         before = optimal_sets(P, R, terminal)
         after = optimal_sets(P, shaped_table(expression, P, R, terminal), terminal)
@@ -129,7 +130,7 @@ def test_expressions_without_the_guarantee_do_change_optimal_actions(name):
     changed = 0
     for seed in range(40):
         expression = CHANGING[name](phi_of(seed))
-        assert guarantee_of(expression) < Guarantee.INVARIANT
+        assert Keeps.POLICIES not in guarantee_of(expression).keeps
         P, R, terminal = tables(seed)
         before = optimal_sets(P, R, terminal)
         changed += not np.array_equal(
@@ -140,7 +141,8 @@ def test_expressions_without_the_guarantee_do_change_optimal_actions(name):
 
 def test_every_term_that_claims_invariance_is_checked_here():
     config.to_data(TaskReward())  # importing config imports every module that registers nodes
-    claims = {name for name, node in NODES.items() if getattr(node, "guarantee", None) is Guarantee.INVARIANT}
+    terms = {name: node.keeps for name, node in NODES.items() if issubclass(node, Term)}
+    claims = {name for name, kept in terms.items() if not isinstance(kept, Keeps) or Keeps.POLICIES in kept}
     # The dynamic potential has no reward table; its telescoping sum, above, is what the theorem rests on.
     assert claims == {"task_reward", "potential", "dynamic_potential"}
     assert all(has_task_reward(build(phi_of(0))) for build in INVARIANT.values())
@@ -162,7 +164,5 @@ def test_look_ahead_advice_keeps_the_greedy_actions_of_q_plus_phi():
         next_q = advised[np.arange(STATES), greedy] * ~terminal
         backup = reward + P @ (GAMMA * next_phi) - phi + P @ (GAMMA * next_q)
         np.testing.assert_allclose(backup[~terminal], advised[~terminal], atol=1e-9)
-        assert (
-            guarantee_of(TaskReward() + look_ahead_advice([Table(tuple(c)) for c in phi.T], GAMMA))
-            is Guarantee.ADVICE
-        )
+        advice = look_ahead_advice([Table(tuple(column)) for column in phi.T], GAMMA)
+        assert guarantee_of(TaskReward() + advice).keeps is Keeps.ADVICE

@@ -8,10 +8,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from shapegym.envs._jit import jit
-from shapegym.envs.grid.cells import COLORS, KEY
-from shapegym.envs.grid.families._knobs import at_least
-from shapegym.envs.grid.layout import random_color
-from shapegym.envs.grid.pcg64 import integers
+from shapegym.envs._knobs import at_least
+from shapegym.envs.grid.lane.cells import COLORS, KEY
+from shapegym.envs.grid.lane.layout import random_color
+from shapegym.envs.grid.lane.pcg64 import integers
 
 OBJECT_TEXTS = tuple(f"{color} {kind}" for kind in ("key", "ball", "box") for color in COLORS)
 """What missions call an object, by `object_number`."""

@@ -8,13 +8,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from shapegym.envs._jit import jit
-from shapegym.envs.grid.cells import EMPTY, GREEN_GOAL, RED_LAVA
-from shapegym.envs.grid.dynamics import GridDynamics, GridTask
-from shapegym.envs.grid.facts import DIRECTION, X, Y
-from shapegym.envs.grid.families._knobs import at_least, obstacle_code
-from shapegym.envs.grid.layout import begin_lane, horizontal_line, vertical_line, walled
-from shapegym.envs.grid.pcg64 import integers, shuffle
-from shapegym.envs.grid.stepping import REACH_GOAL
+from shapegym.envs._knobs import at_least
+from shapegym.envs.grid.families._places import obstacle_code
+from shapegym.envs.grid.grid_dynamics import GridDynamics
+from shapegym.envs.grid.lane.cells import EMPTY, GREEN_GOAL, RED_LAVA
+from shapegym.envs.grid.lane.facts import DIRECTION, X, Y
+from shapegym.envs.grid.lane.layout import begin_lane, horizontal_line, vertical_line, walled
+from shapegym.envs.grid.lane.pcg64 import integers, shuffle
+from shapegym.envs.grid.lane.stepping import REACH_GOAL
+from shapegym.envs.grid.lane.task import GridTask
 
 
 @jit
@@ -125,7 +127,7 @@ def crossing(
         num_crossings: Rivers, at least 0.
         obstacle_type: "lava" or "wall".
         max_steps: Time limit.
-        **options: Of `shapegym.envs.grid.dynamics.GridDynamics`.
+        **options: Of `shapegym.envs.grid.grid_dynamics.GridDynamics`.
 
     Raises:
         TypeError, ValueError: A knob is out of range, or an option unknown.

@@ -8,12 +8,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from shapegym.envs._jit import jit
-from shapegym.envs.grid.cells import GREEN_GOAL, RED_LAVA
-from shapegym.envs.grid.dynamics import GridDynamics, GridTask
-from shapegym.envs.grid.facts import DIRECTION, X, Y
-from shapegym.envs.grid.families._knobs import at_least, start_cell
-from shapegym.envs.grid.layout import begin_lane, horizontal_line, place_agent_anywhere, walled
-from shapegym.envs.grid.stepping import REACH_GOAL
+from shapegym.envs._knobs import at_least
+from shapegym.envs.grid.families._places import start_cell
+from shapegym.envs.grid.grid_dynamics import GridDynamics
+from shapegym.envs.grid.lane.cells import GREEN_GOAL, RED_LAVA
+from shapegym.envs.grid.lane.facts import DIRECTION, X, Y
+from shapegym.envs.grid.lane.layout import begin_lane, horizontal_line, place_agent_anywhere, walled
+from shapegym.envs.grid.lane.stepping import REACH_GOAL
+from shapegym.envs.grid.lane.task import GridTask
 
 
 @jit
@@ -93,7 +95,7 @@ def dist_shift(
         agent_start_dir: Its first direction: 0 right, 1 down, 2 left, 3 up; drawn where the cell is.
         strip2_row: Row of the second strip, 1 .. height - 2.
         max_steps: Time limit.
-        **options: Of `shapegym.envs.grid.dynamics.GridDynamics`.
+        **options: Of `shapegym.envs.grid.grid_dynamics.GridDynamics`.
 
     Raises:
         TypeError, ValueError: A knob is out of range, or an option unknown.

@@ -8,12 +8,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from shapegym.envs._jit import jit
-from shapegym.envs.grid.cells import GREEN_GOAL, GREY_WALL, KEY, LOCKED_DOOR, YELLOW
-from shapegym.envs.grid.dynamics import GridDynamics, GridTask
-from shapegym.envs.grid.families._knobs import at_least
-from shapegym.envs.grid.layout import ENDLESS, begin_lane, place, place_agent, vertical_line, walled
-from shapegym.envs.grid.pcg64 import integers
-from shapegym.envs.grid.stepping import REACH_GOAL
+from shapegym.envs._knobs import at_least
+from shapegym.envs.grid.grid_dynamics import GridDynamics
+from shapegym.envs.grid.lane.cells import GREEN_GOAL, GREY_WALL, KEY, LOCKED_DOOR, YELLOW
+from shapegym.envs.grid.lane.layout import ENDLESS, begin_lane, place, place_agent, vertical_line, walled
+from shapegym.envs.grid.lane.pcg64 import integers
+from shapegym.envs.grid.lane.stepping import REACH_GOAL
+from shapegym.envs.grid.lane.task import GridTask
 
 
 @jit
@@ -77,7 +78,7 @@ def door_key(size: int = 8, max_steps: int | None = None, **options: Any) -> Gri
     Args:
         size: Cells a side, walls included, at least 5.
         max_steps: Time limit.
-        **options: Of `shapegym.envs.grid.dynamics.GridDynamics`.
+        **options: Of `shapegym.envs.grid.grid_dynamics.GridDynamics`.
 
     Raises:
         TypeError, ValueError: A knob is out of range, or an option unknown.

@@ -8,12 +8,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from shapegym.envs._jit import jit
-from shapegym.envs.grid.cells import BALL, BLUE, GREEN_GOAL
-from shapegym.envs.grid.dynamics import GridDynamics, GridTask
-from shapegym.envs.grid.facts import DIRECTION, OBSTACLES, X, Y
-from shapegym.envs.grid.families._knobs import at_least, start_cell
-from shapegym.envs.grid.layout import begin_lane, place, place_agent_anywhere, walled
-from shapegym.envs.grid.stepping import AVOID_OBSTACLES, FORWARD
+from shapegym.envs._knobs import at_least
+from shapegym.envs.grid.families._places import start_cell
+from shapegym.envs.grid.grid_dynamics import GridDynamics
+from shapegym.envs.grid.lane.cells import BALL, BLUE, GREEN_GOAL
+from shapegym.envs.grid.lane.facts import DIRECTION, OBSTACLES, X, Y
+from shapegym.envs.grid.lane.layout import begin_lane, place, place_agent_anywhere, walled
+from shapegym.envs.grid.lane.stepping import AVOID_OBSTACLES, FORWARD
+from shapegym.envs.grid.lane.task import GridTask
 
 _MAX_TRIES = 100
 
@@ -101,7 +103,7 @@ def dynamic_obstacles(
         agent_start_dir: Its first direction: 0 right, 1 down, 2 left, 3 up; drawn where the cell is.
         n_obstacles: Balls; as in MiniGrid, more than size / 2 + 1 mean size // 2.
         max_steps: Time limit.
-        **options: Of `shapegym.envs.grid.dynamics.GridDynamics`.
+        **options: Of `shapegym.envs.grid.grid_dynamics.GridDynamics`.
 
     Raises:
         TypeError, ValueError: A knob is out of range, or an option unknown.

@@ -8,13 +8,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from shapegym.envs._jit import jit
-from shapegym.envs.grid.dynamics import GridDynamics, GridTask
-from shapegym.envs.grid.facts import MISSION, TARGET_CODE
-from shapegym.envs.grid.families._knobs import at_least
+from shapegym.envs._knobs import at_least
 from shapegym.envs.grid.families._objects import OBJECT_TEXTS, object_number, random_object, room_for
-from shapegym.envs.grid.layout import begin_lane, place_agent_anywhere, place_anywhere, walled
-from shapegym.envs.grid.pcg64 import integers
-from shapegym.envs.grid.stepping import FETCH
+from shapegym.envs.grid.grid_dynamics import GridDynamics
+from shapegym.envs.grid.lane.facts import MISSION, TARGET_CODE
+from shapegym.envs.grid.lane.layout import begin_lane, place_agent_anywhere, place_anywhere, walled
+from shapegym.envs.grid.lane.pcg64 import integers
+from shapegym.envs.grid.lane.stepping import FETCH
+from shapegym.envs.grid.lane.task import GridTask
 
 _OPENINGS = ("get a", "go get a", "fetch a", "go fetch a", "you must fetch a")
 _OBJECTS = 12  # keys and balls, not boxes
@@ -91,7 +92,7 @@ def fetch(
         size: Cells a side, walls included, with a cell for every object and the agent.
         numObjs: Objects, at least 1.
         max_steps: Time limit.
-        **options: Of `shapegym.envs.grid.dynamics.GridDynamics`.
+        **options: Of `shapegym.envs.grid.grid_dynamics.GridDynamics`.
 
     Raises:
         TypeError, ValueError: A knob is out of range, or an option unknown.

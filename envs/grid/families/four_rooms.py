@@ -8,11 +8,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from shapegym.envs._jit import jit
-from shapegym.envs.grid.cells import EMPTY, GREEN_GOAL, GREY_WALL
-from shapegym.envs.grid.dynamics import GridDynamics, GridTask
-from shapegym.envs.grid.facts import DIRECTION, X, Y
-from shapegym.envs.grid.families._knobs import pair
-from shapegym.envs.grid.layout import (
+from shapegym.envs.grid.families._places import pair
+from shapegym.envs.grid.grid_dynamics import GridDynamics
+from shapegym.envs.grid.lane.cells import EMPTY, GREEN_GOAL, GREY_WALL
+from shapegym.envs.grid.lane.facts import DIRECTION, X, Y
+from shapegym.envs.grid.lane.layout import (
     begin_lane,
     horizontal_line,
     place_agent_anywhere,
@@ -20,8 +20,9 @@ from shapegym.envs.grid.layout import (
     vertical_line,
     walled,
 )
-from shapegym.envs.grid.pcg64 import integers
-from shapegym.envs.grid.stepping import REACH_GOAL
+from shapegym.envs.grid.lane.pcg64 import integers
+from shapegym.envs.grid.lane.stepping import REACH_GOAL
+from shapegym.envs.grid.lane.task import GridTask
 
 SIZE, ROOM = 19, 9
 
@@ -114,7 +115,7 @@ def four_rooms(
         agent_pos: The agent's start (x, y), whose wall, if any, is removed; None draws it. The direction is drawn.
         goal_pos: The goal's cell (x, y), likewise; a drawn start may be on it, and only entering it pays.
         max_steps: Time limit.
-        **options: Of `shapegym.envs.grid.dynamics.GridDynamics`.
+        **options: Of `shapegym.envs.grid.grid_dynamics.GridDynamics`.
 
     Raises:
         ValueError: A position is not inside the outer walls.

@@ -8,13 +8,21 @@ import numpy as np
 from numpy.typing import NDArray
 
 from shapegym.envs._jit import jit
-from shapegym.envs.grid.cells import CLOSED_DOOR, COLORS
-from shapegym.envs.grid.dynamics import GridDynamics, GridTask
-from shapegym.envs.grid.facts import MISSION, TARGET_X, TARGET_Y
-from shapegym.envs.grid.families._knobs import at_least
-from shapegym.envs.grid.layout import ENDLESS, begin_lane, clear, place_agent, random_color, wall_rectangle
-from shapegym.envs.grid.pcg64 import integers
-from shapegym.envs.grid.stepping import STAND_BY_TARGET
+from shapegym.envs._knobs import at_least
+from shapegym.envs.grid.grid_dynamics import GridDynamics
+from shapegym.envs.grid.lane.cells import CLOSED_DOOR, COLORS
+from shapegym.envs.grid.lane.facts import MISSION, TARGET_X, TARGET_Y
+from shapegym.envs.grid.lane.layout import (
+    ENDLESS,
+    begin_lane,
+    clear,
+    place_agent,
+    random_color,
+    wall_rectangle,
+)
+from shapegym.envs.grid.lane.pcg64 import integers
+from shapegym.envs.grid.lane.stepping import STAND_BY_TARGET
+from shapegym.envs.grid.lane.task import GridTask
 
 
 @jit
@@ -91,7 +99,7 @@ def go_to_door(size: int = 5, max_steps: int | None = None, **options: Any) -> G
     Args:
         size: Cells a side of the grid, walls included, at least 5.
         max_steps: Time limit.
-        **options: Of `shapegym.envs.grid.dynamics.GridDynamics`.
+        **options: Of `shapegym.envs.grid.grid_dynamics.GridDynamics`.
 
     Raises:
         TypeError, ValueError: A knob is out of range, or an option unknown.

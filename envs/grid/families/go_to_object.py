@@ -8,8 +8,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from shapegym.envs._jit import jit
-from shapegym.envs.grid.dynamics import GridDynamics, GridTask
-from shapegym.envs.grid.facts import MISSION, TARGET_X, TARGET_Y
 from shapegym.envs.grid.families._objects import (
     OBJECT_TEXTS,
     at_most_all_objects,
@@ -17,9 +15,12 @@ from shapegym.envs.grid.families._objects import (
     other_object,
     room_for,
 )
-from shapegym.envs.grid.layout import begin_lane, place_agent_anywhere, place_anywhere, walled
-from shapegym.envs.grid.pcg64 import integers
-from shapegym.envs.grid.stepping import STAND_BY_TARGET
+from shapegym.envs.grid.grid_dynamics import GridDynamics
+from shapegym.envs.grid.lane.facts import MISSION, TARGET_X, TARGET_Y
+from shapegym.envs.grid.lane.layout import begin_lane, place_agent_anywhere, place_anywhere, walled
+from shapegym.envs.grid.lane.pcg64 import integers
+from shapegym.envs.grid.lane.stepping import STAND_BY_TARGET
+from shapegym.envs.grid.lane.task import GridTask
 
 
 @jit
@@ -93,7 +94,7 @@ def go_to_object(
         size: Cells a side, walls included, with a cell for every object and the agent.
         numObjs: Objects, 1 .. 18.
         max_steps: Time limit.
-        **options: Of `shapegym.envs.grid.dynamics.GridDynamics`.
+        **options: Of `shapegym.envs.grid.grid_dynamics.GridDynamics`.
 
     Raises:
         TypeError, ValueError: A knob is out of range, or an option unknown.

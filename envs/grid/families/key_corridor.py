@@ -8,13 +8,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from shapegym.envs._jit import jit
-from shapegym.envs.grid.cells import BALL, BOX, COLORS, KEY, LOCKED_DOOR
-from shapegym.envs.grid.dynamics import GridDynamics, GridTask
-from shapegym.envs.grid.facts import MISSION, TARGET_X, TARGET_Y
-from shapegym.envs.grid.families._knobs import at_least
-from shapegym.envs.grid.layout import begin_lane, random_color
-from shapegym.envs.grid.pcg64 import integers
-from shapegym.envs.grid.rooms import (
+from shapegym.envs._knobs import at_least
+from shapegym.envs.grid.grid_dynamics import GridDynamics
+from shapegym.envs.grid.lane.cells import BALL, BOX, COLORS, KEY, LOCKED_DOOR
+from shapegym.envs.grid.lane.facts import MISSION, TARGET_X, TARGET_Y
+from shapegym.envs.grid.lane.layout import begin_lane, random_color
+from shapegym.envs.grid.lane.pcg64 import integers
+from shapegym.envs.grid.lane.room_grid import (
     LEFT,
     add_door,
     begin_rooms,
@@ -24,7 +24,8 @@ from shapegym.envs.grid.rooms import (
     place_in_room,
     remove_upper_wall,
 )
-from shapegym.envs.grid.stepping import PICK_UP_TARGET
+from shapegym.envs.grid.lane.stepping import PICK_UP_TARGET
+from shapegym.envs.grid.lane.task import GridTask
 
 COLUMNS = 3
 KINDS = {"ball": BALL, "box": BOX, "key": KEY}
@@ -112,7 +113,7 @@ def key_corridor(
         obj_type: "ball", "box" or "key".
         room_size: Cells a side of a room with its walls, at least 3.
         max_steps: Time limit.
-        **options: Of `shapegym.envs.grid.dynamics.GridDynamics`.
+        **options: Of `shapegym.envs.grid.grid_dynamics.GridDynamics`.
 
     Raises:
         TypeError, ValueError: A knob is out of range, or an option unknown.

@@ -8,7 +8,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from shapegym.envs._jit import jit
-from shapegym.envs.grid.cells import (
+from shapegym.envs._knobs import at_least
+from shapegym.envs.grid.grid_dynamics import GridDynamics
+from shapegym.envs.grid.lane.cells import (
     CLOSED_DOOR,
     COLORS,
     GREEN_GOAL,
@@ -17,10 +19,8 @@ from shapegym.envs.grid.cells import (
     LOCKED_DOOR,
     SORTED_COLORS,
 )
-from shapegym.envs.grid.dynamics import GridDynamics, GridTask
-from shapegym.envs.grid.facts import MISSION
-from shapegym.envs.grid.families._knobs import at_least
-from shapegym.envs.grid.layout import (
+from shapegym.envs.grid.lane.facts import MISSION
+from shapegym.envs.grid.lane.layout import (
     ENDLESS,
     begin_lane,
     horizontal_line,
@@ -28,8 +28,9 @@ from shapegym.envs.grid.layout import (
     vertical_line,
     walled,
 )
-from shapegym.envs.grid.pcg64 import integers
-from shapegym.envs.grid.stepping import REACH_GOAL
+from shapegym.envs.grid.lane.pcg64 import integers
+from shapegym.envs.grid.lane.stepping import REACH_GOAL
+from shapegym.envs.grid.lane.task import GridTask
 
 ROOMS = 6
 
@@ -134,7 +135,7 @@ def locked_room(size: int = 19, max_steps: int | None = None, **options: Any) ->
         size: Cells a side, walls included, at least 13. As in MiniGrid, even sizes and multiples of 3 may
             put the goal and the key into the outer wall.
         max_steps: Time limit.
-        **options: Of `shapegym.envs.grid.dynamics.GridDynamics`.
+        **options: Of `shapegym.envs.grid.grid_dynamics.GridDynamics`.
 
     Raises:
         TypeError: A knob is no integer.

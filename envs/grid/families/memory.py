@@ -8,13 +8,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from shapegym.envs._jit import jit
-from shapegym.envs.grid.cells import BALL, GREEN, GREY_WALL, KEY
-from shapegym.envs.grid.dynamics import GridDynamics, GridTask
-from shapegym.envs.grid.facts import DIRECTION, OTHER_X, OTHER_Y, TARGET_X, TARGET_Y, X, Y
-from shapegym.envs.grid.families._knobs import at_least, flag
-from shapegym.envs.grid.layout import begin_lane, horizontal_line, vertical_line, walled
-from shapegym.envs.grid.pcg64 import integers
-from shapegym.envs.grid.stepping import CHOOSE_TARGET
+from shapegym.envs._knobs import at_least, flag
+from shapegym.envs.grid.grid_dynamics import GridDynamics
+from shapegym.envs.grid.lane.cells import BALL, GREEN, GREY_WALL, KEY
+from shapegym.envs.grid.lane.facts import DIRECTION, OTHER_X, OTHER_Y, TARGET_X, TARGET_Y, X, Y
+from shapegym.envs.grid.lane.layout import begin_lane, horizontal_line, vertical_line, walled
+from shapegym.envs.grid.lane.pcg64 import integers
+from shapegym.envs.grid.lane.stepping import CHOOSE_TARGET
+from shapegym.envs.grid.lane.task import GridTask
 
 
 @jit
@@ -100,7 +101,7 @@ def memory(
             refused by itself.
         random_length: Draw the hallway's end; `size` is then at least 7.
         max_steps: Time limit.
-        **options: Of `shapegym.envs.grid.dynamics.GridDynamics`.
+        **options: Of `shapegym.envs.grid.grid_dynamics.GridDynamics`.
 
     Raises:
         TypeError: `size` is no integer, or `random_length` no bool.

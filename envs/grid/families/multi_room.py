@@ -8,12 +8,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from shapegym.envs._jit import jit
-from shapegym.envs.grid.cells import CLOSED_DOOR, GREEN_GOAL, SORTED_COLORS
-from shapegym.envs.grid.dynamics import GridDynamics, GridTask
-from shapegym.envs.grid.families._knobs import at_least
-from shapegym.envs.grid.layout import ENDLESS, begin_lane, clear, place, place_agent, wall_rectangle
-from shapegym.envs.grid.pcg64 import integers
-from shapegym.envs.grid.stepping import REACH_GOAL
+from shapegym.envs._knobs import at_least
+from shapegym.envs.grid.grid_dynamics import GridDynamics
+from shapegym.envs.grid.lane.cells import CLOSED_DOOR, GREEN_GOAL, SORTED_COLORS
+from shapegym.envs.grid.lane.layout import ENDLESS, begin_lane, clear, place, place_agent, wall_rectangle
+from shapegym.envs.grid.lane.pcg64 import integers
+from shapegym.envs.grid.lane.stepping import REACH_GOAL
+from shapegym.envs.grid.lane.task import GridTask
 
 LEAST_ROOM = 4
 """Cells of the smallest room's side, walls included."""
@@ -192,7 +193,7 @@ def multi_room(
         width: Cells of the map from left to right, at least 4.
         height: From top to bottom, at least 5. A map too small for its rooms raises LayoutError on reset.
         max_steps: Time limit.
-        **options: Of `shapegym.envs.grid.dynamics.GridDynamics`.
+        **options: Of `shapegym.envs.grid.grid_dynamics.GridDynamics`.
 
     Raises:
         TypeError: A knob is no integer.

@@ -8,7 +8,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from shapegym.envs._jit import jit
-from shapegym.envs.grid.cells import (
+from shapegym.envs._knobs import at_least, flag
+from shapegym.envs.grid.families._places import pair
+from shapegym.envs.grid.grid_dynamics import GridDynamics
+from shapegym.envs.grid.lane.cells import (
     BALL,
     BLUE,
     BOX,
@@ -19,12 +22,10 @@ from shapegym.envs.grid.cells import (
     LOCKED_DOOR,
     SORTED_COLORS,
 )
-from shapegym.envs.grid.dynamics import GridDynamics, GridTask
-from shapegym.envs.grid.facts import STEP_X, STEP_Y, TARGET_X, TARGET_Y
-from shapegym.envs.grid.families._knobs import at_least, flag, pair
-from shapegym.envs.grid.layout import begin_lane
-from shapegym.envs.grid.pcg64 import integers
-from shapegym.envs.grid.rooms import (
+from shapegym.envs.grid.lane.facts import STEP_X, STEP_Y, TARGET_X, TARGET_Y
+from shapegym.envs.grid.lane.layout import begin_lane
+from shapegym.envs.grid.lane.pcg64 import integers
+from shapegym.envs.grid.lane.room_grid import (
     RIGHT,
     add_door,
     begin_rooms,
@@ -32,7 +33,8 @@ from shapegym.envs.grid.rooms import (
     place_agent_in_room,
     place_in_room,
 )
-from shapegym.envs.grid.stepping import PICK_UP_TARGET
+from shapegym.envs.grid.lane.stepping import PICK_UP_TARGET
+from shapegym.envs.grid.lane.task import GridTask
 
 ROOM_SIZE = 6
 MISSION = "pick up the blue ball"
@@ -200,7 +202,7 @@ def obstructed_maze_door(
         key_in_box: Whether a grey box hides the key.
         blocked: Whether a green ball stands before the door.
         max_steps: Time limit.
-        **options: Of `shapegym.envs.grid.dynamics.GridDynamics`.
+        **options: Of `shapegym.envs.grid.grid_dynamics.GridDynamics`.
 
     Raises:
         TypeError, ValueError: A knob is out of range, or an option unknown.
@@ -277,7 +279,7 @@ def obstructed_maze(
         num_rooms_visited: What the default time limit is reckoned by, at least 1.
         max_steps: Time limit.
         keys_last: Whether a side room's keys are placed after its doors and green balls, as in version 1.
-        **options: Of `shapegym.envs.grid.dynamics.GridDynamics`.
+        **options: Of `shapegym.envs.grid.grid_dynamics.GridDynamics`.
 
     Raises:
         TypeError, ValueError: A knob is out of range, or an option unknown.

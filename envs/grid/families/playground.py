@@ -8,9 +8,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from shapegym.envs._jit import jit
-from shapegym.envs.grid.cells import CLOSED_DOOR, GREY_WALL, KEY
-from shapegym.envs.grid.dynamics import GridDynamics, GridTask
-from shapegym.envs.grid.layout import (
+from shapegym.envs.grid.grid_dynamics import GridDynamics
+from shapegym.envs.grid.lane.cells import CLOSED_DOOR, GREY_WALL, KEY
+from shapegym.envs.grid.lane.layout import (
     begin_lane,
     horizontal_line,
     place_agent_anywhere,
@@ -19,8 +19,9 @@ from shapegym.envs.grid.layout import (
     vertical_line,
     walled,
 )
-from shapegym.envs.grid.pcg64 import integers
-from shapegym.envs.grid.stepping import REACH_GOAL
+from shapegym.envs.grid.lane.pcg64 import integers
+from shapegym.envs.grid.lane.stepping import REACH_GOAL
+from shapegym.envs.grid.lane.task import GridTask
 
 SIZE, ROOM, OBJECTS = 19, 6, 12
 
@@ -93,7 +94,7 @@ def playground(max_steps: int = 100, **options: Any) -> GridDynamics:
 
     Args:
         max_steps: Time limit.
-        **options: Of `shapegym.envs.grid.dynamics.GridDynamics`.
+        **options: Of `shapegym.envs.grid.grid_dynamics.GridDynamics`.
     """
     return GridDynamics(
         GridTask(

@@ -9,19 +9,20 @@ import numpy as np
 from numpy.typing import NDArray
 
 from shapegym.envs._jit import jit
-from shapegym.envs.grid.cells import EMPTY
-from shapegym.envs.grid.dynamics import GridDynamics, GridTask
-from shapegym.envs.grid.facts import MISSION, TARGET_CODE, TARGET_X, TARGET_Y
-from shapegym.envs.grid.families._knobs import at_least
+from shapegym.envs._knobs import at_least
 from shapegym.envs.grid.families._objects import (
     OBJECT_TEXTS,
     at_most_all_objects,
     object_number,
     other_object,
 )
-from shapegym.envs.grid.layout import ENDLESS, begin_lane, place_agent_anywhere, walled
-from shapegym.envs.grid.pcg64 import integers
-from shapegym.envs.grid.stepping import PUT_NEAR_TARGET
+from shapegym.envs.grid.grid_dynamics import GridDynamics
+from shapegym.envs.grid.lane.cells import EMPTY
+from shapegym.envs.grid.lane.facts import MISSION, TARGET_CODE, TARGET_X, TARGET_Y
+from shapegym.envs.grid.lane.layout import ENDLESS, begin_lane, place_agent_anywhere, walled
+from shapegym.envs.grid.lane.pcg64 import integers
+from shapegym.envs.grid.lane.stepping import PUT_NEAR_TARGET
+from shapegym.envs.grid.lane.task import GridTask
 
 
 @jit
@@ -123,7 +124,7 @@ def put_near(
             leave no cell for the last one, and MiniGrid would search for ever.
         numObjs: Objects, 2 .. 18.
         max_steps: Time limit.
-        **options: Of `shapegym.envs.grid.dynamics.GridDynamics`.
+        **options: Of `shapegym.envs.grid.grid_dynamics.GridDynamics`.
 
     Raises:
         TypeError, ValueError: A knob is out of range, or an option unknown.

@@ -8,13 +8,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from shapegym.envs._jit import jit
-from shapegym.envs.grid.cells import BLUE, CLOSED_DOOR, RED
-from shapegym.envs.grid.dynamics import GridDynamics, GridTask
-from shapegym.envs.grid.facts import OTHER_X, OTHER_Y, TARGET_X, TARGET_Y
-from shapegym.envs.grid.families._knobs import at_least
-from shapegym.envs.grid.layout import ENDLESS, begin_lane, place_agent, wall_rectangle, walled
-from shapegym.envs.grid.pcg64 import integers
-from shapegym.envs.grid.stepping import OPEN_BOTH_IN_ORDER
+from shapegym.envs._knobs import at_least
+from shapegym.envs.grid.grid_dynamics import GridDynamics
+from shapegym.envs.grid.lane.cells import BLUE, CLOSED_DOOR, RED
+from shapegym.envs.grid.lane.facts import OTHER_X, OTHER_Y, TARGET_X, TARGET_Y
+from shapegym.envs.grid.lane.layout import ENDLESS, begin_lane, place_agent, wall_rectangle, walled
+from shapegym.envs.grid.lane.pcg64 import integers
+from shapegym.envs.grid.lane.stepping import OPEN_BOTH_IN_ORDER
+from shapegym.envs.grid.lane.task import GridTask
 
 
 @jit
@@ -78,7 +79,7 @@ def red_blue_doors(size: int = 8, max_steps: int | None = None, **options: Any) 
     Args:
         size: Cells of a side of the room, walls included, at least 3.
         max_steps: Time limit.
-        **options: Of `shapegym.envs.grid.dynamics.GridDynamics`.
+        **options: Of `shapegym.envs.grid.grid_dynamics.GridDynamics`.
 
     Raises:
         TypeError: A knob is no integer.

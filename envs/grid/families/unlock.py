@@ -8,11 +8,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from shapegym.envs._jit import jit
-from shapegym.envs.grid.cells import BALL, BOX, COLORS, KEY, LOCKED_DOOR
-from shapegym.envs.grid.dynamics import GridDynamics, GridTask
-from shapegym.envs.grid.facts import MISSION, TARGET_X, TARGET_Y
-from shapegym.envs.grid.layout import begin_lane, random_color
-from shapegym.envs.grid.rooms import (
+from shapegym.envs.grid.grid_dynamics import GridDynamics
+from shapegym.envs.grid.lane.cells import BALL, BOX, COLORS, KEY, LOCKED_DOOR
+from shapegym.envs.grid.lane.facts import MISSION, TARGET_X, TARGET_Y
+from shapegym.envs.grid.lane.layout import begin_lane, random_color
+from shapegym.envs.grid.lane.room_grid import (
     RIGHT,
     add_door,
     begin_rooms,
@@ -20,7 +20,8 @@ from shapegym.envs.grid.rooms import (
     place_agent_in_room,
     place_in_room,
 )
-from shapegym.envs.grid.stepping import OPEN_TARGET, PICK_UP_TARGET
+from shapegym.envs.grid.lane.stepping import OPEN_TARGET, PICK_UP_TARGET
+from shapegym.envs.grid.lane.task import GridTask
 
 ROOM_SIZE = 6
 
@@ -113,7 +114,7 @@ def unlock(max_steps: int | None = None, **options: Any) -> GridDynamics:
 
     Args:
         max_steps: Time limit.
-        **options: Of `shapegym.envs.grid.dynamics.GridDynamics`.
+        **options: Of `shapegym.envs.grid.grid_dynamics.GridDynamics`.
 
     Raises:
         TypeError, ValueError: A knob is out of range, or an option unknown.
@@ -154,7 +155,7 @@ def unlock_pickup(max_steps: int | None = None, **options: Any) -> GridDynamics:
 
     Args:
         max_steps: Time limit.
-        **options: Of `shapegym.envs.grid.dynamics.GridDynamics`.
+        **options: Of `shapegym.envs.grid.grid_dynamics.GridDynamics`.
 
     Raises:
         TypeError, ValueError: A knob is out of range, or an option unknown.
@@ -196,7 +197,7 @@ def blocked_unlock_pickup(max_steps: int | None = None, **options: Any) -> GridD
 
     Args:
         max_steps: Time limit.
-        **options: Of `shapegym.envs.grid.dynamics.GridDynamics`.
+        **options: Of `shapegym.envs.grid.grid_dynamics.GridDynamics`.
 
     Raises:
         TypeError, ValueError: A knob is out of range, or an option unknown.

@@ -1,0 +1,1 @@
+"""Bi-level reward blending: rewards whose weights are learned so that training on them serves the task (BARFI's parts)."""

@@ -1,0 +1,1 @@
+"""Exact answers on finite tasks: rewards as tables, searched models, occupancies, optimal policies."""

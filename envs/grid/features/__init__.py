@@ -1,0 +1,1 @@
+"""What grid worlds report of a lane for rewards and potentials to read."""

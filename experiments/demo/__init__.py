@@ -1,0 +1,1 @@
+"""The demonstration: four rewards on two sparse tasks."""

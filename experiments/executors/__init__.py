@@ -1,1 +1,0 @@
-"""Where runs can go besides the cores of this machine (`shapegym.experiments.pool`)."""

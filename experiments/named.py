@@ -1,0 +1,56 @@
+"""Rewards, environments and algorithms by the names that people write."""
+
+from __future__ import annotations
+
+import difflib
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+import gymnasium as gym
+
+from shapegym.experiments.errors import RunError
+from shapegym.shaping.errors import suggest
+
+
+def reward_named(name: str) -> tuple[Any, Any]:
+    """Return the expression of a reward file, or of a ready reward, and its data."""
+    import shapegym.experiments.potentials  # noqa: F401  # registers the state functions that ready rewards refer to
+    from shapegym.shaping.files.reward_files import load_reward, to_data
+
+    path = Path(name)
+    if not path.suffix:
+        ready = resources.files("shapegym.experiments") / "rewards"
+        names = sorted(Path(item.name).stem for item in ready.iterdir() if item.name.endswith(".yaml"))
+        if name not in names:
+            raise RunError(
+                f"There is no ready reward {name!r}.{suggest(name, names)} Or give a file: reward.yaml."
+            )
+        path = Path(str(ready / f"{name}.yaml"))
+    expression = load_reward(path)
+    return expression, to_data(expression)
+
+
+def require_env(env_id: str) -> None:
+    """Raise `RunError`, with the nearest ids, if there is no such environment."""
+    from shapegym.agents.environments import env_spec
+
+    try:
+        env_spec(env_id)
+    except ImportError as error:
+        raise RunError(f"There is no environment {env_id!r}: {error}.") from None
+    except gym.error.Error:
+        raise RunError(f"There is no environment {env_id!r}.{hint(env_id)}") from None
+
+
+def hint(env_id: str) -> str:
+    """Return a suggestion for a misspelt id, or nothing."""
+    near = difflib.get_close_matches(env_id, list(gym.registry), n=3, cutoff=0.5)
+    return f" Did you mean {', '.join(near)}?" if near else " `shapegym envs` lists what there is."
+
+
+def known_algorithm(name: str) -> str:
+    """Return the algorithm's name as the table spells it; an unknown one as it is."""
+    from shapegym.agents.algorithms.registry import ALGORITHMS
+
+    return next((known for known in ALGORITHMS if known.lower() == name.lower()), name)

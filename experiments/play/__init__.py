@@ -1,0 +1,1 @@
+"""Grid worlds for people: a window and a keyboard, or an animated picture."""

@@ -1,0 +1,1 @@
+"""One training run: what is asked, its folder, its costs, and whether it can start."""

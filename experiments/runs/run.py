@@ -1,0 +1,258 @@
+"""One training run: a request in, a run folder out. Interrupted runs continue where their last checkpoint was."""
+
+from __future__ import annotations
+
+import json
+import warnings
+from collections.abc import Callable, Mapping
+from contextlib import ExitStack
+from dataclasses import asdict, dataclass, field, fields, replace
+from pathlib import Path
+from statistics import fmean
+from typing import Any
+
+from stable_baselines3.common.base_class import BaseAlgorithm
+from stable_baselines3.common.callbacks import BaseCallback
+from stable_baselines3.common.logger import configure
+from stable_baselines3.common.vec_env import VecEnv
+
+import shapegym.experiments.potentials  # noqa: F401  # registers the state functions that ready rewards refer to
+from shapegym.agents.algorithms.registry import algorithm_of
+from shapegym.agents.callbacks import EPISODES_FILE, EvaluationCallback, ShapingCallback, find_surface
+from shapegym.agents.checkpoint import CheckpointCallback, checkpoints, load_checkpoint
+from shapegym.agents.environments import make_vec_env, with_features
+from shapegym.agents.evaluation import Evaluation, evaluate
+from shapegym.agents.factory import make_agent, torch_threads
+from shapegym.agents.metrics import read_json_lines
+from shapegym.agents.profiling import CostMeter, Costs
+from shapegym.agents.settings import resolve_settings
+from shapegym.experiments.errors import RunError
+from shapegym.experiments.plain import plain
+from shapegym.experiments.runs import costs as cost_file
+from shapegym.experiments.runs import run_folder, tracking
+from shapegym.shaping.files.reward_files import from_data
+from shapegym.shaping.files.state_files import save_engine
+
+EVALUATION_SEED = 1_000_000
+"""Far from training seeds, so that evaluation plays other episodes."""
+
+RECENT_EPISODES = 100
+"""Training episodes over which a result averages what was paid."""
+
+Progress = Callable[[int, ShapingCallback], None]
+"""Called with the global step while a run goes on."""
+
+
+@dataclass(frozen=True)
+class RunConfig:
+    """A complete request, as ``config.yaml`` holds it.
+
+    Attributes:
+        env: id of the environment.
+        steps: budget in global steps.
+        algo: name of the algorithm.
+        reward: the expression as data (`shapegym.shaping.files.reward_files`), or None for the plain task reward.
+        seed: of everything.
+        env_kwargs: arguments of the environment.
+        settings: hyper-parameters that differ from the table's.
+        eval_every: global steps between evaluations; 0 evaluates at the end only.
+        eval_episodes: of each evaluation.
+        checkpoint_every: global steps between checkpoints; 0 makes none.
+    """
+
+    env: str
+    steps: int
+    algo: str = "PPO"
+    reward: Any = None
+    seed: int = 0
+    env_kwargs: Mapping[str, Any] = field(default_factory=dict)
+    settings: Mapping[str, Any] = field(default_factory=dict)
+    eval_every: int = 0
+    eval_episodes: int = 50
+    checkpoint_every: int = 0
+
+    def __post_init__(self) -> None:
+        for key, kind in (("env", str), ("algo", str), ("env_kwargs", Mapping), ("settings", Mapping)):
+            if not isinstance(getattr(self, key), kind):
+                raise RunError(f"{key} must be a {kind.__name__.lower()}, got {getattr(self, key)!r}.")
+        for key, low in (
+            ("steps", 1),
+            ("seed", 0),
+            ("eval_every", 0),
+            ("eval_episodes", 1),
+            ("checkpoint_every", 0),
+        ):
+            value = getattr(self, key)
+            if isinstance(value, bool) or not isinstance(value, int) or value < low:
+                raise RunError(f"{key} must be an integer of at least {low}, got {value!r}.")
+
+    @classmethod
+    def from_folder(cls, folder: Path) -> RunConfig:
+        """Return the request of an existing run.
+
+        Raises:
+            RunError: if the folder's config is none.
+        """
+        data = run_folder.read_config(folder)
+        known = {item.name for item in fields(cls)}
+        if unknown := sorted(data.keys() - known):
+            raise RunError(
+                f"{folder / run_folder.CONFIG} has the unknown key {unknown[0]!r}. Known: {', '.join(sorted(known))}."
+            )
+        if missing := [key for key in ("env", "steps") if key not in data]:
+            raise RunError(f"{folder / run_folder.CONFIG} lacks the key {missing[0]!r}.")
+        return cls(**data)
+
+
+def train(
+    config: RunConfig,
+    folder: Path,
+    *,
+    resume: bool = False,
+    progress: Progress | None = None,
+    wandb: str = "",
+) -> Evaluation:
+    """Train an agent, fill its run folder and return its final evaluation on the task.
+
+    Args:
+        config: the request.
+        folder: of the run; new, or that of the run to continue.
+        resume: continue from the folder's last checkpoint.
+        progress: told about the run as it goes on.
+        wandb: project of Weights & Biases that shows the run too; empty for none. No part of the request.
+
+    Raises:
+        RunError: if the folder does not fit the request, or ``wandb`` is asked for and not there.
+        AgentError: for settings that do not exist or do not fit.
+        ShapingError: for a reward that does not fit the environment or the agent.
+    """
+    reward = None if config.reward is None else from_data(config.reward)
+    settings = resolve_settings(config.algo, config.env, config.settings)
+    tracking.require(wandb)
+    earlier = None
+    if resume:
+        checkpoint = _last_checkpoint(folder)
+        earlier = cost_file.read(folder)
+    with torch_threads(1), ExitStack() as cleanup:
+        # Made before the model, because a checkpoint restores the random streams that they would draw from.
+        env_kwargs = with_features(config.env, reward, config.env_kwargs)
+        venv = _open(cleanup, make_vec_env(config.env, settings.num_envs, seed=config.seed, **env_kwargs))
+        eval_venv = _open(
+            cleanup, make_vec_env(config.env, min(config.eval_episodes, 16), **config.env_kwargs)
+        )
+        if resume:
+            model = load_checkpoint(checkpoint, venv, reward)
+        else:
+            model = make_agent(config.algo, venv, reward, seed=config.seed, settings=settings)
+            algorithm_of(config.algo).check_reward(model)  # before there is a folder
+            run_folder.create(folder, request_of(config))
+        with tracking.tracked(wandb, folder, run_folder.read_config(folder), resume=resume):
+            return _learn(model, config, folder, eval_venv, progress, earlier)
+
+
+def request_of(config: RunConfig) -> dict[str, Any]:
+    """Return what ``config.yaml`` holds: every hyper-parameter, so that a later change of the table does not change a run."""
+    settings = resolve_settings(config.algo, config.env, config.settings)
+    return plain(asdict(replace(config, settings=settings.as_dict())))
+
+
+def _open(cleanup: ExitStack, venv: VecEnv) -> VecEnv:
+    cleanup.callback(venv.close)
+    return venv
+
+
+def _learn(
+    model: BaseAlgorithm,
+    config: RunConfig,
+    folder: Path,
+    eval_venv: VecEnv,
+    progress: Progress | None,
+    earlier: Costs | None,
+) -> Evaluation:
+    meter = CostMeter(model)
+
+    def write_costs() -> None:
+        costs = meter.costs()
+        cost_file.write(folder, costs if earlier is None else earlier.then(costs))
+
+    episodes = ShapingCallback(folder)
+    algorithm = algorithm_of(config.algo)
+    callbacks: list[BaseCallback] = [episodes, *algorithm.callbacks(folder)]
+    if config.checkpoint_every:
+        callbacks.append(
+            CheckpointCallback(folder / run_folder.CHECKPOINTS, config.checkpoint_every, on_saved=write_costs)
+        )
+    if config.eval_every:
+        callbacks.append(
+            EvaluationCallback(
+                eval_venv,
+                config.eval_every,
+                episodes=config.eval_episodes,
+                seed=EVALUATION_SEED,
+                deterministic=False,
+                folder=folder,
+            )
+        )
+    if progress is not None:
+        callbacks.append(_Report(progress, episodes))
+    model.set_logger(configure(str(folder / run_folder.TENSORBOARD), ["tensorboard"]))
+    try:
+        with warnings.catch_warnings():
+            # `load_checkpoint` says so when it matters: when the run is resumed.
+            warnings.filterwarnings("ignore", message=".*has no snapshots", category=UserWarning)
+            with meter:
+                model.learn(
+                    config.steps - model.num_timesteps,
+                    callback=callbacks,
+                    reset_num_timesteps=model.num_timesteps == 0,
+                )
+        result = evaluate(model, eval_venv, config.eval_episodes, seed=EVALUATION_SEED, deterministic=False)
+    finally:
+        model.logger.close()
+    model.save(folder / run_folder.MODEL)
+    assert model.env is not None  # noqa: S101  # it has just been trained
+    surface = find_surface(model.env)
+    if surface is not None:
+        save_engine(surface.engine, folder / run_folder.SHAPING)
+    summary = {
+        **result.as_row(),
+        "steps": model.num_timesteps,
+        "steps_to_first_success": episodes.steps_to_first_success,
+        "alarms": {alarm.kind: alarm.step for alarm in episodes.alarms},
+        **_recent(folder / EPISODES_FILE),
+    }
+    write_costs()
+    algorithm.draw(folder)
+    run_folder.write_text(folder / run_folder.RESULT, json.dumps(summary, indent=2) + "\n")
+    return result
+
+
+def _recent(path: Path) -> dict[str, Any]:
+    """What the last training episodes were paid: the shaped return and that of each part, as means."""
+    rows = read_json_lines(path)[-RECENT_EPISODES:] if path.exists() else []
+    if not rows:  # a short run may finish no episode
+        return {"shaped_return": None, "parts": {}}
+    return {
+        "shaped_return": fmean(row["shaped_return"] for row in rows),
+        "parts": {name: fmean(row["parts"][name] for row in rows) for name in rows[-1]["parts"]},
+    }
+
+
+class _Report(BaseCallback):
+    def __init__(self, progress: Progress, episodes: ShapingCallback) -> None:
+        super().__init__()
+        self._progress = progress
+        self._episodes = episodes
+
+    def _on_step(self) -> bool:
+        self._progress(self.num_timesteps, self._episodes)
+        return True
+
+
+def _last_checkpoint(folder: Path) -> Path:
+    if run_folder.is_finished(folder):
+        raise RunError(f"The run in {folder} is finished; there is nothing to resume.")
+    found = checkpoints(folder / run_folder.CHECKPOINTS)
+    if not found:
+        raise RunError(f"{folder} has no checkpoint yet: start the run anew in another folder.")
+    return found[-1]

@@ -1,0 +1,241 @@
+"""The results of a sweep: an index with a row for each finished run, and what comparisons read from it.
+
+``results.jsonl`` is all that tables, statistics and reports need, so that ten thousand runs open in a moment; the run folders
+hold the rest. A row is written once, when its run is complete.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from functools import cache
+from pathlib import Path
+from typing import Any, cast
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import ConfigDict, TypeAdapter, ValidationError
+
+from shapegym.agents.callbacks import EVALUATIONS_FILE
+from shapegym.agents.metrics import read_json_lines
+from shapegym.experiments.errors import RunError
+from shapegym.experiments.runs import run_folder
+from shapegym.experiments.sweeps.plan import Job
+
+INDEX = "results.jsonl"
+CURVES = ("success_rate", "mean_return", "mean_length")
+COSTS = run_folder.COSTS
+"""Wall-clock time and where it went; apart from the result, which is the same on every repetition."""
+
+_TAKEN_OVER = ("success_rate", "mean_return", "mean_length", "episodes", "shaped_return", "parts")
+
+
+@dataclass(frozen=True)
+class ResultRow:
+    """One finished run.
+
+    Attributes:
+        id, task, strategy, entry, seed, stage, variant, digest: of the job (`shapegym.experiments.sweeps.plan.Job`).
+        steps: budget.
+        success_rate: of the final evaluation on the task; None where the task does not say.
+        mean_return: task return of the final evaluation.
+        mean_length: of its episodes.
+        episodes: how many it had.
+        first_success: global step of the first successful training episode, None if there was none.
+        shaped_return: mean over the last 100 training episodes; None without episodes.
+        parts: mean of each part's return over the same episodes.
+        alarms: kind of alarm -> global step at which it sounded during training (`shapegym.shaping.audit.alarms`).
+        curve: evaluations on the task during training: "step" and each of `CURVES`, lists of equal length.
+        versions: of packages.
+        costs: as ``costs.json`` has them; empty if it has none.
+        checksum: of ``result.json``.
+        request: checksum of ``config.yaml``.
+    """
+
+    id: str
+    task: str
+    strategy: str
+    entry: str
+    seed: int
+    stage: int
+    variant: Mapping[str, Any]
+    digest: str
+    steps: int
+    success_rate: float | None
+    mean_return: float
+    mean_length: float
+    episodes: int
+    first_success: int | None
+    shaped_return: float | None
+    parts: Mapping[str, float]
+    curve: Mapping[str, list[int | float | None]]
+    versions: Mapping[str, str]
+    costs: Mapping[str, int | float | Mapping[str, float]] = field(default_factory=dict)
+    checksum: str = ""
+    request: str = ""
+    alarms: Mapping[str, int] = field(default_factory=dict)
+
+    __pydantic_config__ = ConfigDict(extra="forbid", strict=True, allow_inf_nan=False)
+
+    def as_line(self) -> str:
+        """The row as a line of the index."""
+        return json.dumps(asdict(self), allow_nan=False) + "\n"
+
+    @classmethod
+    def from_line(cls, line: str) -> ResultRow:
+        """The inverse of `as_line`.
+
+        Raises:
+            ValueError: if the line is none, or a value is not of its kind; names it.
+        """
+        try:
+            return _rows().validate_json(line)
+        except ValidationError as error:
+            first = error.errors(include_url=False)[0]
+            path = (str(key) for key in first["loc"] if key not in ("int", "float"))  # which kind it tried
+            where = ".".join(path)
+            fault = f"{where} is {first['input']!r}: {first['msg']}" if where else "it is no row of results"
+            raise ValueError(fault) from None
+
+
+@cache
+def _rows() -> TypeAdapter[ResultRow]:
+    return TypeAdapter(ResultRow)
+
+
+def checksum(content: bytes) -> str:
+    """Sixteen hexadecimal digits that change with a file."""
+    return hashlib.sha256(content).hexdigest()[:16]
+
+
+def row_of(job: Job, folder: Path) -> ResultRow:
+    """Read the finished run of a job from its run folder.
+
+    Raises:
+        RunError: if the run is not finished, or a file of it is damaged.
+    """
+    path = folder / run_folder.RESULT
+    try:
+        text = path.read_bytes()
+        result = json.loads(text)
+        versions = json.loads((folder / run_folder.VERSIONS).read_text(encoding="utf-8"))
+        evaluations, costs = folder / EVALUATIONS_FILE, folder / COSTS
+        rows = read_json_lines(evaluations) if evaluations.exists() else []
+        row = ResultRow(
+            id=job.id,
+            task=job.task,
+            strategy=job.strategy,
+            entry=job.entry,
+            seed=job.config.seed,
+            stage=job.stage,
+            variant=dict(job.variant),
+            digest=job.digest,
+            steps=job.config.steps,
+            first_success=result["steps_to_first_success"],
+            **{name: result[name] for name in _TAKEN_OVER},
+            curve={name: [row[name] for row in rows] for name in ("step", *CURVES)},
+            versions=versions,
+            costs=json.loads(costs.read_text(encoding="utf-8")) if costs.exists() else {},
+            checksum=checksum(text),
+            request=checksum((folder / run_folder.CONFIG).read_bytes()),
+            alarms=result.get("alarms", {}),  # runs of older versions had none
+        )
+        row.as_line()  # a number that is none stands in no index
+        return row
+    except FileNotFoundError as error:
+        raise RunError(
+            f"The run in {folder} is not complete: it has no {Path(error.filename).name}."
+        ) from None
+    except (ValueError, KeyError, TypeError) as error:
+        raise RunError(
+            f"The run in {folder} is damaged: {error!r}. Delete the folder to run it again."
+        ) from None
+
+
+@dataclass(frozen=True)
+class Results:
+    """The rows of a sweep."""
+
+    folder: Path  # of the sweep
+    rows: tuple[ResultRow, ...]  # in the order of the index
+
+    @classmethod
+    def open(cls, folder: Path) -> Results:
+        """Read the index of a sweep; a torn last line, which a killed process leaves, is left out.
+
+        Raises:
+            RunError: if there is no index, another line is damaged, or a run is in it twice.
+        """
+        path = folder / INDEX
+        if not path.is_file():
+            raise RunError(f"{folder} holds no results yet: it has no {INDEX}. `shapegym sweep` makes them.")
+        rows: dict[str, ResultRow] = {}
+        for number, line in enumerate(path.read_bytes().split(b"\n")[:-1], start=1):
+            try:
+                row = ResultRow.from_line(line.decode())
+            except ValueError as error:
+                raise RunError(
+                    f"{path}, line {number}, is damaged: {error}. Delete {INDEX}: `shapegym sweep` writes it anew."
+                ) from None
+            if row.id in rows:
+                raise RunError(f"{path}, line {number}: the run {row.id} is there twice.")
+            rows[row.id] = row
+        return cls(folder, tuple(rows.values()))
+
+
+def contender(row: ResultRow) -> str:
+    """The entry of a row without its task."""
+    return row.entry.removeprefix(f"{row.task}/")
+
+
+def scores(rows: tuple[ResultRow, ...], metric: str) -> NDArray[np.float64]:
+    """Final scores (runs,) by seed; ``metric`` is "success_rate" or "mean_return". A rate the task does not tell is nan."""
+    return np.array(
+        [np.nan if getattr(row, metric) is None else getattr(row, metric) for row in rows], np.float64
+    )
+
+
+def curves(rows: tuple[ResultRow, ...], metric: str) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+    """Evaluations during training: steps (T,) and values (runs, T), at the steps that all runs have.
+
+    Args:
+        rows: runs of one contender on one task.
+        metric: one of `CURVES`.
+    """
+    common = sorted(set.intersection(*(set(_steps(row)) for row in rows))) if rows else []
+    values = []
+    for row in rows:
+        at = dict(zip(_steps(row), row.curve[metric], strict=True))
+        values.append([np.nan if at[step] is None else at[step] for step in common])
+    return np.array(common, np.int64), np.array(values, np.float64).reshape(len(rows), len(common))
+
+
+def steps_to(
+    rows: tuple[ResultRow, ...], threshold: float | None
+) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
+    """Steps (runs,) until an event, and whether it happened (runs,); where it did not, the budget, right-censored.
+
+    An agent that learns from whole batches trains a little beyond the budget; what happens there happens at the budget.
+
+    Args:
+        rows: runs of one contender on one task.
+        threshold: success rate of the first evaluation that counts; None for the first successful training episode.
+    """
+    when = [row.first_success if threshold is None else _first_at(row, threshold) for row in rows]
+    times = [
+        row.steps if step is None else min(step, row.steps) for step, row in zip(when, rows, strict=True)
+    ]
+    return np.array(times, np.float64), np.array([step is not None for step in when], np.bool_)
+
+
+def _steps(row: ResultRow) -> list[int]:
+    return cast("list[int]", row.curve["step"])
+
+
+def _first_at(row: ResultRow, threshold: float) -> int | None:
+    reached = zip(_steps(row), row.curve["success_rate"], strict=True)
+    step = next((step for step, rate in reached if rate is not None and rate >= threshold), None)
+    final = row.success_rate is not None and row.success_rate >= threshold
+    return row.steps if step is None and final else step

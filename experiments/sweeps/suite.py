@@ -1,0 +1,351 @@
+"""Suites: comparisons as data, tasks x strategies x seeds x budget.
+
+A suite file (YAML, the strict part of it that reward files use) is the fields of `Suite`. For example:
+
+    title: Two rewards on a corridor
+    seeds: 5
+    rewards:                      # the strategies of every task
+      sparse: null                # the task's reward as the environment pays it
+      count: {sum: [task_reward, {count_bonus: {key: features.state, beta: 0.1}}]}
+    tasks:
+      corridor: {env: shapegym/Corridor-v0, steps: 20000, tags: [tabular]}
+    quick: {seeds: 2, budget: 0.1}
+
+An entry is ``task/strategy``: ``corridor/count``. Ready suites lie in ``experiments/suites``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from copy import deepcopy
+from importlib import resources
+from pathlib import Path
+from typing import Annotated, Any, TypeAlias
+
+from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, StringConstraints, ValidationError
+
+from shapegym.agents.algorithms.registry import algorithm_of
+from shapegym.agents.settings import resolve_settings
+from shapegym.experiments.errors import RunError
+from shapegym.experiments.named import require_env, reward_named
+from shapegym.experiments.runs.binding import require_fit
+from shapegym.experiments.runs.run import RunConfig
+from shapegym.experiments.sweeps.plan import Job, Plan, in_fair_order
+from shapegym.experiments.sweeps.search.axes import Axis, Choices, parse_axis
+from shapegym.experiments.sweeps.search.variants import require_axes
+from shapegym.experiments.sweeps.suite_file import Origin, explain, read_suite
+from shapegym.shaping.errors import suggest
+from shapegym.shaping.files.marked_yaml import KeyPath
+from shapegym.shaping.files.reward_files import from_data, to_data
+
+Name: TypeAlias = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9_+-]*$")]
+"""Part of an id and of a folder's path."""
+
+Seeds: TypeAlias = (
+    Annotated[int, Field(ge=1)] | Annotated[list[Annotated[int, Field(ge=0)]], Field(min_length=1)]
+)
+"""How many, counted from 0, or which."""
+
+
+class _Data(BaseModel):
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
+
+
+class Evaluations(_Data):
+    """On the task, while a run goes on.
+
+    Attributes:
+        points: evaluations of a run, evenly spaced over its budget.
+        episodes: of each.
+    """
+
+    points: int = Field(default=20, ge=1)
+    episodes: int = Field(default=50, ge=1)
+
+
+class Task(_Data):
+    """What the strategies are compared on.
+
+    Attributes:
+        env: id of the environment.
+        steps: budget of a run in global steps.
+        env_kwargs: arguments of the environment.
+        algo: of this task; None is the suite's.
+        settings: hyper-parameters, on top of the suite's. A task with its own ``algo`` takes none of the suite's.
+        tags: to choose tasks by.
+        rewards: strategies of this task, beside or in place of the suite's of that name.
+    """
+
+    env: str
+    steps: int = Field(ge=1)
+    env_kwargs: dict[str, Any] = {}
+    algo: str | None = None
+    settings: dict[str, Any] = {}
+    tags: list[Name] = []
+    rewards: dict[Name, Any] = {}
+
+
+class Quick(_Data):
+    """A part of the suite that gives an answer soon.
+
+    Attributes:
+        tasks: by name; with ``tags``, those that either names. Neither: all.
+        tags: see there.
+        seeds: None is the suite's.
+        budget: factor on the steps of a run.
+    """
+
+    tasks: list[Name] = []
+    tags: list[Name] = []
+    seeds: Seeds | None = None
+    budget: float = Field(default=1.0, gt=0, le=1, allow_inf_nan=False)
+
+    def includes(self, name: str, task: Task) -> bool:
+        """Whether a task belongs to it."""
+        return not (self.tasks or self.tags) or name in self.tasks or bool(set(self.tags) & set(task.tags))
+
+
+class Suite(_Data):
+    """A comparison. Read it with `load_suite`, which checks it.
+
+    Attributes:
+        title: one line.
+        about: what it asks, and how its numbers are to be read.
+        seeds: of every entry; strategies are paired by them.
+        algo: name of the algorithm.
+        settings: hyper-parameters that differ from the table's.
+        eval: on the task, while runs go on.
+        checkpoints: of a run, evenly spaced; what an interrupted run loses at most is the way from the last.
+        rewards: strategies of every task: name -> a reward as reward files write it, the name of a ready reward, a reward
+            file (relative to the suite's), or null for the task reward.
+        tasks: by name.
+        quick: the part that ``--quick`` runs.
+        sweep: fields to vary: path -> a list of values, or a range as `shapegym.experiments.sweeps.search.axes` writes it.
+    """
+
+    title: str = Field(min_length=1)
+    about: str = ""
+    seeds: Seeds
+    algo: str = "PPO"
+    settings: dict[str, Any] = {}
+    eval: Evaluations = Evaluations()
+    checkpoints: int = Field(default=1, ge=0)
+    rewards: dict[Name, Any] = {}
+    tasks: dict[Name, Task] = Field(min_length=1)
+    quick: Quick | None = None
+    sweep: dict[str, Annotated[list[Any], Field(min_length=1)] | str] = {}
+
+    _origin: Origin = PrivateAttr(default=Origin.of_data({}))
+
+    @property
+    def name(self) -> str:
+        """That of its file."""
+        return self._origin.path.stem
+
+    def as_source(self) -> str | dict[str, Any]:
+        """What `load_suite` makes this suite from again: its file if that says the same, else its data."""
+        if self._origin.path.is_file() and load_suite(self._origin.path) == self:
+            return str(self._origin.path.resolve())
+        return self.model_dump(mode="json")
+
+    @property
+    def axes(self) -> tuple[Axis, ...]:
+        """What ``sweep`` says, for `shapegym.experiments.sweeps.search`."""
+        return tuple(_axis(path, values) for path, values in self.sweep.items())
+
+    def strategies(self, task: str) -> dict[str, Any]:
+        """The rewards that are compared on a task: name -> data, None for the task reward."""
+        return {**self.rewards, **self.tasks[task].rewards}
+
+    def entries(self, *, quick: bool = False, only: str = "") -> list[tuple[str, str]]:
+        """Pairs of task and strategy, in the order of the file.
+
+        Args:
+            quick: those of the quick part.
+            only: those whose ``task/strategy`` contains this text.
+
+        Raises:
+            RunError: if there is no quick part, or nothing is left.
+        """
+        part = self._part(quick)
+        found = [
+            (name, strategy)
+            for name, task in self.tasks.items()
+            if part.includes(name, task)
+            for strategy in self.strategies(name)
+            if only in f"{name}/{strategy}"
+        ]
+        if not found:
+            shown = self.name if self._origin.path.parent == _FOLDER else self._origin.path
+            raise RunError(
+                f"No entry of {self.name} contains {only!r}. `shapegym suites {shown}` lists them."
+            )
+        return found
+
+    def plan(self, quick: bool = False, seeds: int | Sequence[int] | None = None, only: str = "") -> Plan:
+        """Return the runs, each checked to fit its environment and agent.
+
+        Args:
+            quick: the quick part.
+            seeds: how many or which, in place of the suite's.
+            only: entries that contain this text.
+
+        Raises:
+            RunError: if there is nothing to run, or something in it does not fit; names file, line and key.
+        """
+        chosen = self.seeds_of(quick=quick) if seeds is None else _listed(seeds)
+        if not chosen:
+            raise RunError(f"A comparison needs at least one seed, got {seeds!r}.")
+        entries = self.entries(quick=quick, only=only)
+        for task, strategy in entries:
+            own = ("rewards", strategy) if strategy in self.tasks[task].rewards else ()
+            with self._origin.at("tasks", task, *own):
+                require_fit(self.request(task, strategy, chosen[0], quick=quick))
+        jobs = (
+            Job(task, strategy, self.request(task, strategy, seed, quick=quick))
+            for task, strategy in entries
+            for seed in chosen
+        )
+        plan = Plan(self.name + "-quick" * quick, self.title + " (quick)" * quick, in_fair_order(jobs))
+        for axis in self.axes:
+            with self._origin.at("sweep", axis.path):
+                require_axes(plan, [axis])
+        return plan
+
+    def seeds_of(self, *, quick: bool = False) -> list[int]:
+        """The seeds of every entry."""
+        return _listed(self._part(quick).seeds or self.seeds)
+
+    def steps_of(self, task: str, *, quick: bool = False) -> int:
+        """The budget of a run."""
+        return max(1, round(self.tasks[task].steps * self._part(quick).budget))
+
+    def request(self, task: str, strategy: str, seed: int, *, quick: bool = False) -> RunConfig:
+        """Return what a run of an entry asks for."""
+        of = self.tasks[task]
+        steps = self.steps_of(task, quick=quick)
+        return RunConfig(
+            env=of.env,
+            steps=steps,
+            algo=of.algo or self.algo,
+            reward=self.strategies(task)[strategy],
+            seed=seed,
+            env_kwargs=of.env_kwargs,
+            settings=self.settings_of(task),
+            eval_every=-(-steps // self.eval.points),
+            eval_episodes=self.eval.episodes,
+            checkpoint_every=-(-steps // (self.checkpoints + 1)) if self.checkpoints else 0,
+        )
+
+    def settings_of(self, task: str) -> dict[str, Any]:
+        """The hyper-parameters of a task that differ from the table's."""
+        of = self.tasks[task]
+        return {**(self.settings if of.algo in (None, self.algo) else {}), **of.settings}
+
+    def _part(self, quick: bool) -> Quick:
+        if quick and self.quick is None:
+            raise RunError(f"{self.name} has no quick part: run it whole, or give it the key 'quick'.")
+        return self.quick if quick and self.quick is not None else Quick()
+
+
+def load_suite(source: str | Path | Mapping[str, Any] | Suite) -> Suite:
+    """Return a ready suite by its name, that of a file (``.yaml``), or one made from the data of a file.
+
+    Everything but the fit of rewards to environments is checked, which `Suite.plan` does.
+
+    Raises:
+        RunError: for a file or data that are no suite; names file, line and key, and what would fit.
+    """
+    data, origin = _read(source)
+    try:
+        suite = Suite.model_validate(data)
+    except ValidationError as error:
+        raise explain(error, origin, _fields_at) from None
+    suite._origin = origin
+    _check_lists(suite, origin)
+    _complete(suite.rewards, ("rewards",), origin)
+    for name, task in suite.tasks.items():
+        _complete(task.rewards, ("tasks", name, "rewards"), origin)
+        _check_task(suite, name, task, origin)
+    return suite
+
+
+def _read(source: str | Path | Mapping[str, Any] | Suite) -> tuple[Any, Origin]:
+    if isinstance(source, Suite):
+        return source.model_dump(), source._origin
+    if isinstance(source, Mapping):
+        return deepcopy(dict(source)), Origin.of_data(source)
+    path = Path(source)
+    if path.suffix not in (".yaml", ".yml"):
+        if str(source) not in ready_suites():
+            raise RunError(
+                f"There is no suite {str(source)!r}.{suggest(str(source), ready_suites())} Or give a file: suite.yaml."
+            )
+        path = _FOLDER / f"{source}.yaml"
+    return read_suite(path)
+
+
+def ready_suites() -> list[str]:
+    """Return the names of the suites that come with the package."""
+    return sorted(path.stem for path in _FOLDER.glob("*.yaml"))
+
+
+_FOLDER = Path(str(resources.files("shapegym.experiments") / "suites"))
+
+
+def _listed(seeds: int | Sequence[int]) -> list[int]:
+    return list(range(seeds)) if isinstance(seeds, int) else list(seeds)
+
+
+def _axis(path: str, values: list[Any] | str) -> Axis:
+    return Choices(path, tuple(values)) if isinstance(values, list) else parse_axis(f"{path}={values}")
+
+
+def _complete(rewards: dict[str, Any], path: KeyPath, origin: Origin) -> None:
+    """Write every field of the rewards out, so that a default that changes one day makes another request."""
+    for name, reward in rewards.items():
+        with origin.at(*path, name):
+            if isinstance(reward, str) and reward != "task_reward":
+                file = origin.path.parent / reward
+                rewards[name] = reward_named(str(file) if file.suffix else reward)[1]
+            elif reward is not None:
+                rewards[name] = to_data(from_data(reward))
+
+
+def _check_lists(suite: Suite, origin: Origin) -> None:
+    """Nothing is there twice, and what the quick part names exists."""
+    quick = suite.quick or Quick()
+    for part, seeds in (((), suite.seeds), (("quick",), quick.seeds)):
+        listed = seeds if isinstance(seeds, list) else []
+        for place, seed in enumerate(listed):
+            if seed in listed[:place]:
+                raise origin.error((*part, "seeds", place), f"The seed {seed} is there twice.")
+    for field, values in suite.sweep.items():
+        with origin.at("sweep", field):
+            _axis(field, values)
+    tags = dict.fromkeys(tag for task in suite.tasks.values() for tag in task.tags)
+    for key, names, known in (("tasks", quick.tasks, suite.tasks), ("tags", quick.tags, tags)):
+        for place, name in enumerate(names):
+            if name not in known:
+                raise origin.error(
+                    ("quick", key, place), f"There is no {key[:-1]} {name!r}.{suggest(name, known)}"
+                )
+
+
+def _check_task(suite: Suite, name: str, task: Task, origin: Origin) -> None:
+    if not suite.strategies(name):
+        raise origin.error(("tasks", name), f"{name} has no strategies: give it 'rewards', or the suite.")
+    with origin.at("tasks", name, "env"):
+        require_env(task.env)
+    algo = task.algo or suite.algo
+    with origin.at(*(("tasks", name) if task.algo else ()), "algo"):
+        algorithm_of(algo)
+    for key, value in suite.settings_of(name).items():
+        with origin.at(*(("tasks", name) if key in task.settings else ()), "settings", key):
+            resolve_settings(algo, task.env, {key: value})
+
+
+def _fields_at(path: KeyPath) -> list[str]:
+    """The keys of the mapping at a path of a suite file."""
+    kinds: dict[str, type[BaseModel]] = {"tasks": Task, "eval": Evaluations, "quick": Quick}
+    return list((kinds[str(path[0])] if path else Suite).model_fields)

@@ -1,0 +1,100 @@
+"""Finding what there is: modules of this project by walking their package, other people's by entry point or by name.
+
+A package that is installed next to shapegym makes its terms, combinators, models, state functions, algorithms, environments, suites
+and studies known by an entry point in the group ``shapegym.plugins``, which names a module that registers them when it is imported:
+
+    [options.entry_points]                    # setup.cfg; in pyproject.toml: [project.entry-points."shapegym.plugins"]
+    shapegym.plugins =
+        rewards = mypackage.rewards
+
+What is not installed is imported by name: ``--import MODULE`` on the command line, ``imports:`` in reward and suite files.
+"""
+
+from __future__ import annotations
+
+import importlib
+import pkgutil
+import warnings
+from collections.abc import Iterable
+from functools import cache
+from importlib.metadata import entry_points
+
+from shapegym.shaping.errors import PluginError
+
+GROUP = "shapegym.plugins"
+
+
+class PluginWarning(UserWarning):
+    """A plugin that could not be loaded; everything else goes on without it."""
+
+
+@cache
+def walk_package(name: str) -> None:
+    """Import every module of a package, once, so that what they define is registered."""
+    package = importlib.import_module(name)
+    for module in pkgutil.iter_modules(package.__path__, f"{name}."):
+        importlib.import_module(module.name)
+
+
+_failures: dict[str, str] | None = None
+
+
+def load_plugins() -> dict[str, str]:
+    """Import the plugins that are installed, once, and return what failed: plugin -> error. A warning names each."""
+    global _failures  # noqa: PLW0603
+    if _failures is not None:  # loaded, or loading: a plugin may read a reward when it is imported
+        return _failures
+    _failures = failures = {}
+    for entry in sorted(entry_points(group=GROUP), key=lambda entry: (entry.name, entry.value)):
+        try:
+            entry.load()
+        except Exception as error:  # a stranger's module raises what it likes
+            failures[entry.name] = f"{type(error).__name__}: {error}"
+            warnings.warn(
+                f"The plugin {entry.name!r} ({entry.value}) cannot be loaded, so nothing of it is known: {failures[entry.name]}. "
+                "Mend it, or uninstall its package.",
+                PluginWarning,
+                stacklevel=2,
+            )
+    return failures
+
+
+def import_modules(names: Iterable[str], asked_by: str) -> None:
+    """Import modules of other people, which register what they define.
+
+    Args:
+        names: of modules that Python can import.
+        asked_by: who wants them, for errors: "--import", or the name of a file.
+
+    Raises:
+        PluginError: if one is no module name (a path), is not installed, or fails; says what to do.
+    """
+    for name in names:
+        if not (isinstance(name, str) and name and all(part.isidentifier() for part in name.split("."))):
+            raise PluginError(
+                f"{asked_by} names the module {name!r}, which is no name of a module, such as mypackage.rewards. Paths are not "
+                "imported: install the package (pip install -e .), or put its folder on PYTHONPATH."
+            )
+        try:
+            importlib.import_module(name)
+        except ModuleNotFoundError as error:
+            if error.name is None or not (name == error.name or name.startswith(f"{error.name}.")):
+                raise _failed(name, asked_by, error) from error
+            raise PluginError(
+                f"{asked_by} names the module {name!r}, and there is no module {error.name!r} here. Install the package it belongs "
+                "to (pip install -e .), or put its folder on PYTHONPATH."
+            ) from None
+        except Exception as error:
+            raise _failed(name, asked_by, error) from error
+
+
+HOW_TO_IMPORT = (
+    "If a package of your own defines it, import that: --import MODULE, or imports: [MODULE] in the file."
+)
+"""What errors about unknown names add."""
+
+
+def _failed(name: str, asked_by: str, error: Exception) -> PluginError:
+    return PluginError(
+        f"The module {name!r}, which {asked_by} names, fails when it is imported: {type(error).__name__}: {error}"
+    )

@@ -1,0 +1,78 @@
+"""Steps that something learns from, with their parts and what models make of them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import fields
+from typing import Any
+
+import numpy as np
+
+from shapegym.shaping.arrays import tree_map
+from shapegym.shaping.evaluation.program import Named, Outputs, Parts, Program
+from shapegym.shaping.transitions import Experience, Transitions
+
+_ARRAYS = tuple(item.name for item in fields(Transitions) if item.name != "clock")
+
+
+class MeasuredBlock:
+    """A block of experience as every reader needs it: as steps, and as one batch in which models are evaluated once.
+
+    Args:
+        program: the expression.
+        experience: the steps.
+        parts: of every term as far as they are known, (T, B, N).
+        outputs_of: evaluates the models on a batch of transitions with these parts.
+
+    Attributes:
+        experience: the steps, (T, B).
+        parts: (N, T, B) float64, a copy to be completed in place.
+        batch: the steps as one batch of T * B rows; rows that are no transitions stay in it.
+        flat: ``parts`` as a view (N, T * B).
+        outputs: of the models on ``batch``.
+    """
+
+    def __init__(
+        self,
+        program: Program,
+        experience: Experience,
+        parts: np.ndarray,
+        outputs_of: Callable[[Transitions, Parts], Outputs],
+    ) -> None:
+        self.experience = experience
+        self.parts = np.moveaxis(parts, -1, 0).copy()
+        self.flat = self.parts.reshape(len(self.parts), -1)
+        self.batch = self._transitions(_flat)
+        self.outputs = outputs_of(self.batch, self.flat)
+        self._program = program
+
+    def inputs(self, position: int, *, flat: bool = False) -> list[Any]:
+        """Return what the reader at ``position`` gets of the nodes that it reads, (T, B, ...) each, or (T * B, ...)."""
+        values = [get(self.flat, self.outputs) for get in self._program.inputs[position]]
+        if flat:
+            return values
+        shape = self.parts.shape[1:]
+        return [_mapped(value, lambda rows: rows.reshape(*shape, *rows.shape[1:])) for value in values]
+
+    def at(self, t: int) -> Transitions:
+        """Return one step, as it happened."""
+        step = self._transitions(lambda values: values[t])
+        step.clock = int(self.experience.clocks[t])
+        return step
+
+    def _transitions(self, pick: Callable[[np.ndarray], np.ndarray]) -> Transitions:
+        steps = self.experience.steps
+        return Transitions(**{name: tree_map(pick, getattr(steps, name)) for name in _ARRAYS})
+
+
+def at_step(value: Any, t: int) -> Any:
+    """Return step ``t`` of an input (T, B, ...)."""
+    return _mapped(value, lambda rows: rows[t])
+
+
+def _mapped(value: Any, function: Callable[[np.ndarray], np.ndarray]) -> Any:
+    return Named(value.model, tree_map(function, value)) if isinstance(value, Named) else function(value)
+
+
+def _flat(values: np.ndarray) -> np.ndarray:
+    return values.reshape(-1, *values.shape[2:])

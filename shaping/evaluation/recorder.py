@@ -1,0 +1,119 @@
+"""What happened since the last fit, for what learns: steps, and whole episodes."""
+
+from __future__ import annotations
+
+from dataclasses import fields
+
+import numpy as np
+
+from shapegym.shaping.arrays import tree_map
+from shapegym.shaping.evaluation.steps import StepStore
+from shapegym.shaping.transitions import Experience, State, Transitions
+
+LONGEST_EPISODE = 100_000
+"""Steps after which an episode that is still open is no longer kept for `fit`: tasks that never end would fill the memory."""
+
+_ARRAYS = tuple(item.name for item in fields(Transitions) if item.name != "clock")
+_ENTRIES: State = {"features": {}, "next_features": {}}  # a saved state has no entry for what is empty
+
+
+class Recorder:
+    """Copies the steps of B lanes and their parts until somebody has learned from them.
+
+    Args:
+        num_lanes: B.
+        whole_episodes: whether somebody learns from whole episodes, so that open ones are kept too.
+
+    Attributes:
+        forgotten: episodes that grew too long to be kept whole.
+    """
+
+    def __init__(self, num_lanes: int, *, whole_episodes: bool) -> None:
+        self.forgotten = 0
+        self._whole_episodes = whole_episodes
+        self._store = StepStore()
+        self._fitted = 0  # how many of the kept steps were fitted to before
+        self._starts = np.full(
+            num_lanes, -1, dtype=np.int64
+        )  # step at which the lane's open episode begins, -1 if none is kept
+        self._ended: list[tuple[int, int, int]] = []  # lane, first step and step after the last
+
+    def __len__(self) -> int:
+        return self._store.length - self._fitted
+
+    def append(self, transitions: Transitions, parts: np.ndarray) -> None:
+        """Copy one step and its parts, (N, B)."""
+        step = self._store.length
+        self._store.append(
+            {
+                **{name: getattr(transitions, name) for name in _ARRAYS},
+                "parts": parts.T,
+                "clock": transitions.clock,
+            }
+        )
+        if self._whole_episodes:
+            self._follow(transitions, step)
+
+    def steps(self) -> tuple[Experience, np.ndarray]:
+        """Return the steps since the last fit, and their parts, (T, B, N), to be overwritten by what they are now."""
+        return _experience(self._store.block(self._fitted))
+
+    def episodes(self) -> tuple[Experience, np.ndarray] | None:
+        """Return the episodes that ended since the last fit, each a lane, and their parts (T, E, N), or None if none did."""
+        if not self._ended:
+            return None
+        lanes, starts, stops = np.array(self._ended).T
+        longest = int((stops - starts).max())
+        steps = stops - longest + np.arange(longest)[:, None]
+        inside = steps >= starts
+        steps = np.where(inside, steps, starts)
+        rows = self._store.block()
+        clock = rows.pop("clock")
+        block = tree_map(lambda values: values[steps, lanes], rows)
+        for name in ("first", "terminated", "truncated", "active"):
+            block[name] &= inside
+        return _experience({**block, "clock": clock[steps].max(axis=1)})
+
+    def fitted(self) -> None:
+        """Forget what nobody will learn from any more."""
+        opened = self._starts[self._starts >= 0]
+        keep_from = int(opened.min(initial=self._store.length))
+        self._store.clear(keep_from)
+        self._starts[self._starts >= 0] -= keep_from
+        self._fitted = self._store.length
+        self._ended.clear()
+
+    def state_dict(self) -> State:
+        """Return all of it as nested plain values."""
+        return {
+            "store": self._store.state_dict(),
+            "fitted": self._fitted,
+            "starts": self._starts.copy(),
+            "ended": np.array(self._ended, dtype=np.int64).reshape(-1, 3),
+            "forgotten": self.forgotten,
+        }
+
+    def load_state_dict(self, state: State) -> None:
+        """Continue from `state_dict`."""
+        self._store.load_state_dict(state["store"])
+        self._fitted, self.forgotten = int(state["fitted"]), int(state["forgotten"])
+        self._starts = np.array(state["starts"])
+        self._ended = [(lane, start, stop) for lane, start, stop in state["ended"].tolist()]
+
+    def _follow(self, transitions: Transitions, step: int) -> None:
+        """Keep account of which steps make episodes."""
+        active = transitions.active
+        self._starts[transitions.first & active] = step
+        kept = self._starts >= 0
+        ended = (transitions.terminated | transitions.truncated) & active & kept
+        for lane in np.flatnonzero(ended).tolist():
+            self._ended.append((lane, int(self._starts[lane]), step + 1))
+        self._starts[ended] = -1
+        endless = kept & (step - self._starts >= LONGEST_EPISODE)
+        self.forgotten += int(np.count_nonzero(endless & ~ended))
+        self._starts[endless] = -1
+
+
+def _experience(block: State) -> tuple[Experience, np.ndarray]:
+    clocks, parts = block.pop("clock"), block.pop("parts")
+    return Experience(Transitions(**{**_ENTRIES, **block}), clocks), parts

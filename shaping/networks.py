@@ -1,0 +1,171 @@
+"""What torch models remember, and the few pieces that most are made of.
+
+def init(self, spec):
+return Networks({"trained": lambda: perceptron(4, 64, 8)}, self, spec, learning_rate=1e-3)
+
+def evaluate(self, transitions, memory):
+return {"code": memory.evaluate("trained", read_rows(("obs",), transitions.next_obs, transitions.next_features))}
+
+def fit(self, experience, memory):
+rows = experience.rows()
+x = as_tensor(read_rows(("obs",), rows.next_obs, rows.next_features))
+for chosen in memory.minibatches(len(x), 256, epochs=4):
+memory.descend(memory["trained"](x[chosen]).square().mean())
+return {}
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from copy import deepcopy
+from itertools import pairwise
+from zlib import crc32
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from shapegym.shaping.arrays import flatten, nest, tree_map
+from shapegym.shaping.states.select import selector
+from shapegym.shaping.transitions import Features, Observation, Spec, State
+from shapegym.shaping.types import Model
+
+LARGEST_BATCH = 8192
+"""Rows that go through a network at once when it is evaluated: more are no faster, and need memory."""
+
+
+class Networks:
+    """Modules, their Adam, a random stream and plain numbers: the memory of a model.
+
+    Equal models with equal seeds begin with equal parameters, whatever else draws random numbers, and the global streams of torch
+    are left as they are.
+
+    Args:
+        modules: what makes each module, by name.
+        model: whose memory it is.
+        spec: what it is bound to.
+        learning_rate: of Adam, over the parameters of all modules but the ``fixed`` ones; None if nothing is trained.
+        fixed: names of modules that stay as they are.
+        numbers: plain values (`State`) that are saved with the parameters; ``memory.numbers``.
+        key: what the parameters depend on beside the seed; the model's fields by default.
+    """
+
+    def __init__(
+        self,
+        modules: Mapping[str, Callable[[], nn.Module]],
+        model: Model,
+        spec: Spec,
+        *,
+        learning_rate: float | None = None,
+        fixed: tuple[str, ...] = (),
+        numbers: State | None = None,
+        key: str = "",
+    ) -> None:
+        seeds = np.random.SeedSequence([spec.seed, crc32((key or repr(model)).encode())]).generate_state(2)
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(int(seeds[0]))
+            self.modules = nn.ModuleDict({name: make() for name, make in modules.items()})
+        for name in fixed:
+            self.modules[name].requires_grad_(False)
+        trained = [parameter for parameter in self.modules.parameters() if parameter.requires_grad]
+        self.optimiser = None if learning_rate is None else torch.optim.Adam(trained, lr=learning_rate)
+        self.generator = torch.Generator().manual_seed(int(seeds[1]))
+        self.numbers: State = numbers or {}
+
+    def __getitem__(self, name: str) -> nn.Module:
+        return self.modules[name]
+
+    @torch.no_grad()
+    def evaluate(self, name: str, rows: np.ndarray) -> np.ndarray:
+        """Return what a module makes of ``rows`` (M, ...), as float32 (M, ...)."""
+        parts = [self.modules[name](chunk) for chunk in torch.split(as_tensor(rows), LARGEST_BATCH)]
+        return (parts[0] if len(parts) == 1 else torch.cat(parts)).numpy()
+
+    def minibatches(self, rows: int, size: int, *, epochs: int = 1) -> Iterator[Tensor]:
+        """Yield the numbers of ``rows`` rows in random order, about ``size`` at a time, ``epochs`` times over."""
+        for _ in range(epochs):
+            yield from torch.randperm(rows, generator=self.generator).tensor_split(-(-rows // size))
+
+    def descend(self, loss: Tensor) -> None:
+        """Make one step of the optimiser on the gradient of ``loss``."""
+        if self.optimiser is None:
+            raise TypeError(
+                "These networks were made without a learning_rate, so nothing of them is trained."
+            )
+        self.optimiser.zero_grad()
+        loss.backward()  # type: ignore[no-untyped-call]
+        self.optimiser.step()
+
+    def state_dict(self) -> State:
+        """Return parameters, the optimiser's moments, the stream and the numbers, as copies."""
+        moments = {} if self.optimiser is None else self.optimiser.state_dict()["state"]
+        tensors = {
+            "modules": nest(
+                {tuple(path.split(".")): value for path, value in self.modules.state_dict().items()}
+            ),
+            "moments": {str(index): dict(entries) for index, entries in moments.items()},
+            "stream": self.generator.get_state(),
+        }
+        arrays: State = tree_map(lambda tensor: tensor.numpy(force=True).copy(), tensors)
+        return {
+            **arrays,
+            "numbers": tree_map(
+                lambda value: np.copy(value) if isinstance(value, np.ndarray) else value, self.numbers
+            ),
+        }
+
+    def load_state_dict(self, state: State) -> None:
+        """Continue from `state_dict`.
+
+        Raises:
+            RuntimeError, ValueError, KeyError: if it is of another form.
+        """
+        tensors = tree_map(
+            lambda array: torch.from_numpy(np.array(array)),
+            {k: state[k] for k in ("modules", "moments", "stream")},
+        )
+        self.modules.load_state_dict(
+            {".".join(path): value for path, value in flatten(tensors["modules"]).items()}
+        )
+        if self.optimiser is not None:
+            moments = {int(index): entries for index, entries in tensors["moments"].items()}
+            self.optimiser.load_state_dict({**self.optimiser.state_dict(), "state": moments})
+        self.generator.set_state(tensors["stream"])
+        if state["numbers"].keys() != self.numbers.keys():
+            raise ValueError(
+                f"it has the numbers {', '.join(state['numbers'])}, not {', '.join(self.numbers)}"
+            )
+        self.numbers = deepcopy(state["numbers"])
+
+
+def perceptron(width: int, hidden: int, outputs: int, *, layers: int = 2) -> nn.Sequential:
+    """Return ``layers`` hidden layers of ``hidden`` LeakyReLU units (He et al. 2015) and a linear one."""
+    widths = [width, *[hidden] * layers]
+    stack: list[nn.Module] = []
+    for fan_in, fan_out in pairwise(widths):
+        linear = nn.Linear(fan_in, fan_out)
+        nn.init.kaiming_uniform_(linear.weight, a=0.01)
+        nn.init.zeros_(linear.bias)
+        stack += [linear, nn.LeakyReLU()]
+    return nn.Sequential(*stack, nn.Linear(widths[-1], outputs))
+
+
+def read_rows(keys: tuple[str, ...], obs: Observation, features: Features) -> np.ndarray:
+    """Return what selectors read of B states, side by side, (B, n) float32."""
+    columns = [selector(key).read(obs, features) for key in keys]
+    return np.concatenate(columns, axis=1, dtype=np.float32, casting="unsafe")
+
+
+def width_of(keys: tuple[str, ...], spec: Spec) -> int | None:
+    """Return how many numbers selectors read, or None if the environment does not declare a feature among them.
+
+    Raises:
+        ObservationError: if one reads what is not there, or no numbers.
+    """
+    widths = [selector(key).width(spec) for key in keys]
+    return None if None in widths else sum(widths)  # type: ignore[arg-type]
+
+
+def as_tensor(rows: np.ndarray) -> Tensor:
+    """Return rows as a float32 tensor, without a copy where they are that already."""
+    return torch.from_numpy(np.ascontiguousarray(rows, dtype=np.float32))

@@ -1,0 +1,1 @@
+"""How nodes read a state: selectors, and state functions Phi(s)."""

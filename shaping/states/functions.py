@@ -1,0 +1,254 @@
+"""State functions: numbers that describe one state, Phi(s). Terms use them before and after a step.
+
+A state function is data (a frozen dataclass) like everything in an expression. Write your own with `state_function`:
+
+    @state_function
+    def height(obs, features):          # arrays with a leading lane axis -> (B,)
+        return np.sin(3 * obs[:, 0])
+
+    TaskReward() + Potential(height, gamma=0.99)
+
+It is referred to by its registered name, so an expression with it prints, pickles and loads from YAML (``phi: height``).
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Annotated, Any, ClassVar, TypeAlias
+
+import numpy as np
+from annotated_types import MinLen
+from typing_extensions import override
+
+from shapegym.shaping.discovery import HOW_TO_IMPORT, load_plugins
+from shapegym.shaping.errors import ExpressionError, ObservationError, ShapingError, UnknownNameError, suggest
+from shapegym.shaping.limits import Limited, Via
+from shapegym.shaping.states.select import Selects, selector
+from shapegym.shaping.transitions import Features, Observation, Spec
+from shapegym.shaping.types import register
+
+STATE_FUNCTIONS: dict[str, type[StateFunction]] = {}
+"""State-function classes by registered name, as reward files spell them."""
+
+_CALLABLES: dict[str, tuple[Callable[..., Any], tuple[str, ...]]] = {}
+"""Registered functions and the features they read, by name."""
+
+
+@dataclass(frozen=True)
+class StateFunction(Limited, ABC):
+    """Phi: maps the observation and features of a state to one number a lane."""
+
+    in_words: ClassVar[str] = "a state function such as Distance(...)"
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        register(STATE_FUNCTIONS, cls)
+
+    @property
+    def bound(self) -> float | None:
+        """The largest absolute value of Phi in any state, or None if there is no limit."""
+        return None
+
+    @property
+    def reads(self) -> tuple[str, ...]:
+        """Features that it reads."""
+        return ()
+
+    def check(self, spec: Spec) -> None:
+        """Raise a `ShapingError` if it cannot be evaluated on this environment."""
+        del spec
+
+    @abstractmethod
+    def value(self, obs: Observation, features: Features) -> np.ndarray:
+        """Return Phi, (B,) float64."""
+
+
+@dataclass(frozen=True)
+class Read(StateFunction):
+    """One number that is there already: ``Read("features.progress")``, ``Read("obs[3]")``. A bare selector text means this."""
+
+    of: Selects = "obs"
+
+    @property
+    @override
+    def reads(self) -> tuple[str, ...]:
+        return features_of(self.of)
+
+    def check(self, spec: Spec) -> None:
+        """Raise `ObservationError` unless exactly one number is selected."""
+        width = selector(self.of).width(spec)
+        if width not in (None, 1):
+            raise ObservationError(
+                f"Read({self.of!r}) selects {width} numbers a lane; pick one, e.g. {self.of + '[0]'!r}."
+            )
+
+    @override
+    def value(self, obs: Observation, features: Features) -> np.ndarray:
+        return selector(self.of).read_one(obs, features)
+
+
+@dataclass(frozen=True)
+class Table(StateFunction):
+    """A value for every discrete state: ``values[of]``, with ``of`` selecting one integer (a Discrete observation)."""
+
+    values: Annotated[tuple[float, ...], MinLen(1)]
+    of: Selects = "obs"
+
+    _array: ClassVar[np.ndarray]
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        object.__setattr__(self, "_array", np.array(self.values, dtype=np.float64))
+
+    @property
+    @override
+    def bound(self) -> float:
+        return max(map(abs, self.values))
+
+    @property
+    @override
+    def reads(self) -> tuple[str, ...]:
+        return features_of(self.of)
+
+    def check(self, spec: Spec) -> None:
+        """Raise `ObservationError` unless exactly one number is selected."""
+        Read(self.of).check(spec)
+
+    def value(self, obs: Observation, features: Features) -> np.ndarray:
+        """Return Phi; raises `ObservationError` for a state outside the table."""
+        states = selector(self.of).read_one(obs, features)
+        with np.errstate(invalid="ignore"):  # a NaN is reported below
+            index = states.astype(np.int64)
+        outside = (index != states) | (index < 0) | (index >= len(self.values))
+        if outside.any():
+            raise ObservationError(
+                f"State {states[outside][0]:g} is outside a Table of {len(self.values)} values, for the states 0 to "
+                f"{len(self.values) - 1}."
+            )
+        return self._array[index]
+
+
+def _require_registered(name: str) -> None:
+    if name not in _CALLABLES:
+        load_plugins()
+    if name not in _CALLABLES:
+        raise UnknownNameError(
+            f"No state function is registered as {name!r}; import the module that defines it."
+            f"{suggest(name, _CALLABLES)} {HOW_TO_IMPORT}"
+        )
+
+
+RegisteredName: TypeAlias = Annotated[
+    str, Via(_require_registered, keep=False), "the name of a registered function"
+]
+
+
+@dataclass(frozen=True)
+class Call(StateFunction):
+    """A registered Python function ``(obs, features) -> (B,)``; see `state_function`."""
+
+    function: RegisteredName
+
+    @property
+    def module(self) -> str:
+        """Name of the module that defines the function."""
+        return _CALLABLES[self.function][0].__module__
+
+    @property
+    @override
+    def reads(self) -> tuple[str, ...]:
+        return _CALLABLES[self.function][1]
+
+    def value(self, obs: Observation, features: Features) -> np.ndarray:
+        """Return Phi; raises `ObservationError` unless the function returns one number a lane."""
+        value = np.asarray(_CALLABLES[self.function][0](obs, features), dtype=np.float64)
+        lanes = (_num_lanes(obs),)
+        if value.shape != lanes:
+            raise ObservationError(
+                f"State function {self.function!r} returned shape {value.shape}; it must be one number a lane, shape {lanes}."
+            )
+        return value
+
+
+def state_function(
+    function: Callable[[Observation, Features], Any] | None = None, *, reads: tuple[str, ...] = ()
+) -> Any:
+    """Register ``(obs, features) -> (B,)`` under its name and return it as a state function (a decorator).
+
+    Args:
+        function: gets the batch's observation (an array, or the dict of a Dict space) and features.
+        reads: names of the features that it reads.
+
+    Raises:
+        ExpressionError: if another function has the name, or it is no function that was written with def.
+    """
+
+    def enter(function: Callable[[Observation, Features], Any]) -> Call:
+        if not hasattr(function, "__code__"):
+            raise ExpressionError(f"A state function is written with def and has a name, got {function!r}.")
+        name = function.__name__
+        known, _ = _CALLABLES.get(name, (function, ()))
+        if name in STATE_FUNCTIONS or _definition(known) != _definition(function):
+            raise ExpressionError(f"A state function called {name!r} is registered already; rename yours.")
+        _CALLABLES[name] = (function, tuple(reads))
+        return Call(name)
+
+    return enter if function is None else enter(function)
+
+
+def _definition(function: Callable[..., Any]) -> tuple[Any, ...]:
+    """What makes two functions one: a module that is executed again defines the same ones.
+
+    The bytecode alone would not do, because it refers to constants and names by position.
+    """
+    code = function.__code__
+    captured = [cell.cell_contents for cell in getattr(function, "__closure__", None) or ()]
+    captured += getattr(function, "__defaults__", None) or ()
+    plain = [value if isinstance(value, (int, float, str)) else id(value) for value in captured]
+    return code.co_code, code.co_consts, code.co_names, plain
+
+
+def as_state_function(phi: StateFunction | str) -> StateFunction:
+    """Return ``phi``, or what a text refers to: a registered function, or a selector of one number.
+
+    Raises:
+        ShapingError: if it is neither.
+    """
+    if isinstance(phi, StateFunction):
+        return phi
+    if isinstance(phi, str):
+        return Call(phi) if phi in _CALLABLES else _read_or_explain(phi)
+    raise ExpressionError(
+        f"A state function is a StateFunction (Distance, Table, ...) or the name of a registered one, got {phi!r}. "
+        "Decorate your own function with @state_function."
+    )
+
+
+Phi: TypeAlias = Annotated[
+    StateFunction | str,
+    Via(as_state_function),
+    "a state function such as Distance(...) or the name of one (decorate your own with @state_function)",
+]
+"""A field that holds a state function, which a name or a selector may stand for; read it with `as_state_function`."""
+
+
+def _read_or_explain(text: str) -> StateFunction:
+    if text.startswith(("obs", "features.")):
+        return Read(text)
+    try:
+        return Call(text)
+    except ShapingError as error:
+        raise UnknownNameError(f"{error} A selector such as 'features.progress' works too.") from None
+
+
+def _num_lanes(obs: Observation) -> int:
+    while not isinstance(obs, np.ndarray):  # Dict and Tuple spaces
+        obs = next(iter(obs.values() if isinstance(obs, Mapping) else obs))
+    return len(obs)
+
+
+def features_of(*texts: str) -> tuple[str, ...]:
+    """Return the features that the selectors read."""
+    return tuple(name for text in texts if (name := selector(text).feature) is not None)

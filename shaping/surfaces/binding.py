@@ -1,0 +1,110 @@
+"""What all surfaces share: an expression bound to the lanes of an environment."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any, ClassVar, Literal, TypedDict
+
+import gymnasium as gym
+
+from shapegym.shaping.errors import suggest
+from shapegym.shaping.evaluation.engine import RewardEngine
+from shapegym.shaping.files.state_files import load_engine, save_engine
+from shapegym.shaping.surfaces.collect import Collector
+from shapegym.shaping.transitions import Spec
+from shapegym.shaping.types import Expression
+
+PAID = ("task_reward", "shaped_reward", "reward_parts")
+"""Info keys of every step that was paid."""
+
+
+class BindingOptions(TypedDict, total=False):
+    """How an expression is bound, the same on every surface; all are optional.
+
+    Attributes:
+        gamma: the agent's discount, for potentials.
+        seed: of the random choices that terms make; 0 if not given.
+        on_nonfinite: a NaN or infinite part is an error ("raise", the default), or counts as 0 with a warning ("zero").
+        pay_at_end: allow episodic nodes, paying an episode's sum at its last step: late credit, so a different algorithm.
+        learn_every: steps between two fits of what learns, where rewards are paid at once; 128 if not given.
+    """
+
+    gamma: float | None
+    seed: int
+    on_nonfinite: Literal["raise", "zero"]
+    pay_at_end: bool
+    learn_every: int | None
+
+
+def require_options(taker: str, options: Iterable[str]) -> None:
+    """Raise `TypeError` for a name that is no option; ``taker`` is who was called."""
+    known = BindingOptions.__annotations__
+    for name in options:
+        if name not in known:
+            raise TypeError(f"{taker} takes no option {name!r}.{suggest(name, known)}")
+
+
+class Binding:
+    """Mixin of the surfaces.
+
+    Attributes:
+        engine: the `RewardEngine`.
+    """
+
+    engine: RewardEngine
+
+    has_hindsight: ClassVar[bool] = False
+    """Whether rewards are paid later than at their step, so that episodic nodes need no ``pay_at_end``."""
+
+    def _bind(
+        self,
+        expression: Expression,
+        options: BindingOptions,
+        num_lanes: int,
+        observation_space: gym.Space,
+        action_space: gym.Space,
+        features: Mapping[str, gym.Space] | None,
+        *,
+        agents: tuple[str, ...] = (),
+    ) -> None:
+        """Make the engine; spaces are those of one lane, and lanes that are ``agents`` share one world.
+
+        Raises:
+            TypeError: for an option that there is not.
+            HindsightError: if the expression is episodic, rewards are paid at once, and ``pay_at_end`` was not asked for.
+            ShapingError: if a term cannot be measured on this environment.
+        """
+        surface = type(self).__name__
+        require_options(surface, options)
+        given: dict[str, Any] = {**options}
+        of_spec = {name: given.pop(name) for name in ("gamma", "seed") if name in given}
+        worlds = (0,) * len(agents)
+        spec = Spec(
+            num_lanes, observation_space, action_space, features, agents=agents, worlds=worlds, **of_spec
+        )
+        self.engine = RewardEngine(expression, spec, **given)
+        if not self.has_hindsight:
+            self.engine.require_online(surface)
+        self._collector = Collector(self.engine)
+        self._started = False
+
+    def save(self, path: str | Path) -> None:
+        """Save what the terms remember; see `shapegym.shaping.files.state_files`."""
+        save_engine(self.engine, path)
+
+    def load(self, path: str | Path) -> None:
+        """Continue from `save`; then reset, because a file holds no environment.
+
+        Raises:
+            StateFileError: if the file is corrupt or belongs to another expression or number of lanes; nothing has changed.
+        """
+        load_engine(self.engine, path)
+        self._started = False
+
+    def _paid_info(
+        self, info: Mapping[str, Any], task: Any, shaped: Any, contributions: Any
+    ) -> dict[str, Any]:
+        """Return ``info`` and, under the keys `PAID`, what a step paid: numbers of one lane, or arrays of all."""
+        parts = dict(zip(self.engine.addends, contributions, strict=True))
+        return {**info, "task_reward": task, "shaped_reward": shaped, "reward_parts": parts}

@@ -1,0 +1,54 @@
+"""Terms of several agents: what a lane is paid in view of those that share its world (`Spec.worlds`)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import numpy as np
+from typing_extensions import override
+
+from shapegym.shaping.terms.events import Event
+from shapegym.shaping.transitions import Spec, State, Transitions
+from shapegym.shaping.tree import largest
+from shapegym.shaping.types import Elementwise, Example, Replay, Term
+
+
+@dataclass(frozen=True)
+class TeamMean(Term):
+    """m_t = mean of ``of`` over the active lanes of the lane's world, the lane itself among them.
+
+    What an agent earns beyond its team is ``of - TeamMean(of)``, which sums to 0 over the team. A lane that is alone gets ``of``.
+    Bounded as ``of`` is. Replay: stamped (a stored transition has lost its company).
+
+    Args:
+        of: the expression whose mean it is; its value must be known at each step.
+    """
+
+    of: Elementwise
+
+    replay: ClassVar[Replay] = Replay.STAMP
+    sees_world: ClassVar[bool] = True
+
+    @override
+    @classmethod
+    def examples(cls) -> tuple[Example, ...]:
+        event = Event("features.event", 0.5, equals=2)
+        return (Example(cls(event)), Example(event - cls(event)))
+
+    @property
+    def bound(self) -> float | None:  # type: ignore[override]  # a fact of the instance here
+        """That of what it averages."""
+        return largest(self.of)
+
+    @override
+    def init(self, spec: Spec) -> State:
+        return {"world": spec.world_of_lane}
+
+    @override
+    def measure(self, transitions: Transitions, state: State, *inputs: Any) -> np.ndarray:
+        (values,) = inputs
+        world, active = state["world"], transitions.active
+        total = np.bincount(world, np.where(active, values, 0.0))
+        mean: np.ndarray = total / np.maximum(np.bincount(world, active), 1.0)
+        return mean[world]
