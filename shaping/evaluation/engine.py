@@ -28,6 +28,8 @@ from shapegym.shaping.errors import (
     StateFileError,
     WorldError,
 )
+from shapegym.shaping.evaluation.annotators import Question
+from shapegym.shaping.evaluation.answers import Correspondence, annotator_of
 from shapegym.shaping.evaluation.ledger import EpisodeRecord, Ledger
 from shapegym.shaping.evaluation.measured import MeasuredBlock, at_step
 from shapegym.shaping.evaluation.program import Outputs, Parts, Program
@@ -54,6 +56,8 @@ class RewardEngine:
         pay_at_end: allow episodic nodes in `step` by paying each episode's sum of an episodic addend at its last step, and 0
             before. A different algorithm from the retroactive one: credit arrives late. Off by default.
         learn_every: steps between two fits of what learns; None leaves it to `learn`, and the parts that depend on it too.
+        answers: the correspondence of nodes that ask an annotator; by default with the annotator that one of them names, and a log
+            in memory.
 
     Attributes:
         program: the expression taken apart.
@@ -80,6 +84,7 @@ class RewardEngine:
         on_nonfinite: Literal["raise", "zero"] = "raise",
         pay_at_end: bool = False,
         learn_every: int | None = LEARN_EVERY,
+        answers: Correspondence | None = None,
     ) -> None:
         if on_nonfinite not in ("raise", "zero"):
             raise ExpressionError(f"on_nonfinite must be 'raise' or 'zero', got {on_nonfinite!r}.")
@@ -105,6 +110,8 @@ class RewardEngine:
         whole_episodes = any(reader.fits_on == "episodes" for reader in learned)
         self._recorder = Recorder(spec.num_lanes, whole_episodes=whole_episodes) if learned else None
         self.fitted: dict[str, float] = {}
+        self._askers = [(program.name_of(reader), reader) for reader in program.readers if reader.asks]
+        self.answers = answers or (Correspondence(annotator_of(program.readers)) if self._askers else None)
         self.tape = Tape(len(self.terms), spec.num_lanes) if self.episodic and pay_at_end else None
         self._parts = self._latest = np.zeros((len(self.terms), spec.num_lanes))
         self._contributions = np.zeros((len(self.addends), spec.num_lanes))
@@ -189,6 +196,8 @@ class RewardEngine:
         transitions.clock = self.clock
         if self._worlds is not None:
             self._check_worlds(self._worlds, transitions)
+        if self._askers:
+            self._hear()
         parts = self._parts
         lanes = self._lanes
         outputs = self._outputs(transitions, parts) if self.memories else None
@@ -209,12 +218,33 @@ class RewardEngine:
         count: int = screen_parts(parts, transitions.active)
         if count < 0:
             count = self._handle_nonfinite(parts, transitions)
+        if self._askers and count:
+            self._ask(transitions)
         self.clock += count
         if self._recorder is not None and count:
             self._recorder.append(transitions, parts)
             if self.learn_every is not None and len(self._recorder) >= self.learn_every:
                 self.learn()
         return parts
+
+    def _hear(self) -> None:
+        """Hand out the answers that have come."""
+        assert self.answers is not None  # noqa: S101  # somebody asks
+        askers = dict(self._askers)
+        for question, answer in self.answers.take(self.clock):
+            if answer.error is None:
+                reader = askers[question.asker]
+                reader.answered(question.payload, answer.payload, self._memory_of(reader))
+
+    def _ask(self, transitions: Transitions) -> None:
+        assert self.answers is not None  # noqa: S101
+        questions: list[Question] = []
+        for name, reader in self._askers:
+            start = self.answers.next_number(name)
+            asked = reader.questions(transitions, self._memory_of(reader))
+            questions += [Question(name, number, payload) for number, payload in enumerate(asked, start)]
+        if questions:
+            self.answers.ask(self.clock, questions)
 
     @property
     def waits(self) -> bool:
@@ -396,6 +426,7 @@ class RewardEngine:
                 for name, memory in zip(self.program.model_names, self.memories, strict=True)
             },
             "experience": {} if self._recorder is None else self._recorder.state_dict(),
+            "answers": self.answers.state_dict() if self.answers is not None and self._askers else {},
         }
 
     def load_state_dict(self, state: State) -> None:
@@ -423,6 +454,8 @@ class RewardEngine:
             self.tape.load_state_dict(state["tape"])
         if self._recorder is not None:
             self._recorder.load_state_dict(state["experience"])
+        if self.answers is not None and self._askers:
+            self.answers.load_state_dict(state["answers"])
 
     # ------------------------------------------------------------------ inside
 
