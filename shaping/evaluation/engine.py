@@ -26,15 +26,15 @@ from shapegym.shaping.errors import (
     NonFiniteError,
     ObservationError,
     StateFileError,
-    WorldError,
 )
-from shapegym.shaping.evaluation.annotators import Question
-from shapegym.shaping.evaluation.answers import Correspondence, annotator_of
+from shapegym.shaping.evaluation.answers import Correspondence
+from shapegym.shaping.evaluation.asking import Asking
 from shapegym.shaping.evaluation.ledger import EpisodeRecord, Ledger
 from shapegym.shaping.evaluation.measured import MeasuredBlock, at_step
 from shapegym.shaping.evaluation.program import Outputs, Parts, Program
 from shapegym.shaping.evaluation.recorder import Recorder
 from shapegym.shaping.evaluation.tape import Tape
+from shapegym.shaping.evaluation.worlds import require_common_ends
 from shapegym.shaping.kernels.accounting import screen_parts
 from shapegym.shaping.transitions import Array, Episodes, Spec, State, Transitions
 from shapegym.shaping.types import Expression, Memory, Model, Replay, Term, is_episodic
@@ -110,13 +110,14 @@ class RewardEngine:
         whole_episodes = any(reader.fits_on == "episodes" for reader in learned)
         self._recorder = Recorder(spec.num_lanes, whole_episodes=whole_episodes) if learned else None
         self.fitted: dict[str, float] = {}
-        self._askers = [(program.name_of(reader), reader) for reader in program.readers if reader.asks]
-        self.answers = answers or (Correspondence(annotator_of(program.readers)) if self._askers else None)
+        self._asking = Asking(program, answers)
+        self._asks = bool(self._asking)
         self.tape = Tape(len(self.terms), spec.num_lanes) if self.episodic and pay_at_end else None
         self._parts = self._latest = np.zeros((len(self.terms), spec.num_lanes))
         self._contributions = np.zeros((len(self.addends), spec.num_lanes))
         self._lanes = (spec.num_lanes,)
-        self._worlds = spec.world_of_lane if any(term.sees_world for term in self.terms) else None
+        looks = any(term.sees_world for term in self.terms)
+        self._worlds = spec.world_of_lane if looks and spec.worlds else None
         self._is_plain = program.addends == self.terms
         self._warned: set[str] = set()
         self._heard: set[int] = set()
@@ -195,9 +196,9 @@ class RewardEngine:
         """
         transitions.clock = self.clock
         if self._worlds is not None:
-            self._check_worlds(self._worlds, transitions)
-        if self._askers:
-            self._hear()
+            require_common_ends(self._worlds, transitions)
+        if self._asks:
+            self._asking.hear(self.clock, self._memory_of)
         parts = self._parts
         lanes = self._lanes
         outputs = self._outputs(transitions, parts) if self.memories else None
@@ -218,33 +219,14 @@ class RewardEngine:
         count: int = screen_parts(parts, transitions.active)
         if count < 0:
             count = self._handle_nonfinite(parts, transitions)
-        if self._askers and count:
-            self._ask(transitions)
+        if self._asks and count:
+            self._asking.ask(self.clock, transitions, self._memory_of)
         self.clock += count
         if self._recorder is not None and count:
             self._recorder.append(transitions, parts)
             if self.learn_every is not None and len(self._recorder) >= self.learn_every:
                 self.learn()
         return parts
-
-    def _hear(self) -> None:
-        """Hand out the answers that have come."""
-        assert self.answers is not None  # noqa: S101  # somebody asks
-        askers = dict(self._askers)
-        for question, answer in self.answers.take(self.clock):
-            if answer.error is None:
-                reader = askers[question.asker]
-                reader.answered(question.payload, answer.payload, self._memory_of(reader))
-
-    def _ask(self, transitions: Transitions) -> None:
-        assert self.answers is not None  # noqa: S101
-        questions: list[Question] = []
-        for name, reader in self._askers:
-            start = self.answers.next_number(name)
-            asked = reader.questions(transitions, self._memory_of(reader))
-            questions += [Question(name, number, payload) for number, payload in enumerate(asked, start)]
-        if questions:
-            self.answers.ask(self.clock, questions)
 
     @property
     def waits(self) -> bool:
@@ -285,8 +267,8 @@ class RewardEngine:
         state, stamped = self.states[index], self.program.replays[index] is Replay.STAMP
         if stamped or observe is not None:
             inputs = block.inputs(position)
-            for t in range(len(block.experience.clocks)):
-                step, values = block.at(t), [at_step(value, t) for value in inputs]
+            for t, step in enumerate(block.steps):
+                values = [at_step(value, t) for value in inputs]
                 if observe is not None:
                     observe(step, state, *values)
                 if stamped:
@@ -426,7 +408,7 @@ class RewardEngine:
                 for name, memory in zip(self.program.model_names, self.memories, strict=True)
             },
             "experience": {} if self._recorder is None else self._recorder.state_dict(),
-            "answers": self.answers.state_dict() if self.answers is not None and self._askers else {},
+            "answers": self._asking.state_dict(),
         }
 
     def load_state_dict(self, state: State) -> None:
@@ -454,8 +436,7 @@ class RewardEngine:
             self.tape.load_state_dict(state["tape"])
         if self._recorder is not None:
             self._recorder.load_state_dict(state["experience"])
-        if self.answers is not None and self._askers:
-            self.answers.load_state_dict(state["answers"])
+        self._asking.load_state_dict(state["answers"])
 
     # ------------------------------------------------------------------ inside
 
@@ -487,19 +468,6 @@ class RewardEngine:
             if position not in self._heard and (message := node.warning(carry)):
                 self._heard.add(position)
                 warnings.warn(message, RuntimeWarning, stacklevel=3)
-
-    def _check_worlds(self, worlds: np.ndarray, transitions: Transitions) -> None:
-        active = transitions.active
-        ended = (transitions.terminated | transitions.truncated) & active
-        living, ending = (np.bincount(worlds, weights=rows) for rows in (active, ended))
-        if (apart := (ending > 0) & (ending < living)).any():
-            lanes = np.flatnonzero(worlds == int(np.argmax(apart))).tolist()
-            names = ", ".join(sorted({type(term).__name__ for term in self.terms if term.sees_world}))
-            raise WorldError(
-                f"Lanes {lanes} share a world, but only {np.flatnonzero(ended).tolist()} ended at global step {self.clock}: "
-                f"{names} compares agents of a world, which must end together. Let agents that are done wait for the others "
-                "(SuperSuit's black_death_v3), or leave the term out."
-            )
 
     def _reject_shape(self, index: int, value: np.ndarray) -> None:
         raise ObservationError(
