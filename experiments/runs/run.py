@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import warnings
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
@@ -30,6 +30,7 @@ from shapegym.experiments.errors import RunError
 from shapegym.experiments.plain import plain
 from shapegym.experiments.runs import costs as cost_file
 from shapegym.experiments.runs import run_folder, tracking
+from shapegym.shaping.discovery import import_modules
 from shapegym.shaping.files.reward_files import from_data
 from shapegym.shaping.files.state_files import save_engine
 
@@ -58,6 +59,7 @@ class RunConfig:
         eval_every: global steps between evaluations; 0 evaluates at the end only.
         eval_episodes: of each evaluation.
         checkpoint_every: global steps between checkpoints; 0 makes none.
+        imports: modules of other people that define what the request names; imported by whoever runs it.
     """
 
     env: str
@@ -70,8 +72,13 @@ class RunConfig:
     eval_every: int = 0
     eval_episodes: int = 50
     checkpoint_every: int = 0
+    imports: Sequence[str] = ()
 
     def __post_init__(self) -> None:
+        listed = isinstance(self.imports, (list, tuple))
+        if not (listed and all(isinstance(name, str) for name in self.imports)):
+            raise RunError(f"imports must be a list of names of modules, got {self.imports!r}.")
+        object.__setattr__(self, "imports", tuple(dict.fromkeys(self.imports)))
         for key, kind in (("env", str), ("algo", str), ("env_kwargs", Mapping), ("settings", Mapping)):
             if not isinstance(getattr(self, key), kind):
                 raise RunError(f"{key} must be a {kind.__name__.lower()}, got {getattr(self, key)!r}.")
@@ -103,6 +110,21 @@ class RunConfig:
             raise RunError(f"{folder / run_folder.CONFIG} lacks the key {missing[0]!r}.")
         return cls(**data)
 
+    def as_data(self) -> dict[str, Any]:
+        """Return the request as keys and values; without ``imports`` where there are none, as in most."""
+        data = asdict(self)
+        if not self.imports:
+            del data["imports"]
+        return data
+
+    def import_modules(self) -> None:
+        """Import what the request imports, before anything that it names is looked up.
+
+        Raises:
+            PluginError: if a module is not there or fails.
+        """
+        import_modules(self.imports, "The request of this run")
+
 
 def train(
     config: RunConfig,
@@ -124,8 +146,9 @@ def train(
     Raises:
         RunError: if the folder does not fit the request, or ``wandb`` is asked for and not there.
         AgentError: for settings that do not exist or do not fit.
-        ShapingError: for a reward that does not fit the environment or the agent.
+        ShapingError: for a reward that does not fit the environment or the agent, or a module that cannot be imported.
     """
+    config.import_modules()
     reward = None if config.reward is None else from_data(config.reward)
     settings = resolve_settings(config.algo, config.env, config.settings)
     tracking.require(wandb)
@@ -152,8 +175,9 @@ def train(
 
 def request_of(config: RunConfig) -> dict[str, Any]:
     """Return what ``config.yaml`` holds: every hyper-parameter, so that a later change of the table does not change a run."""
+    config.import_modules()
     settings = resolve_settings(config.algo, config.env, config.settings)
-    return plain(asdict(replace(config, settings=settings.as_dict())))
+    return plain(replace(config, settings=settings.as_dict()).as_data())
 
 
 def _open(cleanup: ExitStack, venv: VecEnv) -> VecEnv:
