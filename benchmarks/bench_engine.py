@@ -13,7 +13,17 @@ import numpy as np
 import pytest
 from gymnasium.vector import AutoresetMode
 
-from shapegym import CountBonus, Event, Linear, Potential, RewardEngine, Spec, TaskReward, Transitions, anneal
+from shapegym.shaping import (
+    CountBonus,
+    Event,
+    Linear,
+    Potential,
+    RewardEngine,
+    Spec,
+    TaskReward,
+    Transitions,
+    anneal,
+)
 
 LANES = 1024
 STEPS = 64

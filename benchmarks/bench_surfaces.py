@@ -14,7 +14,8 @@ import pytest
 from gymnasium import spaces
 from gymnasium.vector import AutoresetMode
 
-from shapegym import CountBonus, Event, Potential, ShapedEnv, ShapedVectorEnv, TaskReward, state_function
+from shapegym import CountBonus, Event, Potential, ShapedEnv, TaskReward, state_function
+from shapegym.shaping.surfaces.vector_env import ShapedVectorEnv
 
 LANES = 1024
 

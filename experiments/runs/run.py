@@ -31,8 +31,13 @@ from shapegym.experiments.plain import plain
 from shapegym.experiments.runs import costs as cost_file
 from shapegym.experiments.runs import run_folder, tracking
 from shapegym.shaping.discovery import import_modules
+from shapegym.shaping.evaluation.answer_log import AnswerLog
+from shapegym.shaping.evaluation.answers import Correspondence, annotator_of
 from shapegym.shaping.files.reward_files import from_data
 from shapegym.shaping.files.state_files import save_engine
+from shapegym.shaping.surfaces.binding import BindingOptions
+from shapegym.shaping.tree import readers_of
+from shapegym.shaping.types import Expression
 
 EVALUATION_SEED = 1_000_000
 """Far from training seeds, so that evaluation plays other episodes."""
@@ -60,6 +65,8 @@ class RunConfig:
         eval_episodes: of each evaluation.
         checkpoint_every: global steps between checkpoints; 0 makes none.
         imports: modules of other people that define what the request names; imported by whoever runs it.
+        learn_every: steps between two fits of what the reward learns, for algorithms with a replay buffer; None takes the default.
+            (Others let it learn from every rollout.)
     """
 
     env: str
@@ -73,6 +80,7 @@ class RunConfig:
     eval_episodes: int = 50
     checkpoint_every: int = 0
     imports: Sequence[str] = ()
+    learn_every: int | None = None
 
     def __post_init__(self) -> None:
         listed = isinstance(self.imports, (list, tuple))
@@ -88,6 +96,7 @@ class RunConfig:
             ("eval_every", 0),
             ("eval_episodes", 1),
             ("checkpoint_every", 0),
+            *([("learn_every", 1)] if self.learn_every is not None else []),
         ):
             value = getattr(self, key)
             if isinstance(value, bool) or not isinstance(value, int) or value < low:
@@ -111,11 +120,12 @@ class RunConfig:
         return cls(**data)
 
     def as_data(self) -> dict[str, Any]:
-        """Return the request as keys and values; without ``imports`` where there are none, as in most."""
-        data = asdict(self)
-        if not self.imports:
-            del data["imports"]
-        return data
+        """Return the request as keys and values; without ``imports`` and ``learn_every`` where they say nothing, as in most."""
+        return {
+            key: value
+            for key, value in asdict(self).items()
+            if value or key not in ("imports", "learn_every")
+        }
 
     def import_modules(self) -> None:
         """Import what the request imports, before anything that it names is looked up.
@@ -133,6 +143,7 @@ def train(
     resume: bool = False,
     progress: Progress | None = None,
     wandb: str = "",
+    answers_of: Path | None = None,
 ) -> Evaluation:
     """Train an agent, fill its run folder and return its final evaluation on the task.
 
@@ -142,6 +153,7 @@ def train(
         resume: continue from the folder's last checkpoint.
         progress: told about the run as it goes on.
         wandb: project of Weights & Biases that shows the run too; empty for none. No part of the request.
+        answers_of: folder of a run whose answers are repeated, where the reward asks somebody; nobody is asked then.
 
     Raises:
         RunError: if the folder does not fit the request, or ``wandb`` is asked for and not there.
@@ -163,10 +175,18 @@ def train(
         eval_venv = _open(
             cleanup, make_vec_env(config.env, min(config.eval_episodes, 16), **config.env_kwargs)
         )
+        answers = _answers(reward, answers_of or folder, repeated=answers_of is not None)
+        if answers is not None:
+            cleanup.callback(answers.close)
         if resume:
-            model = load_checkpoint(checkpoint, venv, reward)
+            model = load_checkpoint(checkpoint, venv, reward, answers=answers)
         else:
-            model = make_agent(config.algo, venv, reward, seed=config.seed, settings=settings)
+            binding: BindingOptions = {"answers": answers}
+            if config.learn_every is not None:
+                binding["learn_every"] = config.learn_every
+            model = make_agent(
+                config.algo, venv, reward, seed=config.seed, settings=settings, binding=binding
+            )
             algorithm_of(config.algo).check_reward(model)  # before there is a folder
             run_folder.create(folder, request_of(config))
         with tracking.tracked(wandb, folder, run_folder.read_config(folder), resume=resume):
@@ -178,6 +198,14 @@ def request_of(config: RunConfig) -> dict[str, Any]:
     config.import_modules()
     settings = resolve_settings(config.algo, config.env, config.settings)
     return plain(replace(config, settings=settings.as_dict()).as_data())
+
+
+def _answers(reward: Expression | None, folder: Path, *, repeated: bool) -> Correspondence | None:
+    """The correspondence of a reward that asks, with the log in ``folder``; None if nobody asks."""
+    readers = [] if reward is None else readers_of(reward)
+    if not any(reader.asks for reader in readers):
+        return None
+    return Correspondence(None if repeated else annotator_of(readers), AnswerLog(folder / run_folder.ANSWERS))
 
 
 def _open(cleanup: ExitStack, venv: VecEnv) -> VecEnv:

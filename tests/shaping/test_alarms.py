@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-import shapegym as sg
-from shapegym import TaskReward
+from shapegym import shaping as sh
+from shapegym.shaping import TaskReward
 from shapegym.shaping.audit.alarms import Watch, harmless_parts, task_parts
 
 BUDGET = 50_000
@@ -90,7 +90,7 @@ def test_a_task_that_is_paid_tenfold_dominates_nothing() -> None:
     for row in rows:
         row["shaped_return"] += 9 * row["task_return"]
         row["parts"]["task_reward"] *= 10
-    expression = 10 * TaskReward() + sg.CountBonus("obs") + sg.Potential(sg.Read("features.progress"))
+    expression = 10 * TaskReward() + sh.CountBonus("obs") + sh.Potential(sh.Read("features.progress"))
     assert task_parts(expression) == {"task_reward"}
     watch = Watch(BUDGET, {"phi"}, task_parts(expression))
     assert watch.append(rows) == []
@@ -122,10 +122,10 @@ def test_potentials_are_no_pay() -> None:
     rows = episodes(lambda _: 0.02, lambda _: 0.0, potential=lambda done: 50 * done)
     assert kinds(rows) == {}
     assert "dominant" in kinds(rows, harmless=())
-    potential = sg.Potential(sg.Read("features.progress"), gamma=0.99)
-    expression = TaskReward() + potential.named("phi") + 0.1 * sg.CountBonus("obs")
+    potential = sh.Potential(sh.Read("features.progress"), gamma=0.99)
+    expression = TaskReward() + potential.named("phi") + 0.1 * sh.CountBonus("obs")
     assert harmless_parts(expression) == {"phi"}
-    assert harmless_parts(TaskReward() + sg.clip(potential)) == frozenset()
+    assert harmless_parts(TaskReward() + sh.clip(potential)) == frozenset()
 
 
 def test_episodes_may_come_one_by_one_and_each_sign_sounds_once() -> None:

@@ -12,6 +12,8 @@ import shapegym as sg
 from shapegym.agents.environments import make_vec_env
 from shapegym.shaping.errors import StateFileError
 from shapegym.shaping.files.state_files import load_engine, save_engine
+from shapegym.shaping.surfaces.vector_env import ShapedVectorEnv
+from shapegym.shaping.surfaces.wiring import engine_of
 from shapegym.shaping.testing import check_expression
 from shapegym.shaping.testing.scripted import ScriptedEnv
 from shapegym.shaping.transitions import Experience, Spec, State, Transitions
@@ -67,7 +69,7 @@ def test_a_rollout_is_paid_with_what_was_learned_from_it() -> None:
         assert np.allclose(settled.contributions[1], mean)
         assert np.allclose(settled.shaped, settled.contributions.sum(axis=0))
         assert settled.parts.shape == (2, 16, 2)
-    engine = sg.engine_of(model)
+    engine = engine_of(model)
     assert engine.states[1]["fits"] == 2
     assert engine.states[1]["rows"] == 32
     assert len(engine._recorder) == 0
@@ -97,9 +99,9 @@ def test_a_replay_buffer_measures_stored_transitions_with_the_latest_fit() -> No
         "MlpPolicy", make_vec_env("shapegym/Corridor-v0", 1, seed=0), learning_starts=1000, buffer_size=500
     )
     sg.wire(model, sg.TaskReward() + MeanAction())
-    sg.engine_of(model).learn_every = 50
+    engine_of(model).learn_every = 50
     model.learn(120)
-    mean = sg.engine_of(model).states[1]["mean"][0]
+    mean = engine_of(model).states[1]["mean"][0]
     assert mean > 0
     batch = model.replay_buffer.sample(64)
     task = np.isin(batch.rewards.numpy() - np.float32(mean), [0.0, 1.0])
@@ -109,7 +111,7 @@ def test_a_replay_buffer_measures_stored_transitions_with_the_latest_fit() -> No
 
 def test_rows_that_are_no_transitions_are_not_learned_from() -> None:
     envs = gym.make_vec("shapegym/Corridor-v0", 3, autoreset_mode=gym.vector.AutoresetMode.NEXT_STEP)
-    shaped = sg.ShapedVectorEnv(envs, sg.TaskReward() + MeanAction())
+    shaped = ShapedVectorEnv(envs, sg.TaskReward() + MeanAction())
     shaped.engine.learn_every = 400
     shaped.reset(seed=0)
     shaped.action_space.seed(0)
