@@ -39,7 +39,7 @@ def test_a_name_that_lives_elsewhere_says_where(name, home):
 
 
 def test_a_name_that_is_nowhere_is_just_missing():
-    with pytest.raises(AttributeError, match="^module 'shapegym' has no attribute 'Milestone'$"):
+    with pytest.raises(AttributeError, match=r"^module 'shapegym' has no attribute 'Milestone'$"):
         _ = shapegym.Milestone
 
 
