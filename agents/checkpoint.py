@@ -34,12 +34,13 @@ from shapegym.agents.errors import CheckpointError
 from shapegym.agents.randomness import capture_randomness, restore_randomness
 from shapegym.agents.state_tree import read_tree, write_tree
 from shapegym.shaping.errors import StateFileError
+from shapegym.shaping.evaluation.answers import Correspondence
 from shapegym.shaping.files.state_files import load_engine, save_engine
 from shapegym.shaping.surfaces.wiring import wire
 from shapegym.shaping.types import Expression
 
 FORMAT = "shapegym checkpoint"
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
 MANIFEST, MODEL, REPLAY, REWARD = "manifest.json", "model.zip", "replay.npz", "reward.npz"
 SURROUNDINGS, WRAPPER = "surroundings.npz", "wrapper{}.npz"
 _LAST = ("_last_obs", "_last_original_obs", "_last_episode_starts")
@@ -91,6 +92,7 @@ def load_checkpoint(
     *,
     algorithm: type[BaseAlgorithm] | None = None,
     device: str = "cpu",
+    answers: Correspondence | None = None,
 ) -> BaseAlgorithm:
     """Return the model of a checkpoint on ``env``, wired to ``reward``, ready to go on; a warning says if new episodes begin.
 
@@ -103,6 +105,7 @@ def load_checkpoint(
         reward: the expression that was wired, or None if none was.
         algorithm: for a class that nobody registered.
         device: of the networks.
+        answers: of a reward that asks an annotator, with the log of the run.
 
     Raises:
         CheckpointError: if the checkpoint is corrupt or foreign, or was saved with another environment or reward.
@@ -116,7 +119,10 @@ def load_checkpoint(
     try:
         model = algorithm.load(folder / MODEL, env=env, device=device, force_reset=False)
         if reward is not None:
-            wire(model, reward, seed=manifest["reward_seed"], on_nonfinite=manifest["on_nonfinite"])
+            saved = {
+                key: manifest[key] for key in ("on_nonfinite", "learn_every") if manifest[key] is not None
+            }
+            wire(model, reward, seed=manifest["reward_seed"], answers=answers, **saved)
         _restore(folder, manifest, model)
     except (ValueError, KeyError, OSError, StateFileError, zipfile.BadZipFile) as error:
         if isinstance(error, CheckpointError):
@@ -175,6 +181,7 @@ def _write_files(folder: Path, model: BaseAlgorithm) -> None:
         "reward": None if surface is None else str(surface.engine.expression),
         "reward_seed": 0 if surface is None else surface.engine.spec.seed,
         "on_nonfinite": "raise" if surface is None else surface.engine.on_nonfinite,
+        "learn_every": None if surface is None else surface.engine.learn_every,
         "layers": [type(layer).__name__ for layer in _layers(env)],
         "versions": {name: version(name) for name in _VERSIONS_OF},
         "files": {path.name: _digest(path) for path in sorted(folder.iterdir())},

@@ -20,6 +20,7 @@ from shapegym.agents.errors import SettingsError
 from shapegym.envs.foreign.minigrid_views import with_view
 from shapegym.envs.foreign.ready_features import adapt_features
 from shapegym.envs.registration import dynamics_class
+from shapegym.shaping.discovery import import_modules, load_plugins
 from shapegym.shaping.tree import terms_of
 from shapegym.shaping.types import Expression
 
@@ -100,14 +101,16 @@ def env_spec(env_id: str) -> EnvSpec:
     """Return Gymnasium's spec of an id, importing the package that registers it.
 
     Raises:
-        gymnasium.error.Error: if the id is not registered.
-        ImportError: if the module of "module:id" cannot be imported.
+        gymnasium.error.Error: if the id is not registered, also by no plugin.
+        PluginError: if the module of "module:id" cannot be imported.
     """
     module, _, name = env_id.rpartition(":")
     if module:
-        importlib.import_module(module)
+        import_modules([module], f"The environment {env_id!r}")
     if name not in gym.registry:
         importlib.import_module("minigrid")  # registers its ids
+    if name not in gym.registry:
+        load_plugins()
     return gym.spec(name)
 
 

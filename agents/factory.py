@@ -17,6 +17,7 @@ from shapegym.agents.algorithms.registry import algorithm_of, algorithms
 from shapegym.agents.environments import make_vec_env
 from shapegym.agents.errors import SettingsError
 from shapegym.agents.settings import Settings, resolve_settings
+from shapegym.shaping.surfaces.binding import BindingOptions
 from shapegym.shaping.surfaces.wiring import wire
 from shapegym.shaping.types import Expression
 
@@ -31,6 +32,7 @@ def make_agent(
     device: str = "cpu",
     verbose: int = 0,
     tensorboard_log: str | None = None,
+    binding: BindingOptions | None = None,
     **overrides: Any,
 ) -> BaseAlgorithm:
     """Return an SB3 agent that learns from ``reward`` on ``env``.
@@ -47,6 +49,7 @@ def make_agent(
         device: of the networks.
         verbose: SB3's.
         tensorboard_log: SB3's folder for TensorBoard.
+        binding: how the reward is bound beside its seed: see `BindingOptions`.
         **overrides: hyper-parameters that replace those of the table or of ``settings``.
 
     Raises:
@@ -88,7 +91,8 @@ def make_agent(
     except (AssertionError, TypeError, ValueError) as error:
         raise SettingsError(f"{algo} rejects these settings: {error} ({chosen.as_dict()})") from error
     if reward is not None:
-        wire(model, reward, seed=seed or 0)
+        options: BindingOptions = {"seed": seed or 0, **(binding or {})}
+        wire(model, reward, **options)
     return model
 
 

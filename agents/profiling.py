@@ -28,7 +28,7 @@ class Costs:
     Attributes:
         frames: global steps that were made.
         sections: seconds in each of `SECTIONS`.
-        terms: seconds in each term of the reward, by the name of its part; part of ``sections["reward"]``.
+        terms: seconds in each term and model of the reward, by its name; part of ``sections["reward"]``.
         resumed: how many times the run was continued.
     """
 
@@ -89,8 +89,9 @@ class CostMeter:
                 *(world for world in self._worlds if world is not self._surface),
                 self._surface.venv,
             ]
-        self._term_names = () if self._surface is None else self._surface.engine.term_names
-        self._seconds = [0.0] * (len(SECTIONS) + len(self._term_names))
+        program = None if self._surface is None else self._surface.engine.program
+        self._reader_names = () if program is None else (*program.term_names, *program.model_names)
+        self._seconds = [0.0] * (len(SECTIONS) + len(self._reader_names))
         self._current = SECTIONS.index("other")
         self._since = 0.0
         self._frames = 0
@@ -124,7 +125,7 @@ class CostMeter:
         if self._running is not None:
             self._tick()
         sections = dict(zip(SECTIONS, self._seconds, strict=False))
-        terms = dict(zip(self._term_names, self._seconds[len(SECTIONS) :], strict=True))
+        terms = dict(zip(self._reader_names, self._seconds[len(SECTIONS) :], strict=True))
         sections["reward"] += sum(terms.values())
         return Costs(self._frames, sections, terms)
 
@@ -173,7 +174,7 @@ class CostMeter:
         return call
 
     def _timed_term(self, name: str, method: Callable[..., Any]) -> Callable[..., Any]:
-        return self._timed(method, len(SECTIONS) + self._term_names.index(name))
+        return self._timed(method, len(SECTIONS) + self._reader_names.index(name))
 
     def _counted(self, world: VecEnv) -> Callable[..., Any]:
         step_wait, lanes = world.step_wait, world.num_envs

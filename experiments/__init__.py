@@ -1,7 +1,8 @@
 """Suites as data, and what runs, compares and reports them.
 
 Run: `train` of a `RunConfig`, `load_suite`, `sweep`. Look: `Results`, `compare`, `report`. The commands of the same names print
-what these return. Names are imported when they are first used, because torch and Stable-Baselines3 take seconds.
+what these return. `register_suite` and `register_study` make those of other packages known by name. Names are imported when they
+are first used, because torch and Stable-Baselines3 take seconds.
 """
 
 from __future__ import annotations
@@ -14,7 +15,9 @@ _HOMES = {
     "reports": ("report",),
     "reports.comparison": ("Comparison", "compare"),
     "runs.run": ("RunConfig", "train"),
+    "studies.index": ("register_study",),
     "sweeps.entry": ("SweepResult", "sweep"),
+    "sweeps.ready": ("register_suite",),
     "sweeps.results": ("ResultRow", "Results"),
     "sweeps.suite": ("Suite", "load_suite"),
 }

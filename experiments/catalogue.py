@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import importlib
 import inspect
+from collections.abc import Sequence
 
+import gymnasium as gym
+from gymnasium.envs.registration import EnvSpec
 from rich.console import Console
 from rich.markdown import Markdown
 from rich.markup import escape
@@ -13,6 +16,7 @@ from rich.table import Table
 import shapegym  # noqa: F401  # registers the ids of the table
 from shapegym.envs.dynamics import Dynamics
 from shapegym.envs.registration import TABLE, EnvRow, build
+from shapegym.shaping.discovery import HOW_TO_IMPORT, import_modules, load_plugins
 from shapegym.shaping.errors import UnknownNameError, suggest
 from shapegym.shaping.evaluation.engine import RewardEngine
 from shapegym.shaping.files.schema import node_help
@@ -26,7 +30,23 @@ def rows(pattern: str) -> list[EnvRow]:
     return [row for row in TABLE if pattern.lower() in row.id.lower()]
 
 
-def listing(found: list[EnvRow]) -> Table:
+def others(pattern: str) -> list[EnvSpec]:
+    """Return the specs that other people's modules registered, plugins included, whose ids contain ``pattern``.
+
+    A pattern "module:text" imports the module first.
+    """
+    module, _, text = pattern.rpartition(":")
+    if module:
+        import_modules([module], f"The pattern {pattern!r}")
+    load_plugins()
+    return [
+        spec
+        for spec in gym.registry.values()
+        if text.lower() in spec.id.lower() and _home_of(spec) not in ("gymnasium", "minigrid", "shapegym")
+    ]
+
+
+def listing(found: list[EnvRow], others: Sequence[EnvSpec] = ()) -> Table:
     """Return a line for each environment; returns are exact where the task is finite."""
     result = Table(box=None, padding=(0, 2, 0, 0))  # the longest id and its numbers fit 80 columns
     result.add_column("id", no_wrap=True)
@@ -35,7 +55,23 @@ def listing(found: list[EnvRow]) -> Table:
     for row in found:
         dynamics = build(row.builder, **row.knobs)
         result.add_row(row.id, str(dynamics.max_steps), *_returns(dynamics))
+    for spec in others:
+        result.add_row(spec.id, str(spec.max_episode_steps or ""), "", "")
     return result
+
+
+def show_other(spec: EnvSpec, console: Console) -> None:
+    """Print what is known of an environment that somebody else registered."""
+    from shapegym.agents.environments import make_env
+
+    env = make_env(spec.id)
+    try:
+        console.print(listing([], [spec]))
+        console.print(f"[bold]Actions[/] {escape(str(env.action_space))}")
+        console.print(f"[bold]Observation[/] {escape(str(env.observation_space))}")
+        console.print(Markdown(inspect.getdoc(type(env.unwrapped)) or ""))
+    finally:
+        env.close()
 
 
 def show(row: EnvRow, console: Console) -> None:
@@ -64,7 +100,8 @@ def nodes(name: str) -> Table:
     known = node_help()
     found = [node for node in known if name in ("", node.name) or snake_case(name) == node.name]
     if not found:
-        raise UnknownNameError(f"There is no node {name!r}.{suggest(name, [node.name for node in known])}")
+        names = [node.name for node in known]
+        raise UnknownNameError(f"There is no node {name!r}.{suggest(name, names)} {HOW_TO_IMPORT}")
     result = Table("node", "kind", "arguments", "what it is")
     for node in found:
         arguments = (item.name + ("" if item.default is None else f"={item.default}") for item in node.fields)
@@ -107,6 +144,13 @@ def explain(expression: Expression, env_id: str, gamma: float, console: Console)
             console.print(
                 "[yellow]The environment declares no features: whether it has those that the reward reads shows when it runs.[/]"
             )
+
+
+def _home_of(spec: EnvSpec) -> str:
+    """The package that an environment comes from."""
+    entry = spec.entry_point
+    module = entry if isinstance(entry, str) else getattr(entry, "__module__", "")
+    return module.partition(":")[0].partition(".")[0]
 
 
 def _returns(dynamics: Dynamics) -> tuple[str, str]:

@@ -27,7 +27,18 @@ from shapegym.experiments.commands.study import study
 from shapegym.experiments.commands.suites import suites
 from shapegym.experiments.commands.sweep import sweep
 from shapegym.experiments.commands.verify import verify
-from shapegym.experiments.console import err, explained, out, pairs, refuse_others, say_changes, was_given
+from shapegym.experiments.console import (
+    Imports,
+    as_options,
+    err,
+    explained,
+    out,
+    pairs,
+    refuse_others,
+    require_recorded,
+    say_changes,
+    was_given,
+)
 from shapegym.experiments.errors import RunError
 from shapegym.experiments.named import known_algorithm, require_env, reward_named
 from shapegym.experiments.tables import table
@@ -45,18 +56,21 @@ def envs(
     pattern: Annotated[
         str, typer.Argument(help="Show ids that contain this text; a full id shows everything about it.")
     ] = "",
+    _imports: Imports = None,
 ) -> None:
     """List the environments, or show one."""
     from shapegym.experiments import catalogue
     from shapegym.experiments.named import hint
 
     with explained():
-        rows = catalogue.rows(pattern)
+        rows, others = catalogue.rows(pattern), catalogue.others(pattern)
         exact = [row for row in rows if row.id.removeprefix("shapegym/") == pattern.removeprefix("shapegym/")]
-        if exact or len(rows) == 1:
+        if exact or (len(rows) == 1 and not others):
             catalogue.show((exact or rows)[0], out)
-        elif rows:
-            out.print(catalogue.listing(rows))
+        elif len(others) == 1 and (not rows or others[0].id == pattern):
+            catalogue.show_other(others[0], out)
+        elif rows or others:
+            out.print(catalogue.listing(rows, others))
             out.print(
                 "[dim]Other environments train too: any id that gymnasium.make knows, such as MiniGrid-DoorKey-6x6-v0.[/]"
             )
@@ -65,7 +79,10 @@ def envs(
 
 
 @app.command()
-def terms(name: Annotated[str, typer.Argument(help="Show one node with its arguments.")] = "") -> None:
+def terms(
+    name: Annotated[str, typer.Argument(help="Show one node with its arguments.")] = "",
+    _imports: Imports = None,
+) -> None:
     """List what rewards are made of: terms, combinators, state functions."""
     from shapegym.experiments import catalogue
 
@@ -78,6 +95,7 @@ def check(
     reward: Annotated[str, typer.Argument(help="A reward file, or the name of a ready one.")],
     env: Annotated[str, typer.Option(help="Also bind it to this environment.")] = "",
     gamma: Annotated[float, typer.Option(help="The agent's discount.", min=0, max=1)] = 0.99,
+    _imports: Imports = None,
 ) -> None:
     """Show what a reward file says, what it promises, and whether it fits an environment."""
     from shapegym.experiments import catalogue
@@ -124,6 +142,7 @@ def train(
     wandb: Annotated[
         str, typer.Option(metavar="PROJECT", help="Show the run on Weights & Biases too (extra `wandb`).")
     ] = "",
+    imports: Imports = None,
 ) -> None:
     """Train an agent on a task with a reward, and judge it by the task alone."""
     from shapegym.agents.callbacks import ALARMS_FILE, ShapingCallback
@@ -134,24 +153,27 @@ def train(
 
     with explained():
         if resume is not None:
-            refuse_others(context, "resume", "profile", "wandb")
+            refuse_others(context, "resume", "profile", "wandb", "imports")
             config, folder = RunConfig.from_folder(resume), resume
+            require_recorded(imports, config.imports, folder)
             say_changes(run_folder.changed_versions(folder))
         elif not env:
             raise RunError("Which environment? Give its id (`shapegym envs` lists them), or --resume FOLDER.")
         else:
             require_env(env)
+            shaped = reward_named(reward) if reward else None
             config = RunConfig(
                 env=env,
                 steps=steps,
                 algo=known_algorithm(algo),
-                reward=reward_named(reward)[1] if reward else None,
+                reward=shaped and shaped.data,
                 seed=seed,
                 env_kwargs=pairs("--env-arg", env_arg),
                 settings=pairs("--set", set_),
                 eval_every=eval_every,
                 eval_episodes=eval_episodes,
                 checkpoint_every=checkpoint_every,
+                imports=(*(imports or ()), *(shaped.imports if shaped else ())),
             )
             name = env.replace(":", "/").split("/")[-1]
             folder = out_dir or Path("runs") / f"{name}-{Path(reward).stem or 'task'}-{algo.lower()}-{seed}"
@@ -176,7 +198,7 @@ def train(
             except KeyboardInterrupt:
                 bar.stop()
                 begun = checkpoints(folder / run_folder.CHECKPOINTS)
-                go_on = f"Continue with: shapegym train --resume {folder}"
+                go_on = f"Continue with: shapegym train --resume {folder}{as_options(imports)}"
                 err.print(f"\nStopped. {go_on if begun else 'There was no checkpoint yet.'}")
                 raise typer.Exit(130) from None
         summary = json.loads((folder / run_folder.RESULT).read_text(encoding="utf-8"))
@@ -269,6 +291,7 @@ def play(
     episodes: Annotated[int, typer.Option(help="Episodes of the recording.", min=1)] = 1,
     fps: Annotated[int, typer.Option(help="Its steps a second.", min=1, max=50)] = 8,
     max_steps: Annotated[int, typer.Option(help="Steps after which it leaves an episode.", min=1)] = 300,
+    _imports: Imports = None,
 ) -> None:
     """Play a grid world yourself, or record how a policy plays it."""
     os.environ.setdefault("PYGAME_HIDE_SUPPORT_PROMPT", "1")

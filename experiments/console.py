@@ -1,11 +1,14 @@
-"""What commands share: the two consoles, errors as sentences, options that become values."""
+"""What commands share: the two consoles, errors as sentences, options that become values, ``--import``."""
 
 from __future__ import annotations
 
+import os
+import sys
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
-from typing import Any
+from pathlib import Path
+from typing import Annotated, Any, TypeAlias
 
 import gymnasium as gym
 import typer
@@ -40,6 +43,47 @@ def explained() -> Iterator[None]:
         raise typer.Exit(2) from None
     finally:
         warnings.showwarning = shown
+
+
+def import_named(names: list[str] | None) -> list[str] | None:
+    """Import what ``--import`` names, before the command looks anything up.
+
+    The current folder counts as importable then, as under ``python -m``; worker processes inherit that.
+    """
+    if names:
+        from shapegym.shaping.discovery import import_modules
+
+        if (folder := os.getcwd()) not in sys.path:
+            sys.path.insert(0, folder)
+        with explained():
+            import_modules(names, "--import")
+    return names
+
+
+Imports: TypeAlias = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--import",
+        metavar="MODULE",
+        callback=import_named,
+        is_eager=True,
+        help="A module of your own that registers terms, algorithms, environments, ...; repeatable.",
+    ),
+]
+"""The option of every command that looks things up by name."""
+
+
+def as_options(imports: Iterable[str] | None) -> str:
+    """Return ``--import`` of every module as one would write it behind a command, or nothing."""
+    return "".join(f" --import {name}" for name in imports or ())
+
+
+def require_recorded(imports: Iterable[str] | None, recorded: Iterable[str], folder: Path) -> None:
+    """Raise `RunError` if what goes on in a folder did not import a module from the beginning."""
+    if others := [name for name in imports or () if name not in recorded]:
+        raise RunError(
+            f"{folder} goes on as it was asked for, which is without {others[0]}: leave out{as_options(others)}."
+        )
 
 
 def refuse_others(context: typer.Context, option: str, *allowed: str) -> None:

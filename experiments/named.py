@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 from importlib import resources
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import gymnasium as gym
 
@@ -13,10 +13,18 @@ from shapegym.experiments.errors import RunError
 from shapegym.shaping.errors import suggest
 
 
-def reward_named(name: str) -> tuple[Any, Any]:
-    """Return the expression of a reward file, or of a ready reward, and its data."""
+class NamedReward(NamedTuple):
+    """A reward that somebody wrote down, and the modules that its file imports."""
+
+    expression: Any
+    data: Any
+    imports: tuple[str, ...]
+
+
+def reward_named(name: str) -> NamedReward:
+    """Return what a reward file says, or a ready reward."""
     import shapegym.experiments.potentials  # noqa: F401  # registers the state functions that ready rewards refer to
-    from shapegym.shaping.files.reward_files import load_reward, to_data
+    from shapegym.shaping.files.reward_files import read_reward, to_data
 
     path = Path(name)
     if not path.suffix:
@@ -27,20 +35,21 @@ def reward_named(name: str) -> tuple[Any, Any]:
                 f"There is no ready reward {name!r}.{suggest(name, names)} Or give a file: reward.yaml."
             )
         path = Path(str(ready / f"{name}.yaml"))
-    expression = load_reward(path)
-    return expression, to_data(expression)
+    file = read_reward(path)
+    return NamedReward(file.expression, to_data(file.expression), file.imports)
 
 
 def require_env(env_id: str) -> None:
-    """Raise `RunError`, with the nearest ids, if there is no such environment."""
+    """Raise `RunError`, with the nearest ids, if there is no such environment; `PluginError` if its module cannot be imported."""
     from shapegym.agents.environments import env_spec
 
     try:
         env_spec(env_id)
-    except ImportError as error:
-        raise RunError(f"There is no environment {env_id!r}: {error}.") from None
     except gym.error.Error:
-        raise RunError(f"There is no environment {env_id!r}.{hint(env_id)}") from None
+        raise RunError(
+            f"There is no environment {env_id!r}.{hint(env_id)} One of your own is known once the module that registers it is "
+            "imported: --import MODULE, or MODULE:ID in place of its id."
+        ) from None
 
 
 def hint(env_id: str) -> str:

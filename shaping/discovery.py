@@ -48,11 +48,11 @@ def load_plugins() -> dict[str, str]:
     for entry in sorted(entry_points(group=GROUP), key=lambda entry: (entry.name, entry.value)):
         try:
             entry.load()
-        except Exception as error:  # a stranger's module raises what it likes
-            failures[entry.name] = f"{type(error).__name__}: {error}"
+        except (Exception, SystemExit) as error:  # a stranger's module raises what it likes
+            failures[entry.name] = _in_a_line(error)
             warnings.warn(
-                f"The plugin {entry.name!r} ({entry.value}) cannot be loaded, so nothing of it is known: {failures[entry.name]}. "
-                "Mend it, or uninstall its package.",
+                f"The plugin {entry.name!r} ({entry.value}) cannot be loaded, so what it defines is not known: "
+                f"{failures[entry.name]} Mend it, or uninstall its package.",
                 PluginWarning,
                 stacklevel=2,
             )
@@ -64,13 +64,14 @@ def import_modules(names: Iterable[str], asked_by: str) -> None:
 
     Args:
         names: of modules that Python can import.
-        asked_by: who wants them, for errors: "--import", or the name of a file.
+        asked_by: who wants them, for errors: "--import", or the name of a file. It begins the sentence.
 
     Raises:
         PluginError: if one is no module name (a path), is not installed, or fails; says what to do.
     """
     for name in names:
-        if not (isinstance(name, str) and name and all(part.isidentifier() for part in name.split("."))):
+        parts = name.split(".") if isinstance(name, str) else [""]
+        if not all(map(str.isidentifier, parts)) or parts[-1] == "py":
             raise PluginError(
                 f"{asked_by} names the module {name!r}, which is no name of a module, such as mypackage.rewards. Paths are not "
                 "imported: install the package (pip install -e .), or put its folder on PYTHONPATH."
@@ -81,10 +82,10 @@ def import_modules(names: Iterable[str], asked_by: str) -> None:
             if error.name is None or not (name == error.name or name.startswith(f"{error.name}.")):
                 raise _failed(name, asked_by, error) from error
             raise PluginError(
-                f"{asked_by} names the module {name!r}, and there is no module {error.name!r} here. Install the package it belongs "
-                "to (pip install -e .), or put its folder on PYTHONPATH."
+                f"{asked_by} names the module {name!r}, but: {error}. Install the package it belongs to (pip install -e .), put "
+                f"its folder on PYTHONPATH, or run this in its folder with --import {name}."
             ) from None
-        except Exception as error:
+        except (Exception, SystemExit) as error:
             raise _failed(name, asked_by, error) from error
 
 
@@ -94,7 +95,12 @@ HOW_TO_IMPORT = (
 """What errors about unknown names add."""
 
 
-def _failed(name: str, asked_by: str, error: Exception) -> PluginError:
+def _failed(name: str, asked_by: str, error: BaseException) -> PluginError:
     return PluginError(
-        f"The module {name!r}, which {asked_by} names, fails when it is imported: {type(error).__name__}: {error}"
+        f"{asked_by} names the module {name!r}, which fails when it is imported: {_in_a_line(error)}"
     )
+
+
+def _in_a_line(error: BaseException) -> str:
+    text = f"{type(error).__name__}: {error}".partition("\n")[0]
+    return text if text.endswith(".") else f"{text}."

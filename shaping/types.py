@@ -294,12 +294,16 @@ class Reader:
         inputs: tuple[Node, ...] = self.children
         return inputs
 
+    def annotator(self) -> Any:
+        """Return who answers, an `Annotator`, where the node's fields say so; None leaves it to whoever binds the reward."""
+        return None
+
     def questions(self, transitions: Transitions, state: Any) -> Sequence[Any]:
         """Return what to ask about transitions that were just observed, as JSON values. Nobody waits for the answers."""
         return ()
 
     def answered(self, question: Any, answer: Any, state: Any) -> None:
-        """Take in the answer to a question, some time later, in place."""
+        """Take in the answer to a question, some time later, in place. Errors instead of answers are left out."""
 
 
 @dataclass(frozen=True)

@@ -21,6 +21,7 @@ from stable_baselines3.common.base_class import BaseAlgorithm
 from stable_baselines3.common.callbacks import BaseCallback
 
 from shapegym.agents.errors import SettingsError
+from shapegym.shaping.discovery import load_plugins
 from shapegym.shaping.errors import suggest
 
 Kind = TypeVar("Kind", bound=type[BaseAlgorithm])
@@ -100,8 +101,9 @@ def register_algorithm(kind: Kind, settings: Layers | None = None, **declared: A
 
 
 def algorithms() -> Mapping[str, Algorithm]:
-    """Return all algorithms by name: those of this folder, then strangers' that are imported."""
+    """Return all algorithms by name: those of this folder, then strangers' that are installed as plugins or imported."""
     _find_ours()
+    load_plugins()
     return _registered
 
 

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from shapegym.experiments.console import explained, out
+from shapegym.experiments.console import Imports, explained, out
 from shapegym.experiments.errors import RunError
 from shapegym.experiments.named import require_env, reward_named
 
@@ -35,6 +35,7 @@ def audit(
     run: Annotated[
         Path | None, typer.Option(help="A run folder: also what its training episodes were paid.")
     ] = None,
+    _imports: Imports = None,
 ) -> None:
     """Ask whether a reward can be trusted on a task. Exit code 1 if it can be exploited or claims what is not so."""
     with explained():

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 from rich.markup import escape
 
-from shapegym.experiments.console import err, explained, out
+from shapegym.experiments.console import Imports, err, explained, out
 
 
 def compare(
@@ -16,6 +16,7 @@ def compare(
     on: Annotated[
         str, typer.Option("--on", help="success, return or area (under the learning curve of success).")
     ] = "success",
+    _imports: Imports = None,
 ) -> None:
     """Compare two sweeps, or two contenders, task by task: A minus B."""
     from shapegym.experiments.reports.comparison import compare as compared

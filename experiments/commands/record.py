@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from shapegym.experiments.console import explained, out, pairs
+from shapegym.experiments.console import Imports, explained, out, pairs
 from shapegym.experiments.errors import RunError
 from shapegym.experiments.named import require_env
 
@@ -36,6 +36,7 @@ def record(
         float, typer.Option(help="Share of actions taken at random instead.", min=0, max=1)
     ] = 0.1,
     seed: Annotated[int, typer.Option(help="Of episodes and actions.", min=0)] = 0,
+    _imports: Imports = None,
 ) -> None:
     """Record what a base policy does: the data that OccupancyPenalty keeps an agent near to."""
     from shapegym.agents.base_policy import record_base
@@ -87,6 +88,7 @@ def _trained(folder: Path) -> tuple[str, dict[str, Any], Policy]:
     if not folder.is_dir():
         raise RunError(f"There is no run folder {str(folder)!r}; give one, or random or optimal.")
     config = RunConfig.from_folder(folder)
+    config.import_modules()
     model = folder / run_folder.MODEL
     if not model.is_file():
         raise RunError(f"{folder} has no {model.name}: finish it with `shapegym train --resume {folder}`.")

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from shapegym.experiments.console import explained, out
+from shapegym.experiments.console import Imports, explained, out
 
 
 def report(
@@ -15,6 +15,7 @@ def report(
     target: Annotated[
         Path | None, typer.Option("--out", help="The HTML file; FOLDER/report.html by default.")
     ] = None,
+    _imports: Imports = None,
 ) -> None:
     """Write what a sweep has shown: one HTML file that needs nothing else, and Markdown beside it."""
     from shapegym.experiments import reports

@@ -10,7 +10,7 @@ import typer
 from rich.markup import escape
 from rich.table import Column, Table
 
-from shapegym.experiments.console import err, explained, out
+from shapegym.experiments.console import Imports, err, explained, out
 from shapegym.experiments.tables import table
 
 if TYPE_CHECKING:
@@ -29,6 +29,7 @@ def study(
     out_file: Annotated[
         Path | None, typer.Option("--out", help="Write the findings to this JSON file.")
     ] = None,
+    _imports: Imports = None,
 ) -> None:
     """Check what a paper claims, on small tasks. Exit code 1 if a claim does not hold."""
     from shapegym.experiments.studies.findings import StudyRequest

@@ -8,16 +8,20 @@ import typer
 from rich.markup import escape
 from rich.table import Column
 
-from shapegym.experiments.console import explained, out
+from shapegym.experiments.console import Imports, explained, out
 from shapegym.experiments.tables import table
 
 if TYPE_CHECKING:
     from shapegym.experiments.sweeps.suite import Suite
 
 
-def suites(name: Annotated[str, typer.Argument(help="Show a ready suite, or a file (.yaml).")] = "") -> None:
+def suites(
+    name: Annotated[str, typer.Argument(help="Show a ready suite, or a file (.yaml).")] = "",
+    _imports: Imports = None,
+) -> None:
     """List the ready suites, or show what one compares."""
-    from shapegym.experiments.sweeps.suite import load_suite, ready_suites
+    from shapegym.experiments.sweeps.ready import ready_suites
+    from shapegym.experiments.sweeps.suite import load_suite
 
     with explained():
         if name:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.live import Live
 
-from shapegym.experiments.console import err, explained, out, was_given
+from shapegym.experiments.console import Imports, as_options, err, explained, out, require_recorded, was_given
 from shapegym.experiments.errors import RunError
 
 if TYPE_CHECKING:
@@ -68,13 +68,14 @@ def sweep(
     mixed: Annotated[
         bool, typer.Option("--mixed", help="Go on although there are results of other versions or machines.")
     ] = False,
+    imports: Imports = None,
 ) -> None:
     """Compare rewards: train every entry of a suite with every seed. Interrupted sweeps go on where they stopped."""
     from shapegym.experiments.sweeps import entry
 
     opened: list[Path] = []
     with explained():
-        _refuse_changes(context, Path(source))
+        _refuse_changes(context, Path(source), imports or [])
         try:
             found = entry.sweep(
                 source,
@@ -90,17 +91,20 @@ def sweep(
                 ablate=ablate,
                 wandb=wandb,
                 mixed=mixed,
+                imports=imports or (),
                 watch=partial(_shown, opened),
             )
         except KeyboardInterrupt:
             if not opened:
                 raise
-            err.print(f"\nStopped. Go on with: shapegym sweep {opened[0]}", soft_wrap=True)
+            err.print(
+                f"\nStopped. Go on with: shapegym sweep {opened[0]}{as_options(imports)}", soft_wrap=True
+            )
             raise typer.Exit(130) from None
-        _conclude(found)
+        _conclude(found, imports)
 
 
-def _conclude(found: SweepResult) -> None:
+def _conclude(found: SweepResult, imports: list[str] | None) -> None:
     from shapegym.experiments.sweeps.board import first_line, leaderboard
     from shapegym.experiments.sweeps.workspace import FAILURES
 
@@ -111,16 +115,16 @@ def _conclude(found: SweepResult) -> None:
         for job_id, message in list(found.failures.items())[:_SHOWN_FAILURES]:
             err.print(f"{job_id}: {first_line(message)}", markup=False)
         err.print(
-            f"All of them: {found.folder / FAILURES}. Try them again: shapegym sweep {found.folder}",
+            f"All of them: {found.folder / FAILURES}. Try them again: shapegym sweep {found.folder}{as_options(imports)}",
             soft_wrap=True,
         )
         raise typer.Exit(1)
 
 
-def _refuse_changes(context: typer.Context, folder: Path) -> None:
+def _refuse_changes(context: typer.Context, folder: Path, imports: list[str]) -> None:
     if not folder.is_dir():  # spares an import that workers need not wait for
         return
-    from shapegym.experiments.sweeps.workspace import SWEEP
+    from shapegym.experiments.sweeps.workspace import SWEEP, read_plan
 
     if not (folder / SWEEP).is_file():
         return
@@ -129,6 +133,9 @@ def _refuse_changes(context: typer.Context, folder: Path) -> None:
             raise RunError(
                 f"{folder} is a sweep and goes on as it was asked for: leave out {parameter.opts[0]}, or name the suite again."
             )
+    if imports:
+        recorded = {name for job in read_plan(folder).jobs for name in job.config.imports}
+        require_recorded(imports, recorded, folder)
 
 
 def _say(line: str) -> None:

@@ -53,6 +53,7 @@ def command(config: Mapping[str, Any], seeds: tuple[int, ...], name: str) -> str
     if config.get("reward") is not None:
         lines += [f"cat > {name}.yaml <<'END'", _yaml({"reward": config["reward"]}).rstrip(), "END"]
         parts.append(["--reward", f"{name}.yaml"])
+    parts += [["--import", module] for module in config.get("imports", ())]
     for key in _OPTIONS:
         if key in config:
             parts.append([f"--{key.replace('_', '-')}", str(config[key])])

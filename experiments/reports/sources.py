@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -81,7 +81,7 @@ class Evidence:
         try:
             return run_folder.read_config(run_path(self.folder, row.id))
         except RunError:
-            return asdict(self.jobs[row.id].config)
+            return self.jobs[row.id].config.as_data()
 
     def warnings(self) -> Iterator[str]:
         """What a reader must know before believing a number."""

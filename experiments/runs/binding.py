@@ -15,10 +15,11 @@ from shapegym.shaping.files.reward_files import from_data
 
 
 def require_fit(config: RunConfig) -> None:
-    """Raise `RunError` unless environment, agent and reward of a request fit each other.
+    """Raise `RunError` unless environment, agent and reward of a request fit each other; `PluginError` for its imports.
 
     Agent and reward are built and wired as `shapegym.experiments.runs.run.train` does it, so what passes here starts there.
     """
+    config.import_modules()
     require_env(config.env)
     try:
         settings = resolve_settings(config.algo, config.env, config.settings)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import warnings
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
@@ -30,8 +30,14 @@ from shapegym.experiments.errors import RunError
 from shapegym.experiments.plain import plain
 from shapegym.experiments.runs import costs as cost_file
 from shapegym.experiments.runs import run_folder, tracking
+from shapegym.shaping.discovery import import_modules
+from shapegym.shaping.evaluation.answer_log import AnswerLog
+from shapegym.shaping.evaluation.answers import Correspondence, annotator_of
 from shapegym.shaping.files.reward_files import from_data
 from shapegym.shaping.files.state_files import save_engine
+from shapegym.shaping.surfaces.binding import BindingOptions
+from shapegym.shaping.tree import readers_of
+from shapegym.shaping.types import Expression
 
 EVALUATION_SEED = 1_000_000
 """Far from training seeds, so that evaluation plays other episodes."""
@@ -58,6 +64,9 @@ class RunConfig:
         eval_every: global steps between evaluations; 0 evaluates at the end only.
         eval_episodes: of each evaluation.
         checkpoint_every: global steps between checkpoints; 0 makes none.
+        imports: modules of other people that define what the request names; imported by whoever runs it.
+        learn_every: steps between two fits of what the reward learns, for algorithms with a replay buffer; None takes the default.
+            (Others let it learn from every rollout.)
     """
 
     env: str
@@ -70,8 +79,14 @@ class RunConfig:
     eval_every: int = 0
     eval_episodes: int = 50
     checkpoint_every: int = 0
+    imports: Sequence[str] = ()
+    learn_every: int | None = None
 
     def __post_init__(self) -> None:
+        listed = isinstance(self.imports, (list, tuple))
+        if not (listed and all(isinstance(name, str) for name in self.imports)):
+            raise RunError(f"imports must be a list of names of modules, got {self.imports!r}.")
+        object.__setattr__(self, "imports", tuple(dict.fromkeys(self.imports)))
         for key, kind in (("env", str), ("algo", str), ("env_kwargs", Mapping), ("settings", Mapping)):
             if not isinstance(getattr(self, key), kind):
                 raise RunError(f"{key} must be a {kind.__name__.lower()}, got {getattr(self, key)!r}.")
@@ -81,6 +96,7 @@ class RunConfig:
             ("eval_every", 0),
             ("eval_episodes", 1),
             ("checkpoint_every", 0),
+            *([("learn_every", 1)] if self.learn_every is not None else []),
         ):
             value = getattr(self, key)
             if isinstance(value, bool) or not isinstance(value, int) or value < low:
@@ -103,6 +119,22 @@ class RunConfig:
             raise RunError(f"{folder / run_folder.CONFIG} lacks the key {missing[0]!r}.")
         return cls(**data)
 
+    def as_data(self) -> dict[str, Any]:
+        """Return the request as keys and values; without ``imports`` and ``learn_every`` where they say nothing, as in most."""
+        return {
+            key: value
+            for key, value in asdict(self).items()
+            if value or key not in ("imports", "learn_every")
+        }
+
+    def import_modules(self) -> None:
+        """Import what the request imports, before anything that it names is looked up.
+
+        Raises:
+            PluginError: if a module is not there or fails.
+        """
+        import_modules(self.imports, "The request of this run")
+
 
 def train(
     config: RunConfig,
@@ -111,6 +143,7 @@ def train(
     resume: bool = False,
     progress: Progress | None = None,
     wandb: str = "",
+    answers_of: Path | None = None,
 ) -> Evaluation:
     """Train an agent, fill its run folder and return its final evaluation on the task.
 
@@ -120,12 +153,14 @@ def train(
         resume: continue from the folder's last checkpoint.
         progress: told about the run as it goes on.
         wandb: project of Weights & Biases that shows the run too; empty for none. No part of the request.
+        answers_of: folder of a run whose answers are repeated, where the reward asks somebody; nobody is asked then.
 
     Raises:
         RunError: if the folder does not fit the request, or ``wandb`` is asked for and not there.
         AgentError: for settings that do not exist or do not fit.
-        ShapingError: for a reward that does not fit the environment or the agent.
+        ShapingError: for a reward that does not fit the environment or the agent, or a module that cannot be imported.
     """
+    config.import_modules()
     reward = None if config.reward is None else from_data(config.reward)
     settings = resolve_settings(config.algo, config.env, config.settings)
     tracking.require(wandb)
@@ -140,10 +175,18 @@ def train(
         eval_venv = _open(
             cleanup, make_vec_env(config.env, min(config.eval_episodes, 16), **config.env_kwargs)
         )
+        answers = _answers(reward, answers_of or folder, repeated=answers_of is not None)
+        if answers is not None:
+            cleanup.callback(answers.close)
         if resume:
-            model = load_checkpoint(checkpoint, venv, reward)
+            model = load_checkpoint(checkpoint, venv, reward, answers=answers)
         else:
-            model = make_agent(config.algo, venv, reward, seed=config.seed, settings=settings)
+            binding: BindingOptions = {"answers": answers}
+            if config.learn_every is not None:
+                binding["learn_every"] = config.learn_every
+            model = make_agent(
+                config.algo, venv, reward, seed=config.seed, settings=settings, binding=binding
+            )
             algorithm_of(config.algo).check_reward(model)  # before there is a folder
             run_folder.create(folder, request_of(config))
         with tracking.tracked(wandb, folder, run_folder.read_config(folder), resume=resume):
@@ -152,8 +195,17 @@ def train(
 
 def request_of(config: RunConfig) -> dict[str, Any]:
     """Return what ``config.yaml`` holds: every hyper-parameter, so that a later change of the table does not change a run."""
+    config.import_modules()
     settings = resolve_settings(config.algo, config.env, config.settings)
-    return plain(asdict(replace(config, settings=settings.as_dict())))
+    return plain(replace(config, settings=settings.as_dict()).as_data())
+
+
+def _answers(reward: Expression | None, folder: Path, *, repeated: bool) -> Correspondence | None:
+    """The correspondence of a reward that asks, with the log in ``folder``; None if nobody asks."""
+    readers = [] if reward is None else readers_of(reward)
+    if not any(reader.asks for reader in readers):
+        return None
+    return Correspondence(None if repeated else annotator_of(readers), AnswerLog(folder / run_folder.ANSWERS))
 
 
 def _open(cleanup: ExitStack, venv: VecEnv) -> VecEnv:

@@ -4,6 +4,7 @@
 ``config.yaml``     the complete request: environment, reward, agent settings, seed, budget
 ``versions.json``   Python, the packages and the kind of machine that results depend on
 ``episodes.jsonl``  a row for every training episode: task return, shaped return, parts, success
+``answers.jsonl``   of a reward that asks somebody: every question and answer, with its step
 ``alarms.jsonl``    signs that the agent was paid for something else than the task, a row for each
 ``blend.jsonl``     with BARFI: a row for every iteration, with the weights of the reward; ``blend.png`` shows them
 ``evaluations.jsonl``  a row for every evaluation on the task
@@ -33,6 +34,7 @@ from shapegym.shaping.atomic_file import replacing
 
 CONFIG, VERSIONS, RESULT, COSTS = "config.yaml", "versions.json", "result.json", "costs.json"
 TENSORBOARD, CHECKPOINTS, MODEL, SHAPING = "tensorboard", "checkpoints", "model.zip", "shaping.npz"
+ANSWERS = "answers.jsonl"
 
 _PACKAGES = (
     "shapegym",

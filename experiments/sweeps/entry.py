@@ -55,6 +55,7 @@ def sweep(
     ablate: bool = False,
     wandb: str = "",
     mixed: bool = False,
+    imports: Sequence[str] = (),
     watch: Callable[[Workspace], AbstractContextManager[Watcher]] | None = None,
 ) -> SweepResult:
     """Train every entry of a suite with every seed. What is finished in the folder already is kept.
@@ -64,7 +65,7 @@ def sweep(
 
     Args:
         source: name of a ready suite, a suite file (``.yaml``), the content of one, a `Suite`, or the folder of a sweep, which goes
-            on as it was asked for, whatever the keywords up to ``wandb`` say.
+            on as it was asked for, whatever the keywords up to ``wandb`` and ``imports`` say.
         folder: of the sweep, made if there is none; ``sweeps/NAME`` by default.
         quick: the part of the suite that gives an answer soon.
         only: entries (task/strategy) that contain this text.
@@ -77,6 +78,8 @@ def sweep(
         ablate: also each reward with one part left out at a time.
         wandb: project of Weights & Biases that shows the runs too.
         mixed: go on although there are results of other versions or machines.
+        imports: modules of other people that define what the suite names, beside those that the suite imports itself. Workers
+            import them too, and every run writes them down.
         watch: makes what is told of the sweep while it goes on.
 
     Returns:
@@ -84,6 +87,7 @@ def sweep(
 
     Raises:
         RunError: if the suite does not fit its environments and agents (names the place), or the folder is another sweep's.
+        PluginError: if a module is not there or fails.
     """
     with executor_on(on, workers, mixed=mixed) as executor:
         from shapegym.experiments.sweeps.loop import run_jobs
@@ -103,6 +107,7 @@ def sweep(
                 "search": search,
                 "trials": trials,
                 "ablate": ablate,
+                "imports": list(imports),
             }
             plan, chosen = _asked(request)
             folder = Path("sweeps") / plan.name if folder is None else Path(folder)
@@ -141,8 +146,12 @@ def _asked(request: Mapping[str, Any]) -> tuple[Plan, Search]:
     from shapegym.experiments.sweeps.loop import Fixed
     from shapegym.experiments.sweeps.search import ablated, make_search, parse_axes
     from shapegym.experiments.sweeps.suite import load_suite
+    from shapegym.shaping.discovery import import_modules
 
+    modules = request.get("imports", [])
+    import_modules(modules, "This sweep")
     suite = load_suite(request["suite"])
+    suite = suite.model_copy(update={"imports": [*modules, *suite.imports]})
     plan = suite.plan(quick=request["quick"], seeds=request["seeds"], only=request["only"])
     if request["ablate"]:
         plan = ablated(plan)

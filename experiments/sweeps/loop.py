@@ -169,9 +169,11 @@ def run_job(job: Job, folder: Path, progress: Progress | None = None) -> None:
     Raises:
         RunBusy: if another process is at it.
         RunError: if the folder is complete, but not what the job asks for.
+        PluginError: if a module that it imports is not there or fails.
     """
     path = run_path(folder, job.id)
     keep_alarms_to_files()
+    job.config.import_modules()
     with _alone(folder, job.id):
         if run_folder.is_finished(path):
             require_unedited(job, path)

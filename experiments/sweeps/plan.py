@@ -47,10 +47,14 @@ class Job:
         """Entry and seed; also where the run lies under ``runs/``."""
         return f"{self.entry}/{self.config.seed}"
 
+    def as_data(self) -> dict[str, Any]:
+        """The fields as plain data."""
+        return {**asdict(self), "config": self.config.as_data()}
+
     @property
     def digest(self) -> str:
         """Sixteen hexadecimal digits that change with any part of the request."""
-        return digest_of(asdict(self.config))
+        return digest_of(self.config.as_data())
 
 
 @dataclass(frozen=True)

@@ -10,6 +10,7 @@ A suite file (YAML, the strict part of it that reward files use) is the fields o
     tasks:
       corridor: {env: shapegym/Corridor-v0, steps: 20000, tags: [tabular]}
     quick: {seeds: 2, budget: 0.1}
+    imports: [mypackage.rewards]  # only for parts of your own: modules that Python can import
 
 An entry is ``task/strategy``: ``corridor/count``. Ready suites lie in ``experiments/suites``.
 """
@@ -18,7 +19,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from copy import deepcopy
-from importlib import resources
 from pathlib import Path
 from typing import Annotated, Any, TypeAlias
 
@@ -31,12 +31,14 @@ from shapegym.experiments.named import require_env, reward_named
 from shapegym.experiments.runs.binding import require_fit
 from shapegym.experiments.runs.run import RunConfig
 from shapegym.experiments.sweeps.plan import Job, Plan, in_fair_order
+from shapegym.experiments.sweeps.ready import path_of, ready_suites
 from shapegym.experiments.sweeps.search.axes import Axis, Choices, parse_axis
 from shapegym.experiments.sweeps.search.variants import require_axes
 from shapegym.experiments.sweeps.suite_file import Origin, explain, read_suite
+from shapegym.shaping.discovery import import_modules
 from shapegym.shaping.errors import suggest
 from shapegym.shaping.files.marked_yaml import KeyPath
-from shapegym.shaping.files.reward_files import from_data, to_data
+from shapegym.shaping.files.reward_files import file_from_data, from_data, to_data
 
 Name: TypeAlias = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9_+-]*$")]
 """Part of an id and of a folder's path."""
@@ -116,11 +118,13 @@ class Suite(_Data):
         settings: hyper-parameters that differ from the table's.
         eval: on the task, while runs go on.
         checkpoints: of a run, evenly spaced; what an interrupted run loses at most is the way from the last.
-        rewards: strategies of every task: name -> a reward as reward files write it, the name of a ready reward, a reward
-            file (relative to the suite's), or null for the task reward.
+        rewards: strategies of every task: name -> a reward as reward files write it (with what it imports as a mapping of
+            ``reward`` and ``imports``), the name of a ready reward, a reward file (relative to the suite's), or null for the task
+            reward.
         tasks: by name.
         quick: the part that ``--quick`` runs.
         sweep: fields to vary: path -> a list of values, or a range as `shapegym.experiments.sweeps.search.axes` writes it.
+        imports: modules of other people that define what the suite names.
     """
 
     title: str = Field(min_length=1)
@@ -134,6 +138,7 @@ class Suite(_Data):
     tasks: dict[Name, Task] = Field(min_length=1)
     quick: Quick | None = None
     sweep: dict[str, Annotated[list[Any], Field(min_length=1)] | str] = {}
+    imports: list[str] = []
 
     _origin: Origin = PrivateAttr(default=Origin.of_data({}))
 
@@ -155,7 +160,7 @@ class Suite(_Data):
 
     def strategies(self, task: str) -> dict[str, Any]:
         """The rewards that are compared on a task: name -> data, None for the task reward."""
-        return {**self.rewards, **self.tasks[task].rewards}
+        return {name: _data_of(reward) for name, reward in self._rewards(task).items()}
 
     def entries(self, *, quick: bool = False, only: str = "") -> list[tuple[str, str]]:
         """Pairs of task and strategy, in the order of the file.
@@ -176,7 +181,7 @@ class Suite(_Data):
             if only in f"{name}/{strategy}"
         ]
         if not found:
-            shown = self.name if self._origin.path.parent == _FOLDER else self._origin.path
+            shown = self.name if self._origin.path == path_of(self.name) else self._origin.path
             raise RunError(
                 f"No entry of {self.name} contains {only!r}. `shapegym suites {shown}` lists them."
             )
@@ -222,25 +227,29 @@ class Suite(_Data):
 
     def request(self, task: str, strategy: str, seed: int, *, quick: bool = False) -> RunConfig:
         """Return what a run of an entry asks for."""
-        of = self.tasks[task]
+        of, reward = self.tasks[task], self._rewards(task)[strategy]
         steps = self.steps_of(task, quick=quick)
         return RunConfig(
             env=of.env,
             steps=steps,
             algo=of.algo or self.algo,
-            reward=self.strategies(task)[strategy],
+            reward=_data_of(reward),
             seed=seed,
             env_kwargs=of.env_kwargs,
             settings=self.settings_of(task),
             eval_every=-(-steps // self.eval.points),
             eval_episodes=self.eval.episodes,
             checkpoint_every=-(-steps // (self.checkpoints + 1)) if self.checkpoints else 0,
+            imports=(*self.imports, *(reward["imports"] if _has_imports(reward) else ())),
         )
 
     def settings_of(self, task: str) -> dict[str, Any]:
         """The hyper-parameters of a task that differ from the table's."""
         of = self.tasks[task]
         return {**(self.settings if of.algo in (None, self.algo) else {}), **of.settings}
+
+    def _rewards(self, task: str) -> dict[str, Any]:
+        return {**self.rewards, **self.tasks[task].rewards}
 
     def _part(self, quick: bool) -> Quick:
         if quick and self.quick is None:
@@ -251,7 +260,7 @@ class Suite(_Data):
 def load_suite(source: str | Path | Mapping[str, Any] | Suite) -> Suite:
     """Return a ready suite by its name, that of a file (``.yaml``), or one made from the data of a file.
 
-    Everything but the fit of rewards to environments is checked, which `Suite.plan` does.
+    What it imports is imported. Everything but the fit of rewards to environments is checked, which `Suite.plan` does.
 
     Raises:
         RunError: for a file or data that are no suite; names file, line and key, and what would fit.
@@ -262,6 +271,9 @@ def load_suite(source: str | Path | Mapping[str, Any] | Suite) -> Suite:
     except ValidationError as error:
         raise explain(error, origin, _fields_at) from None
     suite._origin = origin
+    for place, module in enumerate(suite.imports):
+        with origin.at("imports", place):
+            import_modules([module], "The suite")
     _check_lists(suite, origin)
     _complete(suite.rewards, ("rewards",), origin)
     for name, task in suite.tasks.items():
@@ -275,22 +287,14 @@ def _read(source: str | Path | Mapping[str, Any] | Suite) -> tuple[Any, Origin]:
         return source.model_dump(), source._origin
     if isinstance(source, Mapping):
         return deepcopy(dict(source)), Origin.of_data(source)
-    path = Path(source)
-    if path.suffix not in (".yaml", ".yml"):
-        if str(source) not in ready_suites():
-            raise RunError(
-                f"There is no suite {str(source)!r}.{suggest(str(source), ready_suites())} Or give a file: suite.yaml."
-            )
-        path = _FOLDER / f"{source}.yaml"
+    if Path(source).suffix in (".yaml", ".yml"):
+        return read_suite(Path(source))
+    if (path := path_of(str(source))) is None:
+        raise RunError(
+            f"There is no suite {str(source)!r}.{suggest(str(source), ready_suites())} Or give a file: suite.yaml. One of your own "
+            "is known by name once the module that registers it is imported: --import MODULE."
+        )
     return read_suite(path)
-
-
-def ready_suites() -> list[str]:
-    """Return the names of the suites that come with the package."""
-    return sorted(path.stem for path in _FOLDER.glob("*.yaml"))
-
-
-_FOLDER = Path(str(resources.files("shapegym.experiments") / "suites"))
 
 
 def _listed(seeds: int | Sequence[int]) -> list[int]:
@@ -305,11 +309,26 @@ def _complete(rewards: dict[str, Any], path: KeyPath, origin: Origin) -> None:
     """Write every field of the rewards out, so that a default that changes one day makes another request."""
     for name, reward in rewards.items():
         with origin.at(*path, name):
+            if reward is None:
+                continue
             if isinstance(reward, str) and reward != "task_reward":
                 file = origin.path.parent / reward
-                rewards[name] = reward_named(str(file) if file.suffix else reward)[1]
-            elif reward is not None:
-                rewards[name] = to_data(from_data(reward))
+                _, data, imports = reward_named(str(file) if file.suffix else reward)
+            elif isinstance(reward, dict) and "reward" in reward:
+                written = file_from_data(reward, "The reward")
+                data, imports = to_data(written.expression), written.imports
+            else:
+                data, imports = to_data(from_data(reward)), ()
+            rewards[name] = {"imports": list(imports), "reward": data} if imports else data
+
+
+def _has_imports(reward: Any) -> bool:
+    """Whether a reward that `_complete` wrote out is the content of a reward file, not an expression alone."""
+    return isinstance(reward, Mapping) and "imports" in reward
+
+
+def _data_of(reward: Any) -> Any:
+    return reward["reward"] if _has_imports(reward) else reward
 
 
 def _check_lists(suite: Suite, origin: Origin) -> None:

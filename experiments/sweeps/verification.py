@@ -103,7 +103,7 @@ def repeat(job: Job, folder: Path, scratch: Path, progress: Progress | None = No
     """
     recorded = run_path(folder, job.id)
     row_of(job, recorded)
-    train(RunConfig.from_folder(recorded), scratch, progress=progress)
+    train(RunConfig.from_folder(recorded), scratch, progress=progress, answers_of=recorded)
     names = (*REPEATED, *algorithm_of(job.config.algo).files)
     then, now = (json.loads((path / run_folder.RESULT).read_bytes()) for path in (recorded, scratch))
     return Repetition(

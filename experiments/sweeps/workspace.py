@@ -20,7 +20,6 @@ import json
 import shutil
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -316,7 +315,7 @@ def _union(stored: Plan, jobs: Iterable[Job]) -> Plan:
     for job in jobs:
         then = known.setdefault(job.id, job)
         if then.digest != job.digest:
-            difference = _difference(asdict(then.config), asdict(job.config))
+            difference = _difference(then.config.as_data(), job.config.as_data())
             raise RunError(
                 f"{job.id} asks for something else than when this sweep began: {difference}. Choose another folder with --out."
             )
@@ -351,7 +350,7 @@ def _write_header(folder: Path, plan: Plan, request: Mapping[str, Any] | None, w
 
 
 def _plan_line(job: Job) -> str:
-    return json.dumps({"id": job.id, "digest": job.digest, **asdict(job)}) + "\n"
+    return json.dumps({"id": job.id, "digest": job.digest, **job.as_data()}) + "\n"
 
 
 def _failure_line(job_id: str, message: str) -> str:

@@ -12,12 +12,28 @@ import copy
 import json
 import warnings
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from shapegym.shaping.errors import AnnotationError
 from shapegym.shaping.evaluation.annotators import Annotator, Answer, Question
 from shapegym.shaping.evaluation.answer_log import AnswerLog, as_logged, encode_line
 from shapegym.shaping.transitions import State
+from shapegym.shaping.types import Model, Term
+
+
+def annotator_of(readers: Iterable[Term | Model]) -> Annotator | None:
+    """Return the annotator that the nodes which ask name, or None if none of them does.
+
+    Raises:
+        AnnotationError: if they name different ones: a run has one correspondence.
+    """
+    named = [found for reader in readers if reader.asks and (found := reader.annotator()) is not None]
+    if any(other != named[0] for other in named[1:]):
+        raise AnnotationError(
+            f"Nodes of one reward name different annotators ({', '.join(type(each).__name__ for each in named)}): give them one "
+            "that answers all, by the asker's name."
+        )
+    return named[0] if named else None
 
 
 class Correspondence:
@@ -55,6 +71,10 @@ class Correspondence:
     def replaying(self) -> bool:
         """Whether the log still has rows that have not happened again; until then the annotator is left alone."""
         return bool(self._ahead)
+
+    def next_number(self, asker: str) -> int:
+        """Return the number of an asker's next question."""
+        return self._numbers.get(asker, -1) + 1
 
     def ask(self, clock: int, questions: Sequence[Question]) -> None:
         """Write the questions to the log and submit them.

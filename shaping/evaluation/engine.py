@@ -26,13 +26,15 @@ from shapegym.shaping.errors import (
     NonFiniteError,
     ObservationError,
     StateFileError,
-    WorldError,
 )
+from shapegym.shaping.evaluation.answers import Correspondence
+from shapegym.shaping.evaluation.asking import Asking
 from shapegym.shaping.evaluation.ledger import EpisodeRecord, Ledger
 from shapegym.shaping.evaluation.measured import MeasuredBlock, at_step
 from shapegym.shaping.evaluation.program import Outputs, Parts, Program
 from shapegym.shaping.evaluation.recorder import Recorder
 from shapegym.shaping.evaluation.tape import Tape
+from shapegym.shaping.evaluation.worlds import require_common_ends
 from shapegym.shaping.kernels.accounting import screen_parts
 from shapegym.shaping.transitions import Array, Episodes, Spec, State, Transitions
 from shapegym.shaping.types import Expression, Memory, Model, Replay, Term, is_episodic
@@ -54,6 +56,8 @@ class RewardEngine:
         pay_at_end: allow episodic nodes in `step` by paying each episode's sum of an episodic addend at its last step, and 0
             before. A different algorithm from the retroactive one: credit arrives late. Off by default.
         learn_every: steps between two fits of what learns; None leaves it to `learn`, and the parts that depend on it too.
+        answers: the correspondence of nodes that ask an annotator; by default with the annotator that one of them names, and a log
+            in memory.
 
     Attributes:
         program: the expression taken apart.
@@ -80,6 +84,7 @@ class RewardEngine:
         on_nonfinite: Literal["raise", "zero"] = "raise",
         pay_at_end: bool = False,
         learn_every: int | None = LEARN_EVERY,
+        answers: Correspondence | None = None,
     ) -> None:
         if on_nonfinite not in ("raise", "zero"):
             raise ExpressionError(f"on_nonfinite must be 'raise' or 'zero', got {on_nonfinite!r}.")
@@ -105,11 +110,14 @@ class RewardEngine:
         whole_episodes = any(reader.fits_on == "episodes" for reader in learned)
         self._recorder = Recorder(spec.num_lanes, whole_episodes=whole_episodes) if learned else None
         self.fitted: dict[str, float] = {}
+        self._asking = Asking(program, answers)
+        self._asks = bool(self._asking)
         self.tape = Tape(len(self.terms), spec.num_lanes) if self.episodic and pay_at_end else None
         self._parts = self._latest = np.zeros((len(self.terms), spec.num_lanes))
         self._contributions = np.zeros((len(self.addends), spec.num_lanes))
         self._lanes = (spec.num_lanes,)
-        self._worlds = spec.world_of_lane if any(term.sees_world for term in self.terms) else None
+        looks = any(term.sees_world for term in self.terms)
+        self._worlds = spec.world_of_lane if looks and spec.worlds else None
         self._is_plain = program.addends == self.terms
         self._warned: set[str] = set()
         self._heard: set[int] = set()
@@ -188,7 +196,9 @@ class RewardEngine:
         """
         transitions.clock = self.clock
         if self._worlds is not None:
-            self._check_worlds(self._worlds, transitions)
+            require_common_ends(self._worlds, transitions)
+        if self._asks:
+            self._asking.hear(self.clock, self._memory_of)
         parts = self._parts
         lanes = self._lanes
         outputs = self._outputs(transitions, parts) if self.memories else None
@@ -209,6 +219,8 @@ class RewardEngine:
         count: int = screen_parts(parts, transitions.active)
         if count < 0:
             count = self._handle_nonfinite(parts, transitions)
+        if self._asks and count:
+            self._asking.ask(self.clock, transitions, self._memory_of)
         self.clock += count
         if self._recorder is not None and count:
             self._recorder.append(transitions, parts)
@@ -255,8 +267,8 @@ class RewardEngine:
         state, stamped = self.states[index], self.program.replays[index] is Replay.STAMP
         if stamped or observe is not None:
             inputs = block.inputs(position)
-            for t in range(len(block.experience.clocks)):
-                step, values = block.at(t), [at_step(value, t) for value in inputs]
+            for t, step in enumerate(block.steps):
+                values = [at_step(value, t) for value in inputs]
                 if observe is not None:
                     observe(step, state, *values)
                 if stamped:
@@ -396,6 +408,7 @@ class RewardEngine:
                 for name, memory in zip(self.program.model_names, self.memories, strict=True)
             },
             "experience": {} if self._recorder is None else self._recorder.state_dict(),
+            "answers": self._asking.state_dict(),
         }
 
     def load_state_dict(self, state: State) -> None:
@@ -423,6 +436,7 @@ class RewardEngine:
             self.tape.load_state_dict(state["tape"])
         if self._recorder is not None:
             self._recorder.load_state_dict(state["experience"])
+        self._asking.load_state_dict(state["answers"])
 
     # ------------------------------------------------------------------ inside
 
@@ -454,19 +468,6 @@ class RewardEngine:
             if position not in self._heard and (message := node.warning(carry)):
                 self._heard.add(position)
                 warnings.warn(message, RuntimeWarning, stacklevel=3)
-
-    def _check_worlds(self, worlds: np.ndarray, transitions: Transitions) -> None:
-        active = transitions.active
-        ended = (transitions.terminated | transitions.truncated) & active
-        living, ending = (np.bincount(worlds, weights=rows) for rows in (active, ended))
-        if (apart := (ending > 0) & (ending < living)).any():
-            lanes = np.flatnonzero(worlds == int(np.argmax(apart))).tolist()
-            names = ", ".join(sorted({type(term).__name__ for term in self.terms if term.sees_world}))
-            raise WorldError(
-                f"Lanes {lanes} share a world, but only {np.flatnonzero(ended).tolist()} ended at global step {self.clock}: "
-                f"{names} compares agents of a world, which must end together. Let agents that are done wait for the others "
-                "(SuperSuit's black_death_v3), or leave the term out."
-            )
 
     def _reject_shape(self, index: int, value: np.ndarray) -> None:
         raise ObservationError(

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import fields
+from functools import cached_property
+from operator import itemgetter
 from typing import Any
 
 import numpy as np
@@ -54,11 +56,13 @@ class MeasuredBlock:
         shape = self.parts.shape[1:]
         return [_mapped(value, lambda rows: rows.reshape(*shape, *rows.shape[1:])) for value in values]
 
-    def at(self, t: int) -> Transitions:
-        """Return one step, as it happened."""
-        step = self._transitions(lambda values: values[t])
-        step.clock = int(self.experience.clocks[t])
-        return step
+    @cached_property
+    def steps(self) -> list[Transitions]:
+        """The steps one by one, as they happened."""
+        steps = [self._transitions(itemgetter(t)) for t in range(len(self.experience.clocks))]
+        for step, clock in zip(steps, self.experience.clocks.tolist(), strict=True):
+            step.clock = clock
+        return steps
 
     def _transitions(self, pick: Callable[[np.ndarray], np.ndarray]) -> Transitions:
         steps = self.experience.steps

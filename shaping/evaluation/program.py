@@ -68,7 +68,8 @@ class Program:
         self.readers = readers_of(expression)
         self.terms = tuple(node for node in self.readers if isinstance(node, Term))
         self.models = tuple(node for node in self.readers if isinstance(node, Model))
-        self.term_names, self.model_names = part_names(self.terms), part_names(self.models)
+        names = part_names((*self.terms, *self.models))
+        self.term_names, self.model_names = names[: len(self.terms)], names[len(self.terms) :]
         self._check_features()
         self.addends = expression.addends
         self.addend_names = part_names(self.addends)

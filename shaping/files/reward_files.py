@@ -16,7 +16,7 @@ from __future__ import annotations
 
 import math
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import Field, dataclass, is_dataclass
 from pathlib import Path
 from typing import Any, TypeAlias, get_args, get_origin
@@ -38,6 +38,7 @@ __all__ = [
     "RewardFile",
     "dump_reward",
     "dumps",
+    "file_from_data",
     "from_data",
     "load_reward",
     "loads",
@@ -67,13 +68,14 @@ def from_data(data: Data) -> Expression:
     Raises:
         RewardFileError: if it describes none; says where and what would fit.
     """
-    know_all_nodes()
-    try:
-        return _decode(Expression, data, ())
-    except _Misfit as misfit:
-        raise RewardFileError(f"{_dotted(misfit.path)}{misfit.message}") from misfit.__cause__
-    except RecursionError:
-        raise RewardFileError("Nested too deeply.") from None
+    expression: Expression = _unplaced(_decode, Expression, data, ())
+    return expression
+
+
+def file_from_data(data: Data, source: str) -> RewardFile:
+    """Return what ``data`` says, the keys of a reward file; imports what it imports. See `read`."""
+    file: RewardFile = _unplaced(_decode_file, data, source)
+    return file
 
 
 def dumps(expression: Expression) -> str:
@@ -120,16 +122,7 @@ def read(text: str, source: str = "<text>") -> RewardFile:
     except YamlError as error:
         raise RewardFileError(f"{source}:{error.place[0]}:{error.place[1]}: {error.message}") from None
     try:
-        if not isinstance(data, dict) or "reward" not in data or data.keys() - {"reward", "imports"}:
-            found = "nothing" if data is None else ", ".join(data) if isinstance(data, dict) else repr(data)
-            raise _Misfit(
-                "A reward file has the key 'reward' at the top, over an expression, and perhaps 'imports', a list of modules; this "
-                f"one has {found}.",
-                (),
-            )
-        imports = _decode(tuple[str, ...], data.get("imports", []), ("imports",))
-        import_modules(imports, source)
-        return RewardFile(_decode(Expression, data["reward"], ("reward",)), imports)
+        return _decode_file(data, source)
     except _Misfit as misfit:
         path = misfit.path
         while path not in places:
@@ -224,6 +217,30 @@ def _encode(value: Any, where: str) -> Data:
 
 
 # ---------------------------------------------------------------------- reading
+
+
+def _unplaced(decode: Callable[..., Any], *arguments: Any) -> Any:
+    """Decode data that no file holds, so that errors name keys alone."""
+    know_all_nodes()
+    try:
+        return decode(*arguments)
+    except _Misfit as misfit:
+        raise RewardFileError(f"{_dotted(misfit.path)}{misfit.message}") from misfit.__cause__
+    except RecursionError:
+        raise RewardFileError("Nested too deeply.") from None
+
+
+def _decode_file(data: Data, source: str) -> RewardFile:
+    if not isinstance(data, dict) or "reward" not in data or data.keys() - {"reward", "imports"}:
+        found = "nothing" if data is None else ", ".join(data) if isinstance(data, dict) else repr(data)
+        raise _Misfit(
+            "A reward file has the key 'reward' at the top, over an expression, and perhaps 'imports', a list of modules; this "
+            f"one has {found}.",
+            (),
+        )
+    imports = _decode(tuple[str, ...], data.get("imports", []), ("imports",))
+    import_modules(imports, source)
+    return RewardFile(_decode(Expression, data["reward"], ("reward",)), imports)
 
 
 def _decode(hint: Any, data: Data, path: KeyPath) -> Any:

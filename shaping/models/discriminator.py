@@ -40,11 +40,11 @@ BaseRows = Annotated[tuple[tuple[float, ...], ...], MinLen(1)] | Annotated[str, 
 
 @dataclass(frozen=True)
 class Discriminator(Model):
-    """``log_ratio`` (B,): an estimate d of log mu_policy / mu_base at (s_t[, a_t]); and ``chi2``, the same number in every row.
+    """``log_ratio`` (B,): an estimate d of log mu_policy / mu_base at (s_t[, a_t]); ``known``: where it is one; ``chi2``.
 
     d minimises mean_policy softplus(-d) + mean_base softplus(d); it is clipped to [-10, 10], and 0 where what it reads is not
-    finite, or nothing was fitted. chi2 is the mean of e^d - 1 over the last experience, the highest and lowest 1 % left out.
-    Source: Laidlaw, Singhal & Dragan 2024, "Correlated Proxies" (ORPO), section 5.
+    finite, or nothing was fitted. chi2 is the mean of e^d - 1 over the last experience, the highest and lowest 1 % left out; it is
+    the same number in every row. Source: Laidlaw, Singhal & Dragan 2024, "Correlated Proxies" (ORPO), section 5.
 
     Args:
         base: file of the base policy's transitions, or the rows that the discriminator reads.

@@ -191,7 +191,11 @@ def state_function(
         name = function.__name__
         known, _ = _CALLABLES.get(name, (function, ()))
         if name in STATE_FUNCTIONS or _definition(known) != _definition(function):
-            raise ExpressionError(f"A state function called {name!r} is registered already; rename yours.")
+            where = STATE_FUNCTIONS.get(name, known)
+            raise ExpressionError(
+                f"A state function called {name!r} is registered already, in {where.__module__}; rename yours, in "
+                f"{function.__module__}."
+            )
         _CALLABLES[name] = (function, tuple(reads))
         return Call(name)
 

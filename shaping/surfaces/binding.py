@@ -9,6 +9,7 @@ from typing import Any, ClassVar, Literal, TypedDict
 import gymnasium as gym
 
 from shapegym.shaping.errors import suggest
+from shapegym.shaping.evaluation.answers import Correspondence
 from shapegym.shaping.evaluation.engine import RewardEngine
 from shapegym.shaping.files.state_files import load_engine, save_engine
 from shapegym.shaping.surfaces.collect import Collector
@@ -28,6 +29,7 @@ class BindingOptions(TypedDict, total=False):
         on_nonfinite: a NaN or infinite part is an error ("raise", the default), or counts as 0 with a warning ("zero").
         pay_at_end: allow episodic nodes, paying an episode's sum at its last step: late credit, so a different algorithm.
         learn_every: steps between two fits of what learns, where rewards are paid at once; 128 if not given.
+        answers: the correspondence of nodes that ask an annotator, with a log on disk for runs that are to be repeated.
     """
 
     gamma: float | None
@@ -35,6 +37,7 @@ class BindingOptions(TypedDict, total=False):
     on_nonfinite: Literal["raise", "zero"]
     pay_at_end: bool
     learn_every: int | None
+    answers: Correspondence | None
 
 
 def require_options(taker: str, options: Iterable[str]) -> None:
