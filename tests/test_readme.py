@@ -17,7 +17,19 @@ PAGES = [
     ROOT / "README.md",
     *(
         ROOT / "docs" / f"{page}.md"
-        for page in ("guide", "alarms", "audits", "blending", "gates", "guards", "hackable", "occupancy")
+        for page in (
+            "guide",
+            "surfaces",
+            "environments",
+            "comparisons",
+            "alarms",
+            "audits",
+            "blending",
+            "gates",
+            "guards",
+            "hackable",
+            "occupancy",
+        )
     ),
 ]
 
