@@ -1,13 +1,15 @@
-"""A model of your own that learns: random network distillation (Burda et al. 2019) in thirty lines.
+"""A model of your own that learns: random network distillation (Burda et al. 2019) in a few lines.
 
-A network is trained to predict what a fixed random network says of a state. Where the agent has seldom been it predicts badly,
-and its error is a bonus. Run it: python examples/predictor.py
+A network is trained to predict what a fixed random one says of a state. Where the agent has seldom been it predicts badly, and its
+error is a bonus. Run it: python examples/predictor.py
 """
 
 from dataclasses import dataclass
+from functools import partial
 from typing import ClassVar
 
 import shapegym as sg
+from shapegym.shaping import ModelOutput
 from shapegym.shaping.limits import Count, Positive
 from shapegym.shaping.models.encoder import RandomEncoder
 from shapegym.shaping.networks import Networks, as_tensor, perceptron
@@ -21,7 +23,6 @@ class Predictor(Model):
     encoder: RandomEncoder = RandomEncoder()
     width: Count = 64
     learning_rate: Positive = 1e-3
-
     outputs: ClassVar[tuple[str, ...]] = ("error",)
 
     @classmethod
@@ -29,16 +30,9 @@ class Predictor(Model):
         return (Example(cls(RandomEncoder(width=4, hidden=8), width=4)),)
 
     def init(self, spec):
-        def network():
-            return perceptron(self.encoder.width, self.width, self.width)
-
-        return Networks(
-            {"fixed": network, "trained": network},
-            self,
-            spec,
-            learning_rate=self.learning_rate,
-            fixed=("fixed",),
-        )
+        network = partial(perceptron, self.encoder.width, self.width, self.width)
+        pair = {"fixed": network, "trained": network}
+        return Networks(pair, self, spec, learning_rate=self.learning_rate, fixed=("fixed",))
 
     def evaluate(self, transitions, memory, encoded):
         fixed, trained = (memory.evaluate(name, encoded["code"]) for name in ("fixed", "trained"))
@@ -52,9 +46,14 @@ class Predictor(Model):
         return {"loss": loss.item()}
 
 
-novelty = sg.normalize(sg.ModelOutput(Predictor())).named("novelty")
+novelty = sg.normalize(ModelOutput(Predictor())).named("novelty")
+
+
+def main(task="shapegym/MiniGrid-DoorKey-5x5-v0", steps=65_536):
+    """Train on the task reward and a little novelty; the predictor is fitted to each rollout before it is paid."""
+    model = sg.make_agent("PPO", task, sg.TaskReward() + 0.01 * novelty, seed=0).learn(steps)
+    print(f"success: {sg.evaluate(model, task, 50, deterministic=False).success_rate:.2f}")
+
 
 if __name__ == "__main__":
-    model = sg.make_agent("PPO", "shapegym/MiniGrid-DoorKey-5x5-v0", sg.TaskReward() + 0.01 * novelty, seed=0)
-    model.learn(65_536)
-    print(sg.evaluate(model, "shapegym/MiniGrid-DoorKey-5x5-v0", 50))
+    main()

@@ -35,14 +35,8 @@ def step_an_environment() -> None:
 
 def train() -> None:
     """Trains on a shaped reward for two rollouts."""
-    # Deferred: import_everything is what says that a module is missing.
-    from shapegym.agents.factory import make_agent
-    from shapegym.shaping.algebra import TaskReward
-    from shapegym.shaping.terms.counts import CountBonus
-
-    model = make_agent(
-        "PPO", "shapegym/Corridor-v0", TaskReward() + 0.1 * CountBonus(), n_steps=16, batch_size=16, seed=0
-    )
+    reward = shapegym.TaskReward() + 0.1 * shapegym.CountBonus()
+    model = shapegym.make_agent("PPO", "shapegym/Corridor-v0", reward, n_steps=16, batch_size=16, seed=0)
     model.learn(2 * 16 * model.n_envs)
     print(f"trained {type(model).__name__} for {model.num_timesteps} steps on a shaped reward")
 

@@ -22,6 +22,9 @@ PAGES = [
         ROOT / "docs" / f"{page}.md"
         for page in (
             "guide",
+            "surfaces",
+            "environments",
+            "comparisons",
             "alarms",
             "audits",
             "blending",

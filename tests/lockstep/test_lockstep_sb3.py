@@ -77,8 +77,7 @@ def test_the_vec_env_pays_at_each_step(example: Example, lanes: int) -> None:
 @lanes_of_the_matrix
 @every_example
 def test_rollout_buffers_pay_each_rollout(example: Example, lanes: int) -> None:
-    engine = bound(example, lanes)
-    engine.learn_every = None  # learned terms learn from each rollout before it is paid
+    engine = bound(example, lanes, learn_every=None)  # what learns learns from each rollout before it is paid
     stream = list(hand_built(example.observation, lanes, STEPS, reset_rows=False))
     venv = MeasuringVecEnv(scripted(example, lanes), example.node, capacity=ROLLOUT)
     plain: Any = DictRolloutBuffer if example.observation == "dict" else RolloutBuffer
