@@ -54,15 +54,12 @@ class Constant(Term):
 
     value: float = 0.0
 
+    bound = property(lambda self: abs(self.value))
+
     @override
     @classmethod
     def examples(cls) -> tuple[Example, ...]:
         return (Example(cls(-0.01)),)
-
-    @property
-    def bound(self) -> float:  # type: ignore[override]  # a fact of the instance here
-        """Its own size."""
-        return abs(self.value)
 
     @override
     def init(self, spec: Spec) -> State:

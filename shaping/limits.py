@@ -96,13 +96,18 @@ def fit(hint: Any, value: Any) -> Any:
     if fitted is _MISFIT:
         choices = [
             str(choice)
-            for member in members(hint)
+            for member in map(bare, members(hint))
             if get_origin(member) is Literal
             for choice in get_args(member)
         ]
         near = suggest(value, choices).partition(" Known:")[0] if choices and isinstance(value, str) else ""
         raise Unfit(f"must be {spelled(hint)}, got {value!r}.{near}")
     return fitted
+
+
+def takes(hint: Any, value: Any) -> bool:
+    """Whether a field annotated with ``hint`` takes ``value``."""
+    return _fit(hint, value) is not _MISFIT
 
 
 def _fit(hint: Any, value: Any) -> Any:

@@ -40,6 +40,7 @@ from annotated_types import MinLen
 
 from shapegym.shaping.errors import ExpressionError, HindsightError
 from shapegym.shaping.limits import Limited, Unfit, Via
+from shapegym.shaping.reading import features_of, require_readable
 from shapegym.shaping.transitions import Array, Episodes, Experience, Spec, State, Transitions
 
 
@@ -275,18 +276,21 @@ class Reader:
     """What `fit` gets: all steps since the last fit, or the episodes that ended since, whole, one a lane, their last steps aligned
     (rows before a shorter one are inactive)."""
 
+    looks: ClassVar[Literal["after", "before", "both"] | property] = "after"
+    """On which side of the step the fields that select something of a state (`shapegym.shaping.reading`) read it."""
+
     asks: ClassVar[bool] = False
     """Whether the node asks an annotator (`shapegym.shaping.evaluation.answers`): then `questions` and `answered` are called."""
 
     @property
     def reads(self) -> tuple[str, ...]:
-        """Features that the node reads from ``next_features``."""
-        return ()
+        """Features that the node reads from ``next_features``: what its fields select, if it looks there."""
+        return () if self.looks == "before" else features_of(self)
 
     @property
     def reads_before(self) -> tuple[str, ...]:
         """Features that the node reads from ``features``: the environment must give them on reset too."""
-        return ()
+        return () if self.looks == "after" else features_of(self)
 
     @property
     def inputs(self) -> tuple[Node, ...]:
@@ -328,12 +332,12 @@ class Term(Expression, Reader, ABC):
     """
 
     def init(self, spec: Spec) -> State:
-        """Check the term against ``spec`` and return its fresh state.
+        """Check the term against ``spec`` and return its fresh state. The default: that its fields can be read, and none.
 
         Raises:
             ShapingError: if the term cannot be measured on this environment; says why and what to do.
         """
-        del spec
+        require_readable(self, spec)
         return {}
 
     def observe(self, transitions: Transitions, state: State, *inputs: Any) -> None:

@@ -85,6 +85,10 @@ class Gate(EpisodicCombinator):
     fragments: Literal["held", "closed", "bootstrapped"] = "held"
     warn_after: Count = 1000
 
+    episodic = property(lambda self: self.per != "step")
+    additive = property(lambda self: self.per == "episode" and self.outcome == "sum")
+    discount = property(lambda self: None if self.fragments == "closed" else 1.0)
+
     def __post_init__(self) -> None:
         super().__post_init__()
         if len(self.thresholds) != len(self.of) - 1:
@@ -113,21 +117,6 @@ class Gate(EpisodicCombinator):
             Example(cls((task, event), (0.0,), per="turn", turn=event, fragments="closed")),
             Example(cls((task, progress), (0.5,), per="step")),
         )
-
-    @property
-    def episodic(self) -> bool:  # type: ignore[override]  # a fact of the instance here
-        """Whether the fate of a step is known only later."""
-        return self.per != "step"
-
-    @property
-    def additive(self) -> bool:  # type: ignore[override]
-        """Whether the outcome is a sum over an episode too."""
-        return self.per == "episode" and self.outcome == "sum"
-
-    @property
-    def discount(self) -> float | None:  # type: ignore[override]
-        """None where what an episode earns depends on the cuts."""
-        return None if self.fragments == "closed" else 1.0
 
     @override
     def pays_task(self, times: Sequence[int]) -> int:

@@ -11,7 +11,6 @@ from typing_extensions import override
 
 from shapegym.shaping.errors import ObservationError
 from shapegym.shaping.limits import Count
-from shapegym.shaping.states.functions import features_of
 from shapegym.shaping.states.select import Selects
 from shapegym.shaping.transitions import Spec, Transitions
 from shapegym.shaping.types import Example, Model
@@ -42,21 +41,12 @@ class RandomEncoder(Model):
 
     outputs: ClassVar[tuple[str, ...]] = ("code",)
     learned: ClassVar[bool] = False
+    looks = property(lambda self: self.side)
 
     @override
     @classmethod
     def examples(cls) -> tuple[Example, ...]:
         return (Example(cls(width=3, hidden=8)), Example(cls(("obs.observation",), "before", 3, 8), "dict"))
-
-    @property
-    def reads(self) -> tuple[str, ...]:
-        """What its selectors read, after the step."""
-        return features_of(*self.keys) if self.side == "after" else ()
-
-    @property
-    def reads_before(self) -> tuple[str, ...]:
-        """What its selectors read, before the step."""
-        return features_of(*self.keys) if self.side == "before" else ()
 
     @override
     def init(self, spec: Spec) -> Networks:

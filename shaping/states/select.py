@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import math
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Annotated, Any, TypeAlias
 
@@ -22,7 +22,8 @@ import gymnasium as gym
 import numpy as np
 
 from shapegym.shaping.errors import ExpressionError, ObservationError, suggest
-from shapegym.shaping.limits import Unfit, Via
+from shapegym.shaping.limits import Unfit
+from shapegym.shaping.reading import Reads
 from shapegym.shaping.transitions import Features, Observation, Spec
 
 _GRAMMAR = re.compile(
@@ -66,11 +67,15 @@ class Selector:
             # The common case, without the detour over a slice.
             return values[:, self.single].astype(np.float64)
         values = self.read(obs, features)
-        if values.shape[1] != 1:
-            raise ObservationError(
-                f"{self.text!r} selects {values.shape[1]} numbers a lane; pick one, e.g. {self.text + '[0]'!r}."
-            )
+        self.require_one(values.shape[1])
         return values[:, 0].astype(np.float64)
+
+    def require_one(self, width: int | None) -> None:
+        """Raise `ObservationError` if it is known to select several numbers."""
+        if width not in (None, 1):
+            raise ObservationError(
+                f"{self.text!r} selects {width} numbers a lane; pick one, e.g. {self.text + '[0]'!r}."
+            )
 
     def width(self, spec: Spec) -> int | None:
         """Return how many numbers a lane it selects, or None for a feature that the environment does not declare.
@@ -149,5 +154,21 @@ def _require_selector(text: str) -> None:
         raise Unfit(f"cannot be read: {error}") from None
 
 
-Selects: TypeAlias = Annotated[str, Via(_require_selector, keep=False), "a selector such as 'obs[0]'"]
+def _feature(text: str) -> tuple[str, ...]:
+    feature = selector(text).feature
+    return () if feature is None else (feature,)
+
+
+_ANY = Reads(
+    _require_selector,
+    keep=False,
+    features=_feature,
+    check=lambda text, spec: selector(text).width(spec),
+)
+_ONE = replace(_ANY, check=lambda text, spec: selector(text).require_one(selector(text).width(spec)))
+
+Selects: TypeAlias = Annotated[str, _ANY, "a selector such as 'obs[0]'"]
 """A field that holds a selector."""
+
+SelectsOne: TypeAlias = Annotated[str, _ONE, "a selector such as 'obs[0]'"]
+"""A field that holds a selector of one number."""

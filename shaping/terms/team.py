@@ -29,17 +29,13 @@ class TeamMean(Term):
 
     replay: ClassVar[Replay] = Replay.STAMP
     sees_world: ClassVar[bool] = True
+    bound = property(lambda self: largest(self.of))
 
     @override
     @classmethod
     def examples(cls) -> tuple[Example, ...]:
         event = Event("features.event", 0.5, equals=2)
         return (Example(cls(event)), Example(event - cls(event)))
-
-    @property
-    def bound(self) -> float | None:  # type: ignore[override]  # a fact of the instance here
-        """That of what it averages."""
-        return largest(self.of)
 
     @override
     def init(self, spec: Spec) -> State:

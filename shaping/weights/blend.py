@@ -20,7 +20,6 @@ from shapegym.shaping.algebra import Product, Sum, TaskReward
 from shapegym.shaping.arrays import array_namespace
 from shapegym.shaping.errors import ExpressionError, ObservationError
 from shapegym.shaping.limits import Count, Via, checked
-from shapegym.shaping.states.functions import features_of
 from shapegym.shaping.states.select import Selects, selector
 from shapegym.shaping.terms.events import Event
 from shapegym.shaping.transitions import Array, Spec, State, Transitions
@@ -60,6 +59,8 @@ class LearnedWeight(Term):
     learn: bool = True
 
     replay: ClassVar[Replay] = Replay.FROZEN
+    learnable = property(lambda self: self.learn)
+    looks = "before"
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -77,16 +78,6 @@ class LearnedWeight(Term):
             Example(cls("cell", 0.5, "table", "features.agent_pos[0]", 5)),
             Example(TaskReward() * cls("task", 0.5, "network", "obs", 3)),
         )
-
-    @property
-    def learnable(self) -> bool:  # type: ignore[override]  # a fact of the instance here
-        """Whether it is to learn."""
-        return self.learn
-
-    @property
-    @override
-    def reads_before(self) -> tuple[str, ...]:
-        return () if self.read is None else features_of(self.read)
 
     @override
     def init(self, spec: Spec) -> State:

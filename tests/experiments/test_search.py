@@ -217,7 +217,11 @@ def test_a_job_without_the_field_has_no_such_variant():
 @pytest.mark.parametrize(
     ("path", "value", "message"),
     [
-        (BETA, "much", "beta='much' does not fit corridor/count: .*beta: must be a finite number, got 'much'"),
+        (
+            BETA,
+            "much",
+            "beta='much' does not fit corridor/count: .*beta: must be a finite number, got 'much'",
+        ),
         ("reward.count_bonus.scope", "forever", "does not fit corridor/count"),
         ("steps", 0, "steps must be an integer of at least 1"),
         ("seed", 3, "What can be swept is"),
