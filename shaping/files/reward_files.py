@@ -26,7 +26,7 @@ import numpy as np
 from shapegym.shaping.algebra import Constant
 from shapegym.shaping.atomic_file import replacing
 from shapegym.shaping.discovery import HOW_TO_IMPORT, import_modules
-from shapegym.shaping.errors import ExpressionError, RewardFileError, ShapingError, suggest
+from shapegym.shaping.errors import ExpressionError, RewardFileError, ShapingError, said_as, suggest
 from shapegym.shaping.files.marked_yaml import KeyPath, YamlError, read_yaml, write_yaml
 from shapegym.shaping.files.schema import alternatives, family, kind_of, know_all_nodes, node_help
 from shapegym.shaping.limits import Unfit, fields_of, fit, hints_of, is_required, spelled
@@ -149,14 +149,15 @@ def load_reward(path: str | os.PathLike[str]) -> Expression:
 
 def read_reward(path: str | os.PathLike[str]) -> RewardFile:
     """Read a reward file. See `read`."""
-    try:
-        text = Path(path).read_bytes().decode()
-    except OSError as error:
-        raise RewardFileError(f"The reward file {path} cannot be read: {error.strerror or error}.") from error
-    except UnicodeDecodeError as error:
-        raise RewardFileError(
-            f"The reward file {path} is not UTF-8 text (byte {error.start}); save it as UTF-8."
-        ) from error
+    with said_as(RewardFileError, OSError, f"The reward file {path} cannot be read: "):
+        content = Path(path).read_bytes()
+    with said_as(
+        RewardFileError,
+        UnicodeDecodeError,
+        f"The reward file {path} is not UTF-8 text (",
+        "); save it as UTF-8.",
+    ):
+        text = content.decode()
     return read(text, str(path))
 
 
@@ -167,13 +168,11 @@ def dump_reward(expression: Expression, path: str | os.PathLike[str]) -> None:
         RewardFileError: if it cannot be written.
     """
     text = dumps(expression)
-    try:
-        with replacing(path) as file:
-            file.write(text.encode())
-    except OSError as error:
-        raise RewardFileError(
-            f"The reward file {path} cannot be written: {error.strerror or error}."
-        ) from error
+    with (
+        said_as(RewardFileError, OSError, f"The reward file {path} cannot be written: "),
+        replacing(path) as file,
+    ):
+        file.write(text.encode())
 
 
 class _Misfit(Exception):
