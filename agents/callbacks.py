@@ -16,6 +16,7 @@ from shapegym.agents.evaluation import Evaluation, evaluate
 from shapegym.agents.metrics import JsonLines
 from shapegym.shaping.audit.alarms import Alarm, Watch, harmless_parts, task_parts
 from shapegym.shaping.evaluation.ledger import EpisodeRecord
+from shapegym.shaping.limits import Count, checked
 from shapegym.shaping.surfaces.collect import success_in
 from shapegym.shaping.surfaces.sb3_vec import TransitionVecEnv
 
@@ -180,10 +181,8 @@ class EvaluationCallback(BaseCallback):
         folder: str | Path | None = None,
     ) -> None:
         super().__init__()
-        if every < 1:
-            raise SettingsError(f"every must be at least 1 step, got {every!r}.")
         self.env = env
-        self.every = every
+        self.every = checked("every", Count, every, SettingsError)
         self.episodes = episodes
         self.seed = seed
         self.deterministic = deterministic

@@ -35,6 +35,7 @@ from shapegym.agents.randomness import capture_randomness, restore_randomness
 from shapegym.agents.state_tree import read_tree, write_tree
 from shapegym.shaping.errors import StateFileError
 from shapegym.shaping.files.state_files import load_engine, save_engine
+from shapegym.shaping.limits import Count, checked
 from shapegym.shaping.surfaces.wiring import wire
 from shapegym.shaping.types import Expression
 
@@ -255,11 +256,9 @@ class CheckpointCallback(BaseCallback):
         self, folder: str | Path, every: int, *, keep: int = 3, on_saved: Callable[[], None] | None = None
     ) -> None:
         super().__init__()
-        if every < 1 or keep < 1:
-            raise CheckpointError(f"every and keep must be at least 1, got {every!r} and {keep!r}.")
         self.folder = Path(folder)
-        self.every = every
-        self.keep = keep
+        self.every = checked("every", Count, every, CheckpointError)
+        self.keep = checked("keep", Count, keep, CheckpointError)
         self.on_saved = on_saved
         self._next = every
 

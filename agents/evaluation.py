@@ -10,14 +10,12 @@ from numpy.typing import NDArray
 from stable_baselines3.common.vec_env import VecEnv, VecNormalize
 from stable_baselines3.common.vec_env.base_vec_env import VecEnvWrapper
 
-from shapegym.agents.environments import make_vec_env
+from shapegym.agents.environments import lanes_of
 from shapegym.agents.errors import EvaluationError
 from shapegym.agents.randomness import isolated_randomness
+from shapegym.shaping.limits import Count, checked
 from shapegym.shaping.surfaces.collect import success_in
 from shapegym.shaping.surfaces.sb3_vec import TransitionVecEnv
-
-MAX_LANES = 16
-"""Lanes that `evaluate` makes for an environment id, if there are as many episodes."""
 
 
 class Policy(Protocol):
@@ -104,16 +102,10 @@ def evaluate(
     Raises:
         EvaluationError: for no episodes, or a VecEnv that pays or normalises another reward than the task's.
     """
-    if isinstance(episodes, bool) or not isinstance(episodes, (int, np.integer)) or episodes < 1:
-        raise EvaluationError(f"episodes must be an integer of at least 1, got {episodes!r}.")
-    if isinstance(env, str):
-        venv = make_vec_env(env, min(int(episodes), MAX_LANES), **env_kwargs)
-        try:
-            return _play(model, venv, int(episodes), seed, deterministic)
-        finally:
-            venv.close()
-    require_task_reward(env)
-    return _play(model, env, int(episodes), seed, deterministic)
+    episodes = checked("episodes", Count, episodes, EvaluationError)
+    with lanes_of(env, episodes, **env_kwargs) as venv:
+        require_task_reward(venv)
+        return _play(model, venv, episodes, seed, deterministic)
 
 
 def require_task_reward(venv: VecEnv) -> None:

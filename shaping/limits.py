@@ -19,10 +19,10 @@ import re
 import sys
 import types
 import typing
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import MISSING, Field, dataclass, fields
 from functools import cache
-from typing import Annotated, Any, Literal, TypeAlias, get_args, get_origin
+from typing import Annotated, Any, ClassVar, Literal, TypeAlias, get_args, get_origin
 
 import numpy as np
 from annotated_types import Ge, Gt, Le, Lt, MinLen
@@ -63,26 +63,29 @@ class Unfit(ValueError):
 class Limited:
     """Mixin of frozen dataclasses whose annotations are checked when they are made."""
 
+    misfit: ClassVar[type[Exception]] = ExpressionError
+    """What a value raises that a field does not take."""
+
     def __post_init__(self) -> None:
         for name, (hint, required) in _limits_of(type(self)).items():  # type: ignore[arg-type]  # a class can be hashed
             value = getattr(self, name)
             if value is None and required:
-                raise ExpressionError(f"{type(self).__name__} needs {name}: {spelled(hint)}.")
-            fitted = checked(f"{type(self).__name__}: {name}", hint, value)
+                raise self.misfit(f"{type(self).__name__} needs {name}: {spelled(hint)}.")
+            fitted = checked(f"{type(self).__name__}: {name}", hint, value, self.misfit)
             if fitted is not value:
                 object.__setattr__(self, name, fitted)
 
 
-def checked(what: str, hint: Any, value: Any) -> Any:
+def checked(what: str, hint: Any, value: Any, misfit: type[Exception] = ExpressionError) -> Any:
     """Return ``value`` as a field or argument annotated with ``hint`` keeps it: for functions, which have no `Limited`.
 
     Raises:
-        ExpressionError: if it takes no such value; begins with ``what``, such as ``"normalize: clip"``.
+        misfit: if it takes no such value; begins with ``what``, such as ``"normalize: clip"``.
     """
     try:
         return fit(hint, value)
     except Unfit as unfit:
-        raise ExpressionError(f"{what} {unfit}") from None
+        raise misfit(f"{what} {unfit}") from None
 
 
 def fit(hint: Any, value: Any) -> Any:
@@ -190,18 +193,27 @@ def spelled(hint: Any) -> str:
     """Return what an annotation takes, in words."""
     if get_origin(hint) is Annotated:
         return _spelled_limits(*get_args(hint))
+    origin = get_origin(hint)
     if len(members(hint)) > 1:
         return " or ".join(spelled("None" if member is type(None) else member) for member in members(hint))
-    if get_origin(hint) is Literal:
+    if origin is Literal:
         return _one_of([repr(choice) for choice in get_args(hint)])
-    if get_origin(hint) is tuple:
+    if origin is tuple:
         items = [item for item in get_args(hint) if item is not Ellipsis]
         many = len(items) < len(get_args(hint))
         return f"a tuple of {_plural(items[0])}" if many else f"({', '.join(map(spelled, items))})"
-    return str(_WORDS.get(hint) or getattr(hint, "in_words", None) or getattr(hint, "__name__", hint))
+    return str(
+        _WORDS.get(origin or hint) or getattr(hint, "in_words", None) or getattr(hint, "__name__", hint)
+    )
 
 
-_WORDS: dict[Any, str] = {float: "a finite number", int: "an integer", str: "a text", bool: "true or false"}
+_WORDS: dict[Any, str] = {
+    float: "a finite number",
+    int: "an integer",
+    str: "a text",
+    bool: "true or false",
+    Mapping: "a mapping",
+}
 
 
 def _spelled_limits(base: Any, *limits: Any) -> str:

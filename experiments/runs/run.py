@@ -32,6 +32,7 @@ from shapegym.experiments.runs import costs as cost_file
 from shapegym.experiments.runs import run_folder, tracking
 from shapegym.shaping.files.reward_files import from_data
 from shapegym.shaping.files.state_files import save_engine
+from shapegym.shaping.limits import Count, Limited, Natural
 
 EVALUATION_SEED = 1_000_000
 """Far from training seeds, so that evaluation plays other episodes."""
@@ -44,7 +45,7 @@ Progress = Callable[[int, ShapingCallback], None]
 
 
 @dataclass(frozen=True)
-class RunConfig:
+class RunConfig(Limited):
     """A complete request, as ``config.yaml`` holds it.
 
     Attributes:
@@ -60,31 +61,18 @@ class RunConfig:
         checkpoint_every: global steps between checkpoints; 0 makes none.
     """
 
+    misfit = RunError
+
     env: str
-    steps: int
+    steps: Count
     algo: str = "PPO"
     reward: Any = None
-    seed: int = 0
+    seed: Natural = 0
     env_kwargs: Mapping[str, Any] = field(default_factory=dict)
     settings: Mapping[str, Any] = field(default_factory=dict)
-    eval_every: int = 0
-    eval_episodes: int = 50
-    checkpoint_every: int = 0
-
-    def __post_init__(self) -> None:
-        for key, kind in (("env", str), ("algo", str), ("env_kwargs", Mapping), ("settings", Mapping)):
-            if not isinstance(getattr(self, key), kind):
-                raise RunError(f"{key} must be a {kind.__name__.lower()}, got {getattr(self, key)!r}.")
-        for key, low in (
-            ("steps", 1),
-            ("seed", 0),
-            ("eval_every", 0),
-            ("eval_episodes", 1),
-            ("checkpoint_every", 0),
-        ):
-            value = getattr(self, key)
-            if isinstance(value, bool) or not isinstance(value, int) or value < low:
-                raise RunError(f"{key} must be an integer of at least {low}, got {value!r}.")
+    eval_every: Natural = 0
+    eval_episodes: Count = 50
+    checkpoint_every: Natural = 0
 
     @classmethod
     def from_folder(cls, folder: Path) -> RunConfig:

@@ -73,22 +73,14 @@ class TransitionVecEnv(Binding, VecEnvWrapper):
         return records
 
     def reset(self) -> VecEnvObs:
-        """Start an episode in every lane.
-
-        Raises:
-            FeatureError: if a term reads a feature of s_t that the first infos lack.
-        """
+        """Start an episode in every lane."""
         obs = self.venv.reset()
         self._plan_starts(np.ones(self.num_envs, dtype=bool), obs)
         self._started = True
         return obs
 
     def step_async(self, actions: np.ndarray) -> None:
-        """Start a step.
-
-        Raises:
-            WiringError: before the first reset.
-        """
+        """Start a step."""
         if not self._started:
             raise WiringError(
                 "The environment was stepped before its first reset, so s_t is unknown: call reset() first."
@@ -189,12 +181,7 @@ class ShapedVecEnv(TransitionVecEnv):
         }
 
     def step_wait(self) -> VecEnvStepReturn:
-        """Finish a step; the rewards are the shaped ones, (B,) float32.
-
-        Raises:
-            FeatureError: if a term reads a feature that the infos lack.
-            NonFiniteError: for a NaN or infinite part, if ``on_nonfinite="raise"``.
-        """
+        """Finish a step; the rewards are the shaped ones, (B,) float32."""
         transitions, (obs, _, dones, infos) = self._next_transitions()
         self.last_shaped_reward, self.last_contributions, records = self.engine.step(transitions)
         for record in records:
@@ -238,7 +225,7 @@ class MeasuringVecEnv(TransitionVecEnv):
         return self._block.length
 
     def step_wait(self) -> VecEnvStepReturn:
-        """Finish a step; the rewards are the task's. Raises as `ShapedVecEnv.step_wait` does."""
+        """Finish a step; the rewards are the task's."""
         transitions, step = self._next_transitions()
         self.last_parts = self.engine.measure(transitions)
         if self._block.full:  # steps that no buffer wanted, such as an evaluation's

@@ -15,7 +15,6 @@ from typing import Any, Unpack
 
 import gymnasium as gym
 import numpy as np
-from gymnasium.error import ResetNeeded
 from gymnasium.vector import AutoresetMode, SyncVectorEnv, VectorEnv, VectorWrapper
 
 from shapegym.shaping.arrays import tree_join, tree_map
@@ -64,11 +63,7 @@ class ShapedVectorEnv(Binding, VectorWrapper[Any, Any, Any, Any, np.ndarray]):
     def reset(
         self, *, seed: int | None = None, options: dict[str, Any] | None = None
     ) -> tuple[Any, dict[str, Any]]:
-        """Start episodes in all lanes, or in those of ``options["reset_mask"]``.
-
-        Raises:
-            FeatureError: if a potential reads a feature that the first infos lack.
-        """
+        """Start episodes in all lanes, or in those of ``options["reset_mask"]``."""
         mask = (options or {}).get("reset_mask")
         lanes = self._all if mask is None else np.array(mask, dtype=bool)
         obs, infos = self.env.reset(seed=seed, options=options)
@@ -78,15 +73,8 @@ class ShapedVectorEnv(Binding, VectorWrapper[Any, Any, Any, Any, np.ndarray]):
         return obs, infos
 
     def step(self, actions: Any) -> tuple[Any, np.ndarray, np.ndarray, np.ndarray, dict[str, Any]]:
-        """Advance every lane by one step.
-
-        Raises:
-            ResetNeeded: before the first reset.
-            FeatureError: if a term reads a feature that the infos lack.
-            NonFiniteError: for a NaN or infinite part, if ``on_nonfinite="raise"``.
-        """
-        if not self._started:
-            raise ResetNeeded("Call reset() before step().")
+        """Advance every lane by one step."""
+        self._require_reset()
         obs, rewards, terminated, truncated, infos = self.env.step(actions)
         transitions = self._collector.transitions
         transitions.reward = task = np.array(rewards, dtype=np.float64)
