@@ -8,13 +8,13 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 from stable_baselines3.common.vec_env import VecEnv, VecNormalize
-from stable_baselines3.common.vec_env.base_vec_env import VecEnvWrapper
 
 from shapegym.agents.environments import lanes_of
 from shapegym.agents.errors import EvaluationError
 from shapegym.agents.randomness import isolated_randomness
 from shapegym.shaping.limits import Count, checked
 from shapegym.shaping.surfaces.collect import success_in
+from shapegym.shaping.surfaces.layers import batch_layers
 from shapegym.shaping.surfaces.sb3_vec import TransitionVecEnv
 
 
@@ -110,14 +110,12 @@ def evaluate(
 
 def require_task_reward(venv: VecEnv) -> None:
     """Raise `EvaluationError` if a layer of ``venv`` shapes or normalises: evaluation needs the environments themselves."""
-    layer: VecEnv = venv
-    while isinstance(layer, VecEnvWrapper):
+    for layer in batch_layers(venv):
         if isinstance(layer, (TransitionVecEnv, VecNormalize)):
             raise EvaluationError(
                 f"Evaluation is on the plain task, but this VecEnv has a {type(layer).__name__} layer, whose statistics it would "
                 "also disturb. Pass the environment's id, or a VecEnv of its own without that layer."
             )
-        layer = layer.venv
 
 
 def _play(model: Policy, venv: VecEnv, episodes: int, seed: int, deterministic: bool) -> Evaluation:

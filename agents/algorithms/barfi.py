@@ -50,7 +50,7 @@ from shapegym.agents.algorithms.bilevel.objectives import (
 from shapegym.agents.algorithms.bilevel.outer import LearnedReward
 from shapegym.agents.algorithms.bilevel.record import BLEND_FILE, BlendCallback
 from shapegym.agents.algorithms.registry import register_algorithm
-from shapegym.agents.callbacks import find_surface
+from shapegym.agents.callbacks import measuring_surface
 from shapegym.agents.errors import SettingsError
 from shapegym.shaping.limits import Count, Fraction, Natural, NonNegative, checked
 from shapegym.shaping.surfaces.sb3_vec import MeasuringVecEnv
@@ -276,13 +276,11 @@ class BARFI(OnPolicyAlgorithm):
         return super().collect_rollouts(env, both, rollout_buffer, n_rollout_steps)
 
     def _surface(self) -> MeasuringVecEnv:
-        surface = None if self.env is None else find_surface(self.env)
-        if not isinstance(surface, MeasuringVecEnv):
-            raise SettingsError(
-                "BARFI learns the weights of a blend, and no reward is wired: give it one, such as blend(TaskReward(), bonus), "
-                "with make_agent or wire, or as a reward file with learned_weight terms."
-            )
-        return surface
+        return measuring_surface(
+            self,
+            "BARFI learns the weights of a blend, and no reward is wired: give it one, such as blend(TaskReward(), bonus), with "
+            "make_agent or wire, or as a reward file with learned_weight terms.",
+        )
 
     def _reward(self) -> LearnedReward:
         return LearnedReward(self._surface().engine)

@@ -35,7 +35,7 @@ Array: TypeAlias = NDArray[np.float64]
 Divergence: TypeAlias = Literal["chi2", "sqrt_chi2", "kl", "tv"]
 """Of two distributions; see `divergence`."""
 
-Penalty: TypeAlias = Divergence | Literal["action_kl"]
+Penalty: TypeAlias = Literal[Divergence, "action_kl"]
 """What keeps a policy near the base: a divergence of occupancies, or the mean KL divergence of its actions."""
 
 

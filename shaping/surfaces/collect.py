@@ -108,17 +108,18 @@ def choose(values: np.ndarray, others: np.ndarray, lanes: np.ndarray) -> np.ndar
     return np.where(lanes.reshape(-1, *(1,) * (values.ndim - 1)), values, others)
 
 
-def as_declaration(features: Any) -> Mapping[str, gym.Space] | None:
-    """Return an environment's ``features`` attribute if it declares features (a mapping of names to spaces), else None."""
-    declares = isinstance(features, Mapping) and all(
-        isinstance(space, gym.Space) for space in features.values()
+def declared_features(env: Any) -> Mapping[str, gym.Space] | None:
+    """Return what an environment of any kind, a wrapper around it, or its first lane declares as ``features``, names with spaces.
+
+    Worker processes are not asked: a declaration that cannot be pickled, or an environment without one, would end them.
+    """
+    features = getattr(env, "features", None)
+    if isinstance(features, Mapping) and all(isinstance(space, gym.Space) for space in features.values()):
+        return features
+    inner = [getattr(env, name) for name in ("env", "venv") if hasattr(env, name)] or getattr(
+        env, "envs", None
     )
-    return features if declares else None
-
-
-def declared_features(env: gym.Env[Any, Any]) -> Mapping[str, gym.Space] | None:
-    """Return what a Gymnasium environment, or a wrapper around it, declares."""
-    return as_declaration(env.get_wrapper_attr("features") if env.has_wrapper_attr("features") else None)
+    return declared_features(inner[0]) if inner else None
 
 
 def find_key(name: str, info: Mapping[str, Any], when: str) -> str:

@@ -11,7 +11,7 @@ from pettingzoo.utils import BaseParallelWrapper
 from shapegym.shaping.arrays import tree_write
 from shapegym.shaping.errors import ObservationError
 from shapegym.shaping.surfaces.binding import Binding, BindingOptions
-from shapegym.shaping.surfaces.collect import as_declaration, stack_features
+from shapegym.shaping.surfaces.collect import declared_features, stack_features
 from shapegym.shaping.types import Expression
 
 
@@ -37,8 +37,8 @@ class ShapedParallelEnv(Binding, BaseParallelWrapper):  # type: ignore[misc]  # 
         agents = list(env.possible_agents)
         _require_equal_spaces(env, agents)
         spaces = env.observation_space(agents[0]), env.action_space(agents[0])
-        features = as_declaration(getattr(env, "features", None))
-        self._bind(expression, options, len(agents), *spaces, features, agents=tuple(map(str, agents)))
+        names = tuple(map(str, agents))
+        self._bind(expression, options, len(agents), *spaces, declared_features(env), agents=names)
         self._lanes = {agent: lane for lane, agent in enumerate(agents)}
         self._alive = np.zeros(len(agents), dtype=bool)
 

@@ -7,12 +7,10 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Mapping
 from typing import Any, ClassVar, Unpack
 
-import gymnasium as gym
 import numpy as np
-from stable_baselines3.common.vec_env import SubprocVecEnv, VecEnv, VecEnvWrapper, VecMonitor
+from stable_baselines3.common.vec_env import VecEnv, VecEnvWrapper, VecMonitor
 from stable_baselines3.common.vec_env.base_vec_env import VecEnvObs, VecEnvStepReturn
 
 from shapegym.shaping.arrays import tree_map, tree_write
@@ -21,7 +19,7 @@ from shapegym.shaping.evaluation.ledger import EpisodeRecord
 from shapegym.shaping.surfaces.binding import Binding, BindingOptions
 from shapegym.shaping.surfaces.block import Block, Settled
 from shapegym.shaping.surfaces.collect import (
-    as_declaration,
+    declared_features,
     find_key,
     stack_features,
     success_in,
@@ -46,7 +44,7 @@ class TransitionVecEnv(Binding, VecEnvWrapper):
     def __init__(self, venv: VecEnv, expression: Expression, **options: Unpack[BindingOptions]) -> None:
         super().__init__(venv)
         spaces = venv.observation_space, venv.action_space
-        self._bind(expression, options, venv.num_envs, *spaces, _declared_features(venv))
+        self._bind(expression, options, venv.num_envs, *spaces, declared_features(venv))
         self._records: deque[EpisodeRecord] = deque(maxlen=MAX_RECORDS)
         self._lanes_source = venv.venv if isinstance(venv, VecMonitor) else venv
         self._has_arrays = not isinstance(self._lanes_source, VecEnvWrapper) and hasattr(
@@ -239,16 +237,6 @@ class MeasuringVecEnv(TransitionVecEnv):
         settled = self._block.settle(self.engine)
         self._records.extend(settled.records)
         return settled
-
-
-def _declared_features(venv: VecEnv) -> Mapping[str, gym.Space] | None:
-    """What the environments declare; in worker processes nothing, as a declaration need not survive the way to here."""
-    if isinstance(venv.unwrapped, SubprocVecEnv):
-        return None
-    declared = getattr(venv.unwrapped, "features", None)
-    if declared is None and venv.has_attr("features"):
-        declared = venv.get_attr("features")[0]
-    return as_declaration(declared)
 
 
 def _pick(features: Features, names: tuple[str, ...], when: str) -> dict[str, np.ndarray]:
