@@ -27,8 +27,8 @@ from shapegym.shaping.combinators.whole_episodes import Marks, held_back, totals
 from shapegym.shaping.errors import ExpressionError
 from shapegym.shaping.kernels.episodes import count_passes
 from shapegym.shaping.limits import Count, Extended
-from shapegym.shaping.terms.events import Event
-from shapegym.shaping.terms.potential import Potential
+from shapegym.shaping.terms.events import EVENT
+from shapegym.shaping.terms.potential import PROGRESS
 from shapegym.shaping.transitions import Array, Episodes, State
 from shapegym.shaping.types import Elementwise, EpisodicCombinator, Example, Expression
 from shapegym.shaping.weights.schedules import Linear, Schedule
@@ -108,14 +108,13 @@ class Gate(EpisodicCombinator):
     @override
     @classmethod
     def examples(cls) -> tuple[Example, ...]:
-        task, event = TaskReward(), Event("features.event", 0.5, equals=2)
-        progress = Potential("features.progress", gamma=0.9)
+        task = TaskReward()
         return (
-            Example(cls((task, progress), (0.5,))),
-            Example(cls((task, event, progress), (0.0, 0.5), strict=True, outcome="last")),
-            Example(cls((task, progress), (Linear(-1.0, 1.0, 40),), fragments="bootstrapped")),
-            Example(cls((task, event), (0.0,), per="turn", turn=event, fragments="closed")),
-            Example(cls((task, progress), (0.5,), per="step")),
+            Example(cls((task, PROGRESS), (0.5,))),
+            Example(cls((task, EVENT, PROGRESS), (0.0, 0.5), strict=True, outcome="last")),
+            Example(cls((task, PROGRESS), (Linear(-1.0, 1.0, 40),), fragments="bootstrapped")),
+            Example(cls((task, EVENT), (0.0,), per="turn", turn=EVENT, fragments="closed")),
+            Example(cls((task, PROGRESS), (0.5,), per="step")),
         )
 
     @override

@@ -21,7 +21,7 @@ from typing_extensions import override
 from shapegym.shaping.algebra import TaskReward, lift
 from shapegym.shaping.arrays import as_plain, like
 from shapegym.shaping.combinators.whole_episodes import totals
-from shapegym.shaping.terms.potential import Potential
+from shapegym.shaping.terms.potential import PROGRESS
 from shapegym.shaping.transitions import Array, Episodes, State
 from shapegym.shaping.types import Elementwise, EpisodicCombinator, Example, Expression, Keeps
 
@@ -62,7 +62,7 @@ class Redistribute(EpisodicCombinator):
     def examples(cls) -> tuple[Example, ...]:
         return (
             Example(cls()),
-            Example(0.5 * cls(_TASK, Potential("features.progress", gamma=0.9)) + _TASK),
+            Example(0.5 * cls(_TASK, PROGRESS) + _TASK),
             Example(cls(_TASK, 0.25 * _TASK, "end")),
         )
 

@@ -18,7 +18,6 @@ import math
 import os
 from collections.abc import Iterator
 from dataclasses import Field, dataclass, is_dataclass
-from pathlib import Path
 from typing import Any, TypeAlias, get_args, get_origin
 
 import numpy as np
@@ -27,7 +26,15 @@ from shapegym.shaping.algebra import Constant
 from shapegym.shaping.atomic_file import replacing
 from shapegym.shaping.discovery import HOW_TO_IMPORT, import_modules
 from shapegym.shaping.errors import ExpressionError, RewardFileError, ShapingError, said_as, suggest
-from shapegym.shaping.files.marked_yaml import KeyPath, YamlError, read_yaml, write_yaml
+from shapegym.shaping.files.marked_yaml import (
+    KeyPath,
+    YamlError,
+    dotted,
+    located,
+    read_text,
+    read_yaml,
+    write_yaml,
+)
 from shapegym.shaping.files.schema import alternatives, family, kind_of, know_all_nodes, node_help
 from shapegym.shaping.limits import Unfit, fields_of, fit, hints_of, is_required, spelled
 from shapegym.shaping.states.functions import STATE_FUNCTIONS, Call
@@ -71,7 +78,7 @@ def from_data(data: Data) -> Expression:
     try:
         return _decode(Expression, data, ())
     except _Misfit as misfit:
-        raise RewardFileError(f"{_dotted(misfit.path)}{misfit.message}") from misfit.__cause__
+        raise RewardFileError(f"{dotted(misfit.path)}{misfit.message}") from misfit.__cause__
     except RecursionError:
         raise RewardFileError("Nested too deeply.") from None
 
@@ -115,10 +122,8 @@ def read(text: str, source: str = "<text>") -> RewardFile:
         PluginError: if it imports what is no module, not there, or fails.
     """
     know_all_nodes()
-    try:
+    with said_as(RewardFileError, YamlError, f"{source}:", ""):
         data, places = read_yaml(text)
-    except YamlError as error:
-        raise RewardFileError(f"{source}:{error.place[0]}:{error.place[1]}: {error.message}") from None
     try:
         if not isinstance(data, dict) or "reward" not in data or data.keys() - {"reward", "imports"}:
             found = "nothing" if data is None else ", ".join(data) if isinstance(data, dict) else repr(data)
@@ -131,13 +136,7 @@ def read(text: str, source: str = "<text>") -> RewardFile:
         import_modules(imports, source)
         return RewardFile(_decode(Expression, data["reward"], ("reward",)), imports)
     except _Misfit as misfit:
-        path = misfit.path
-        while path not in places:
-            path = path[:-1]
-        line, column = places[path]
-        raise RewardFileError(
-            f"{source}:{line}:{column}: {_dotted(misfit.path)}{misfit.message}"
-        ) from misfit.__cause__
+        raise RewardFileError(located(source, places, misfit.path, misfit.message)) from misfit.__cause__
     except RecursionError:
         raise RewardFileError(f"{source}: Nested too deeply.") from None
 
@@ -149,16 +148,7 @@ def load_reward(path: str | os.PathLike[str]) -> Expression:
 
 def read_reward(path: str | os.PathLike[str]) -> RewardFile:
     """Read a reward file. See `read`."""
-    with said_as(RewardFileError, OSError, f"The reward file {path} cannot be read: "):
-        content = Path(path).read_bytes()
-    with said_as(
-        RewardFileError,
-        UnicodeDecodeError,
-        f"The reward file {path} is not UTF-8 text (",
-        "); save it as UTF-8.",
-    ):
-        text = content.decode()
-    return read(text, str(path))
+    return read(read_text(path, "reward file", RewardFileError), str(path))
 
 
 def dump_reward(expression: Expression, path: str | os.PathLike[str]) -> None:
@@ -335,8 +325,3 @@ def _build(path: KeyPath, make: Any, *args: Any, **kwargs: Any) -> Any:
         return make(*args, **kwargs)
     except (ShapingError, TypeError, ValueError, OverflowError) as error:
         raise _Misfit(str(error), path) from error
-
-
-def _dotted(path: KeyPath) -> str:
-    text = "".join(f"[{key}]" if isinstance(key, int) else f".{key}" for key in path).lstrip(".")
-    return f"{text}: " if text else ""

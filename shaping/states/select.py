@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import math
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Annotated, Any, TypeAlias
@@ -145,6 +146,21 @@ def selector(text: str) -> Selector:
         columns = slice(start, stop)
         single = start if stop == start + 1 else None
     return Selector(text, match["source"], match["key"], columns, single)
+
+
+def width_for_network(reader: str, keys: Sequence[str], spec: Spec) -> int:
+    """Return how many numbers selectors read together.
+
+    Raises:
+        ObservationError: if the environment does not declare a feature among them, or one reads what is not there, or no numbers.
+    """
+    widths = {key: selector(key).width(spec) for key in keys}
+    if unknown := [key for key, width in widths.items() if width is None]:
+        raise ObservationError(
+            f"{reader}: a network must know how many numbers {unknown[0]!r} selects, and the environment does not declare that "
+            "feature. Declare it (env.features), or read an entry of it, or the observation."
+        )
+    return sum(width for width in widths.values() if width is not None)
 
 
 def _require_selector(text: str) -> None:

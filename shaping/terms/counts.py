@@ -20,7 +20,7 @@ from shapegym.shaping.errors import ExpressionError, ObservationError
 from shapegym.shaping.kernels.counts import project_signs, tally
 from shapegym.shaping.limits import Count, Limited, Natural, NonNegative, Positive
 from shapegym.shaping.states.select import Selects, selector
-from shapegym.shaping.terms.events import Event
+from shapegym.shaping.terms.events import EVENT
 from shapegym.shaping.transitions import Spec, State, Transitions
 from shapegym.shaping.types import Example, Replay, Term
 
@@ -90,7 +90,7 @@ class CountBonus(Term):
     def examples(cls) -> tuple[Example, ...]:
         return (
             Example(cls("features.agent_pos")),
-            Example(Event("features.event", 0.5, equals=2) * cls("features.event", exponent=1.0)),
+            Example(EVENT * cls("features.event", exponent=1.0)),
             Example(cls("obs", scope="episode", exponent=3.0), "discrete"),
             Example(cls("obs", resolution=0.5, beta=0.2)),
             Example(cls("obs.observation", hashing=SimHash(bits=6)), "dict"),

@@ -76,6 +76,10 @@ class Event(Term):
         return _indicate(x, "!=", 0.0) if self.equals is None else _indicate(x, "==", self.equals)
 
 
+EVENT = Event("features.event", 0.5, equals=2)
+"""What examples pay for: an event of `shapegym.shaping.testing.ScriptedEnv`."""
+
+
 @dataclass(frozen=True)
 class Compare(Term):
     """r_t = 1 if ``of op to`` holds in s_{t+1}, else 0: a condition for `when`, or a factor. Bounded by 1.
@@ -143,10 +147,9 @@ class Milestones(Term):
     @override
     @classmethod
     def examples(cls) -> tuple[Example, ...]:
-        event = Event("features.event", 0.5, equals=2)
         return (
-            Example(cls((event, Event("features.event", 0.25, equals=1)), ordered=True)),
-            Example(cls((event, Compare("features.progress", ">=", 0.75)))),
+            Example(cls((EVENT, Event("features.event", 0.25, equals=1)), ordered=True)),
+            Example(cls((EVENT, Compare("features.progress", ">=", 0.75)))),
         )
 
     @override

@@ -75,6 +75,10 @@ class Potential(Term):
         return out
 
 
+PROGRESS = Potential("features.progress", gamma=0.9)
+"""What examples shape with, on `shapegym.shaping.testing.ScriptedEnv`."""
+
+
 def agreed_gamma(gamma: float | None, spec: Spec) -> float:
     """Return the discount on which term and agent agree.
 

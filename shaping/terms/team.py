@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 import numpy as np
 from typing_extensions import override
 
-from shapegym.shaping.terms.events import Event
+from shapegym.shaping.terms.events import EVENT
 from shapegym.shaping.transitions import Spec, State, Transitions
 from shapegym.shaping.tree import largest
 from shapegym.shaping.types import Elementwise, Example, Replay, Term
@@ -34,8 +34,7 @@ class TeamMean(Term):
     @override
     @classmethod
     def examples(cls) -> tuple[Example, ...]:
-        event = Event("features.event", 0.5, equals=2)
-        return (Example(cls(event)), Example(event - cls(event)))
+        return (Example(cls(EVENT)), Example(EVENT - cls(EVENT)))
 
     @override
     def init(self, spec: Spec) -> State:

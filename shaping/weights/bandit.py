@@ -25,8 +25,8 @@ from shapegym.shaping.arrays import array_namespace
 from shapegym.shaping.errors import ExpressionError
 from shapegym.shaping.kernels.moments import accumulate_returns
 from shapegym.shaping.limits import Count, NonNegative
-from shapegym.shaping.terms.events import Event
-from shapegym.shaping.terms.potential import Potential
+from shapegym.shaping.terms.events import EVENT
+from shapegym.shaping.terms.potential import PROGRESS
 from shapegym.shaping.transitions import Array, Spec, State, Transitions
 from shapegym.shaping.types import Combinator, Example, Expression, Operands, Replay, Term
 from shapegym.shaping.weights.schedules import Metric
@@ -209,9 +209,8 @@ class Choose(Combinator):
     @override
     @classmethod
     def examples(cls) -> tuple[Example, ...]:
-        task, event = TaskReward(), Event("features.event", 0.5, equals=2)
-        progress = Potential("features.progress", gamma=0.9)
-        return (Example(cls(UCB1(3, period=6, low=-2.0, high=3.0), (task, task + progress, task + event))),)
+        task = TaskReward()
+        return (Example(cls(UCB1(3, period=6, low=-2.0, high=3.0), (task, task + PROGRESS, task + EVENT))),)
 
     @override
     def combine(self, values: Sequence[Array]) -> Array:

@@ -25,8 +25,8 @@ from shapegym.shaping.algebra import Constant, Product, Scale, Sum, TaskReward, 
 from shapegym.shaping.errors import ExpressionError
 from shapegym.shaping.kernels.moments import accumulate_returns
 from shapegym.shaping.limits import Count, Positive
-from shapegym.shaping.terms.events import Event
-from shapegym.shaping.terms.potential import Potential
+from shapegym.shaping.terms.events import EVENT
+from shapegym.shaping.terms.potential import PROGRESS
 from shapegym.shaping.transitions import Spec, State, Transitions
 from shapegym.shaping.types import Elementwise, Example, Expression, Replay, Term, walk
 
@@ -80,12 +80,10 @@ class Multiplier(Term):
     @override
     @classmethod
     def examples(cls) -> tuple[Example, ...]:
-        event = Event("features.event", 0.5, equals=2)
-        progress = Potential("features.progress", gamma=0.9)
         return (
-            Example(cls(event, 0.5, every=3)),
-            Example(cls(progress, 0.1, "equal", over="step", every=2, start=0.5)),
-            Example(constrained(TaskReward(), {event: 0.75, progress: 0.0}, "at_least", every=2)),
+            Example(cls(EVENT, 0.5, every=3)),
+            Example(cls(PROGRESS, 0.1, "equal", over="step", every=2, start=0.5)),
+            Example(constrained(TaskReward(), {EVENT: 0.75, PROGRESS: 0.0}, "at_least", every=2)),
         )
 
     @property

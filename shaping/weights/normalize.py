@@ -17,7 +17,7 @@ from shapegym.shaping.algebra import Clip, Product, Sum, TaskReward
 from shapegym.shaping.errors import DiscountError
 from shapegym.shaping.kernels.moments import accumulate_returns, merge_moments
 from shapegym.shaping.limits import Fraction, Positive, checked
-from shapegym.shaping.terms.potential import Potential
+from shapegym.shaping.terms.potential import PROGRESS
 from shapegym.shaping.transitions import Spec, State, Transitions
 from shapegym.shaping.types import Elementwise, Example, Expression, Replay, Term
 
@@ -50,8 +50,8 @@ class RunningScale(Term):
     @override
     @classmethod
     def examples(cls) -> tuple[Example, ...]:
-        task, progress = TaskReward(), Potential("features.progress", gamma=0.9)
-        return (Example(progress * cls(progress)), Example(task * cls(task, by="return", gamma=0.9)))
+        task = TaskReward()
+        return (Example(PROGRESS * cls(PROGRESS)), Example(task * cls(task, by="return", gamma=0.9)))
 
     @override
     def init(self, spec: Spec) -> State:
@@ -105,7 +105,7 @@ class RunningMean(Term):
     @override
     @classmethod
     def examples(cls) -> tuple[Example, ...]:
-        return (Example(cls(Potential("features.progress", gamma=0.9))),)
+        return (Example(cls(PROGRESS)),)
 
     @override
     def init(self, spec: Spec) -> State:
