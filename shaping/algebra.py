@@ -79,6 +79,7 @@ class Sum(Combinator):
     of: Operands
 
     linear: ClassVar[bool] = True
+    named_after = None  # its operands are parts of their own
 
     @override
     @classmethod
@@ -116,11 +117,6 @@ class Sum(Combinator):
     def addends(self) -> tuple[Expression, ...]:
         """The operands, even if there is one."""
         return self.of
-
-    @property
-    def named_after(self) -> None:
-        """Nothing: its operands are parts of their own."""
-        return
 
 
 @dataclass(frozen=True)
@@ -166,6 +162,8 @@ class Product(Combinator):
 
     of: Operands
 
+    named_after = property(lambda self: self.of[0])  # weights come second
+
     @override
     @classmethod
     def examples(cls) -> tuple[Example, ...]:
@@ -192,11 +190,6 @@ class Product(Combinator):
             yield from super().leave_one_out()
         elif times_task_is_paid(self) == 0:
             yield self, None
-
-    @property
-    def named_after(self) -> Expression:
-        """The first factor; weights come second."""
-        return self.of[0]
 
 
 @dataclass(frozen=True)

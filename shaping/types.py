@@ -212,6 +212,9 @@ class Expression(Node):
     linear: ClassVar[bool] = False
     """Whether the value is a weighted sum of the operands', with fixed weights (`Sum`, `Scale`)."""
 
+    named_after: ClassVar[Expression | property | None] = None
+    """The operand after which the part is called in logs when it has no name of its own."""
+
     def pays_task(self, times: Sequence[int]) -> int:
         """Return how often the value pays the task reward, given how often each child does (of alternatives one counts)."""
         return max(times, default=0)
@@ -232,11 +235,6 @@ class Expression(Node):
         """
         if times_task_is_paid(self) == 0:
             yield self, None
-
-    @property
-    def named_after(self) -> Expression | None:
-        """The operand after which the part is called in logs when it has no name of its own."""
-        return None
 
     # `shapegym.shaping.algebra` sets these two: it builds nodes, so it imports this module.
     _add: ClassVar[Callable[..., Expression]]
@@ -423,6 +421,7 @@ class Combinator(Expression):
 
     abstract: ClassVar[bool] = True
     episodic: ClassVar[bool | property] = False
+    named_after = property(lambda self: self.children[0] if len(self.children) == 1 else None)
 
     def combine(self, values: Sequence[Array]) -> Array:
         """Return the combined value from the children's values, all of one shape: (B,), (T, B) or any other.
@@ -452,11 +451,6 @@ class Combinator(Expression):
         for part, rest in self.children[0].leave_one_out():
             changed = (rest,) if isinstance(operand, tuple) else rest
             yield part, None if rest is None else replace(self, **{key: changed})  # type: ignore[arg-type]
-
-    @property
-    def named_after(self) -> Expression | None:
-        """A clipped or scaled part is called after what it clips or scales."""
-        return self.children[0] if len(self.children) == 1 else None
 
     def check(self, spec: Spec) -> None:
         """Raise a `ShapingError` if the node cannot be used with ``spec``."""

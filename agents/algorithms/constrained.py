@@ -237,14 +237,7 @@ def _advantages(
 ) -> np.ndarray:
     """Generalised advantages of every head, (T, B, K): A_t = delta_t + gamma lambda A_{t+1}, cut where t + 1 starts an episode.
 
-    Args:
-        rewards: (T, B, K).
-        values: (T, B, K).
-        last_values: of the states after the last step, (B, K).
-        starts: the step starts an episode, (T, B).
-        last_starts: (B,), for the step after the last.
-        gamma: the discount.
-        gae_lambda: lambda.
+    ``last_values`` (B, K) and ``last_starts`` (B,) are of the states after the last step.
     """
     advantages = np.zeros_like(rewards)
     following, after, goes_on = np.zeros_like(last_values), last_values, 1.0 - last_starts[:, None]

@@ -230,16 +230,9 @@ def gate(
     turn: Expression | None = None,
     fragments: Literal["held", "closed", "bootstrapped"] = "held",
 ) -> Expression:
-    """Return ``outcome + 1[sum of outcome over the episode passes threshold] * dense``. See `Gate`.
+    """Return ``outcome + 1[sum of outcome over the episode passes threshold] * dense``; the other arguments are `Gate`'s.
 
-    Args:
-        dense: what is paid at every step of episodes that pass.
-        outcome: the long-term signal; the task reward by default.
-        threshold: what the outcome must reach (``>=``, or ``>`` if ``strict``); -inf is direct accumulation.
-        strict: see above.
-        per: what passes as one, an episode, a turn or a step.
-        turn: > 0 where a turn ends.
-        fragments: what is paid of episodes that go on in the next rollout.
+    The outcome is the task reward by default. A threshold of -inf is direct accumulation.
     """
     levels = (TaskReward() if outcome is None else lift(outcome), lift(dense))
     return Gate(levels, (threshold,), strict, per=per, turn=turn, fragments=fragments)

@@ -56,6 +56,7 @@ class Redistribute(EpisodicCombinator):
     rest: Literal["uniform", "end"] = "uniform"
 
     additive: ClassVar[bool] = True
+    named_after = property(lambda self: self.of)
 
     @override
     @classmethod
@@ -80,11 +81,6 @@ class Redistribute(EpisodicCombinator):
             yield part, None if rest is None else replace(self, of=rest)
         for part, rest in self.proxy.leave_one_out() if self.proxy is not None else ():
             yield part, replace(self, proxy=rest)
-
-    @property
-    @override
-    def named_after(self) -> Expression:
-        return self.of
 
     @override
     def carry(self, num_lanes: int) -> State:

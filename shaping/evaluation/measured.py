@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import fields
 from typing import Any
 
 import numpy as np
 
-from shapegym.shaping.arrays import tree_map
+from shapegym.shaping.arrays import map_rows, tree_map
 from shapegym.shaping.evaluation.program import Named, Outputs, Parts, Program
 from shapegym.shaping.transitions import Experience, Transitions
-
-_ARRAYS = tuple(item.name for item in fields(Transitions) if item.name != "clock")
 
 
 class MeasuredBlock:
@@ -42,7 +39,7 @@ class MeasuredBlock:
         self.experience = experience
         self.parts = np.moveaxis(parts, -1, 0).copy()
         self.flat = self.parts.reshape(len(self.parts), -1)
-        self.batch = self._transitions(_flat)
+        self.batch = map_rows(_flat, experience.steps)
         self.outputs = outputs_of(self.batch, self.flat)
         self._program = program
 
@@ -56,13 +53,9 @@ class MeasuredBlock:
 
     def at(self, t: int) -> Transitions:
         """Return one step, as it happened."""
-        step = self._transitions(lambda values: values[t])
+        step = map_rows(lambda values: values[t], self.experience.steps)
         step.clock = int(self.experience.clocks[t])
         return step
-
-    def _transitions(self, pick: Callable[[np.ndarray], np.ndarray]) -> Transitions:
-        steps = self.experience.steps
-        return Transitions(**{name: tree_map(pick, getattr(steps, name)) for name in _ARRAYS})
 
 
 def at_step(value: Any, t: int) -> Any:

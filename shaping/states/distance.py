@@ -33,11 +33,8 @@ class DistanceKernel(Reading, ABC):
     """Turns distances into bounded values that fall with distance."""
 
     in_words: ClassVar[str] = "Gaussian(...), ExponentialKernel(...), Tiered(...)"
-
-    @property
-    @abstractmethod
-    def bound(self) -> float:
-        """The largest value."""
+    bound: ClassVar[float | property] = 1.0
+    """The largest value."""
 
     @abstractmethod
     def apply(self, distances: np.ndarray, obs: Observation, features: Features) -> None:
@@ -59,11 +56,6 @@ class Gaussian(DistanceKernel):
     sigma: Positive | SelectsOne = 1.0
     alpha: Positive = 1.0
 
-    @property
-    @override
-    def bound(self) -> float:
-        return 1.0
-
     @override
     def apply(self, distances: np.ndarray, obs: Observation, features: Features) -> None:
         widths = (
@@ -83,11 +75,6 @@ class ExponentialKernel(DistanceKernel):
     """
 
     scale: Positive = 1.0
-
-    @property
-    @override
-    def bound(self) -> float:
-        return 1.0
 
     @override
     def apply(self, distances: np.ndarray, obs: Observation, features: Features) -> None:
@@ -110,6 +97,8 @@ class Tiered(DistanceKernel):
     edges: Annotated[tuple[NonNegative, ...], MinLen(1)]
     values: Annotated[tuple[Positive, ...], MinLen(1)]
 
+    bound = property(lambda self: max(self.values))
+
     def __post_init__(self) -> None:
         super().__post_init__()
         if len(self.edges) != len(self.values):
@@ -124,11 +113,6 @@ class Tiered(DistanceKernel):
             raise ExpressionError(
                 f"Tiered: values must decrease outwards, so that nearer is never worth less; got {self.values}."
             )
-
-    @property
-    @override
-    def bound(self) -> float:
-        return max(self.values)
 
     @override
     def apply(self, distances: np.ndarray, obs: Observation, features: Features) -> None:
@@ -152,6 +136,7 @@ class Distance(StateFunction):
     norm: Norm = "l2"
     kernel: DistanceKernel | None = None
 
+    bound = property(lambda self: None if self.kernel is None else self.kernel.bound)
     _target: ClassVar[np.ndarray]
 
     def __post_init__(self) -> None:
@@ -160,11 +145,6 @@ class Distance(StateFunction):
             object.__setattr__(self, "_target", np.array([self.to], dtype=np.float64))
         if isinstance(self.kernel, Gaussian) and self.norm == "l2_squared":
             raise ExpressionError("Distance: Gaussian squares the distance itself; use norm='l2' with it.")
-
-    @property
-    @override
-    def bound(self) -> float | None:
-        return None if self.kernel is None else self.kernel.bound
 
     def check(self, spec: Spec) -> None:
         """Raise `ObservationError` unless both sides select as many numbers."""

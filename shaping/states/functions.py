@@ -42,15 +42,12 @@ class StateFunction(Reading, ABC):
     """Phi: maps the observation and features of a state to one number a lane."""
 
     in_words: ClassVar[str] = "a state function such as Distance(...)"
+    bound: ClassVar[float | property | None] = None
+    """The largest absolute value of Phi in any state, or None if there is no limit."""
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
         register(STATE_FUNCTIONS, cls)
-
-    @property
-    def bound(self) -> float | None:
-        """The largest absolute value of Phi in any state, or None if there is no limit."""
-        return None
 
     @abstractmethod
     def value(self, obs: Observation, features: Features) -> np.ndarray:
@@ -75,16 +72,12 @@ class Table(StateFunction):
     values: Annotated[tuple[float, ...], MinLen(1)]
     of: SelectsOne = "obs"
 
+    bound = property(lambda self: max(map(abs, self.values)))
     _array: ClassVar[np.ndarray]
 
     def __post_init__(self) -> None:
         super().__post_init__()
         object.__setattr__(self, "_array", np.array(self.values, dtype=np.float64))
-
-    @property
-    @override
-    def bound(self) -> float:
-        return max(map(abs, self.values))
 
     def value(self, obs: Observation, features: Features) -> np.ndarray:
         """Return Phi; raises `ObservationError` for a state outside the table."""

@@ -6,14 +6,22 @@ import copy
 import pickle
 import tempfile
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, TypeAlias
 
 import gymnasium as gym
 import numpy as np
 
-from shapegym.shaping.arrays import flatten, stack_members, tree_equal, tree_join, tree_map, tree_take
+from shapegym.shaping.arrays import (
+    flatten,
+    join_rows,
+    map_rows,
+    stack_members,
+    tree_equal,
+    tree_map,
+    tree_take,
+)
 from shapegym.shaping.errors import FeatureError, suggest
 from shapegym.shaping.evaluation.engine import RewardEngine
 from shapegym.shaping.evaluation.program import Outputs, Program
@@ -28,7 +36,6 @@ from shapegym.shaping.types import EpisodicCombinator, Expression, Model, Replay
 LEARN_EVERY = 16
 """Steps between two fits in these checks."""
 
-_ROWS = tuple(item.name for item in fields(Transitions) if item.name != "clock")
 _EXACT: dict[str, Any] = {"rtol": 1e-9, "atol": 1e-12}
 _ROUNDED: dict[str, Any] = {"rtol": 1e-4, "atol": 1e-5}
 
@@ -128,19 +135,13 @@ class _Bench:
 
     @property
     def experience(self) -> Experience:
-        blocks = {name: tree_join(np.stack, [getattr(step, name) for step in self.stream]) for name in _ROWS}
         counts = np.cumsum([0, *(int(step.active.sum()) for step in self.stream[:-1])])
-        return Experience(Transitions(**blocks), counts)
+        return Experience(join_rows(np.stack, self.stream), counts)
 
     @property
     def batch(self) -> Transitions:
         """All rows of the stream at once."""
-        return Transitions(
-            **{
-                name: tree_join(np.concatenate, [getattr(step, name) for step in self.stream])
-                for name in _ROWS
-            }
-        )
+        return join_rows(np.concatenate, self.stream)
 
 
 def record(
@@ -295,7 +296,7 @@ def _check_stored_batch(bench: _Bench, watched: _Watched, stored: np.ndarray) ->
     """A replay buffer measures any number of stored rows at once, and long after they happened."""
     batch = bench.batch
     some = np.flatnonzero(batch.active)[::-2]
-    fewer = _rows(batch, some)
+    fewer = _taken(batch, some)
     parts = stored.copy()
     for index, term, inputs in watched.readings(batch, parts):
         if replay_of(term) is Replay.STAMP:
@@ -349,9 +350,9 @@ def _check_model(model: Model, bench: _Bench) -> Complaints:
     sizes = []
     experience = bench.experience
     shape = (*experience.clocks.shape, bench.spec.num_lanes)
-    blocks = [_mapped(value, lambda rows: rows.reshape(*shape, *rows.shape[1:])) for value in inputs]
+    blocks = [tree_map(lambda rows: rows.reshape(*shape, *rows.shape[1:]), value) for value in inputs]
     idle = _with_idle_rows(experience)
-    idle_blocks = [_mapped(value, lambda rows: np.concatenate([rows, rows[-1:]])) for value in blocks]
+    idle_blocks = [tree_map(lambda rows: np.concatenate([rows, rows[-1:]]), value) for value in blocks]
     for _ in range(4):
         numbers = [
             model.fit(block, memory, *values)
@@ -397,9 +398,7 @@ def _check_outputs(model: Model, memory: Any, batch: Transitions, inputs: list[A
     outputs = model.evaluate(batch, memory, *inputs)
     again = model.evaluate(batch, memory, *inputs)
     some = np.flatnonzero(batch.active)[::3]
-    fewer = model.evaluate(
-        _rows(batch, some), memory, *(_mapped(value, lambda rows: rows[some]) for value in inputs)
-    )
+    fewer = model.evaluate(_taken(batch, some), memory, *(tree_take(value, some) for value in inputs))
     names = tuple(outputs) if isinstance(outputs, Mapping) else outputs
     if not isinstance(outputs, Mapping) or set(outputs) != set(model.outputs):
         yield f"it declares the outputs {model.outputs}, and returned {names}."
@@ -437,12 +436,9 @@ def _check_finite(state: State) -> Complaints:
 
 def _with_idle_rows(experience: Experience) -> Experience:
     """The same experience, and a step at its end that is none."""
-    steps = experience.steps
-    longer = {
-        name: tree_map(lambda rows: np.concatenate([rows, rows[-1:]]), getattr(steps, name)) for name in _ROWS
-    }
-    longer["active"][-1] = False
-    return Experience(Transitions(**longer), np.append(experience.clocks, experience.clocks[-1]))
+    longer = map_rows(lambda rows: np.concatenate([rows, rows[-1:]]), experience.steps)
+    longer.active[-1] = False
+    return Experience(longer, np.append(experience.clocks, experience.clocks[-1]))
 
 
 # ---------------------------------------------------------------------- the whole expression
@@ -467,7 +463,7 @@ def _check_position(bench: _Bench) -> Complaints:
     for order in (np.arange(len(worlds))[::-1], np.random.default_rng(1).permutation(len(worlds))):
         spec = replace(bench.spec, worlds=tuple(worlds[order].tolist()) if bench.spec.worlds else ())
         moved = RewardEngine(bench.expression, spec, pay_at_end=True, learn_every=never)
-        if not bench.close(bench.pay(moved, [_rows(step, order) for step in bench.stream]), still[:, order]):
+        if not bench.close(bench.pay(moved, [_taken(step, order) for step in bench.stream]), still[:, order]):
             yield (
                 f"{bench.expression!r}: rewards change when the lanes of the batch are put in another order."
             )
@@ -576,11 +572,6 @@ def _open(transitions: Transitions) -> np.ndarray:
     return transitions.active & ~(transitions.terminated | transitions.truncated)
 
 
-def _rows(transitions: Transitions, rows: np.ndarray) -> Transitions:
+def _taken(transitions: Transitions, rows: np.ndarray) -> Transitions:
     """Some rows, or the same in another order."""
-    taken = {name: tree_take(getattr(transitions, name), rows) for name in _ROWS}
-    return Transitions(**taken, clock=transitions.clock)
-
-
-def _mapped(value: Any, function: Callable[[np.ndarray], np.ndarray]) -> Any:
-    return tree_map(function, value)
+    return map_rows(lambda leaf: leaf[rows], transitions)

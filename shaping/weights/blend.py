@@ -150,17 +150,9 @@ def blend(
 
     Behaviour-alignment reward r_phi = phi_1 + phi_2 r_p + phi_3 r_aux of Gupta et al. 2023 (BARFI), for any number of parts.
 
-    Args:
-        *parts: expressions whose values are known at once, usually with `TaskReward` among them; distinct names.
-        initial: weight of the parts at first: one for all, or one each.
-        form: of all weights, the bias included: see `LearnedWeight`.
-        read: see `LearnedWeight`.
-        size: see `LearnedWeight`.
-        bias: the bias at first; None leaves it out, as in a second blend of one expression.
-        learn: of all weights, the bias included: see `LearnedWeight`.
-
-    Raises:
-        ExpressionError: if a part is no elementwise expression, or a setting is out of range.
+    The parts are known at once and have distinct names; usually `TaskReward` is among them. ``initial`` is their weight at first,
+    one for all, or one each. ``bias`` is that of the bias; None leaves it out, as in a second blend of one expression. The other
+    arguments are `LearnedWeight`'s, for all weights, the bias included.
     """
     parts = checked("blend: parts", ElementwiseOperands, parts)
     starts = checked("blend: initial", float | tuple[float, ...], initial)

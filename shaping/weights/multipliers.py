@@ -144,14 +144,8 @@ def constrained(
         constrained(TaskReward(), {energy: 20.0})                            # a cost, held under 20 an episode
         constrained(TaskReward(), {proxy: 1.5}, hold="at_least")             # a hint, paid until an episode makes 1.5 of it
 
-    Args:
-        objective: an elementwise expression.
-        thresholds: theta of each part, which is an elementwise expression.
-        hold: on which side, for all of them; constraints of several kinds are sums of `Multiplier` products.
-        **options: other fields of `Multiplier`.
-
-    Raises:
-        ExpressionError: if there is no constraint, or a field is out of range.
+    ``thresholds`` holds theta of each part, ``options`` the other fields of `Multiplier`. Constraints of several kinds are sums of
+    `Multiplier` products.
     """
     if not isinstance(thresholds, Mapping) or not thresholds:
         raise ExpressionError(
@@ -211,11 +205,8 @@ def has_multiplier(node: Expression) -> bool:
 def finished_episodes(values: np.ndarray, transitions: Transitions, state: State, *, by: str) -> np.ndarray:
     """Add a step to every lane's open episode, and return what the episodes that end with it have come to.
 
-    Args:
-        values: (B,); those that are not finite are left out.
-        transitions: the step.
-        state: holds ``sums`` and ``lengths``, (B,) each; updated.
-        by: "episode" for sums, "step" for means over the episode's steps.
+    By "episode" that is their sum, by "step" its mean over their steps. Values, (B,), that are not finite are left out; ``state``
+    holds ``sums`` and ``lengths``, (B,) each, and is updated.
     """
     first, active = transitions.first, transitions.active
     accumulate_returns(values, first, active, 1.0, state["sums"])

@@ -129,19 +129,10 @@ def normalize(
     clip: float | None = None,
     epsilon: float = 1e-8,
 ) -> Expression:
-    """Return ``of`` at unit scale: ``of * RunningScale(of)``, in logs under the name of ``of``.
+    """Return ``of`` at unit scale, in logs under its name: ``of * RunningScale(of)``, which has the other arguments.
 
-    Args:
-        of: an elementwise expression.
-        by: "std", or "return": see `RunningScale`.
-        gamma: see `RunningScale`.
-        center: subtract the running mean first. Where episodes can end early this pays for ending or for going on: the sum over an
-            episode changes with its length.
-        clip: then limit to [-clip, clip].
-        epsilon: see `RunningScale`.
-
-    Raises:
-        ExpressionError: if ``of`` is not elementwise, or a setting is out of range.
+    With ``center`` the running mean is subtracted first. Where episodes can end early this pays for ending or for going on: the sum
+    over an episode changes with its length. With ``clip`` the result is then limited to [-clip, clip].
     """
     scale = RunningScale(of, by, gamma, epsilon)
     centered = Sum((of, -RunningMean(of)), name=of.name) if center else of
