@@ -15,6 +15,7 @@ several fields are checked in ``__post_init__``.
 from __future__ import annotations
 
 import math
+import operator
 import re
 import sys
 import types
@@ -174,19 +175,20 @@ def _items(hints: tuple[Any, ...], value: Any) -> Any:
 def _within(value: Any, limit: Any) -> bool:
     if isinstance(limit, MinLen):
         return len(value) >= limit.min_length
-    for kind, holds in _COMPARISONS.items():
-        if isinstance(limit, kind):
-            return bool(holds(value, getattr(limit, kind.__name__.lower())))
-    return True
+    return type(limit) not in _RANGES or bool(_RANGES[type(limit)][1](value, _end(limit)))
 
 
-_COMPARISONS: dict[type, Callable[[Any, Any], bool]] = {
-    Ge: lambda value, low: value >= low,
-    Gt: lambda value, low: value > low,
-    Le: lambda value, high: value <= high,
-    Lt: lambda value, high: value < high,
+_RANGES: dict[type, tuple[str, Callable[[Any, Any], bool]]] = {
+    Ge: (">=", operator.ge),
+    Gt: (">", operator.gt),
+    Le: ("<=", operator.le),
+    Lt: ("<", operator.lt),
 }
-_SIGNS = {Ge: ">=", Gt: ">", Le: "<=", Lt: "<"}
+
+
+def _end(limit: Any) -> Any:
+    """The number of a limit such as ``Ge(ge=0)``."""
+    return getattr(limit, type(limit).__name__.lower())
 
 
 def spelled(hint: Any) -> str:
@@ -220,20 +222,18 @@ def _spelled_limits(base: Any, *limits: Any) -> str:
     if said := next((limit for limit in limits if isinstance(limit, str)), ""):
         return said
     words = "a number" if Infinite in limits else spelled(base)
-    ranges: list[Any] = [limit for limit in limits if isinstance(limit, tuple(_SIGNS))]
+    ranges: list[Any] = [limit for limit in limits if type(limit) in _RANGES]
     if base is int and [type(limit) for limit in ranges] == [Ge]:
         return f"an integer of at least {ranges[0].ge}"
     if len(ranges) == 2:
-        low, high = ((getattr(limit, type(limit).__name__.lower()), type(limit)) for limit in ranges)
+        low, high = ((_end(limit), type(limit)) for limit in ranges)
         return f"{words} in {'(' if low[1] is Gt else '['}{low[0]}, {high[0]}{')' if high[1] is Lt else ']'}"
     if any(isinstance(limit, MinLen) for limit in limits):
         least = next(limit.min_length for limit in limits if isinstance(limit, MinLen))
         return words.replace(
             "a tuple of", "a non-empty tuple of" if least == 1 else f"a tuple of at least {least}"
         )
-    return words + "".join(
-        f" {_SIGNS[type(limit)]} {getattr(limit, type(limit).__name__.lower())}" for limit in ranges
-    )
+    return words + "".join(f" {_RANGES[type(limit)][0]} {_end(limit)}" for limit in ranges)
 
 
 def _one_of(choices: list[str]) -> str:

@@ -172,15 +172,9 @@ class Node(Limited):
     @property
     def children(self) -> tuple[Any, ...]:
         """The nodes among the fields, in field order."""
-        found: list[Node] = []
-        for item in fields(self):
-            value = getattr(self, item.name)
-            found.extend(
-                child
-                for child in (value if isinstance(value, tuple) else (value,))
-                if isinstance(child, Node)
-            )
-        return tuple(found)
+        values = (getattr(self, item.name) for item in fields(self))
+        entries = (value if isinstance(value, tuple) else (value,) for value in values)
+        return tuple(child for several in entries for child in several if isinstance(child, Node))
 
     def named(self, name: str) -> Any:
         """Return the same node, called ``name`` in every log."""
@@ -445,12 +439,12 @@ class Combinator(Expression):
         if len(self.children) != 1:
             yield from super().leave_one_out()
             return
-        ((key, operand),) = (
-            (item.name, getattr(self, item.name)) for item in fields(self) if item.name in _node_fields(self)
-        )
-        for part, rest in self.children[0].leave_one_out():
-            changed = (rest,) if isinstance(operand, tuple) else rest
-            yield part, None if rest is None else replace(self, **{key: changed})  # type: ignore[arg-type]
+        (operand,) = self.children
+        values = {item.name: getattr(self, item.name) for item in fields(self)}
+        key = next(name for name, value in values.items() if value in (operand, (operand,)))
+        for part, rest in operand.leave_one_out():
+            changed: Any = (rest,) if isinstance(values[key], tuple) else rest
+            yield part, None if rest is None else replace(self, **{key: changed})
 
     def check(self, spec: Spec) -> None:
         """Raise a `ShapingError` if the node cannot be used with ``spec``."""
@@ -515,15 +509,6 @@ def times_task_is_paid(expression: Expression) -> int:
     """
     operands = expression.children if isinstance(expression, Combinator) else ()
     return expression.pays_task([times_task_is_paid(operand) for operand in operands])
-
-
-def _node_fields(node: Node) -> list[str]:
-    values = {item.name: getattr(node, item.name) for item in fields(node)}
-    return [
-        name
-        for name, value in values.items()
-        if any(isinstance(entry, Node) for entry in (value if isinstance(value, tuple) else (value,)))
-    ]
 
 
 def _known_at_its_step(value: Expression) -> Expression:
