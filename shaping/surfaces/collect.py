@@ -116,9 +116,9 @@ def declared_features(env: Any) -> Mapping[str, gym.Space] | None:
     features = getattr(env, "features", None)
     if isinstance(features, Mapping) and all(isinstance(space, gym.Space) for space in features.values()):
         return features
-    inner = [getattr(env, name) for name in ("env", "venv") if hasattr(env, name)] or getattr(
-        env, "envs", None
-    )
+    inner = [getattr(env, name) for name in ("env", "venv") if hasattr(env, name)]
+    if not inner and isinstance(lanes := getattr(env, "envs", None), (list, tuple)):
+        inner = list(lanes)
     return declared_features(inner[0]) if inner else None
 
 
