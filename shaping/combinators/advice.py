@@ -115,11 +115,7 @@ def with_successors(v: Array, episodes: Episodes, carry: State) -> tuple[Array, 
     """Return v_t and v_{t+1} for nodes that pay a difference of the two, (T, B) both; v_{t+1} is 0 after an episode's last step.
 
     At the end of a block v_{t+1} is 0 too, and the first step of the next block has v_t = 0, because its v was due one step before.
-
-    Args:
-        v: (T, B).
-        episodes: the block's segments.
-        carry: holds ``unfinished``, (B,) bool: lanes whose last block ended inside an episode; updated.
+    The carry holds ``unfinished``, (B,) bool: lanes whose last block ended inside an episode; it is updated.
     """
     xp = array_namespace(v)
     index = np.empty(episodes.first.shape, dtype=np.int64)

@@ -73,12 +73,7 @@ class Discriminator(Model):
 
     @override
     def init(self, spec: Spec) -> Networks:
-        """Check base data and spaces and return fresh networks.
-
-        Raises:
-            BaseDataError: if the base data is missing, damaged, of other spaces, not finite, or has too few rows.
-            ObservationError: if a selector or the actions cannot be read.
-        """
+        """Return fresh networks; raises `BaseDataError` for base data of other spaces, not finite, or of too few rows."""
         from shapegym.shaping.networks import Networks, perceptron
 
         require_readable(self, spec)

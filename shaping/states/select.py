@@ -71,11 +71,11 @@ class Selector:
         self.require_one(values.shape[1])
         return values[:, 0].astype(np.float64)
 
-    def require_one(self, width: int | None) -> None:
-        """Raise `ObservationError` if it is known to select several numbers."""
+    def require_one(self, width: int | None, why: str = "") -> None:
+        """Raise `ObservationError` if it is known to select several numbers; ``why`` one is needed."""
         if width not in (None, 1):
             raise ObservationError(
-                f"{self.text!r} selects {width} numbers a lane; pick one, e.g. {self.text + '[0]'!r}."
+                f"{self.text!r} selects {width} numbers a lane{why}; pick one, e.g. {self.text + '[0]'!r}."
             )
 
     def width(self, spec: Spec) -> int | None:

@@ -130,10 +130,10 @@ def find_key(name: str, info: Mapping[str, Any], when: str) -> str:
     """
     if name in info:
         return name
-    for key in SUCCESS_KEYS if name in SUCCESS_KEYS else ():
-        if key in info:
-            return key
-    raise missing_feature(name, info, when)
+    other = next((key for key in SUCCESS_KEYS if key in info), None) if name in SUCCESS_KEYS else None
+    if other is None:
+        raise missing_feature(name, info, when)
+    return other
 
 
 def lane_features(info: Mapping[str, Any], names: Iterable[str], when: str) -> dict[str, np.ndarray]:
@@ -145,10 +145,8 @@ def lane_features(info: Mapping[str, Any], names: Iterable[str], when: str) -> d
     features = {}
     for name in names:
         features[name] = np.asarray(info[find_key(name, info, when)])[None]
-    for key in SUCCESS_KEYS:  # for the books: not required
-        if key in info:
-            features.setdefault("success", np.asarray(info[key])[None])
-            break
+    if (success := success_in(info)) is not None:  # for the books: not required
+        features.setdefault("success", np.asarray(success)[None])
     return features
 
 

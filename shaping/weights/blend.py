@@ -29,6 +29,8 @@ from shapegym.shaping.types import ElementwiseOperands, Example, Expression, Rep
 Form = Literal["scalar", "table", "network"]
 Name = Annotated[str, Via(require_name)]
 
+_ONE_INDEX = ", and a table has one index"
+
 
 @dataclass(frozen=True)
 class LearnedWeight(Term):
@@ -85,7 +87,7 @@ class LearnedWeight(Term):
         if self.read is None:
             return {"weight": np.full(1, float(self.initial))}
         if self.form == "table":
-            selector(self.read).require_one(selector(self.read).width(spec))
+            selector(self.read).require_one(selector(self.read).width(spec), _ONE_INDEX)
             return {"table": np.full(self.size, float(self.initial))}
         width = width_for_network(f"LearnedWeight {self.key!r}", (self.read,), spec)
         rng = np.random.default_rng([spec.seed, crc32(self.key.encode())])
@@ -106,7 +108,7 @@ class LearnedWeight(Term):
             return np.zeros((transitions.num_lanes, 0))
         rows = selector(self.read).read(transitions.obs, transitions.features).astype(np.float64)
         if self.form == "table":
-            selector(self.read).require_one(rows.shape[1])
+            selector(self.read).require_one(rows.shape[1], _ONE_INDEX)
             wrong = (rows < 0) | (rows >= self.size) | (rows != np.floor(rows))
             if np.any(wrong & transitions.active[:, None]):
                 raise ObservationError(

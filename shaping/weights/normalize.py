@@ -55,11 +55,7 @@ class RunningScale(Term):
 
     @override
     def init(self, spec: Spec) -> State:
-        """Return moments, and open returns if they are scaled.
-
-        Raises:
-            DiscountError: if ``by="return"`` and no discount is known.
-        """
+        """Return moments, and open returns if they are scaled; raises `DiscountError` if no discount is known for them."""
         state: State = {"moments": np.zeros(3)}
         if self.by == "return":
             gamma = self.gamma if self.gamma is not None else spec.gamma
