@@ -273,7 +273,18 @@ def hints_of(node: type) -> dict[str, Any]:
     try:
         return typing.get_type_hints(node, include_extras=True)
     except NameError:  # of a class in a function, or imported for type checkers only
-        return dict.fromkeys((item.name for item in fields(node)), Any)
+        homes = {
+            name: base for base in reversed(node.__mro__) for name in vars(base).get("__annotations__", ())
+        }
+        return {item.name: _hint_of(item, homes[item.name]) for item in fields(node)}
+
+
+def _hint_of(item: Field[Any], home: type) -> Any:
+    one: Any = types.SimpleNamespace(__annotations__={item.name: item.type})
+    try:
+        return typing.get_type_hints(one, vars(sys.modules[home.__module__]), include_extras=True)[item.name]
+    except NameError:
+        return Any
 
 
 def is_required(item: Field[Any]) -> bool:
