@@ -11,8 +11,9 @@ import gymnasium as gym
 import numpy as np
 
 import shapegym as sg
+from shapegym.shaping.promises import Replay
 from shapegym.shaping.testing import check_expression
-from shapegym.shaping.types import Elementwise, Example, Replay, Term
+from shapegym.shaping.types import Elementwise, Example, Term
 
 
 @dataclass(frozen=True)

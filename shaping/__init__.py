@@ -17,6 +17,7 @@ from shapegym.shaping.errors import ShapingError
 from shapegym.shaping.evaluation.engine import RewardEngine
 from shapegym.shaping.files.reward_files import dump_reward, load_reward
 from shapegym.shaping.files.state_files import load_engine, save_engine
+from shapegym.shaping.promises import Guarantee, Replay
 from shapegym.shaping.states.distance import Distance, ExponentialKernel, Gaussian, Tiered
 from shapegym.shaping.states.functions import Read, StateFunction, Table, state_function
 from shapegym.shaping.terms.counts import CountBonus, SimHash
@@ -28,7 +29,7 @@ from shapegym.shaping.terms.potential import Potential
 from shapegym.shaping.terms.team import TeamMean
 from shapegym.shaping.transitions import Spec, Transitions
 from shapegym.shaping.tree import guarantee_losses, guarantee_of
-from shapegym.shaping.types import Combinator, EpisodicCombinator, Expression, Guarantee, Replay, Term
+from shapegym.shaping.types import Combinator, EpisodicCombinator, Expression, Term
 from shapegym.shaping.weights.bandit import EXP3, UCB1, Choose, choose_by
 from shapegym.shaping.weights.blend import LearnedWeight, blend
 from shapegym.shaping.weights.dynamic_potential import DynamicPotential

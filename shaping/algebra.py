@@ -24,8 +24,9 @@ from typing_extensions import override
 
 from shapegym.shaping.errors import ExpressionError
 from shapegym.shaping.limits import Extended, Unfit, fit
+from shapegym.shaping.promises import Keeps
 from shapegym.shaping.transitions import Array, Spec, State, Transitions
-from shapegym.shaping.types import Combinator, Example, Expression, Keeps, Operands, Term, times_task_is_paid
+from shapegym.shaping.types import Combinator, Example, Expression, Operands, Term, times_task_is_paid
 
 
 @dataclass(frozen=True)

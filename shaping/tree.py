@@ -7,15 +7,13 @@ from dataclasses import dataclass
 from functools import reduce
 
 from shapegym.shaping.errors import ExpressionError
+from shapegym.shaping.promises import Guarantee, Keeps, Replay
 from shapegym.shaping.types import (
     Combinator,
     EpisodicCombinator,
     Expression,
-    Guarantee,
-    Keeps,
     Model,
     Node,
-    Replay,
     Term,
     require_name,
     snake_case,

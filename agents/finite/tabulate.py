@@ -19,9 +19,10 @@ from shapegym.envs.dynamics import Dynamics
 from shapegym.envs.finite_task import FiniteTask
 from shapegym.envs.native import dynamics_of
 from shapegym.shaping.evaluation.engine import RewardEngine
+from shapegym.shaping.promises import Replay
 from shapegym.shaping.transitions import Episodes, Spec, Transitions
 from shapegym.shaping.tree import part_names, terms_of
-from shapegym.shaping.types import Expression, Replay, is_episodic
+from shapegym.shaping.types import Expression, is_episodic
 
 Array = NDArray[np.float64]
 

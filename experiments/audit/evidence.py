@@ -29,8 +29,9 @@ from shapegym.shaping.audit.loops import find_exploit
 from shapegym.shaping.audit.mdp import MDP
 from shapegym.shaping.audit.telescoping import Telescoping, telescoping
 from shapegym.shaping.errors import AuditError
+from shapegym.shaping.promises import Guarantee, Keeps
 from shapegym.shaping.tree import guarantee_losses, guarantee_of, has_task_reward
-from shapegym.shaping.types import Expression, Guarantee, Keeps, is_episodic
+from shapegym.shaping.types import Expression, is_episodic
 
 _LOOPS_ONLY = (
     "Without a discount loops only are looked for, not behaviour that ends: take gamma < 1 for that."

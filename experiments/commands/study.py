@@ -14,7 +14,7 @@ from shapegym.experiments.console import Imports, err, explained, out
 from shapegym.experiments.tables import table
 
 if TYPE_CHECKING:
-    from shapegym.experiments.studies.findings import Findings, ResultTable
+    from shapegym.experiments.studies.claims import Findings, ResultTable
 
 
 def study(
@@ -32,7 +32,7 @@ def study(
     _imports: Imports = None,
 ) -> None:
     """Check what a paper claims, on small tasks. Exit code 1 if a claim does not hold."""
-    from shapegym.experiments.studies.findings import StudyRequest
+    from shapegym.experiments.studies.claims import StudyRequest
     from shapegym.experiments.studies.index import load_study, study_names
     from shapegym.shaping.atomic_file import replacing
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from shapegym.experiments.errors import RunError
 from shapegym.experiments.studies import papers
-from shapegym.experiments.studies.findings import Findings, StudyRequest
+from shapegym.experiments.studies.claims import Findings, StudyRequest
 from shapegym.shaping.discovery import import_modules, load_plugins
 from shapegym.shaping.errors import suggest
 
@@ -28,7 +28,7 @@ _registered: dict[str, str] = {}
 
 
 def register_study(module: str) -> None:
-    """Make a module known as a study; what it holds, `shapegym.experiments.studies.findings` says.
+    """Make a module known as a study; what it holds, `shapegym.experiments.studies.claims` says.
 
         register_study("mypackage.does_it_help")     # shapegym study does-it-help
 

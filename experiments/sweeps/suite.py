@@ -28,7 +28,7 @@ from shapegym.agents.algorithms.registry import algorithm_of
 from shapegym.agents.settings import resolve_settings
 from shapegym.experiments.errors import RunError
 from shapegym.experiments.named import require_env, reward_file
-from shapegym.experiments.runs.binding import require_fit
+from shapegym.experiments.runs.preflight import require_fit
 from shapegym.experiments.runs.run import RunConfig
 from shapegym.experiments.sweeps.plan import Job, Plan, in_fair_order
 from shapegym.experiments.sweeps.ready import path_of, ready_suites

@@ -24,8 +24,9 @@ from typing import Any
 
 import numpy as np
 
+from shapegym.shaping.promises import Keeps
 from shapegym.shaping.tree import has_task_reward, keeps_of, part_names
-from shapegym.shaping.types import Expression, Keeps
+from shapegym.shaping.types import Expression
 
 BLOCKS = 100
 """Blocks of a run, if its episodes are short enough."""

@@ -19,10 +19,11 @@ from shapegym.shaping.algebra import bounded
 from shapegym.shaping.arrays import array_namespace
 from shapegym.shaping.errors import ObservationError
 from shapegym.shaping.kernels.episodes import successors
+from shapegym.shaping.promises import Keeps
 from shapegym.shaping.states.functions import Phi, Read, StateFunction, as_state_function
 from shapegym.shaping.terms.potential import Discount, agreed_gamma
 from shapegym.shaping.transitions import Array, Episodes, Spec, State, Transitions
-from shapegym.shaping.types import EpisodicCombinator, Example, Expression, Keeps, Term
+from shapegym.shaping.types import EpisodicCombinator, Example, Expression, Term
 
 
 @dataclass(frozen=True)

@@ -21,9 +21,10 @@ from typing_extensions import override
 from shapegym.shaping.algebra import TaskReward, lift
 from shapegym.shaping.arrays import as_plain, like
 from shapegym.shaping.combinators.whole_episodes import totals
+from shapegym.shaping.promises import Keeps
 from shapegym.shaping.terms.potential import PROGRESS
 from shapegym.shaping.transitions import Array, Episodes, State
-from shapegym.shaping.types import Elementwise, EpisodicCombinator, Example, Expression, Keeps
+from shapegym.shaping.types import Elementwise, EpisodicCombinator, Example, Expression
 
 _TASK = TaskReward()
 

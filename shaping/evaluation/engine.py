@@ -36,8 +36,9 @@ from shapegym.shaping.evaluation.recorder import Recorder
 from shapegym.shaping.evaluation.tape import Tape
 from shapegym.shaping.evaluation.worlds import require_common_ends
 from shapegym.shaping.kernels.accounting import screen_parts
+from shapegym.shaping.promises import Replay
 from shapegym.shaping.transitions import Array, Episodes, Spec, State, Transitions
-from shapegym.shaping.types import Expression, Memory, Model, Replay, Term, is_episodic
+from shapegym.shaping.types import Expression, Memory, Model, Term, is_episodic
 
 LEARN_EVERY = 128
 """Steps between two fits of what learns, where rewards are paid at once and nothing else is asked for."""

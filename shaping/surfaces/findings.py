@@ -21,13 +21,14 @@ from stable_baselines3.her.her_replay_buffer import HerReplayBuffer
 
 from shapegym.shaping.errors import WiringError
 from shapegym.shaping.evaluation.engine import RewardEngine
+from shapegym.shaping.promises import Keeps
 from shapegym.shaping.surfaces.binding import Binding
 from shapegym.shaping.surfaces.gym_env import ShapedEnv
 from shapegym.shaping.surfaces.layers import batch_layers, lane_layers, shaped_layers
 from shapegym.shaping.surfaces.sb3_buffers import HindsightBuffer
 from shapegym.shaping.surfaces.sb3_vec import MeasuringVecEnv, ShapedVecEnv
 from shapegym.shaping.tree import guarantee_losses, has_task_reward, keeps_of, learns_weights
-from shapegym.shaping.types import Combinator, Keeps, times_task_is_paid
+from shapegym.shaping.types import Combinator, times_task_is_paid
 
 Severity: TypeAlias = Literal["error", "warning", "info"]
 

@@ -18,9 +18,9 @@ from shapegym.shaping.arrays import tree_map
 from shapegym.shaping.errors import HindsightError, WiringError
 from shapegym.shaping.evaluation.engine import RewardEngine
 from shapegym.shaping.evaluation.tape import whole_episode
-from shapegym.shaping.surfaces.memory import Memory
 from shapegym.shaping.surfaces.sb3_buffers import HindsightBuffer, require_task_reward
 from shapegym.shaping.surfaces.sb3_vec import MeasuringVecEnv
+from shapegym.shaping.surfaces.stored_rows import StoredRows
 from shapegym.shaping.transitions import Transitions
 from shapegym.shaping.tree import compares_episodes
 
@@ -54,7 +54,7 @@ class HindsightReplay(HindsightBuffer, _Replay):
         self.parts = np.zeros((self.buffer_size, self.n_envs, len(engine.terms)))
         self.task_rewards = np.zeros((self.buffer_size, self.n_envs))
         self.memory = (
-            Memory(engine.spec, self.buffer_size, keep_observations=keep_observations)
+            StoredRows(engine.spec, self.buffer_size, keep_observations=keep_observations)
             if engine.moves or self.relabels
             else None
         )

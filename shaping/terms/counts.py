@@ -19,10 +19,11 @@ from typing_extensions import override
 from shapegym.shaping.errors import ExpressionError, ObservationError
 from shapegym.shaping.kernels.counts import project_signs, tally
 from shapegym.shaping.limits import Count, Limited, Natural, NonNegative, Positive
+from shapegym.shaping.promises import Replay
 from shapegym.shaping.states.select import Selects, selector
 from shapegym.shaping.terms.events import EVENT
 from shapegym.shaping.transitions import Spec, State, Transitions
-from shapegym.shaping.types import Example, Replay, Term
+from shapegym.shaping.types import Example, Term
 
 _SMALLEST_TABLE = 64  # slots
 

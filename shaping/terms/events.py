@@ -11,10 +11,11 @@ from typing_extensions import override
 from shapegym.shaping.algebra import bounded
 from shapegym.shaping.errors import ExpressionError
 from shapegym.shaping.kernels import events as kernels
+from shapegym.shaping.promises import Replay
 from shapegym.shaping.states.select import SelectsOne, selector
 from shapegym.shaping.transitions import Spec, State, Transitions
 from shapegym.shaping.tree import largest
-from shapegym.shaping.types import ElementwiseOperands, Example, Replay, Term
+from shapegym.shaping.types import ElementwiseOperands, Example, Term
 
 _OPERATORS = {
     ">": kernels.GT,

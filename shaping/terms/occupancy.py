@@ -18,9 +18,10 @@ from typing_extensions import override
 
 from shapegym.shaping.limits import Count, Positive
 from shapegym.shaping.models.discriminator import BaseRows, Discriminator
+from shapegym.shaping.promises import Replay
 from shapegym.shaping.states.select import Selects
 from shapegym.shaping.transitions import State, Transitions
-from shapegym.shaping.types import Example, Replay, Term
+from shapegym.shaping.types import Example, Term
 
 
 @dataclass(frozen=True)

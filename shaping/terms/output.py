@@ -11,8 +11,9 @@ from typing_extensions import override
 from shapegym.shaping.errors import ObservationError, UnknownNameError, suggest
 from shapegym.shaping.limits import Natural
 from shapegym.shaping.models.encoder import RandomEncoder
+from shapegym.shaping.promises import Replay
 from shapegym.shaping.transitions import Spec, State, Transitions
-from shapegym.shaping.types import Example, Model, Replay, Term
+from shapegym.shaping.types import Example, Model, Term
 
 
 @dataclass(frozen=True)

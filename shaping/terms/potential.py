@@ -17,11 +17,12 @@ from typing_extensions import override
 from shapegym.shaping.algebra import TaskReward, clip
 from shapegym.shaping.errors import DiscountError, ObservationError
 from shapegym.shaping.kernels.potential import potential_difference
+from shapegym.shaping.promises import Keeps
 from shapegym.shaping.states.distance import Distance
 from shapegym.shaping.states.functions import Phi, Table, as_state_function
 from shapegym.shaping.terms.events import Event
 from shapegym.shaping.transitions import Spec, State, Transitions
-from shapegym.shaping.types import Example, Keeps, Term
+from shapegym.shaping.types import Example, Term
 
 Discount: TypeAlias = Annotated[float, Gt(0), Le(1), "the agent's discount in (0, 1]"]
 

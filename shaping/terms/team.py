@@ -8,10 +8,11 @@ from typing import Any, ClassVar
 import numpy as np
 from typing_extensions import override
 
+from shapegym.shaping.promises import Replay
 from shapegym.shaping.terms.events import EVENT
 from shapegym.shaping.transitions import Spec, State, Transitions
 from shapegym.shaping.tree import largest
-from shapegym.shaping.types import Elementwise, Example, Replay, Term
+from shapegym.shaping.types import Elementwise, Example, Term
 
 
 @dataclass(frozen=True)

@@ -27,11 +27,12 @@ from shapegym.shaping.evaluation.engine import RewardEngine
 from shapegym.shaping.evaluation.program import Outputs, Program
 from shapegym.shaping.files.reward_files import from_data, to_data
 from shapegym.shaping.files.state_files import load_engine, save_engine
+from shapegym.shaping.promises import Replay
 from shapegym.shaping.terms.output import ModelOutput
 from shapegym.shaping.testing.scripted import ScriptedEnv
 from shapegym.shaping.transitions import Episodes, Experience, Spec, State, Transitions
 from shapegym.shaping.tree import models_of, replay_of
-from shapegym.shaping.types import EpisodicCombinator, Expression, Model, Replay, Term, walk
+from shapegym.shaping.types import EpisodicCombinator, Expression, Model, Term, walk
 
 LEARN_EVERY = 16
 """Steps between two fits in these checks."""

@@ -25,10 +25,11 @@ from shapegym.shaping.arrays import array_namespace
 from shapegym.shaping.errors import ExpressionError
 from shapegym.shaping.kernels.moments import accumulate_returns
 from shapegym.shaping.limits import Count, NonNegative
+from shapegym.shaping.promises import Replay
 from shapegym.shaping.terms.events import EVENT
 from shapegym.shaping.terms.potential import PROGRESS
 from shapegym.shaping.transitions import Array, Spec, State, Transitions
-from shapegym.shaping.types import Combinator, Example, Expression, Operands, Replay, Term
+from shapegym.shaping.types import Combinator, Example, Expression, Operands, Term
 from shapegym.shaping.weights.schedules import Metric
 
 

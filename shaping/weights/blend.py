@@ -20,11 +20,12 @@ from shapegym.shaping.algebra import Product, Sum, TaskReward
 from shapegym.shaping.arrays import array_namespace
 from shapegym.shaping.errors import ExpressionError, ObservationError
 from shapegym.shaping.limits import Count, Via, checked
+from shapegym.shaping.promises import Replay
 from shapegym.shaping.states.select import Selects, selector, width_for_network
 from shapegym.shaping.terms.events import EVENT
 from shapegym.shaping.transitions import Array, Spec, State, Transitions
 from shapegym.shaping.tree import part_names
-from shapegym.shaping.types import ElementwiseOperands, Example, Expression, Replay, Term, require_name
+from shapegym.shaping.types import ElementwiseOperands, Example, Expression, Term, require_name
 
 Form = Literal["scalar", "table", "network"]
 Name = Annotated[str, Via(require_name)]

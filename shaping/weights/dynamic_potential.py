@@ -9,10 +9,11 @@ import numpy as np
 from typing_extensions import override
 
 from shapegym.shaping.kernels.potential import potential_difference
+from shapegym.shaping.promises import Keeps, Replay
 from shapegym.shaping.states.functions import Phi, as_state_function
 from shapegym.shaping.terms.potential import Discount, agreed_gamma
 from shapegym.shaping.transitions import Spec, State, Transitions
-from shapegym.shaping.types import Elementwise, Example, Keeps, Replay, Term
+from shapegym.shaping.types import Elementwise, Example, Term
 from shapegym.shaping.weights.schedules import Linear
 
 

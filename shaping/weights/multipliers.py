@@ -25,10 +25,11 @@ from shapegym.shaping.algebra import Constant, Product, Scale, Sum, TaskReward, 
 from shapegym.shaping.errors import ExpressionError
 from shapegym.shaping.kernels.moments import accumulate_returns
 from shapegym.shaping.limits import Count, Positive
+from shapegym.shaping.promises import Replay
 from shapegym.shaping.terms.events import EVENT
 from shapegym.shaping.terms.potential import PROGRESS
 from shapegym.shaping.transitions import Spec, State, Transitions
-from shapegym.shaping.types import Elementwise, Example, Expression, Replay, Term, walk
+from shapegym.shaping.types import Elementwise, Example, Expression, Term, walk
 
 Hold = Literal["at_most", "at_least", "equal"]
 """Which side of its threshold a part is held on."""

@@ -17,9 +17,10 @@ from shapegym.shaping.algebra import Clip, Product, Sum, TaskReward
 from shapegym.shaping.errors import DiscountError
 from shapegym.shaping.kernels.moments import accumulate_returns, merge_moments
 from shapegym.shaping.limits import Fraction, Positive, checked
+from shapegym.shaping.promises import Replay
 from shapegym.shaping.terms.potential import PROGRESS
 from shapegym.shaping.transitions import Spec, State, Transitions
-from shapegym.shaping.types import Elementwise, Example, Expression, Replay, Term
+from shapegym.shaping.types import Elementwise, Example, Expression, Term
 
 
 @dataclass(frozen=True)

@@ -28,9 +28,10 @@ from typing_extensions import override
 from shapegym.shaping.algebra import Product
 from shapegym.shaping.errors import ExpressionError
 from shapegym.shaping.limits import Count, Natural, NonNegative, Positive, checked
+from shapegym.shaping.promises import Replay
 from shapegym.shaping.reading import Reads
 from shapegym.shaping.transitions import Spec, State, Transitions
-from shapegym.shaping.types import Example, Expression, Replay, Term
+from shapegym.shaping.types import Example, Expression, Term
 
 Metric: TypeAlias = Annotated[
     Literal["task_return", "success"],

@@ -12,10 +12,11 @@ from typing_extensions import override
 
 from shapegym.shaping.algebra import Product
 from shapegym.shaping.limits import checked
+from shapegym.shaping.promises import Replay
 from shapegym.shaping.terms.events import EVENT
 from shapegym.shaping.terms.potential import PROGRESS
 from shapegym.shaping.transitions import Spec, State, Transitions
-from shapegym.shaping.types import Elementwise, Example, Expression, Replay, Term
+from shapegym.shaping.types import Elementwise, Example, Expression, Term
 from shapegym.shaping.weights.multipliers import finished_episodes
 from shapegym.shaping.weights.schedules import Schedule
 

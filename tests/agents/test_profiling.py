@@ -20,8 +20,9 @@ from shapegym.agents.errors import SettingsError
 from shapegym.agents.factory import make_agent
 from shapegym.agents.profiling import SECTIONS, CostMeter, Costs
 from shapegym.shaping.algebra import TaskReward
+from shapegym.shaping.promises import Replay
 from shapegym.shaping.terms.counts import CountBonus
-from shapegym.shaping.types import NODES, Replay, Term
+from shapegym.shaping.types import NODES, Term
 
 ENV = "shapegym/Corridor-v0"
 LANES = 4

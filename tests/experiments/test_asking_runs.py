@@ -21,7 +21,8 @@ from typing import ClassVar
 import numpy as np
 
 from shapegym.shaping.evaluation.annotators import ScriptedAnnotator
-from shapegym.shaping.types import Replay, Term
+from shapegym.shaping.promises import Replay
+from shapegym.shaping.types import Term
 
 
 @dataclass(frozen=True)

@@ -20,12 +20,12 @@ from shapegym.experiments.errors import RunError
 from shapegym.experiments.named import reward_named
 from shapegym.shaping.algebra import TaskReward
 from shapegym.shaping.audit.loops import find_exploit
+from shapegym.shaping.promises import Keeps
 from shapegym.shaping.states.functions import Table
 from shapegym.shaping.surfaces.gym_env import ShapedEnv
 from shapegym.shaping.terms.counts import CountBonus
 from shapegym.shaping.terms.events import Event
 from shapegym.shaping.terms.potential import Potential
-from shapegym.shaping.types import Keeps
 
 GAMMA = 0.99
 COMPLAINT = """

@@ -2,7 +2,7 @@
 
 import pytest
 
-from shapegym.experiments.studies.findings import StudyRequest
+from shapegym.experiments.studies.claims import StudyRequest
 from shapegym.experiments.studies.index import load_study
 from shapegym.experiments.studies.papers.blend_control import FAMILIES, HEURISTICS, METHODS
 from shapegym.experiments.sweeps.suite import load_suite

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from shapegym.envs.tabular.open_grid import open_grid
-from shapegym.experiments.studies.findings import StudyRequest
+from shapegym.experiments.studies.claims import StudyRequest
 from shapegym.experiments.studies.index import load_study
 from shapegym.experiments.studies.papers import blend_grid
 

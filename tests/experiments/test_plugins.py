@@ -60,7 +60,8 @@ PACKAGE = {
         import numpy as np
 
         from shapegym.shaping.limits import Positive
-        from shapegym.shaping.types import Example, Replay, Term
+        from shapegym.shaping.types import Example, Term
+        from shapegym.shaping.promises import Replay
 
 
         @dataclass(frozen=True)
@@ -179,7 +180,7 @@ PACKAGE = {
     "it_is_strange.py": """
         '''Strange is strange.'''
 
-        from shapegym.experiments.studies.findings import Claim, Findings
+        from shapegym.experiments.studies.claims import Claim, Findings
 
         SEEDS = 1
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy.stats import spearmanr
 
-from shapegym.experiments.studies.findings import StudyRequest
+from shapegym.experiments.studies.claims import StudyRequest
 from shapegym.experiments.studies.index import load_study
 from shapegym.experiments.studies.papers import starc_regret
 

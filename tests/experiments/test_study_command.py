@@ -11,7 +11,7 @@ from shapegym.experiments.cli import app
 from shapegym.experiments.errors import RunError
 from shapegym.experiments.processes import in_processes
 from shapegym.experiments.studies import index
-from shapegym.experiments.studies.findings import Claim, Findings, ResultTable, StudyRequest
+from shapegym.experiments.studies.claims import Claim, Findings, ResultTable, StudyRequest
 from shapegym.experiments.studies.index import Study, load_study, study_names
 
 RUNNER = CliRunner()

@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from shapegym.experiments.studies.findings import StudyRequest
+from shapegym.experiments.studies.claims import StudyRequest
 from shapegym.experiments.studies.index import load_study
 from shapegym.experiments.studies.papers import gated_deadline as study
 from shapegym.shaping.algebra import TaskReward

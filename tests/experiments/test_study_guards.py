@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from shapegym.experiments.studies.findings import StudyRequest
+from shapegym.experiments.studies.claims import StudyRequest
 from shapegym.experiments.studies.index import load_study
 from shapegym.experiments.studies.papers import guards
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from shapegym.envs.hack import EXPLOITS
-from shapegym.experiments.studies.findings import StudyRequest
+from shapegym.experiments.studies.claims import StudyRequest
 from shapegym.experiments.studies.index import load_study
 from shapegym.experiments.studies.papers.hackable_tasks import GAMMA, score
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from shapegym.experiments.studies.findings import StudyRequest
+from shapegym.experiments.studies.claims import StudyRequest
 from shapegym.experiments.studies.papers.orpo_tomato import (
     PENALTIES,
     PPO_COEFFICIENTS,

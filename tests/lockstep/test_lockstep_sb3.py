@@ -18,6 +18,7 @@ from stable_baselines3.her.her_replay_buffer import HerReplayBuffer
 
 from shapegym.shaping.evaluation.engine import RewardEngine
 from shapegym.shaping.evaluation.tape import whole_episode
+from shapegym.shaping.promises import Replay
 from shapegym.shaping.surfaces.sb3_buffers import HindsightBuffer
 from shapegym.shaping.surfaces.sb3_her import ShapedHerReplayBuffer
 from shapegym.shaping.surfaces.sb3_replay import ShapedDictReplayBuffer, ShapedReplayBuffer
@@ -27,7 +28,7 @@ from shapegym.shaping.testing import examples
 from shapegym.shaping.testing.scripted import SCRIPTED_FEATURES, ScriptedEnv
 from shapegym.shaping.transitions import Episodes, Spec, Transitions
 from shapegym.shaping.tree import compares_episodes, terms_of
-from shapegym.shaping.types import Example, Replay, is_episodic
+from shapegym.shaping.types import Example, is_episodic
 
 STEPS, ROLLOUT = 26, 13
 CASES = [

@@ -20,9 +20,11 @@ from shapegym.shaping.evaluation.answer_log import AnswerLog
 from shapegym.shaping.evaluation.answers import Correspondence
 from shapegym.shaping.evaluation.engine import RewardEngine
 from shapegym.shaping.files.state_files import load_engine, save_engine
+from shapegym.shaping.promises import Replay
+from shapegym.shaping.surfaces.wiring import engine_of
 from shapegym.shaping.testing import ScriptedEnv, record
 from shapegym.shaping.transitions import Transitions
-from shapegym.shaping.types import NODES, Replay, Term
+from shapegym.shaping.types import NODES, Term
 
 LATENCY = 3
 
@@ -168,7 +170,7 @@ def test_a_checkpoint_keeps_what_is_pending(tmp_path: Path) -> None:
     again = begin(Correspondence(log=AnswerLog(tmp_path / "answers.jsonl")))
     for _ in range(2):
         again.learn(32, reset_num_timesteps=False)
-    assert sg.engine_of(again).states[1]["asked"].any()
-    np.testing.assert_equal(sg.engine_of(again).states[1], sg.engine_of(second).states[1])
+    assert engine_of(again).states[1]["asked"].any()
+    np.testing.assert_equal(engine_of(again).states[1], engine_of(second).states[1])
     for ours, theirs in zip(second.policy.parameters(), again.policy.parameters(), strict=True):
         np.testing.assert_array_equal(ours.detach(), theirs.detach())

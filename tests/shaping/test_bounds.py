@@ -17,9 +17,10 @@ from shapegym.shaping.combinators.bounds import Delta, cap, delta
 from shapegym.shaping.combinators.renorm import Renorm, renorm
 from shapegym.shaping.errors import ExpressionError
 from shapegym.shaping.evaluation.engine import RewardEngine
+from shapegym.shaping.promises import Guarantee, Keeps
 from shapegym.shaping.transitions import Episodes, Spec
 from shapegym.shaping.tree import guarantee_of, largest
-from shapegym.shaping.types import Guarantee, Keeps, times_task_is_paid
+from shapegym.shaping.types import times_task_is_paid
 
 TASK = TaskReward()
 CUTS = st.lists(st.integers(1, 29), max_size=4)

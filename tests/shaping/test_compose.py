@@ -19,10 +19,11 @@ from shapegym.shaping.combinators.means import harmonic_mean
 from shapegym.shaping.combinators.redistribute import redistribute
 from shapegym.shaping.errors import ExpressionError
 from shapegym.shaping.evaluation.engine import RewardEngine
+from shapegym.shaping.promises import Guarantee, Keeps
 from shapegym.shaping.terms.potential import Potential
 from shapegym.shaping.transitions import Spec, Transitions
 from shapegym.shaping.tree import guarantee_losses, guarantee_of, largest, part_names, terms_of
-from shapegym.shaping.types import Guarantee, Keeps, times_task_is_paid
+from shapegym.shaping.types import times_task_is_paid
 
 NEARER = Potential("obs[0]", gamma=0.99)
 FAST = Potential("obs[1]", gamma=0.99)

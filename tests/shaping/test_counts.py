@@ -17,9 +17,9 @@ from shapegym.shaping.algebra import TaskReward
 from shapegym.shaping.errors import ExpressionError, ObservationError
 from shapegym.shaping.evaluation.engine import RewardEngine
 from shapegym.shaping.kernels.counts import project_signs, tally
+from shapegym.shaping.promises import Replay
 from shapegym.shaping.terms.counts import CountBonus, SimHash
 from shapegym.shaping.transitions import Spec, State, Transitions
-from shapegym.shaping.types import Replay
 
 ACTION = gym.spaces.Discrete(2)
 

@@ -23,9 +23,10 @@ from shapegym.shaping.errors import (
 )
 from shapegym.shaping.evaluation.engine import RewardEngine
 from shapegym.shaping.kernels import accounting
+from shapegym.shaping.promises import Replay
 from shapegym.shaping.terms.potential import Potential
 from shapegym.shaping.transitions import Episodes, Spec, State, Transitions
-from shapegym.shaping.types import Expression, Replay, Term
+from shapegym.shaping.types import Expression, Term
 
 NEARER = Potential("obs[0]", gamma=0.9)
 

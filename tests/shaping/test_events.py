@@ -16,11 +16,11 @@ from shapegym.shaping.combinators.gate import gate
 from shapegym.shaping.errors import ExpressionError, FeatureError, NonFiniteError, ObservationError
 from shapegym.shaping.evaluation.engine import RewardEngine
 from shapegym.shaping.kernels import events as kernels
+from shapegym.shaping.promises import Guarantee, Keeps, Replay
 from shapegym.shaping.terms.events import Compare, Event, Milestones
 from shapegym.shaping.terms.potential import Potential
 from shapegym.shaping.transitions import Spec, Transitions
 from shapegym.shaping.tree import guarantee_of
-from shapegym.shaping.types import Guarantee, Keeps, Replay
 
 BOX = gym.spaces.Box(-9, 9, (3,))
 

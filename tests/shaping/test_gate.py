@@ -19,10 +19,11 @@ from shapegym.shaping.errors import DiscountError, ExpressionError, ObservationE
 from shapegym.shaping.evaluation.engine import RewardEngine
 from shapegym.shaping.files.reward_files import dumps, loads
 from shapegym.shaping.kernels import episodes as kernels
+from shapegym.shaping.promises import Keeps
 from shapegym.shaping.terms.potential import Potential
 from shapegym.shaping.transitions import Episodes, Spec, Transitions
 from shapegym.shaping.tree import keeps_of, largest
-from shapegym.shaping.types import Keeps, is_episodic, times_task_is_paid
+from shapegym.shaping.types import is_episodic, times_task_is_paid
 from shapegym.shaping.weights.schedules import Linear
 
 LEVELS = (TaskReward(), Constant(1.0))

@@ -12,13 +12,13 @@ from hypothesis import strategies as st
 from shapegym.shaping.algebra import Constant, TaskReward
 from shapegym.shaping.errors import ExpressionError, NonFiniteError, ObservationError
 from shapegym.shaping.evaluation.engine import RewardEngine
+from shapegym.shaping.promises import Guarantee, Keeps, Replay
 from shapegym.shaping.states.distance import Distance, Gaussian, Tiered
 from shapegym.shaping.states.functions import Table
 from shapegym.shaping.terms.goals import GoalReached, StateReward
 from shapegym.shaping.terms.potential import Potential
 from shapegym.shaping.transitions import Spec, Transitions
 from shapegym.shaping.tree import guarantee_of
-from shapegym.shaping.types import Guarantee, Keeps, Replay
 from shapegym.shaping.weights.dynamic_potential import DynamicPotential
 
 GOAL_SPACE = gym.spaces.Dict({key: gym.spaces.Box(-9, 9, (2,)) for key in ("achieved_goal", "desired_goal")})

@@ -21,10 +21,10 @@ from shapegym.shaping.combinators.groups import GroupRelative, group_relative
 from shapegym.shaping.errors import ExpressionError, HindsightError
 from shapegym.shaping.evaluation.engine import RewardEngine
 from shapegym.shaping.kernels import groups as kernels
+from shapegym.shaping.promises import Guarantee, Keeps
 from shapegym.shaping.surfaces.wiring import wire
 from shapegym.shaping.transitions import Episodes, Spec, Transitions
 from shapegym.shaping.tree import guarantee_of
-from shapegym.shaping.types import Guarantee, Keeps
 
 FORMS = st.sampled_from(["standard", "centred", "leave_one_out"])
 

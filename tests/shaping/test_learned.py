@@ -12,12 +12,13 @@ import shapegym as sg
 from shapegym.agents.environments import make_vec_env
 from shapegym.shaping.errors import StateFileError
 from shapegym.shaping.files.state_files import load_engine, save_engine
+from shapegym.shaping.promises import Replay
 from shapegym.shaping.surfaces.vector_env import ShapedVectorEnv
 from shapegym.shaping.surfaces.wiring import engine_of
 from shapegym.shaping.testing import check_expression
 from shapegym.shaping.testing.scripted import ScriptedEnv
 from shapegym.shaping.transitions import Experience, Spec, State, Transitions
-from shapegym.shaping.types import NODES, Replay, Term
+from shapegym.shaping.types import NODES, Term
 
 
 @dataclass(frozen=True)

@@ -23,11 +23,12 @@ from shapegym.shaping.files.reward_files import from_data, to_data
 from shapegym.shaping.files.state_files import load_engine, save_engine
 from shapegym.shaping.models.encoder import RandomEncoder
 from shapegym.shaping.networks import Networks, as_tensor, perceptron
+from shapegym.shaping.promises import Replay
 from shapegym.shaping.terms.output import ModelOutput
 from shapegym.shaping.testing import ComplianceError, ScriptedEnv, check_expression, check_model
 from shapegym.shaping.transitions import Experience, Spec, Transitions
 from shapegym.shaping.tree import models_of, terms_of
-from shapegym.shaping.types import NODES, Model, Replay, Term, snake_case
+from shapegym.shaping.types import NODES, Model, Term, snake_case
 
 CALLS: list[tuple[str, int]] = []
 """(what, rows) of every evaluation and fit of `Counting`."""

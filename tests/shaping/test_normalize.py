@@ -17,10 +17,10 @@ from shapegym.shaping.combinators.gate import gate
 from shapegym.shaping.errors import DiscountError, ExpressionError
 from shapegym.shaping.evaluation.engine import RewardEngine
 from shapegym.shaping.kernels.moments import accumulate_returns, merge_moments
+from shapegym.shaping.promises import Guarantee, Keeps
 from shapegym.shaping.terms.potential import Potential
 from shapegym.shaping.transitions import Spec, Transitions
 from shapegym.shaping.tree import guarantee_of, part_names
-from shapegym.shaping.types import Guarantee, Keeps
 from shapegym.shaping.weights.normalize import RunningMean, RunningScale, normalize
 
 TASK = TaskReward()

@@ -20,13 +20,14 @@ from shapegym.shaping.combinators.redistribute import Redistribute, redistribute
 from shapegym.shaping.errors import ExpressionError
 from shapegym.shaping.evaluation.engine import RewardEngine
 from shapegym.shaping.files.reward_files import dumps, loads
+from shapegym.shaping.promises import Guarantee, Keeps
 from shapegym.shaping.surfaces.wiring import wire
 from shapegym.shaping.terms.events import Event
 from shapegym.shaping.terms.potential import Potential
 from shapegym.shaping.testing import check_expression
 from shapegym.shaping.transitions import Episodes, Spec, Transitions
 from shapegym.shaping.tree import guarantee_of, keeps_of, part_names
-from shapegym.shaping.types import Guarantee, Keeps, times_task_is_paid
+from shapegym.shaping.types import times_task_is_paid
 
 TASK = TaskReward()
 GUESS = Event("features.event", 0.5, equals=2)

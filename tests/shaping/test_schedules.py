@@ -15,9 +15,9 @@ from stream_reference import random_stream
 from shapegym.shaping.algebra import TaskReward
 from shapegym.shaping.errors import ExpressionError
 from shapegym.shaping.evaluation.engine import RewardEngine
+from shapegym.shaping.promises import Replay
 from shapegym.shaping.transitions import Spec, Transitions
 from shapegym.shaping.tree import largest, part_names
-from shapegym.shaping.types import Replay
 from shapegym.shaping.weights.schedules import (
     Cosine,
     Exponential,

@@ -12,11 +12,12 @@ from shapegym.shaping.algebra import Constant, TaskReward
 from shapegym.shaping.combinators.gate import gate
 from shapegym.shaping.errors import ExpressionError
 from shapegym.shaping.evaluation.engine import RewardEngine
+from shapegym.shaping.promises import Keeps, Replay
 from shapegym.shaping.terms.events import Event
 from shapegym.shaping.terms.team import TeamMean
 from shapegym.shaping.transitions import Spec, Transitions
 from shapegym.shaping.tree import guarantee_of, largest, replay_of
-from shapegym.shaping.types import Keeps, Replay, times_task_is_paid
+from shapegym.shaping.types import times_task_is_paid
 
 BOX = gym.spaces.Box(-9, 9, (1,))
 

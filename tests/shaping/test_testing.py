@@ -13,11 +13,12 @@ import pytest
 
 from shapegym.shaping.algebra import TaskReward
 from shapegym.shaping.errors import FeatureError
+from shapegym.shaping.promises import Replay
 from shapegym.shaping.terms.potential import Potential
 from shapegym.shaping.testing import ComplianceError, check_expression, examples
 from shapegym.shaping.testing.scripted import ScriptedEnv
 from shapegym.shaping.transitions import Spec, State, Transitions
-from shapegym.shaping.types import NODES, Example, Expression, Replay, Term
+from shapegym.shaping.types import NODES, Example, Expression, Term
 
 CASES = [
     pytest.param(example, id=f"{name}-{number}")

@@ -13,7 +13,7 @@ from stable_baselines3.common.vec_env import DummyVecEnv, VecFrameStack, VecNorm
 from shapegym.shaping.algebra import Constant, Scale, TaskReward, clip
 from shapegym.shaping.combinators.gate import Gate, gate
 from shapegym.shaping.errors import HindsightError, WiringError
-from shapegym.shaping.surfaces.memory import Memory
+from shapegym.shaping.surfaces.stored_rows import StoredRows
 from shapegym.shaping.surfaces.wiring import engine_of, wire
 from shapegym.shaping.terms.counts import CountBonus
 from shapegym.shaping.terms.potential import Potential
@@ -364,7 +364,7 @@ def test_an_emptied_buffer_is_empty():
 
 def test_a_feature_that_begins_as_an_integer_is_kept_whole():
     spec = Spec(1, gym.spaces.Discrete(2), gym.spaces.Discrete(2))
-    memory = Memory(spec, 4, keep_observations=True)
+    memory = StoredRows(spec, 4, keep_observations=True)
     lanes = np.zeros(1, dtype=np.int64)
     no = np.zeros(1, dtype=bool)
     for step, value in enumerate((0, 0.5, 1)):

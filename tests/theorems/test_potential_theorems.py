@@ -15,11 +15,12 @@ from shapegym.shaping.algebra import Constant, TaskReward, clip
 from shapegym.shaping.combinators.advice import look_ahead_advice
 from shapegym.shaping.evaluation.engine import RewardEngine
 from shapegym.shaping.files import reward_files as config
+from shapegym.shaping.promises import Keeps
 from shapegym.shaping.states.functions import Table, state_function
 from shapegym.shaping.terms.potential import Potential
 from shapegym.shaping.transitions import Spec, Transitions
 from shapegym.shaping.tree import guarantee_of, has_task_reward
-from shapegym.shaping.types import NODES, Expression, Keeps, Term
+from shapegym.shaping.types import NODES, Expression, Term
 from shapegym.shaping.weights.dynamic_potential import DynamicPotential
 from shapegym.shaping.weights.schedules import Linear
 

@@ -1,1 +1,1 @@
-"""The studies, a module each; see `shapegym.experiments.studies.findings` for what it holds."""
+"""The studies, a module each; see `shapegym.experiments.studies.claims` for what it holds."""

@@ -21,7 +21,7 @@ from shapegym.envs.hack import EXPLOITS
 from shapegym.experiments.named import reward_named
 from shapegym.experiments.processes import in_processes
 from shapegym.experiments.runs.run import RunConfig, train
-from shapegym.experiments.studies.findings import Claim, Findings, ResultTable, StudyRequest
+from shapegym.experiments.studies.claims import Claim, Findings, ResultTable, StudyRequest
 from shapegym.experiments.sweeps.suite import load_suite
 from shapegym.shaping.audit.alarms import Alarm, Watch, harmless_parts, task_parts
 from shapegym.shaping.files.reward_files import from_data

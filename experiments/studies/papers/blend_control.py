@@ -23,7 +23,7 @@ from shapegym.experiments.errors import RunError
 from shapegym.experiments.processes import in_processes
 from shapegym.experiments.runs.run import EVALUATION_SEED, RunConfig
 from shapegym.experiments.stats import aggregate, iqm
-from shapegym.experiments.studies.findings import Claim, Findings, ResultTable, StudyRequest, with_ends
+from shapegym.experiments.studies.claims import Claim, Findings, ResultTable, StudyRequest, with_ends
 from shapegym.experiments.sweeps.suite import load_suite
 from shapegym.shaping.files.reward_files import from_data
 

@@ -26,7 +26,7 @@ from shapegym.agents.factory import make_agent
 from shapegym.experiments.named import reward_named
 from shapegym.experiments.processes import in_processes
 from shapegym.experiments.stats import aggregate
-from shapegym.experiments.studies.findings import Claim, Findings, ResultTable, StudyRequest, with_ends
+from shapegym.experiments.studies.claims import Claim, Findings, ResultTable, StudyRequest, with_ends
 from shapegym.shaping.algebra import Scale, TaskReward
 from shapegym.shaping.combinators.gate import gate
 from shapegym.shaping.combinators.groups import group_relative

@@ -24,7 +24,7 @@ from shapegym.agents.factory import make_agent
 from shapegym.agents.finite.tabulate import tabulate
 from shapegym.envs.tabular import solver
 from shapegym.experiments.stats import aggregate
-from shapegym.experiments.studies.findings import Claim, Findings, ResultTable, StudyRequest, with_ends
+from shapegym.experiments.studies.claims import Claim, Findings, ResultTable, StudyRequest, with_ends
 from shapegym.shaping.algebra import TaskReward
 from shapegym.shaping.combinators.bounds import cap, delta
 from shapegym.shaping.combinators.gate import gate

@@ -17,7 +17,7 @@ from shapegym.envs.finite_task import FiniteTask
 from shapegym.envs.hack import EXPLOITS
 from shapegym.envs.tabular import solver
 from shapegym.experiments.named import reward_named
-from shapegym.experiments.studies.findings import Claim, Findings, ResultTable, StudyRequest
+from shapegym.experiments.studies.claims import Claim, Findings, ResultTable, StudyRequest
 
 SEEDS = 1
 """Nothing is drawn."""

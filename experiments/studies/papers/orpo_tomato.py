@@ -29,7 +29,7 @@ from shapegym.agents.finite.occupancy import (
 from shapegym.agents.finite.tabulate import Tables, tabulate
 from shapegym.envs.tabular.solver import optimal_actions, optimal_return, policy_return, value_iteration
 from shapegym.experiments.named import reward_named
-from shapegym.experiments.studies.findings import Claim, Findings, ResultTable, StudyRequest
+from shapegym.experiments.studies.claims import Claim, Findings, ResultTable, StudyRequest
 
 SEEDS = 5
 """Seeds of the policies that the search starts from, where that is varied."""

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from shapegym.envs.tabular.random_mdp import random_mdp
-from shapegym.experiments.studies.findings import Claim, Findings, ResultTable, StudyRequest
+from shapegym.experiments.studies.claims import Claim, Findings, ResultTable, StudyRequest
 from shapegym.shaping.audit.exact import dard, epic, raw_l2, starc
 from shapegym.shaping.audit.regret import optimal_regret, worst_regret
 

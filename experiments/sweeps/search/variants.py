@@ -15,7 +15,7 @@ from typing import Any, TypeAlias
 import numpy as np
 
 from shapegym.experiments.errors import RunError
-from shapegym.experiments.runs.binding import require_fit
+from shapegym.experiments.runs.preflight import require_fit
 from shapegym.experiments.sweeps.loop import Fixed, Search
 from shapegym.experiments.sweeps.plan import Job, Plan, in_fair_order
 from shapegym.experiments.sweeps.search.axes import Axis, Range

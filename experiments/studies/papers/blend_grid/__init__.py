@@ -21,7 +21,7 @@ from shapegym.envs.tabular.open_grid import open_grid
 from shapegym.envs.tabular.solver import policy_return
 from shapegym.experiments.processes import in_processes
 from shapegym.experiments.stats import aggregate, iqm
-from shapegym.experiments.studies.findings import Claim, Findings, ResultTable, StudyRequest, with_ends
+from shapegym.experiments.studies.claims import Claim, Findings, ResultTable, StudyRequest, with_ends
 from shapegym.experiments.studies.papers.blend_grid import learner
 from shapegym.experiments.studies.papers.blend_grid.learner import (
     Gradient,

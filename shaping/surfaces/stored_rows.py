@@ -10,7 +10,7 @@ from shapegym.shaping.arrays import allocate, tree_map, tree_take, tree_write
 from shapegym.shaping.transitions import Features, Observation, Spec, Transitions
 
 
-class Memory:
+class StoredRows:
     """Transitions by row: row ``step * num_lanes + lane`` holds lane ``lane`` of the buffer's step ``step``.
 
     SB3 stores scaled actions, and observations as the policy sees them; terms measure what the environment got and gave. So
