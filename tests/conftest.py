@@ -21,6 +21,15 @@ settings.register_profile("search", deadline=None, max_examples=2000)
 settings.load_profile("shapegym")
 
 
+@pytest.hookimpl(tryfirst=True)
+def pytest_cmdline_main(config: pytest.Config) -> None:
+    """Run the whole suite in two processes: `pytest` without a path. With a path, or with `-n 0`, one is quicker to start."""
+    whole = config.args_source is pytest.Config.ArgsSource.TESTPATHS
+    worker = "PYTEST_XDIST_WORKER" in os.environ  # workers come here too, and have none of their own
+    if whole and not worker and config.getoption("numprocesses", 0) is None and not config.option.usepdb:
+        config.option.numprocesses, config.option.dist = 2, "worksteal"
+
+
 @pytest.fixture(scope="session", autouse=True)
 def _temporary_files_in_one_place(tmp_path_factory):
     """Stable-Baselines3 makes a folder for every logger; pytest clears what lies here after some sessions."""

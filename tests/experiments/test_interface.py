@@ -28,7 +28,7 @@ SUITE = {
 @pytest.fixture(scope="module")
 def swept(tmp_path_factory):
     folder = tmp_path_factory.mktemp("swept") / "sweep"
-    return sweep(SUITE, folder, workers=2)
+    return sweep(SUITE, folder, workers=1)
 
 
 def test_every_name_is_there():

@@ -18,7 +18,7 @@ def outcome(task: DemoTask, strategy: str, folder) -> DemoOutcome:
 
 @pytest.fixture(scope="module")
 def deep_sea(tmp_path_factory) -> dict[str, DemoOutcome]:
-    task = replace(DEEP_SEA, steps=50_000)
+    task = replace(DEEP_SEA, steps=40_000)
     return {name: outcome(task, name, tmp_path_factory.mktemp("deep_sea")) for name in task.strategies}
 
 

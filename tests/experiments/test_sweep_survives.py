@@ -86,13 +86,13 @@ def results(folder: Path, plan: Plan) -> tuple[list[dict], dict[str, list[bytes]
     return rows, files
 
 
-def torment(suite: Path, folder: Path, kills: int, seed: int, longest: float) -> int:
+def torment(suite: Path, folder: Path, kills: int, seed: int, longest: float, workers: int = 2) -> int:
     """Start a sweep again and again; each time kill it or its whole group, or interrupt it. Return how often it had not ended."""
     chance, header = random.Random(seed), folder / SWEEP  # written whenever a sweep opens its folder
     hits = 0
     for _ in range(kills):
         began = header.stat().st_mtime_ns if header.exists() else 0
-        process = start(suite, folder)
+        process = start(suite, folder, workers)
         while process.poll() is None and (not header.exists() or header.stat().st_mtime_ns == began):
             time.sleep(0.02)
         time.sleep(chance.uniform(0.0, longest))
@@ -119,7 +119,7 @@ def finish(suite: Path, folder: Path) -> str:
 
 def test_killed_sweeps_end_like_an_undisturbed_one(tmp_path):
     suite = write_suite(tmp_path, seeds=3, tasks={"corridor": SUITE["tasks"]["corridor"]})
-    torment(suite, tmp_path / "killed", kills=3, seed=0, longest=1.5)
+    torment(suite, tmp_path / "killed", kills=2, seed=37, longest=1.5, workers=1)  # parent, interrupt
     said = finish(suite, tmp_path / "killed")
     assert "shapegym report" in said
     plan = undisturbed(suite, tmp_path / "calm")
@@ -157,7 +157,8 @@ def test_a_run_killed_at_any_file_operation_ends_like_an_undisturbed_one(tmp_pat
 
 
 def test_two_sweeps_of_one_folder_share_its_runs(tmp_path):
-    suite, folder = write_suite(tmp_path, seeds=2), tmp_path / "shared"
+    suite = write_suite(tmp_path, seeds=2, tasks={"corridor": SUITE["tasks"]["corridor"]})
+    folder = tmp_path / "shared"
     both = [start(suite, folder, workers=1), start(suite, folder, workers=1)]
     for process in both:
         said, _ = process.communicate(timeout=200)

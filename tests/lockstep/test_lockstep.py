@@ -33,7 +33,7 @@ from shapegym.shaping.tree import terms_of
 from shapegym.shaping.types import NODES, Example, Expression, ObservationKind, is_episodic
 
 STEPS = 26
-LANES = (1, 3, 16)
+LANES = (1, 3, 16)  # 16 with the slow tests: of three, some end already where others go on
 EXAMPLES = examples()
 CASES = [
     pytest.param(example, id=f"{name}-{number}")
@@ -180,7 +180,7 @@ SURFACES = {
     "parallel": Surface(parallel_env, reset_rows=True),
 }
 COLUMNS = [
-    pytest.param(surface, lanes, id=f"{name}-{lanes}")
+    pytest.param(surface, lanes, id=f"{name}-{lanes}", marks=[pytest.mark.slow] if lanes == 16 else [])
     for name, surface in SURFACES.items()
     for lanes in ((1,) if surface.single else LANES)
 ]

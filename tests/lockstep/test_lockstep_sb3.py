@@ -36,7 +36,7 @@ CASES = [
     for name, shown in examples().items()
     for number, example in enumerate(shown)
 ]
-lanes_of_the_matrix = pytest.mark.parametrize("lanes", [1, 3, 16])
+lanes_of_the_matrix = pytest.mark.parametrize("lanes", [1, 3, pytest.param(16, marks=pytest.mark.slow)])
 every_example = pytest.mark.parametrize("example", CASES)
 
 

@@ -137,7 +137,7 @@ def test_episodes_may_come_one_by_one_and_each_sign_sounds_once() -> None:
     assert len({alarm.kind for alarm in found}) == len(found) > 0
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=10, deadline=None)
 @given(
     seed=st.integers(0, 10_000),
     rate=st.floats(0.0, 1.0),
