@@ -166,10 +166,12 @@ def _stored(folder: Path, request: Mapping[str, Any]) -> tuple[Plan, Search]:
     """What a sweep was asked for: all of its plan, or the search that knows what follows from its results."""
     from shapegym.experiments.sweeps.loop import Fixed
     from shapegym.experiments.sweeps.workspace import read_plan
+    from shapegym.shaping.discovery import import_modules
 
     if request.get("search") in ("halving", "optuna"):
         return _asked(request)
     plan = read_plan(folder)
+    import_modules(dict.fromkeys(name for job in plan.jobs for name in job.config.imports), str(folder))
     return plan, Fixed(plan)
 
 

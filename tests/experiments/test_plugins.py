@@ -33,7 +33,8 @@ from shapegym.experiments.runs import run_folder
 from shapegym.experiments.studies import index
 from shapegym.experiments.sweeps import local_pool, ready
 from shapegym.experiments.sweeps.loop import attempt
-from shapegym.experiments.sweeps.workspace import read_plan
+from shapegym.experiments.sweeps.plan import Job, Plan
+from shapegym.experiments.sweeps.workspace import open_workspace, read_plan
 from shapegym.shaping import discovery
 from shapegym.shaping.discovery import PluginWarning, import_modules, load_plugins
 from shapegym.shaping.errors import PluginError, RewardFileError
@@ -575,6 +576,15 @@ def test_a_module_that_cannot_be_imported_ends_a_command_at_once(package, comman
     assert message in text
     assert "Traceback" not in text
     assert "second line" not in text
+
+
+def test_a_sweep_without_its_modules_does_not_go_on(tmp_path, monkeypatch):
+    """One error, not one for each run."""
+    job = Job("a", "b", RunConfig("shapegym/Corridor-v0", 32, imports=["not_there"]))
+    open_workspace(tmp_path / "sweep", Plan("lost", "Lost", (job,)))
+    monkeypatch.setattr(local_pool, "LocalPool", Here)
+    with pytest.raises(PluginError, match=r"sweep names the module 'not_there', but: .* --import not_there"):
+        sweep(tmp_path / "sweep")
 
 
 def test_unknown_names_say_how_to_import(package):
