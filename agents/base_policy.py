@@ -9,15 +9,14 @@ from typing import Any
 import numpy as np
 from stable_baselines3.common.vec_env import VecEnv
 
-from shapegym.agents.environments import make_vec_env
+from shapegym.agents.environments import lanes_of
 from shapegym.agents.errors import SettingsError
 from shapegym.agents.evaluation import Policy
 from shapegym.agents.randomness import isolated_randomness
 from shapegym.shaping.arrays import tree_join, tree_map, tree_take
+from shapegym.shaping.limits import Count, Fraction, checked
 from shapegym.shaping.models.base_data import save_base, texts_of
 from shapegym.shaping.surfaces.collect import missing_feature, stack_features
-
-_MAX_LANES = 16
 
 
 def record_base(
@@ -50,32 +49,11 @@ def record_base(
         FeatureError: if the environment lacks a feature.
         BaseDataError: if the file cannot be written.
     """
-    if isinstance(steps, bool) or not isinstance(steps, int) or steps < 1:
-        raise SettingsError(f"steps must be an integer of at least 1, got {steps!r}.")
-    if not 0 <= random_actions <= 1:
-        raise SettingsError(f"random_actions must be in [0, 1], got {random_actions!r}.")
-    if isinstance(env, str):
-        venv = make_vec_env(env, min(steps, _MAX_LANES), **env_kwargs)
-        try:
-            _record(policy, venv, path, steps, seed, random_actions, features)
-        finally:
-            venv.close()
-    else:
-        _record(policy, env, path, steps, seed, random_actions, features)
-
-
-def _record(
-    policy: Policy,
-    venv: VecEnv,
-    path: str | os.PathLike[str],
-    steps: int,
-    seed: int,
-    random_actions: float,
-    names: Sequence[str],
-) -> None:
+    checked("steps", Count, steps, SettingsError)
+    checked("random_actions", Fraction, random_actions, SettingsError)
     rng = np.random.default_rng(seed)
     rows: list[tuple[Any, np.ndarray, dict[str, np.ndarray]]] = []
-    with isolated_randomness(seed, venv.action_space):
+    with lanes_of(env, steps, **env_kwargs) as venv, isolated_randomness(seed, venv.action_space):
         venv.seed(seed)
         obs = venv.reset()
         infos = [dict(info) for info in venv.reset_infos]
@@ -87,24 +65,24 @@ def _record(
                 action[lane] = venv.action_space.sample()
             next_obs, _, starts, next_infos = venv.step(action)
             last = getattr(venv, "last_step", None)
-            found = stack_features(infos, names, "a state") if last is None else last.features
-            for name in names:
+            found = stack_features(infos, features, "a state") if last is None else last.features
+            for name in features:
                 if name not in found:
                     raise missing_feature(name, found, "a state")
-            rows.append((tree_map(np.array, obs), action, {name: np.array(found[name]) for name in names}))
+            rows.append((tree_map(np.array, obs), action, {name: np.array(found[name]) for name in features}))
             obs = next_obs
             infos = [
                 dict(start if done else info)
                 for done, start, info in zip(starts, venv.reset_infos, next_infos, strict=True)
             ]
-    observations, actions, features = zip(*rows, strict=True)
-    save_base(
-        path,
-        _stacked(observations, steps),
-        _stacked(actions, steps),
-        {name: _stacked([found[name] for found in features], steps) for name in names},
-        texts_of(venv.observation_space, venv.action_space),
-    )
+        observations, actions, told = zip(*rows, strict=True)
+        save_base(
+            path,
+            _stacked(observations, steps),
+            _stacked(actions, steps),
+            {name: _stacked([found[name] for found in told], steps) for name in features},
+            texts_of(venv.observation_space, venv.action_space),
+        )
 
 
 def _stacked(batches: Sequence[Any], steps: int) -> Any:

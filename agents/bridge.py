@@ -21,7 +21,7 @@ from stable_baselines3.common.vec_env.base_vec_env import VecEnvIndices, VecEnvO
 
 from shapegym.agents.errors import BridgeError
 from shapegym.shaping.arrays import tree_join, tree_map, tree_take, tree_write
-from shapegym.shaping.surfaces.collect import as_declaration, success_in
+from shapegym.shaping.surfaces.collect import declared_features, success_in
 
 _FINAL = ("final_obs", "final_info")
 _OF_ONE_LANE = {"observation_space": "single_observation_space", "action_space": "single_action_space"}
@@ -80,7 +80,7 @@ class VectorEnvBridge(VecEnv):
                 "with copy=True."
             )
         self.env = env
-        self.features: Mapping[str, gym.Space] | None = _declared_features(env)
+        self.features: Mapping[str, gym.Space] | None = declared_features(env)
         self.last_step: LastStep | None = None
         self._features: dict[str, NDArray[Any]] = {}
         self._actions: Any = None
@@ -248,16 +248,6 @@ class VectorEnvBridge(VecEnv):
     def _require_snapshots(self) -> None:
         if not self.can_snapshot:
             raise BridgeError(f"{self.env} has no snapshot() and restore(): its exact state cannot be kept.")
-
-
-def _declared_features(env: gym.vector.VectorEnv) -> Mapping[str, gym.Space] | None:
-    """The declaration of the vector environment, or of the lanes it is made of."""
-    if not hasattr(env, "get_attr"):
-        return as_declaration(getattr(env, "features", None))
-    try:
-        return as_declaration(env.get_attr("features")[0])
-    except AttributeError:
-        return None
 
 
 def _features_in(info: Mapping[str, Any]) -> dict[str, NDArray[Any]]:

@@ -9,15 +9,17 @@ from typing import Any
 
 from stable_baselines3.common.base_class import BaseAlgorithm
 from stable_baselines3.common.callbacks import BaseCallback
-from stable_baselines3.common.vec_env import VecEnv, VecEnvWrapper
+from stable_baselines3.common.vec_env import VecEnv
 
 from shapegym.agents.errors import SettingsError
 from shapegym.agents.evaluation import Evaluation, evaluate
 from shapegym.agents.metrics import JsonLines
 from shapegym.shaping.audit.alarms import Alarm, Watch, harmless_parts, task_parts
 from shapegym.shaping.evaluation.ledger import EpisodeRecord
+from shapegym.shaping.limits import Count, checked
 from shapegym.shaping.surfaces.collect import success_in
-from shapegym.shaping.surfaces.sb3_vec import TransitionVecEnv
+from shapegym.shaping.surfaces.layers import batch_layers
+from shapegym.shaping.surfaces.sb3_vec import MeasuringVecEnv, TransitionVecEnv
 
 EPISODES_FILE = "episodes.jsonl"
 EVALUATIONS_FILE = "evaluations.jsonl"
@@ -180,10 +182,8 @@ class EvaluationCallback(BaseCallback):
         folder: str | Path | None = None,
     ) -> None:
         super().__init__()
-        if every < 1:
-            raise SettingsError(f"every must be at least 1 step, got {every!r}.")
         self.env = env
-        self.every = every
+        self.every = checked("every", Count, every, SettingsError)
         self.episodes = episodes
         self.seed = seed
         self.deterministic = deterministic
@@ -224,9 +224,16 @@ class EvaluationCallback(BaseCallback):
 
 def find_surface(venv: VecEnv) -> TransitionVecEnv | None:
     """Return the layer of ``venv`` that measures or pays a reward expression, or None."""
-    layer: VecEnv = venv
-    while isinstance(layer, VecEnvWrapper):
-        if isinstance(layer, TransitionVecEnv):
-            return layer
-        layer = layer.venv
-    return None
+    return next((layer for layer in batch_layers(venv) if isinstance(layer, TransitionVecEnv)), None)
+
+
+def measuring_surface(model: BaseAlgorithm, otherwise: str) -> MeasuringVecEnv:
+    """Return the layer that measures a model's reward for its buffer.
+
+    Raises:
+        SettingsError: if no reward is wired; says ``otherwise``.
+    """
+    surface = None if model.env is None else find_surface(model.env)
+    if not isinstance(surface, MeasuringVecEnv):
+        raise SettingsError(otherwise)
+    return surface

@@ -24,7 +24,7 @@ import torch
 from stable_baselines3.common.base_class import BaseAlgorithm
 from stable_baselines3.common.callbacks import BaseCallback
 from stable_baselines3.common.off_policy_algorithm import OffPolicyAlgorithm
-from stable_baselines3.common.vec_env import VecEnv, VecEnvWrapper
+from stable_baselines3.common.vec_env import VecEnv
 from stable_baselines3.her import HerReplayBuffer
 
 from shapegym.agents.algorithms.registry import algorithm_of
@@ -33,9 +33,11 @@ from shapegym.agents.callbacks import find_surface
 from shapegym.agents.errors import CheckpointError
 from shapegym.agents.randomness import capture_randomness, restore_randomness
 from shapegym.agents.state_tree import read_tree, write_tree
-from shapegym.shaping.errors import StateFileError
+from shapegym.shaping.errors import StateFileError, said_as
 from shapegym.shaping.evaluation.answers import Correspondence
 from shapegym.shaping.files.state_files import load_engine, save_engine
+from shapegym.shaping.limits import Count, checked
+from shapegym.shaping.surfaces.layers import batch_layers
 from shapegym.shaping.surfaces.wiring import wire
 from shapegym.shaping.types import Expression
 
@@ -116,7 +118,8 @@ def load_checkpoint(
     _require_same("the number of lanes", manifest["num_envs"], env.num_envs)
     algorithm = algorithm or algorithm_of(manifest["algorithm"]).kind
     _require_same("the algorithm", manifest["algorithm"], algorithm.__name__)
-    try:
+    causes = (ValueError, KeyError, OSError, StateFileError, zipfile.BadZipFile)
+    with said_as(CheckpointError, causes, f"{folder} cannot be resumed on this environment: ", ""):
         model = algorithm.load(folder / MODEL, env=env, device=device, force_reset=False)
         if reward is not None:
             saved = {
@@ -124,10 +127,6 @@ def load_checkpoint(
             }
             wire(model, reward, seed=manifest["reward_seed"], answers=answers, **saved)
         _restore(folder, manifest, model)
-    except (ValueError, KeyError, OSError, StateFileError, zipfile.BadZipFile) as error:
-        if isinstance(error, CheckpointError):
-            raise
-        raise CheckpointError(f"{folder} cannot be resumed on this environment: {error}") from error
     return model
 
 
@@ -138,13 +137,12 @@ def read_manifest(folder: str | Path) -> dict[str, Any]:
         CheckpointError: if the folder is no checkpoint, or a file is missing or was changed.
     """
     folder = Path(folder)
-    try:
+    causes = (OSError, ValueError, KeyError, TypeError)
+    with said_as(
+        CheckpointError, causes, f"{folder} is no checkpoint: its {MANIFEST} cannot be read (", ")."
+    ):
         manifest = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
         known = manifest["format"], manifest["format_version"]
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise CheckpointError(
-            f"{folder} is no checkpoint: its {MANIFEST} cannot be read ({error})."
-        ) from None
     if known != (FORMAT, FORMAT_VERSION):
         raise CheckpointError(
             f"{folder} is a {known[0]!r} of version {known[1]}; this reads {FORMAT!r} of version {FORMAT_VERSION}."
@@ -166,7 +164,7 @@ def _write_files(folder: Path, model: BaseAlgorithm) -> None:
     surface = find_surface(env)
     model.save(folder / MODEL)
     write_tree(folder / SURROUNDINGS, _surroundings(model))
-    for depth, wrapper in enumerate(_layers(env)[:-1]):
+    for depth, wrapper in enumerate([*batch_layers(env)][:-1]):
         write_tree(folder / WRAPPER.format(depth), wrapper)
     if surface is not None:
         save_engine(surface.engine, folder / REWARD)
@@ -182,7 +180,7 @@ def _write_files(folder: Path, model: BaseAlgorithm) -> None:
         "reward_seed": 0 if surface is None else surface.engine.spec.seed,
         "on_nonfinite": "raise" if surface is None else surface.engine.on_nonfinite,
         "learn_every": None if surface is None else surface.engine.learn_every,
-        "layers": [type(layer).__name__ for layer in _layers(env)],
+        "layers": [type(layer).__name__ for layer in batch_layers(env)],
         "versions": {name: version(name) for name in _VERSIONS_OF},
         "files": {path.name: _digest(path) for path in sorted(folder.iterdir())},
     }
@@ -212,7 +210,7 @@ def _surroundings(model: BaseAlgorithm) -> dict[str, Any]:
 def _restore(folder: Path, manifest: dict[str, Any], model: BaseAlgorithm) -> None:
     assert model.env is not None  # noqa: S101
     surface = find_surface(model.env)
-    layers = _layers(model.env)
+    layers = list(batch_layers(model.env))
     _require_same(
         "the layers of the environment", manifest["layers"], [type(layer).__name__ for layer in layers]
     )
@@ -262,11 +260,9 @@ class CheckpointCallback(BaseCallback):
         self, folder: str | Path, every: int, *, keep: int = 3, on_saved: Callable[[], None] | None = None
     ) -> None:
         super().__init__()
-        if every < 1 or keep < 1:
-            raise CheckpointError(f"every and keep must be at least 1, got {every!r} and {keep!r}.")
         self.folder = Path(folder)
-        self.every = every
-        self.keep = keep
+        self.every = checked("every", Count, every, CheckpointError)
+        self.keep = checked("keep", Count, keep, CheckpointError)
         self.on_saved = on_saved
         self._next = every
 
@@ -313,14 +309,6 @@ def _discard(path: Path) -> None:
 
 def _step(path: Path) -> int:
     return int(path.name.removeprefix("step_"))
-
-
-def _layers(env: VecEnv) -> list[VecEnv]:
-    """The wrappers from the outermost inwards, then the environments."""
-    layers = [env]
-    while isinstance(layers[-1], VecEnvWrapper):
-        layers.append(layers[-1].venv)
-    return layers
 
 
 def _plain_lstm(model: BaseAlgorithm) -> Any:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import importlib
 import inspect
-from collections.abc import Callable, Mapping
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from functools import partial
-from typing import Any, Literal, TypeAlias, get_args
+from typing import Any, Literal, TypeAlias
 
 import gymnasium as gym
 from gymnasium.envs.registration import EnvSpec, load_env_creator
@@ -21,11 +21,15 @@ from shapegym.envs.foreign.minigrid_views import with_view
 from shapegym.envs.foreign.ready_features import adapt_features
 from shapegym.envs.registration import dynamics_class
 from shapegym.shaping.discovery import import_modules, load_plugins
+from shapegym.shaping.limits import Count, checked
 from shapegym.shaping.tree import terms_of
 from shapegym.shaping.types import Expression
 
 GridView: TypeAlias = Literal["flat", "image", "flat_full", "image_full"]
 """What an agent sees of MiniGrid: the symbols of its view, or of the full grid; as one vector (MlpPolicy) or an image."""
+
+MAX_LANES = 16
+"""Lanes that `lanes_of` makes at most."""
 
 
 def make_vec_env(
@@ -54,10 +58,8 @@ def make_vec_env(
         SettingsError: if ``num_envs`` is below 1, the grid view is unknown, or the environment rejects its arguments.
         gymnasium.error.Error: if the id is not registered.
     """
-    if num_envs < 1:
-        raise SettingsError(f"num_envs must be at least 1, got {num_envs!r}.")
-    if grid_view not in get_args(GridView):
-        raise SettingsError(f"grid_view must be one of {', '.join(get_args(GridView))}, got {grid_view!r}.")
+    checked("num_envs", Count, num_envs, SettingsError)
+    checked("grid_view", GridView, grid_view, SettingsError)
     spec = env_spec(env_id)
     try:
         venv = _lanes(spec, num_envs, grid_view, kwargs)
@@ -68,6 +70,19 @@ def make_vec_env(
     if seed is not None:
         venv.seed(seed)
     return venv
+
+
+@contextmanager
+def lanes_of(env: str | VecEnv, most: int, **kwargs: Any) -> Iterator[VecEnv]:
+    """Give a VecEnv as it is, or lanes of an id, at most ``most`` and 16 of them, that are closed afterwards."""
+    if isinstance(env, VecEnv):
+        yield env
+        return
+    venv = make_vec_env(env, min(most, MAX_LANES), **kwargs)
+    try:
+        yield venv
+    finally:
+        venv.close()
 
 
 def make_env(env_id: str, *, grid_view: GridView = "flat", **kwargs: Any) -> gym.Env:

@@ -8,16 +8,14 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 from stable_baselines3.common.vec_env import VecEnv, VecNormalize
-from stable_baselines3.common.vec_env.base_vec_env import VecEnvWrapper
 
-from shapegym.agents.environments import make_vec_env
+from shapegym.agents.environments import lanes_of
 from shapegym.agents.errors import EvaluationError
 from shapegym.agents.randomness import isolated_randomness
+from shapegym.shaping.limits import Count, checked
 from shapegym.shaping.surfaces.collect import success_in
+from shapegym.shaping.surfaces.layers import batch_layers
 from shapegym.shaping.surfaces.sb3_vec import TransitionVecEnv
-
-MAX_LANES = 16
-"""Lanes that `evaluate` makes for an environment id, if there are as many episodes."""
 
 
 class Policy(Protocol):
@@ -104,28 +102,20 @@ def evaluate(
     Raises:
         EvaluationError: for no episodes, or a VecEnv that pays or normalises another reward than the task's.
     """
-    if isinstance(episodes, bool) or not isinstance(episodes, (int, np.integer)) or episodes < 1:
-        raise EvaluationError(f"episodes must be an integer of at least 1, got {episodes!r}.")
-    if isinstance(env, str):
-        venv = make_vec_env(env, min(int(episodes), MAX_LANES), **env_kwargs)
-        try:
-            return _play(model, venv, int(episodes), seed, deterministic)
-        finally:
-            venv.close()
-    require_task_reward(env)
-    return _play(model, env, int(episodes), seed, deterministic)
+    episodes = checked("episodes", Count, episodes, EvaluationError)
+    with lanes_of(env, episodes, **env_kwargs) as venv:
+        require_task_reward(venv)
+        return _play(model, venv, episodes, seed, deterministic)
 
 
 def require_task_reward(venv: VecEnv) -> None:
     """Raise `EvaluationError` if a layer of ``venv`` shapes or normalises: evaluation needs the environments themselves."""
-    layer: VecEnv = venv
-    while isinstance(layer, VecEnvWrapper):
+    for layer in batch_layers(venv):
         if isinstance(layer, (TransitionVecEnv, VecNormalize)):
             raise EvaluationError(
                 f"Evaluation is on the plain task, but this VecEnv has a {type(layer).__name__} layer, whose statistics it would "
                 "also disturb. Pass the environment's id, or a VecEnv of its own without that layer."
             )
-        layer = layer.venv
 
 
 def _play(model: Policy, venv: VecEnv, episodes: int, seed: int, deterministic: bool) -> Evaluation:

@@ -19,13 +19,14 @@ from stable_baselines3.common.base_class import BaseAlgorithm
 from shapegym.agents.algorithms.registry import algorithm_of
 from shapegym.agents.errors import SettingsError
 from shapegym.shaping.errors import suggest
+from shapegym.shaping.limits import Count, Limited, NonNegative
 
 _OURS = {"policy", "num_envs", "action_noise_std"}
 _GIVEN_BY_MAKE_AGENT = {"self", "env", "seed", "device", "verbose", "tensorboard_log", "_init_setup_model"}
 
 
 @dataclass(frozen=True)
-class Settings:
+class Settings(Limited):
     """The complete hyper-parameters of one agent on one environment.
 
     Attributes:
@@ -36,23 +37,20 @@ class Settings:
         arguments: the other arguments of the algorithm's class.
     """
 
+    misfit = SettingsError
+
     algo: str
     policy: str = "MlpPolicy"
-    num_envs: int = 1
-    action_noise_std: float = 0.0
+    num_envs: Count = 1
+    action_noise_std: NonNegative = 0.0
     arguments: Mapping[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         policies = algorithm_of(self.algo).kind.policy_aliases
         if self.policy not in policies:
             raise SettingsError(
                 f"{self.algo} has no policy {self.policy!r}.{suggest(str(self.policy), policies)}"
-            )
-        if isinstance(self.num_envs, bool) or not isinstance(self.num_envs, int) or self.num_envs < 1:
-            raise SettingsError(f"num_envs must be an integer of at least 1, got {self.num_envs!r}.")
-        if not isinstance(self.action_noise_std, (int, float)) or not self.action_noise_std >= 0:
-            raise SettingsError(
-                f"action_noise_std must be a number of at least 0, got {self.action_noise_std!r}."
             )
         if self.action_noise_std and "action_noise" not in hyper_parameters(self.algo):
             raise SettingsError(f"{self.algo} explores by its own policy; it has no action_noise_std.")

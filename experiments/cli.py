@@ -40,7 +40,7 @@ from shapegym.experiments.console import (
     was_given,
 )
 from shapegym.experiments.errors import RunError
-from shapegym.experiments.named import known_algorithm, require_env, reward_named
+from shapegym.experiments.named import known_algorithm, require_env, reward_file, reward_named
 from shapegym.experiments.tables import table
 
 app = typer.Typer(
@@ -150,6 +150,7 @@ def train(
     from shapegym.experiments.runs import costs, run_folder
     from shapegym.experiments.runs.run import RunConfig
     from shapegym.experiments.runs.run import train as run
+    from shapegym.shaping.files.reward_files import to_data
 
     with explained():
         if resume is not None:
@@ -161,12 +162,12 @@ def train(
             raise RunError("Which environment? Give its id (`shapegym envs` lists them), or --resume FOLDER.")
         else:
             require_env(env)
-            shaped = reward_named(reward) if reward else None
+            shaped = reward_file(reward) if reward else None
             config = RunConfig(
                 env=env,
                 steps=steps,
                 algo=known_algorithm(algo),
-                reward=shaped and shaped.data,
+                reward=to_data(shaped.expression) if shaped else None,
                 seed=seed,
                 env_kwargs=pairs("--env-arg", env_arg),
                 settings=pairs("--set", set_),

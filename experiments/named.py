@@ -5,26 +5,29 @@ from __future__ import annotations
 import difflib
 from importlib import resources
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 import gymnasium as gym
 
 from shapegym.experiments.errors import RunError
 from shapegym.shaping.errors import suggest
 
-
-class NamedReward(NamedTuple):
-    """A reward that somebody wrote down, and the modules that its file imports."""
-
-    expression: Any
-    data: Any
-    imports: tuple[str, ...]
+if TYPE_CHECKING:
+    from shapegym.shaping.files.reward_files import RewardFile
 
 
-def reward_named(name: str) -> NamedReward:
-    """Return what a reward file says, or a ready reward."""
+def reward_named(name: str) -> tuple[Any, Any]:
+    """Return the expression of a reward file, or of a ready reward, and its data."""
+    from shapegym.shaping.files.reward_files import to_data
+
+    expression = reward_file(name).expression
+    return expression, to_data(expression)
+
+
+def reward_file(name: str) -> RewardFile:
+    """Return what a reward file says, or that of a ready reward."""
     import shapegym.experiments.potentials  # noqa: F401  # registers the state functions that ready rewards refer to
-    from shapegym.shaping.files.reward_files import read_reward, to_data
+    from shapegym.shaping.files.reward_files import read_reward
 
     path = Path(name)
     if not path.suffix:
@@ -35,8 +38,7 @@ def reward_named(name: str) -> NamedReward:
                 f"There is no ready reward {name!r}.{suggest(name, names)} Or give a file: reward.yaml."
             )
         path = Path(str(ready / f"{name}.yaml"))
-    file = read_reward(path)
-    return NamedReward(file.expression, to_data(file.expression), file.imports)
+    return read_reward(path)
 
 
 def require_env(env_id: str) -> None:

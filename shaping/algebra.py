@@ -54,15 +54,12 @@ class Constant(Term):
 
     value: float = 0.0
 
+    bound = property(lambda self: abs(self.value))
+
     @override
     @classmethod
     def examples(cls) -> tuple[Example, ...]:
         return (Example(cls(-0.01)),)
-
-    @property
-    def bound(self) -> float:  # type: ignore[override]  # a fact of the instance here
-        """Its own size."""
-        return abs(self.value)
 
     @override
     def init(self, spec: Spec) -> State:
@@ -82,6 +79,7 @@ class Sum(Combinator):
     of: Operands
 
     linear: ClassVar[bool] = True
+    named_after = None  # its operands are parts of their own
 
     @override
     @classmethod
@@ -119,11 +117,6 @@ class Sum(Combinator):
     def addends(self) -> tuple[Expression, ...]:
         """The operands, even if there is one."""
         return self.of
-
-    @property
-    def named_after(self) -> None:
-        """Nothing: its operands are parts of their own."""
-        return
 
 
 @dataclass(frozen=True)
@@ -169,6 +162,8 @@ class Product(Combinator):
 
     of: Operands
 
+    named_after = property(lambda self: self.of[0])  # weights come second
+
     @override
     @classmethod
     def examples(cls) -> tuple[Example, ...]:
@@ -195,11 +190,6 @@ class Product(Combinator):
             yield from super().leave_one_out()
         elif times_task_is_paid(self) == 0:
             yield self, None
-
-    @property
-    def named_after(self) -> Expression:
-        """The first factor; weights come second."""
-        return self.of[0]
 
 
 @dataclass(frozen=True)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import fields
 from types import ModuleType
 from typing import Any, TypeAlias
 
@@ -15,7 +16,7 @@ import gymnasium as gym
 import numpy as np
 from gymnasium import spaces
 
-from shapegym.shaping.transitions import Array
+from shapegym.shaping.transitions import Array, Transitions
 
 Tree: TypeAlias = Any
 """An array, or a dict or tuple of trees."""
@@ -76,6 +77,21 @@ def tree_write(tree: Tree, rows: Any, values: Tree) -> None:
     else:
         for key in tree if isinstance(tree, dict) else range(len(tree)):
             tree_write(tree[key], rows, values[key])
+
+
+ROWS = tuple(item.name for item in fields(Transitions) if item.name != "clock")
+"""Names of the trees that transitions are made of."""
+
+
+def map_rows(function: Callable[..., Any], steps: Transitions) -> Transitions:
+    """Return transitions with ``function(leaf)`` for each of their arrays."""
+    rows = {name: tree_map(function, getattr(steps, name)) for name in ROWS}
+    return Transitions(**rows, clock=steps.clock)
+
+
+def join_rows(join: Callable[[Sequence[Any]], Any], steps: Sequence[Transitions]) -> Transitions:
+    """Return one `Transitions` of many, as `tree_join` does."""
+    return Transitions(**{name: tree_join(join, [getattr(step, name) for step in steps]) for name in ROWS})
 
 
 def tree_equal(left: Tree, right: Tree) -> bool:

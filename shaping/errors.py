@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 
 
 class ShapingError(Exception):
@@ -77,6 +78,23 @@ class RewardFileError(ShapingError, ValueError):
 
 class AuditError(ShapingError, ValueError):
     """An audit that is not defined on what it was given: tables that do not fit, or a value that is infinite."""
+
+
+@contextmanager
+def said_as(
+    kind: type[Exception],
+    causes: type[Exception] | tuple[type[Exception], ...],
+    before: str,
+    after: str = ".",
+) -> Iterator[None]:
+    """Turn what the block raises of ``causes`` into a ``kind`` that says ``before``, the reason, ``after``; a ``kind`` passes."""
+    try:
+        yield
+    except kind:
+        raise
+    except causes as error:
+        reason = getattr(error, "strerror", None) or str(error) or type(error).__name__
+        raise kind(f"{before}{reason}{after}") from error
 
 
 def suggest(name: str, known: Iterable[str]) -> str:

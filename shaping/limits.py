@@ -15,14 +15,15 @@ several fields are checked in ``__post_init__``.
 from __future__ import annotations
 
 import math
+import operator
 import re
 import sys
 import types
 import typing
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import MISSING, Field, dataclass, fields
 from functools import cache
-from typing import Annotated, Any, Literal, TypeAlias, get_args, get_origin
+from typing import Annotated, Any, ClassVar, Literal, TypeAlias, get_args, get_origin
 
 import numpy as np
 from annotated_types import Ge, Gt, Le, Lt, MinLen
@@ -63,26 +64,29 @@ class Unfit(ValueError):
 class Limited:
     """Mixin of frozen dataclasses whose annotations are checked when they are made."""
 
+    misfit: ClassVar[type[Exception]] = ExpressionError
+    """What a value raises that a field does not take."""
+
     def __post_init__(self) -> None:
         for name, (hint, required) in _limits_of(type(self)).items():  # type: ignore[arg-type]  # a class can be hashed
             value = getattr(self, name)
             if value is None and required:
-                raise ExpressionError(f"{type(self).__name__} needs {name}: {spelled(hint)}.")
-            fitted = checked(f"{type(self).__name__}: {name}", hint, value)
+                raise self.misfit(f"{type(self).__name__} needs {name}: {spelled(hint)}.")
+            fitted = checked(f"{type(self).__name__}: {name}", hint, value, self.misfit)
             if fitted is not value:
                 object.__setattr__(self, name, fitted)
 
 
-def checked(what: str, hint: Any, value: Any) -> Any:
+def checked(what: str, hint: Any, value: Any, misfit: type[Exception] = ExpressionError) -> Any:
     """Return ``value`` as a field or argument annotated with ``hint`` keeps it: for functions, which have no `Limited`.
 
     Raises:
-        ExpressionError: if it takes no such value; begins with ``what``, such as ``"normalize: clip"``.
+        misfit: if it takes no such value; begins with ``what``, such as ``"normalize: clip"``.
     """
     try:
         return fit(hint, value)
     except Unfit as unfit:
-        raise ExpressionError(f"{what} {unfit}") from None
+        raise misfit(f"{what} {unfit}") from None
 
 
 def fit(hint: Any, value: Any) -> Any:
@@ -96,13 +100,18 @@ def fit(hint: Any, value: Any) -> Any:
     if fitted is _MISFIT:
         choices = [
             str(choice)
-            for member in members(hint)
+            for member in map(bare, members(hint))
             if get_origin(member) is Literal
             for choice in get_args(member)
         ]
         near = suggest(value, choices).partition(" Known:")[0] if choices and isinstance(value, str) else ""
         raise Unfit(f"must be {spelled(hint)}, got {value!r}.{near}")
     return fitted
+
+
+def takes(hint: Any, value: Any) -> bool:
+    """Whether a field annotated with ``hint`` takes ``value``."""
+    return _fit(hint, value) is not _MISFIT
 
 
 def _fit(hint: Any, value: Any) -> Any:
@@ -166,57 +175,65 @@ def _items(hints: tuple[Any, ...], value: Any) -> Any:
 def _within(value: Any, limit: Any) -> bool:
     if isinstance(limit, MinLen):
         return len(value) >= limit.min_length
-    for kind, holds in _COMPARISONS.items():
-        if isinstance(limit, kind):
-            return bool(holds(value, getattr(limit, kind.__name__.lower())))
-    return True
+    return type(limit) not in _RANGES or bool(_RANGES[type(limit)][1](value, _end(limit)))
 
 
-_COMPARISONS: dict[type, Callable[[Any, Any], bool]] = {
-    Ge: lambda value, low: value >= low,
-    Gt: lambda value, low: value > low,
-    Le: lambda value, high: value <= high,
-    Lt: lambda value, high: value < high,
+_RANGES: dict[type, tuple[str, Callable[[Any, Any], bool]]] = {
+    Ge: (">=", operator.ge),
+    Gt: (">", operator.gt),
+    Le: ("<=", operator.le),
+    Lt: ("<", operator.lt),
 }
-_SIGNS = {Ge: ">=", Gt: ">", Le: "<=", Lt: "<"}
+
+
+def _end(limit: Any) -> Any:
+    """The number of a limit such as ``Ge(ge=0)``."""
+    return getattr(limit, type(limit).__name__.lower())
 
 
 def spelled(hint: Any) -> str:
     """Return what an annotation takes, in words."""
     if get_origin(hint) is Annotated:
         return _spelled_limits(*get_args(hint))
+    origin = get_origin(hint)
     if len(members(hint)) > 1:
         return " or ".join(spelled("None" if member is type(None) else member) for member in members(hint))
-    if get_origin(hint) is Literal:
+    if origin is Literal:
         return _one_of([repr(choice) for choice in get_args(hint)])
-    if get_origin(hint) is tuple:
+    if origin is tuple:
         items = [item for item in get_args(hint) if item is not Ellipsis]
         many = len(items) < len(get_args(hint))
         return f"a tuple of {_plural(items[0])}" if many else f"({', '.join(map(spelled, items))})"
-    return str(_WORDS.get(hint) or getattr(hint, "in_words", None) or getattr(hint, "__name__", hint))
+    return str(
+        _WORDS.get(origin or hint) or getattr(hint, "in_words", None) or getattr(hint, "__name__", hint)
+    )
 
 
-_WORDS: dict[Any, str] = {float: "a finite number", int: "an integer", str: "a text", bool: "true or false"}
+_WORDS: dict[Any, str] = {
+    float: "a finite number",
+    int: "an integer",
+    str: "a text",
+    bool: "true or false",
+    Mapping: "a mapping",
+}
 
 
 def _spelled_limits(base: Any, *limits: Any) -> str:
     if said := next((limit for limit in limits if isinstance(limit, str)), ""):
         return said
     words = "a number" if Infinite in limits else spelled(base)
-    ranges: list[Any] = [limit for limit in limits if isinstance(limit, tuple(_SIGNS))]
+    ranges: list[Any] = [limit for limit in limits if type(limit) in _RANGES]
     if base is int and [type(limit) for limit in ranges] == [Ge]:
         return f"an integer of at least {ranges[0].ge}"
     if len(ranges) == 2:
-        low, high = ((getattr(limit, type(limit).__name__.lower()), type(limit)) for limit in ranges)
+        low, high = ((_end(limit), type(limit)) for limit in ranges)
         return f"{words} in {'(' if low[1] is Gt else '['}{low[0]}, {high[0]}{')' if high[1] is Lt else ']'}"
     if any(isinstance(limit, MinLen) for limit in limits):
         least = next(limit.min_length for limit in limits if isinstance(limit, MinLen))
         return words.replace(
             "a tuple of", "a non-empty tuple of" if least == 1 else f"a tuple of at least {least}"
         )
-    return words + "".join(
-        f" {_SIGNS[type(limit)]} {getattr(limit, type(limit).__name__.lower())}" for limit in ranges
-    )
+    return words + "".join(f" {_RANGES[type(limit)][0]} {_end(limit)}" for limit in ranges)
 
 
 def _one_of(choices: list[str]) -> str:
@@ -256,7 +273,18 @@ def hints_of(node: type) -> dict[str, Any]:
     try:
         return typing.get_type_hints(node, include_extras=True)
     except NameError:  # of a class in a function, or imported for type checkers only
-        return dict.fromkeys((item.name for item in fields(node)), Any)
+        homes = {
+            name: base for base in reversed(node.__mro__) for name in vars(base).get("__annotations__", ())
+        }
+        return {item.name: _hint_of(item, homes[item.name]) for item in fields(node)}
+
+
+def _hint_of(item: Field[Any], home: type) -> Any:
+    one: Any = types.SimpleNamespace(__annotations__={item.name: item.type})
+    try:
+        return typing.get_type_hints(one, vars(sys.modules[home.__module__]), include_extras=True)[item.name]
+    except NameError:
+        return Any
 
 
 def is_required(item: Field[Any]) -> bool:

@@ -156,16 +156,6 @@ def read_rows(keys: tuple[str, ...], obs: Observation, features: Features) -> np
     return np.concatenate(columns, axis=1, dtype=np.float32, casting="unsafe")
 
 
-def width_of(keys: tuple[str, ...], spec: Spec) -> int | None:
-    """Return how many numbers selectors read, or None if the environment does not declare a feature among them.
-
-    Raises:
-        ObservationError: if one reads what is not there, or no numbers.
-    """
-    widths = [selector(key).width(spec) for key in keys]
-    return None if None in widths else sum(widths)  # type: ignore[arg-type]
-
-
 def as_tensor(rows: np.ndarray) -> Tensor:
     """Return rows as a float32 tensor, without a copy where they are that already."""
     return torch.from_numpy(np.ascontiguousarray(rows, dtype=np.float32))

@@ -40,6 +40,7 @@ from annotated_types import MinLen
 
 from shapegym.shaping.errors import ExpressionError, HindsightError
 from shapegym.shaping.limits import Limited, Unfit, Via
+from shapegym.shaping.reading import features_of, require_readable
 from shapegym.shaping.transitions import Array, Episodes, Experience, Spec, State, Transitions
 
 
@@ -171,15 +172,9 @@ class Node(Limited):
     @property
     def children(self) -> tuple[Any, ...]:
         """The nodes among the fields, in field order."""
-        found: list[Node] = []
-        for item in fields(self):
-            value = getattr(self, item.name)
-            found.extend(
-                child
-                for child in (value if isinstance(value, tuple) else (value,))
-                if isinstance(child, Node)
-            )
-        return tuple(found)
+        values = (getattr(self, item.name) for item in fields(self))
+        entries = (value if isinstance(value, tuple) else (value,) for value in values)
+        return tuple(child for several in entries for child in several if isinstance(child, Node))
 
     def named(self, name: str) -> Any:
         """Return the same node, called ``name`` in every log."""
@@ -211,6 +206,9 @@ class Expression(Node):
     linear: ClassVar[bool] = False
     """Whether the value is a weighted sum of the operands', with fixed weights (`Sum`, `Scale`)."""
 
+    named_after: ClassVar[Expression | property | None] = None
+    """The operand after which the part is called in logs when it has no name of its own."""
+
     def pays_task(self, times: Sequence[int]) -> int:
         """Return how often the value pays the task reward, given how often each child does (of alternatives one counts)."""
         return max(times, default=0)
@@ -231,11 +229,6 @@ class Expression(Node):
         """
         if times_task_is_paid(self) == 0:
             yield self, None
-
-    @property
-    def named_after(self) -> Expression | None:
-        """The operand after which the part is called in logs when it has no name of its own."""
-        return None
 
     # `shapegym.shaping.algebra` sets these two: it builds nodes, so it imports this module.
     _add: ClassVar[Callable[..., Expression]]
@@ -275,18 +268,21 @@ class Reader:
     """What `fit` gets: all steps since the last fit, or the episodes that ended since, whole, one a lane, their last steps aligned
     (rows before a shorter one are inactive)."""
 
+    looks: ClassVar[Literal["after", "before", "both"] | property] = "after"
+    """On which side of the step the fields that select something of a state (`shapegym.shaping.reading`) read it."""
+
     asks: ClassVar[bool] = False
     """Whether the node asks an annotator (`shapegym.shaping.evaluation.answers`): then `questions` and `answered` are called."""
 
     @property
     def reads(self) -> tuple[str, ...]:
-        """Features that the node reads from ``next_features``."""
-        return ()
+        """Features that the node reads from ``next_features``: what its fields select, if it looks there."""
+        return () if self.looks == "before" else features_of(self)
 
     @property
     def reads_before(self) -> tuple[str, ...]:
         """Features that the node reads from ``features``: the environment must give them on reset too."""
-        return ()
+        return () if self.looks == "after" else features_of(self)
 
     @property
     def inputs(self) -> tuple[Node, ...]:
@@ -332,12 +328,12 @@ class Term(Expression, Reader, ABC):
     """
 
     def init(self, spec: Spec) -> State:
-        """Check the term against ``spec`` and return its fresh state.
+        """Check the term against ``spec`` and return its fresh state. The default: that its fields can be read, and none.
 
         Raises:
             ShapingError: if the term cannot be measured on this environment; says why and what to do.
         """
-        del spec
+        require_readable(self, spec)
         return {}
 
     def observe(self, transitions: Transitions, state: State, *inputs: Any) -> None:
@@ -423,6 +419,7 @@ class Combinator(Expression):
 
     abstract: ClassVar[bool] = True
     episodic: ClassVar[bool | property] = False
+    named_after = property(lambda self: self.children[0] if len(self.children) == 1 else None)
 
     def combine(self, values: Sequence[Array]) -> Array:
         """Return the combined value from the children's values, all of one shape: (B,), (T, B) or any other.
@@ -446,17 +443,12 @@ class Combinator(Expression):
         if len(self.children) != 1:
             yield from super().leave_one_out()
             return
-        ((key, operand),) = (
-            (item.name, getattr(self, item.name)) for item in fields(self) if item.name in _node_fields(self)
-        )
-        for part, rest in self.children[0].leave_one_out():
-            changed = (rest,) if isinstance(operand, tuple) else rest
-            yield part, None if rest is None else replace(self, **{key: changed})  # type: ignore[arg-type]
-
-    @property
-    def named_after(self) -> Expression | None:
-        """A clipped or scaled part is called after what it clips or scales."""
-        return self.children[0] if len(self.children) == 1 else None
+        (operand,) = self.children
+        values = {item.name: getattr(self, item.name) for item in fields(self)}
+        key = next(name for name, value in values.items() if value in (operand, (operand,)))
+        for part, rest in operand.leave_one_out():
+            changed: Any = (rest,) if isinstance(values[key], tuple) else rest
+            yield part, None if rest is None else replace(self, **{key: changed})
 
     def check(self, spec: Spec) -> None:
         """Raise a `ShapingError` if the node cannot be used with ``spec``."""
@@ -521,15 +513,6 @@ def times_task_is_paid(expression: Expression) -> int:
     """
     operands = expression.children if isinstance(expression, Combinator) else ()
     return expression.pays_task([times_task_is_paid(operand) for operand in operands])
-
-
-def _node_fields(node: Node) -> list[str]:
-    values = {item.name: getattr(node, item.name) for item in fields(node)}
-    return [
-        name
-        for name, value in values.items()
-        if any(isinstance(entry, Node) for entry in (value if isinstance(value, tuple) else (value,)))
-    ]
 
 
 def _known_at_its_step(value: Expression) -> Expression:

@@ -7,8 +7,11 @@ import sys
 from pathlib import Path
 from types import ModuleType
 
+import gymnasium as gym
 import pytest
 
+from shapegym.agents.algorithms import registry
+from shapegym.agents.algorithms.registry import algorithms
 from shapegym.shaping.files.reward_files import loads
 from shapegym.shaping.types import NODES
 
@@ -25,6 +28,7 @@ PAGES = [
             "alarms",
             "audits",
             "blending",
+            "extending",
             "gates",
             "guards",
             "hackable",
@@ -41,12 +45,15 @@ def blocks(page: Path, language: str) -> list[str]:
 
 
 @pytest.fixture(autouse=True)
-def _forget_the_pages_nodes():
-    """Terms that a page defines must not join the suites that run over every registered node."""
-    before = dict(NODES)
+def _forget_what_pages_define():
+    """Parts that a page defines must not join the suites that run over every registered one."""
+    algorithms()
+    tables = (NODES, registry._registered, gym.registry)
+    before = [dict(table) for table in tables]
     yield
-    NODES.clear()
-    NODES.update(before)
+    for table, entries in zip(tables, before, strict=True):
+        table.clear()
+        table.update(entries)
 
 
 @pytest.mark.filterwarnings("ignore::UserWarning")  # examples leave SB3's advice on batch sizes aside

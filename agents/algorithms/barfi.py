@@ -18,10 +18,11 @@ from __future__ import annotations
 import logging
 import math
 from collections.abc import Sequence
-from typing import Any, ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 import numpy as np
 import torch
+from annotated_types import Ge
 from gymnasium import spaces
 from stable_baselines3.common.callbacks import BaseCallback, CallbackList
 from stable_baselines3.common.on_policy_algorithm import OnPolicyAlgorithm
@@ -49,24 +50,21 @@ from shapegym.agents.algorithms.bilevel.objectives import (
 from shapegym.agents.algorithms.bilevel.outer import LearnedReward
 from shapegym.agents.algorithms.bilevel.record import BLEND_FILE, BlendCallback
 from shapegym.agents.algorithms.registry import register_algorithm
-from shapegym.agents.callbacks import find_surface
+from shapegym.agents.callbacks import measuring_surface
 from shapegym.agents.errors import SettingsError
-from shapegym.shaping.checks import is_integer, is_number
+from shapegym.shaping.limits import Count, Fraction, Natural, NonNegative, checked
 from shapegym.shaping.surfaces.sb3_vec import MeasuringVecEnv
 
 log = logging.getLogger("shapegym")
 
-_LEAST = {"n_updates": 1, "buffer_size": 1, "batch_size": 1, "terms": 1, "hyper_steps": 1, "warmup": 0}
-_RANGES = {
-    "gamma": (0.0, 1.0),
-    "restart": (0.0, 1.0),
-    "shift": (0.0, math.inf),
-    "ent_coef": (0.0, math.inf),
-    "weight_decay": (0.0, math.inf),
-    "max_ratio": (1.0, math.inf),
-    "damping": (0.0, math.inf),
-    "outer_learning_rate": (0.0, math.inf),
-    "discount_learning_rate": (0.0, math.inf),
+_LIMITS: dict[str, Any] = {
+    **dict.fromkeys(("n_updates", "buffer_size", "batch_size", "terms", "hyper_steps"), Count),
+    "warmup": Natural,
+    **dict.fromkeys(("gamma", "restart"), Fraction),
+    **dict.fromkeys(("shift", "ent_coef", "weight_decay", "damping"), NonNegative),
+    **dict.fromkeys(("outer_learning_rate", "discount_learning_rate"), NonNegative),
+    "max_ratio": Annotated[float, Ge(1)],
+    "hypergradient": Literal["implicit", "unrolled"],
 }
 
 _SMALLEST_DAMPING = 1e-3
@@ -207,21 +205,12 @@ class BARFI(OnPolicyAlgorithm):
             self._setup_model()
 
     def _require_settings(self) -> None:
-        for name, least in _LEAST.items():
-            if not is_integer(value := getattr(self, name), least):
-                raise SettingsError(f"BARFI: {name} must be an integer of at least {least}, got {value!r}.")
-        for name, (low, high) in _RANGES.items():
-            value = getattr(self, name)
-            if not (is_number(value) and low <= value <= high):
-                raise SettingsError(f"BARFI: {name} must be in [{low:g}, {high:g}], got {value!r}.")
+        for name, hint in _LIMITS.items():
+            checked(f"BARFI: {name}", hint, getattr(self, name), SettingsError)
         if self.gamma in (0.0, 1.0) and self.discount_learning_rate > 0:
             raise SettingsError(
                 f"BARFI: with gamma={self.gamma:g} there is no logit to learn the discount from; use a gamma between 0 and 1, or "
                 "discount_learning_rate=0."
-            )
-        if self.hypergradient not in ("implicit", "unrolled"):
-            raise SettingsError(
-                f"BARFI: hypergradient must be 'implicit' or 'unrolled', got {self.hypergradient!r}."
             )
 
     def _setup_model(self) -> None:
@@ -287,13 +276,11 @@ class BARFI(OnPolicyAlgorithm):
         return super().collect_rollouts(env, both, rollout_buffer, n_rollout_steps)
 
     def _surface(self) -> MeasuringVecEnv:
-        surface = None if self.env is None else find_surface(self.env)
-        if not isinstance(surface, MeasuringVecEnv):
-            raise SettingsError(
-                "BARFI learns the weights of a blend, and no reward is wired: give it one, such as blend(TaskReward(), bonus), "
-                "with make_agent or wire, or as a reward file with learned_weight terms."
-            )
-        return surface
+        return measuring_surface(
+            self,
+            "BARFI learns the weights of a blend, and no reward is wired: give it one, such as blend(TaskReward(), bonus), with "
+            "make_agent or wire, or as a reward file with learned_weight terms.",
+        )
 
     def _reward(self) -> LearnedReward:
         return LearnedReward(self._surface().engine)

@@ -31,11 +31,11 @@ from torch import nn
 from typing_extensions import override
 
 from shapegym.agents.algorithms.registry import register_algorithm
-from shapegym.agents.callbacks import find_surface
+from shapegym.agents.callbacks import measuring_surface
 from shapegym.agents.errors import SettingsError
 from shapegym.shaping.algebra import Constant
 from shapegym.shaping.arrays import tree_map
-from shapegym.shaping.errors import ExpressionError
+from shapegym.shaping.errors import ExpressionError, said_as
 from shapegym.shaping.surfaces.sb3_vec import MeasuringVecEnv
 from shapegym.shaping.transitions import Array
 from shapegym.shaping.tree import part_names
@@ -187,19 +187,15 @@ class ConstrainedPPO(PPO):
             return self.policy.part_values(obs_as_tensor(obs, self.device)).cpu().numpy()
 
     def _surface(self) -> MeasuringVecEnv:
-        surface = None if self.env is None else find_surface(self.env)
-        if not isinstance(surface, MeasuringVecEnv):
-            raise SettingsError(
-                "ConstrainedPPO learns from a constrained reward, and none is wired: shapegym.wire(model, constrained(objective, "
-                "{part: threshold})) before learning, or use PPO."
-            )
-        return surface
+        return measuring_surface(
+            self,
+            "ConstrainedPPO learns from a constrained reward, and none is wired: shapegym.wire(model, constrained(objective, "
+            "{part: threshold})) before learning, or use PPO.",
+        )
 
     def _constrained_addends(self) -> tuple[Weighted, ...]:
-        try:
+        with said_as(SettingsError, ExpressionError, "ConstrainedPPO: ", ""):
             return weighted_addends(self._surface().engine.expression)
-        except ExpressionError as error:
-            raise SettingsError(f"ConstrainedPPO: {error}") from None
 
     def _excluded_save_params(self) -> list[str]:
         return [*super()._excluded_save_params(), "_addends", "_cuts"]
@@ -241,14 +237,7 @@ def _advantages(
 ) -> np.ndarray:
     """Generalised advantages of every head, (T, B, K): A_t = delta_t + gamma lambda A_{t+1}, cut where t + 1 starts an episode.
 
-    Args:
-        rewards: (T, B, K).
-        values: (T, B, K).
-        last_values: of the states after the last step, (B, K).
-        starts: the step starts an episode, (T, B).
-        last_starts: (B,), for the step after the last.
-        gamma: the discount.
-        gae_lambda: lambda.
+    ``last_values`` (B, K) and ``last_starts`` (B,) are of the states after the last step.
     """
     advantages = np.zeros_like(rewards)
     following, after, goes_on = np.zeros_like(last_values), last_values, 1.0 - last_starts[:, None]

@@ -21,6 +21,7 @@ from shapegym.agents.finite.tabulate import pay_all, plain_transitions, require_
 from shapegym.envs.native import NativeEnv
 from shapegym.envs.snapshot import Snapshot
 from shapegym.shaping.arrays import stack_members
+from shapegym.shaping.limits import Count, checked
 from shapegym.shaping.transitions import Spec
 from shapegym.shaping.tree import terms_of
 from shapegym.shaping.types import Expression
@@ -94,8 +95,7 @@ def explore(
             f"{env.spec.id if env.spec else env} cannot be searched: that takes discrete actions and snapshots, which the tasks of "
             "shapegym.envs have."
         )
-    if states < 1:
-        raise TabulationError(f"states must be at least 1, got {states}.")
+    checked("states", Count, states, TabulationError)
     require_tabular(expression)
     for term in terms_of(expression):
         if told := {"event", "success"}.intersection(term.reads_before):

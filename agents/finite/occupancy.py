@@ -14,14 +14,16 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Literal, TypeAlias, get_args
+from typing import Annotated, Literal, TypeAlias
 
 import numpy as np
+from annotated_types import Gt, Lt
 from numpy.typing import NDArray
 from scipy.linalg import lu_factor, lu_solve
 from scipy.special import log_softmax, softmax
 
 from shapegym.agents.errors import SettingsError
+from shapegym.shaping.limits import Limited, checked
 
 _ROUNDING = 1e-12
 """A reward whose deviation is below this share of its largest number is constant."""
@@ -33,7 +35,7 @@ Array: TypeAlias = NDArray[np.float64]
 Divergence: TypeAlias = Literal["chi2", "sqrt_chi2", "kl", "tv"]
 """Of two distributions; see `divergence`."""
 
-Penalty: TypeAlias = Divergence | Literal["action_kl"]
+Penalty: TypeAlias = Literal[Divergence, "action_kl"]
 """What keeps a policy near the base: a divergence of occupancies, or the mean KL divergence of its actions."""
 
 
@@ -106,7 +108,7 @@ class Optimum:
 
 
 @dataclass(frozen=True, eq=False)
-class RegularisedTask:
+class RegularisedTask(Limited):
     """J(pi) - lambda D(pi, base) of softmax policies on a finite task, with its exact gradient and maximiser.
 
     Args:
@@ -122,14 +124,17 @@ class RegularisedTask:
         SettingsError: if they do not fit together.
     """
 
+    misfit = SettingsError
+
     P: Array
     reward: Array
     start: Array
     base: Array
-    gamma: float
+    gamma: Annotated[float, Gt(0), Lt(1)]
     over: Literal["state_action", "state"] = "state_action"
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         shape = self.P.shape[:2]
         if self.reward.shape != shape or self.base.shape != shape or self.start.shape != shape[:1]:
             raise SettingsError(
@@ -141,10 +146,6 @@ class RegularisedTask:
                 "The base policy must take every action now and then, for policies near it are sought from it. Mix it with a "
                 f"uniform one, as 0.99 * base + 0.01 / {shape[1]}."
             )
-        if not 0 < self.gamma < 1:
-            raise SettingsError(f"gamma must be in (0, 1), got {self.gamma!r}.")
-        if self.over not in ("state_action", "state"):
-            raise SettingsError(f"over must be 'state_action' or 'state', got {self.over!r}.")
 
     @cached_property
     def base_occupancy(self) -> Array:
@@ -179,10 +180,7 @@ class RegularisedTask:
         if kind == "action_kl":
             cost = log_softmax(logits, axis=1) - np.log(self.base)
             return float((mu * cost).sum()), cost
-        if kind not in get_args(Divergence):
-            raise SettingsError(
-                f"There is no penalty {kind!r}; known: {', '.join(get_args(Divergence))}, action_kl."
-            )
+        checked("The penalty", Penalty, kind, SettingsError)
         if self.over == "state_action":
             return divergence(mu, self.base_occupancy, kind)
         value, cost = divergence(mu.sum(axis=1), self.base_occupancy.sum(axis=1), kind)

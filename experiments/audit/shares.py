@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from shapegym.agents.finite.tabulate import Tables
 from shapegym.experiments.errors import RunError
+from shapegym.shaping.errors import said_as
 
 Array = NDArray[np.float64]
 
@@ -84,13 +85,11 @@ def run_shares(folder: Path) -> Shares:
         )
     rows = []
     for number, row in enumerate(read_json_lines(path), start=1):
-        try:
+        causes = ValueError, KeyError, TypeError, AttributeError
+        place = f"{path}, line {number}: no row of a training episode with task_return and parts ("
+        with said_as(RunError, causes, place, ")."):
             parts = {str(name): float(value) for name, value in row["parts"].items()}
             rows.append((float(row["task_return"]), parts))
-        except (ValueError, KeyError, TypeError, AttributeError):
-            raise RunError(
-                f"{path}, line {number}: no row of a training episode with task_return and parts."
-            ) from None
     if not any(parts for _, parts in rows):
         raise RunError(f"{path} tells no parts: the run has no reward of its own, or no episode ended.")
     return recorded_shares(

@@ -12,6 +12,7 @@ from shapegym.agents.environments import env_spec
 from shapegym.envs.grid.grid_dynamics import LayoutError
 from shapegym.envs.native import NativeEnv, dynamics_of
 from shapegym.experiments.errors import RunError
+from shapegym.shaping.errors import said_as
 
 _BACKGROUND, _PLAIN, _DIM = (24, 24, 28), (236, 236, 236), (150, 150, 158)
 _EVENT, _SOLVED, _FAILED = (255, 214, 102), (116, 222, 128), (255, 122, 112)
@@ -28,7 +29,8 @@ def open_grid_world(env_id: str, env_kwargs: dict[str, Any], side: int) -> Nativ
         gymnasium.error.Error: The id is not registered.
     """
     name = env_spec(env_id).id
-    try:
+    causes = TypeError, ValueError
+    with said_as(RunError, causes, f"{name} rejects its arguments {env_kwargs}: ", ""):
         env = gym.make(name, **env_kwargs).unwrapped
         dynamics = dynamics_of(env)
         if dynamics is None or dynamics.grid_size is None:
@@ -39,8 +41,6 @@ def open_grid_world(env_id: str, env_kwargs: dict[str, Any], side: int) -> Nativ
             raise RunError(f"{name} has no picture to play in. {hint}")
         fitting = {"tile_size": max(side // max(dynamics.grid_size), 8)}
         made: Any = gym.make(name, render_mode="rgb_array", **(fitting | env_kwargs)).unwrapped
-    except (TypeError, ValueError) as error:
-        raise RunError(f"{name} rejects its arguments {env_kwargs}: {error}") from None
     return made
 
 
@@ -74,10 +74,8 @@ class Scene:
         Raises:
             RunError: The task could not be laid out.
         """
-        try:
+        with said_as(RunError, LayoutError, "", ""):
             _, info = self.env.reset(seed=seed)
-        except LayoutError as error:
-            raise RunError(str(error)) from None
         self._mission = self._dynamics.missions[info["mission_id"]]
         self.steps, self.total = 0, 0.0
         self.over = self.solved = False

@@ -17,6 +17,7 @@ from rich.table import Column, Table
 from shapegym.agents.profiling import SECTIONS, Costs
 from shapegym.experiments.errors import RunError
 from shapegym.experiments.runs import run_folder
+from shapegym.shaping.errors import said_as
 
 _DIGITS = 6
 _MEANING = {
@@ -42,7 +43,9 @@ def read(folder: Path) -> Costs:
     path = folder / run_folder.COSTS
     if not path.exists():
         return Costs()
-    try:
+    causes = ValueError, KeyError, TypeError, AttributeError
+    after = "). Delete it: it tells only how long the run took."
+    with said_as(RunError, causes, f"{path} is damaged (", after):
         data = json.loads(path.read_text(encoding="utf-8"))
         seconds = float(data["seconds"])
         return Costs(
@@ -51,10 +54,6 @@ def read(folder: Path) -> Costs:
             terms={name: seconds * share for name, share in data["terms"].items()},
             resumed=int(data["resumed"]),
         )
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise RunError(
-            f"{path} is damaged ({error!r}). Delete it: it tells only how long the run took."
-        ) from None
 
 
 def as_data(costs: Costs) -> dict[str, Any]:

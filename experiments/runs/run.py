@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import warnings
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
@@ -35,6 +35,7 @@ from shapegym.shaping.evaluation.answer_log import AnswerLog
 from shapegym.shaping.evaluation.answers import Correspondence, annotator_of
 from shapegym.shaping.files.reward_files import from_data
 from shapegym.shaping.files.state_files import save_engine
+from shapegym.shaping.limits import Count, Limited, Natural
 from shapegym.shaping.surfaces.binding import BindingOptions
 from shapegym.shaping.tree import readers_of
 from shapegym.shaping.types import Expression
@@ -50,7 +51,7 @@ Progress = Callable[[int, ShapingCallback], None]
 
 
 @dataclass(frozen=True)
-class RunConfig:
+class RunConfig(Limited):
     """A complete request, as ``config.yaml`` holds it.
 
     Attributes:
@@ -69,38 +70,24 @@ class RunConfig:
             (Others let it learn from every rollout.)
     """
 
+    misfit = RunError
+
     env: str
-    steps: int
+    steps: Count
     algo: str = "PPO"
     reward: Any = None
-    seed: int = 0
+    seed: Natural = 0
     env_kwargs: Mapping[str, Any] = field(default_factory=dict)
     settings: Mapping[str, Any] = field(default_factory=dict)
-    eval_every: int = 0
-    eval_episodes: int = 50
-    checkpoint_every: int = 0
-    imports: Sequence[str] = ()
-    learn_every: int | None = None
+    eval_every: Natural = 0
+    eval_episodes: Count = 50
+    checkpoint_every: Natural = 0
+    imports: tuple[str, ...] = ()
+    learn_every: Count | None = None
 
     def __post_init__(self) -> None:
-        listed = isinstance(self.imports, (list, tuple))
-        if not (listed and all(isinstance(name, str) for name in self.imports)):
-            raise RunError(f"imports must be a list of names of modules, got {self.imports!r}.")
+        super().__post_init__()
         object.__setattr__(self, "imports", tuple(dict.fromkeys(self.imports)))
-        for key, kind in (("env", str), ("algo", str), ("env_kwargs", Mapping), ("settings", Mapping)):
-            if not isinstance(getattr(self, key), kind):
-                raise RunError(f"{key} must be a {kind.__name__.lower()}, got {getattr(self, key)!r}.")
-        for key, low in (
-            ("steps", 1),
-            ("seed", 0),
-            ("eval_every", 0),
-            ("eval_episodes", 1),
-            ("checkpoint_every", 0),
-            *([("learn_every", 1)] if self.learn_every is not None else []),
-        ):
-            value = getattr(self, key)
-            if isinstance(value, bool) or not isinstance(value, int) or value < low:
-                raise RunError(f"{key} must be an integer of at least {low}, got {value!r}.")
 
     @classmethod
     def from_folder(cls, folder: Path) -> RunConfig:

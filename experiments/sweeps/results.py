@@ -23,6 +23,7 @@ from shapegym.agents.metrics import read_json_lines
 from shapegym.experiments.errors import RunError
 from shapegym.experiments.runs import run_folder
 from shapegym.experiments.sweeps.plan import Job
+from shapegym.shaping.errors import said_as
 
 INDEX = "results.jsonl"
 CURVES = ("success_rate", "mean_return", "mean_length")
@@ -173,12 +174,9 @@ class Results:
             raise RunError(f"{folder} holds no results yet: it has no {INDEX}. `shapegym sweep` makes them.")
         rows: dict[str, ResultRow] = {}
         for number, line in enumerate(path.read_bytes().split(b"\n")[:-1], start=1):
-            try:
+            after = f". Delete {INDEX}: `shapegym sweep` writes it anew."
+            with said_as(RunError, ValueError, f"{path}, line {number}, is damaged: ", after):
                 row = ResultRow.from_line(line.decode())
-            except ValueError as error:
-                raise RunError(
-                    f"{path}, line {number}, is damaged: {error}. Delete {INDEX}: `shapegym sweep` writes it anew."
-                ) from None
             if row.id in rows:
                 raise RunError(f"{path}, line {number}: the run {row.id} is there twice.")
             rows[row.id] = row

@@ -27,7 +27,7 @@ from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, StringConstraint
 from shapegym.agents.algorithms.registry import algorithm_of
 from shapegym.agents.settings import resolve_settings
 from shapegym.experiments.errors import RunError
-from shapegym.experiments.named import require_env, reward_named
+from shapegym.experiments.named import require_env, reward_file
 from shapegym.experiments.runs.binding import require_fit
 from shapegym.experiments.runs.run import RunConfig
 from shapegym.experiments.sweeps.plan import Job, Plan, in_fair_order
@@ -38,7 +38,7 @@ from shapegym.experiments.sweeps.suite_file import Origin, explain, read_suite
 from shapegym.shaping.discovery import import_modules
 from shapegym.shaping.errors import suggest
 from shapegym.shaping.files.marked_yaml import KeyPath
-from shapegym.shaping.files.reward_files import file_from_data, from_data, to_data
+from shapegym.shaping.files.reward_files import RewardFile, file_from_data, from_data, to_data
 
 Name: TypeAlias = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9_+-]*$")]
 """Part of an id and of a folder's path."""
@@ -312,14 +312,14 @@ def _complete(rewards: dict[str, Any], path: KeyPath, origin: Origin) -> None:
             if reward is None:
                 continue
             if isinstance(reward, str) and reward != "task_reward":
-                file = origin.path.parent / reward
-                _, data, imports = reward_named(str(file) if file.suffix else reward)
+                path_of_file = origin.path.parent / reward
+                written = reward_file(str(path_of_file) if path_of_file.suffix else reward)
             elif isinstance(reward, dict) and "reward" in reward:
                 written = file_from_data(reward, "The reward")
-                data, imports = to_data(written.expression), written.imports
             else:
-                data, imports = to_data(from_data(reward)), ()
-            rewards[name] = {"imports": list(imports), "reward": data} if imports else data
+                written = RewardFile(from_data(reward))
+            data, imports = to_data(written.expression), list(written.imports)
+            rewards[name] = {"imports": imports, "reward": data} if imports else data
 
 
 def _has_imports(reward: Any) -> bool:

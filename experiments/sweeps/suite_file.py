@@ -13,8 +13,8 @@ from pydantic import ValidationError
 
 from shapegym.agents.errors import AgentError
 from shapegym.experiments.errors import RunError
-from shapegym.shaping.errors import ShapingError, suggest
-from shapegym.shaping.files.marked_yaml import KeyPath, Place, YamlError, read_yaml
+from shapegym.shaping.errors import ShapingError, said_as, suggest
+from shapegym.shaping.files.marked_yaml import KeyPath, Place, YamlError, located, read_text, read_yaml
 
 _PYDANTIC = re.compile(r"^\w+ should | or instance of \w+$|\.$")
 """What its messages say beside what a value should do."""
@@ -34,12 +34,7 @@ class Origin:
 
     def error(self, path: KeyPath, message: str) -> RunError:
         """Return the error for what stands at ``path``, or would stand there."""
-        known = path
-        while known not in self.places:
-            known = known[:-1]
-        where = ":".join(map(str, (self.path, *self.places[known])))
-        dotted = "".join(f"[{key}]" if isinstance(key, int) else f".{key}" for key in path).lstrip(".")
-        return RunError(f"{where}: {dotted + ': ' if dotted else ''}{message}")
+        return RunError(located(self.path, self.places, path, message))
 
     @contextmanager
     def at(self, *path: str | int) -> Iterator[None]:
@@ -63,16 +58,8 @@ def read_suite(path: Path) -> tuple[Any, Origin]:
     Raises:
         RunError: if it cannot be read, or is not the YAML of `shapegym.shaping.files.marked_yaml`.
     """
-    try:
-        data, places = read_yaml(path.read_bytes().decode())
-    except OSError as error:
-        raise RunError(f"The suite file {path} cannot be read: {error.strerror or error}.") from None
-    except UnicodeDecodeError as error:
-        raise RunError(
-            f"The suite file {path} is not UTF-8 text (byte {error.start}); save it as UTF-8."
-        ) from None
-    except YamlError as error:
-        raise RunError(f"{path}:{error.place[0]}:{error.place[1]}: {error.message}") from None
+    with said_as(RunError, YamlError, f"{path}:", ""):
+        data, places = read_yaml(read_text(path, "suite file", RunError))
     return data, Origin(path, places)
 
 

@@ -15,6 +15,7 @@ from shapegym.shaping.audit.arguments import Array, choice, number
 from shapegym.shaping.audit.exact import Form
 from shapegym.shaping.audit.rollouts import Rollouts
 from shapegym.shaping.errors import AuditError
+from shapegym.shaping.limits import Limited, Natural, Positive
 
 _FOLDS = 5
 _ROWS = 4096
@@ -22,7 +23,7 @@ _ROWS = 4096
 
 
 @dataclass(frozen=True)
-class Fit:
+class Fit(Limited):
     """How a potential is fitted.
 
     Args:
@@ -34,15 +35,11 @@ class Fit:
         AuditError: features below 0 or a ridge that is not positive.
     """
 
-    features: int = 512
-    ridge: float = 1e-8
-    seed: int = 0
+    misfit = AuditError
 
-    def __post_init__(self) -> None:
-        if self.features < 0 or not self.ridge > 0:
-            raise AuditError(
-                f"features must be at least 0 and ridge positive, got {self.features} and {self.ridge}."
-            )
+    features: Natural = 512
+    ridge: Positive = 1e-8
+    seed: int = 0
 
 
 def level(rollouts: Rollouts, rewards: Array, gamma: float, form: Form, fit: Fit) -> Array:

@@ -35,6 +35,8 @@ class ActionPotential(Term):
 
     phis: Annotated[tuple[Phi, ...], MinLen(1)]
 
+    looks = "before"
+
     @override
     @classmethod
     def examples(cls) -> tuple[Example, ...]:
@@ -44,26 +46,14 @@ class ActionPotential(Term):
     def _functions(self) -> tuple[StateFunction, ...]:
         return tuple(map(as_state_function, self.phis))
 
-    @property
-    @override
-    def reads_before(self) -> tuple[str, ...]:
-        return tuple(dict.fromkeys(name for phi in self._functions for name in phi.reads))
-
     @override
     def init(self, spec: Spec) -> State:
-        """Check the state functions.
-
-        Raises:
-            ObservationError: unless there is one for each discrete action.
-        """
         space = spec.action_space
         if not isinstance(space, gym.spaces.Discrete) or space.n != len(self.phis):
             raise ObservationError(
                 f"ActionPotential has {len(self.phis)} state functions, one for each discrete action, but the actions are {space}."
             )
-        for phi in self._functions:
-            phi.check(spec)
-        return {"start": int(space.start)}
+        return {**super().init(spec), "start": int(space.start)}
 
     @override
     def measure(self, transitions: Transitions, state: State, *inputs: Any) -> np.ndarray:
@@ -91,15 +81,12 @@ class LookAhead(EpisodicCombinator):
     of: Expression
     gamma: Discount
 
+    discount = property(lambda self: self.gamma)
+
     @override
     @classmethod
     def examples(cls) -> tuple[Example, ...]:
         return (Example(cls(ActionPotential((Read("obs[0]"), Read("obs[1]"), Read("obs[2]"))), 0.9)),)
-
-    @property
-    def discount(self) -> float:  # type: ignore[override]  # a fact of the instance here
-        """Gamma: only the sum at that discount does not depend on cuts."""
-        return self.gamma
 
     @override
     def check(self, spec: Spec) -> None:
@@ -128,11 +115,7 @@ def with_successors(v: Array, episodes: Episodes, carry: State) -> tuple[Array, 
     """Return v_t and v_{t+1} for nodes that pay a difference of the two, (T, B) both; v_{t+1} is 0 after an episode's last step.
 
     At the end of a block v_{t+1} is 0 too, and the first step of the next block has v_t = 0, because its v was due one step before.
-
-    Args:
-        v: (T, B).
-        episodes: the block's segments.
-        carry: holds ``unfinished``, (B,) bool: lanes whose last block ended inside an episode; updated.
+    The carry holds ``unfinished``, (B,) bool: lanes whose last block ended inside an episode; it is updated.
     """
     xp = array_namespace(v)
     index = np.empty(episodes.first.shape, dtype=np.int64)

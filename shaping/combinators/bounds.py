@@ -20,7 +20,7 @@ from typing_extensions import override
 
 from shapegym.shaping.algebra import Clip, TaskReward, add, bounded
 from shapegym.shaping.combinators.advice import with_successors
-from shapegym.shaping.terms.events import Event
+from shapegym.shaping.terms.events import EVENT
 from shapegym.shaping.transitions import Array, Episodes, State
 from shapegym.shaping.types import EpisodicCombinator, Example, Expression
 
@@ -47,7 +47,7 @@ class Delta(EpisodicCombinator):
     @override
     @classmethod
     def examples(cls) -> tuple[Example, ...]:
-        return (Example(TaskReward() + cls(Event("features.event", 0.5, equals=2))),)
+        return (Example(TaskReward() + cls(EVENT)),)
 
     @override
     def compose_bound(self, bounds: Sequence[float | None]) -> float | None:

@@ -24,8 +24,8 @@ from typing_extensions import override
 from shapegym.shaping.algebra import Constant, TaskReward, bounded, lift
 from shapegym.shaping.arrays import array_namespace
 from shapegym.shaping.errors import ExpressionError
-from shapegym.shaping.terms.events import Compare, Event
-from shapegym.shaping.terms.potential import Potential
+from shapegym.shaping.terms.events import EVENT, Compare
+from shapegym.shaping.terms.potential import PROGRESS
 from shapegym.shaping.transitions import Array
 from shapegym.shaping.types import Combinator, Example, Expression, Operands
 
@@ -63,8 +63,7 @@ class When(Combinator):
     @override
     @classmethod
     def examples(cls) -> tuple[Example, ...]:
-        event, progress = Event("features.event", 0.5, equals=2), Potential("features.progress", gamma=0.9)
-        return (Example(cls(Compare("features.progress", ">", 0.25), event, progress)),)
+        return (Example(cls(Compare("features.progress", ">", 0.25), EVENT, PROGRESS)),)
 
     @override
     def combine(self, values: Sequence[Array]) -> Array:
@@ -93,8 +92,7 @@ class GeometricMean(Combinator):
     @override
     @classmethod
     def examples(cls) -> tuple[Example, ...]:
-        event, progress = Event("features.event", 0.5, equals=2), Potential("features.progress", gamma=0.9)
-        return (Example(cls((event + 0.1, progress))),)
+        return (Example(cls((EVENT + 0.1, PROGRESS))),)
 
     @override
     def combine(self, values: Sequence[Array]) -> Array:
@@ -130,7 +128,7 @@ class LogSigmoidAnd(Combinator):
     @override
     @classmethod
     def examples(cls) -> tuple[Example, ...]:
-        return (Example(cls((TaskReward(), Potential("features.progress", gamma=0.9)), (0.5, 0.0))),)
+        return (Example(cls((TaskReward(), PROGRESS), (0.5, 0.0))),)
 
     @override
     def combine(self, values: Sequence[Array]) -> Array:

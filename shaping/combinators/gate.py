@@ -27,8 +27,8 @@ from shapegym.shaping.combinators.whole_episodes import Marks, held_back, totals
 from shapegym.shaping.errors import ExpressionError
 from shapegym.shaping.kernels.episodes import count_passes
 from shapegym.shaping.limits import Count, Extended
-from shapegym.shaping.terms.events import Event
-from shapegym.shaping.terms.potential import Potential
+from shapegym.shaping.terms.events import EVENT
+from shapegym.shaping.terms.potential import PROGRESS
 from shapegym.shaping.transitions import Array, Episodes, State
 from shapegym.shaping.types import Elementwise, EpisodicCombinator, Example, Expression
 from shapegym.shaping.weights.schedules import Linear, Schedule
@@ -85,6 +85,10 @@ class Gate(EpisodicCombinator):
     fragments: Literal["held", "closed", "bootstrapped"] = "held"
     warn_after: Count = 1000
 
+    episodic = property(lambda self: self.per != "step")
+    additive = property(lambda self: self.per == "episode" and self.outcome == "sum")
+    discount = property(lambda self: None if self.fragments == "closed" else 1.0)
+
     def __post_init__(self) -> None:
         super().__post_init__()
         if len(self.thresholds) != len(self.of) - 1:
@@ -104,30 +108,14 @@ class Gate(EpisodicCombinator):
     @override
     @classmethod
     def examples(cls) -> tuple[Example, ...]:
-        task, event = TaskReward(), Event("features.event", 0.5, equals=2)
-        progress = Potential("features.progress", gamma=0.9)
+        task = TaskReward()
         return (
-            Example(cls((task, progress), (0.5,))),
-            Example(cls((task, event, progress), (0.0, 0.5), strict=True, outcome="last")),
-            Example(cls((task, progress), (Linear(-1.0, 1.0, 40),), fragments="bootstrapped")),
-            Example(cls((task, event), (0.0,), per="turn", turn=event, fragments="closed")),
-            Example(cls((task, progress), (0.5,), per="step")),
+            Example(cls((task, PROGRESS), (0.5,))),
+            Example(cls((task, EVENT, PROGRESS), (0.0, 0.5), strict=True, outcome="last")),
+            Example(cls((task, PROGRESS), (Linear(-1.0, 1.0, 40),), fragments="bootstrapped")),
+            Example(cls((task, EVENT), (0.0,), per="turn", turn=EVENT, fragments="closed")),
+            Example(cls((task, PROGRESS), (0.5,), per="step")),
         )
-
-    @property
-    def episodic(self) -> bool:  # type: ignore[override]  # a fact of the instance here
-        """Whether the fate of a step is known only later."""
-        return self.per != "step"
-
-    @property
-    def additive(self) -> bool:  # type: ignore[override]
-        """Whether the outcome is a sum over an episode too."""
-        return self.per == "episode" and self.outcome == "sum"
-
-    @property
-    def discount(self) -> float | None:  # type: ignore[override]
-        """None where what an episode earns depends on the cuts."""
-        return None if self.fragments == "closed" else 1.0
 
     @override
     def pays_task(self, times: Sequence[int]) -> int:
@@ -242,16 +230,9 @@ def gate(
     turn: Expression | None = None,
     fragments: Literal["held", "closed", "bootstrapped"] = "held",
 ) -> Expression:
-    """Return ``outcome + 1[sum of outcome over the episode passes threshold] * dense``. See `Gate`.
+    """Return ``outcome + 1[sum of outcome over the episode passes threshold] * dense``; the other arguments are `Gate`'s.
 
-    Args:
-        dense: what is paid at every step of episodes that pass.
-        outcome: the long-term signal; the task reward by default.
-        threshold: what the outcome must reach (``>=``, or ``>`` if ``strict``); -inf is direct accumulation.
-        strict: see above.
-        per: what passes as one, an episode, a turn or a step.
-        turn: > 0 where a turn ends.
-        fragments: what is paid of episodes that go on in the next rollout.
+    The outcome is the task reward by default. A threshold of -inf is direct accumulation.
     """
     levels = (TaskReward() if outcome is None else lift(outcome), lift(dense))
     return Gate(levels, (threshold,), strict, per=per, turn=turn, fragments=fragments)

@@ -25,7 +25,7 @@ from shapegym.shaping.algebra import TaskReward, lift
 from shapegym.shaping.arrays import as_plain, like
 from shapegym.shaping.combinators.gate import Gate
 from shapegym.shaping.kernels.groups import CENTRED, LEAVE_ONE_OUT, STANDARD, relative_outcomes
-from shapegym.shaping.terms.potential import Potential
+from shapegym.shaping.terms.potential import PROGRESS
 from shapegym.shaping.transitions import Array, Episodes, State
 from shapegym.shaping.types import EpisodicCombinator, Example, Expression
 
@@ -65,7 +65,7 @@ class GroupRelative(EpisodicCombinator):
     @classmethod
     def examples(cls) -> tuple[Example, ...]:
         task = TaskReward()
-        gated = Gate((task, Potential("features.progress", gamma=0.9)), (0.5,))
+        gated = Gate((task, PROGRESS), (0.5,))
         return (Example(cls(gated, 3)), Example(cls(task, 2, "leave_one_out")))
 
     @override

@@ -13,8 +13,8 @@ from shapegym.shaping.algebra import TaskReward, bounded
 from shapegym.shaping.arrays import array_namespace
 from shapegym.shaping.errors import ExpressionError
 from shapegym.shaping.limits import Fraction, Positive, checked
-from shapegym.shaping.terms.events import Event
-from shapegym.shaping.terms.potential import Potential
+from shapegym.shaping.terms.events import EVENT
+from shapegym.shaping.terms.potential import PROGRESS
 from shapegym.shaping.transitions import Array
 from shapegym.shaping.types import Combinator, Example, Expression, Operands
 
@@ -46,8 +46,7 @@ class HarmonicMean(Combinator):
     @override
     @classmethod
     def examples(cls) -> tuple[Example, ...]:
-        event, progress = Event("features.event", 0.5, equals=2), Potential("features.progress", gamma=0.9)
-        return (Example(cls((event + 0.1, progress + 1.0, TaskReward()), (1.0, 2.0, 0.5))),)
+        return (Example(cls((EVENT + 0.1, PROGRESS + 1.0, TaskReward()), (1.0, 2.0, 0.5))),)
 
     @override
     def combine(self, values: Sequence[Array]) -> Array:

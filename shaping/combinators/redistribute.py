@@ -21,7 +21,7 @@ from typing_extensions import override
 from shapegym.shaping.algebra import TaskReward, lift
 from shapegym.shaping.arrays import as_plain, like
 from shapegym.shaping.combinators.whole_episodes import totals
-from shapegym.shaping.terms.potential import Potential
+from shapegym.shaping.terms.potential import PROGRESS
 from shapegym.shaping.transitions import Array, Episodes, State
 from shapegym.shaping.types import Elementwise, EpisodicCombinator, Example, Expression, Keeps
 
@@ -56,13 +56,14 @@ class Redistribute(EpisodicCombinator):
     rest: Literal["uniform", "end"] = "uniform"
 
     additive: ClassVar[bool] = True
+    named_after = property(lambda self: self.of)
 
     @override
     @classmethod
     def examples(cls) -> tuple[Example, ...]:
         return (
             Example(cls()),
-            Example(0.5 * cls(_TASK, Potential("features.progress", gamma=0.9)) + _TASK),
+            Example(0.5 * cls(_TASK, PROGRESS) + _TASK),
             Example(cls(_TASK, 0.25 * _TASK, "end")),
         )
 
@@ -80,11 +81,6 @@ class Redistribute(EpisodicCombinator):
             yield part, None if rest is None else replace(self, of=rest)
         for part, rest in self.proxy.leave_one_out() if self.proxy is not None else ():
             yield part, replace(self, proxy=rest)
-
-    @property
-    @override
-    def named_after(self) -> Expression:
-        return self.of
 
     @override
     def carry(self, num_lanes: int) -> State:

@@ -12,8 +12,8 @@ from typing_extensions import override
 from shapegym.shaping.algebra import TaskReward, lift
 from shapegym.shaping.arrays import like
 from shapegym.shaping.combinators.whole_episodes import held_back, totals
-from shapegym.shaping.terms.events import Event
-from shapegym.shaping.terms.potential import Potential
+from shapegym.shaping.terms.events import EVENT
+from shapegym.shaping.terms.potential import PROGRESS
 from shapegym.shaping.transitions import Array, Episodes, State
 from shapegym.shaping.types import EpisodicCombinator, Example, Expression
 
@@ -50,8 +50,7 @@ class Renorm(EpisodicCombinator):
     @override
     @classmethod
     def examples(cls) -> tuple[Example, ...]:
-        event, progress = Event("features.event", 0.5, equals=2), Potential("features.progress", gamma=0.9)
-        return (Example(cls(event)), Example(0.5 * cls(progress, _TASK, 0.5, "last") + _TASK))
+        return (Example(cls(EVENT)), Example(0.5 * cls(PROGRESS, _TASK, 0.5, "last") + _TASK))
 
     @override
     def pays_task(self, times: Sequence[int]) -> int:

@@ -22,11 +22,7 @@ def totals(
 ) -> tuple[np.ndarray, np.ndarray]:
     """Return the total of its whole episode at every step, and whether that episode ends in the block, (T, B) both.
 
-    Args:
-        values: (T, B).
-        marks: the episodes.
-        carried: (B,), totals of the earlier fragments, NaN where there are none; updated.
-        aggregate: one of `AGGREGATES`.
+    ``carried`` (B,) holds the totals of the earlier fragments, NaN where there are none, and is updated.
     """
     out, closed = np.empty(marks[0].shape), np.empty(marks[0].shape, dtype=bool)
     episode_totals(as_plain(values), *marks, AGGREGATES[aggregate], carried, out, closed)
@@ -38,12 +34,8 @@ def held_back(
 ) -> np.ndarray:
     """Return what is paid at last steps for the earlier fragments of their episodes, (T, B).
 
-    Args:
-        values: (T, B).
-        marks: the episodes.
-        decided: whether the fate of a step is known, (T, B) bool; the values of others are held back.
-        passes: whether a step is paid, where decided, (T, B) bool; None if all are.
-        held: (B,), what the earlier fragments left; updated.
+    Values of steps whose fate is not ``decided`` are held back; those of others are paid that pass, or all if ``passes`` is None.
+    ``held`` (B,) is what the earlier fragments left, and is updated.
     """
     late = np.empty(marks[0].shape)
     everyone = np.ones(late.shape, dtype=bool) if passes is None else passes

@@ -10,7 +10,7 @@ from itertools import count, takewhile
 from pathlib import Path
 from typing import Any, TypeAlias, TypeVar
 
-from shapegym.shaping.errors import AnnotationError
+from shapegym.shaping.errors import AnnotationError, said_as
 from shapegym.shaping.evaluation.annotators import Answer, Question
 from shapegym.shaping.json_lines import append_rows, read_rows
 
@@ -51,10 +51,8 @@ class AnswerLog:
             return [_decode(json.loads(self._memory[index])) for index in reached]
         rows: list[Row] = []
         for data in read_rows(self.path, AnnotationError) if self.path.exists() else ():
-            try:
+            with said_as(AnnotationError, ValueError, f"{self.path}, line {len(rows) + 1}, is damaged: ", ""):
                 rows.append(_decode(data))
-            except ValueError as error:
-                raise AnnotationError(f"{self.path}, line {len(rows) + 1}, is damaged: {error}") from None
         if position > len(rows):
             raise AnnotationError(
                 f"{self.path} has {len(rows)} rows, but the state to go on from was saved after {position}: the log was cut off, "
@@ -74,11 +72,9 @@ class AnswerLog:
         if self.path is None:
             self._memory |= dict(enumerate(map(json.dumps, lines), start=position))
             return
-        try:
+        with said_as(AnnotationError, OSError, f"{self.path} cannot be written: "):
             self.path.parent.mkdir(parents=True, exist_ok=True)
             append_rows(self.path, lines)
-        except OSError as error:
-            raise AnnotationError(f"{self.path} cannot be written: {error.strerror or error}.") from error
 
     def sync(self) -> None:
         """Let the rows reach the disk, so that no power failure leaves a state that knows more of them than the log."""
@@ -98,10 +94,9 @@ def as_logged(item: Item) -> Item:
     Raises:
         AnnotationError: if it is not made of JSON values.
     """
-    try:
+    causes = (TypeError, ValueError, RecursionError)
+    with said_as(AnnotationError, causes, f"{item!r:.200} is not made of JSON values: ", ""):
         _, logged = _decode(json.loads(json.dumps(_encode((0, item)), allow_nan=False)))
-    except (TypeError, ValueError, RecursionError) as error:
-        raise AnnotationError(f"{item!r:.200} is not made of JSON values: {error}") from None
     return replace(item, **vars(logged))
 
 

@@ -58,16 +58,7 @@ class Ledger:
     def post_step(
         self, contributions: np.ndarray, transitions: Transitions, clock: int
     ) -> tuple[np.ndarray, list[EpisodeRecord]]:
-        """Book one step, as `post` books a block; return the shaped rewards (B,) and the episodes that ended in it.
-
-        Args:
-            contributions: (K, B), what each addend pays.
-            transitions: the step.
-            clock: its global step.
-
-        Raises:
-            NonFiniteError: as `post`.
-        """
+        """Book one step, as `post` books a block, with contributions (K, B); return shaped rewards (B,) and ended episodes."""
         t = transitions
         shaped = np.empty(len(t.reward))
         count = book_step(

@@ -3,18 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import fields
 from functools import cached_property
 from operator import itemgetter
 from typing import Any
 
 import numpy as np
 
-from shapegym.shaping.arrays import tree_map
+from shapegym.shaping.arrays import map_rows, tree_map
 from shapegym.shaping.evaluation.program import Named, Outputs, Parts, Program
 from shapegym.shaping.transitions import Experience, Transitions
-
-_ARRAYS = tuple(item.name for item in fields(Transitions) if item.name != "clock")
 
 
 class MeasuredBlock:
@@ -44,7 +41,7 @@ class MeasuredBlock:
         self.experience = experience
         self.parts = np.moveaxis(parts, -1, 0).copy()
         self.flat = self.parts.reshape(len(self.parts), -1)
-        self.batch = self._transitions(_flat)
+        self.batch = map_rows(_flat, experience.steps)
         self.outputs = outputs_of(self.batch, self.flat)
         self._program = program
 
@@ -59,14 +56,10 @@ class MeasuredBlock:
     @cached_property
     def steps(self) -> list[Transitions]:
         """The steps one by one, as they happened."""
-        steps = [self._transitions(itemgetter(t)) for t in range(len(self.experience.clocks))]
+        steps = [map_rows(itemgetter(t), self.experience.steps) for t in range(len(self.experience.clocks))]
         for step, clock in zip(steps, self.experience.clocks.tolist(), strict=True):
             step.clock = clock
         return steps
-
-    def _transitions(self, pick: Callable[[np.ndarray], np.ndarray]) -> Transitions:
-        steps = self.experience.steps
-        return Transitions(**{name: tree_map(pick, getattr(steps, name)) for name in _ARRAYS})
 
 
 def at_step(value: Any, t: int) -> Any:

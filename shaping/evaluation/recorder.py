@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import fields
-
 import numpy as np
 
-from shapegym.shaping.arrays import tree_map
+from shapegym.shaping.arrays import ROWS, tree_map
 from shapegym.shaping.evaluation.steps import StepStore
 from shapegym.shaping.transitions import Experience, State, Transitions
 
 LONGEST_EPISODE = 100_000
 """Steps after which an episode that is still open is no longer kept for `fit`: tasks that never end would fill the memory."""
 
-_ARRAYS = tuple(item.name for item in fields(Transitions) if item.name != "clock")
 _ENTRIES: State = {"features": {}, "next_features": {}}  # a saved state has no entry for what is empty
 
 
@@ -46,7 +43,7 @@ class Recorder:
         step = self._store.length
         self._store.append(
             {
-                **{name: getattr(transitions, name) for name in _ARRAYS},
+                **{name: getattr(transitions, name) for name in ROWS},
                 "parts": parts.T,
                 "clock": transitions.clock,
             }

@@ -7,11 +7,15 @@ run code nor grow when read.
 
 from __future__ import annotations
 
+import os
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import Any, TypeAlias
 
 import yaml
+
+from shapegym.shaping.errors import said_as
 
 Place: TypeAlias = tuple[int, int]
 """Line and column, from 1."""
@@ -24,9 +28,8 @@ class YamlError(ValueError):
     """A text that is not the YAML described above."""
 
     def __init__(self, message: str, place: Place) -> None:
-        super().__init__(message)
+        super().__init__(f"{place[0]}:{place[1]}: {message}")
         self.message = message
-        self.place = place
 
 
 _TAG = "tag:yaml.org,2002:"
@@ -61,6 +64,30 @@ for _class in (_Reader, _Writer):
     _class.yaml_implicit_resolvers = {}  # without YAML 1.1's: on, 010, 1:30, 2001-01-01
     for _name, _pattern, _starts, _ in _SCALARS:
         _class.add_implicit_resolver(_TAG + _name, re.compile(f"^({_pattern})$"), _starts)
+
+
+def read_text(path: str | os.PathLike[str], what: str, misfit: type[Exception]) -> str:
+    """Return the text of a file; ``misfit`` says why ``what`` cannot be read, or that it is no UTF-8."""
+    with said_as(misfit, OSError, f"The {what} {path} cannot be read: "):
+        content = Path(path).read_bytes()
+    with said_as(
+        misfit, UnicodeDecodeError, f"The {what} {path} is not UTF-8 text (", "); save it as UTF-8."
+    ):
+        return content.decode()
+
+
+def located(source: object, places: Mapping[KeyPath, tuple[int, ...]], path: KeyPath, message: str) -> str:
+    """Return a message about what stands at ``path``, or would stand there: ``"file:line:column: key[0].key: message"``."""
+    known = path
+    while known not in places:
+        known = known[:-1]
+    return f"{':'.join(map(str, (source, *places[known])))}: {dotted(path)}{message}"
+
+
+def dotted(path: KeyPath) -> str:
+    """Return a path as messages begin with it, ``"key[0].key: "``; nothing for the whole."""
+    text = "".join(f"[{key}]" if isinstance(key, int) else f".{key}" for key in path).lstrip(".")
+    return f"{text}: " if text else ""
 
 
 def read_yaml(text: str) -> tuple[Any, dict[KeyPath, Place]]:

@@ -18,7 +18,6 @@ import math
 import os
 from collections.abc import Callable, Iterator
 from dataclasses import Field, dataclass, is_dataclass
-from pathlib import Path
 from typing import Any, TypeAlias, get_args, get_origin
 
 import numpy as np
@@ -26,8 +25,16 @@ import numpy as np
 from shapegym.shaping.algebra import Constant
 from shapegym.shaping.atomic_file import replacing
 from shapegym.shaping.discovery import HOW_TO_IMPORT, import_modules
-from shapegym.shaping.errors import ExpressionError, RewardFileError, ShapingError, suggest
-from shapegym.shaping.files.marked_yaml import KeyPath, YamlError, read_yaml, write_yaml
+from shapegym.shaping.errors import ExpressionError, RewardFileError, ShapingError, said_as, suggest
+from shapegym.shaping.files.marked_yaml import (
+    KeyPath,
+    YamlError,
+    dotted,
+    located,
+    read_text,
+    read_yaml,
+    write_yaml,
+)
 from shapegym.shaping.files.schema import alternatives, family, kind_of, know_all_nodes, node_help
 from shapegym.shaping.limits import Unfit, fields_of, fit, hints_of, is_required, spelled
 from shapegym.shaping.states.functions import STATE_FUNCTIONS, Call
@@ -117,20 +124,12 @@ def read(text: str, source: str = "<text>") -> RewardFile:
         PluginError: if it imports what is no module, not there, or fails.
     """
     know_all_nodes()
-    try:
+    with said_as(RewardFileError, YamlError, f"{source}:", ""):
         data, places = read_yaml(text)
-    except YamlError as error:
-        raise RewardFileError(f"{source}:{error.place[0]}:{error.place[1]}: {error.message}") from None
     try:
         return _decode_file(data, source)
     except _Misfit as misfit:
-        path = misfit.path
-        while path not in places:
-            path = path[:-1]
-        line, column = places[path]
-        raise RewardFileError(
-            f"{source}:{line}:{column}: {_dotted(misfit.path)}{misfit.message}"
-        ) from misfit.__cause__
+        raise RewardFileError(located(source, places, misfit.path, misfit.message)) from misfit.__cause__
     except RecursionError:
         raise RewardFileError(f"{source}: Nested too deeply.") from None
 
@@ -142,15 +141,7 @@ def load_reward(path: str | os.PathLike[str]) -> Expression:
 
 def read_reward(path: str | os.PathLike[str]) -> RewardFile:
     """Read a reward file. See `read`."""
-    try:
-        text = Path(path).read_bytes().decode()
-    except OSError as error:
-        raise RewardFileError(f"The reward file {path} cannot be read: {error.strerror or error}.") from error
-    except UnicodeDecodeError as error:
-        raise RewardFileError(
-            f"The reward file {path} is not UTF-8 text (byte {error.start}); save it as UTF-8."
-        ) from error
-    return read(text, str(path))
+    return read(read_text(path, "reward file", RewardFileError), str(path))
 
 
 def dump_reward(expression: Expression, path: str | os.PathLike[str]) -> None:
@@ -160,13 +151,11 @@ def dump_reward(expression: Expression, path: str | os.PathLike[str]) -> None:
         RewardFileError: if it cannot be written.
     """
     text = dumps(expression)
-    try:
-        with replacing(path) as file:
-            file.write(text.encode())
-    except OSError as error:
-        raise RewardFileError(
-            f"The reward file {path} cannot be written: {error.strerror or error}."
-        ) from error
+    with (
+        said_as(RewardFileError, OSError, f"The reward file {path} cannot be written: "),
+        replacing(path) as file,
+    ):
+        file.write(text.encode())
 
 
 class _Misfit(Exception):
@@ -225,7 +214,7 @@ def _unplaced(decode: Callable[..., Any], *arguments: Any) -> Any:
     try:
         return decode(*arguments)
     except _Misfit as misfit:
-        raise RewardFileError(f"{_dotted(misfit.path)}{misfit.message}") from misfit.__cause__
+        raise RewardFileError(f"{dotted(misfit.path)}{misfit.message}") from misfit.__cause__
     except RecursionError:
         raise RewardFileError("Nested too deeply.") from None
 
@@ -353,8 +342,3 @@ def _build(path: KeyPath, make: Any, *args: Any, **kwargs: Any) -> Any:
         return make(*args, **kwargs)
     except (ShapingError, TypeError, ValueError, OverflowError) as error:
         raise _Misfit(str(error), path) from error
-
-
-def _dotted(path: KeyPath) -> str:
-    text = "".join(f"[{key}]" if isinstance(key, int) else f".{key}" for key in path).lstrip(".")
-    return f"{text}: " if text else ""

@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import os
 import zipfile
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -18,7 +18,7 @@ import numpy as np
 
 from shapegym.shaping.arrays import flatten, nest
 from shapegym.shaping.atomic_file import replacing
-from shapegym.shaping.errors import StateFileError
+from shapegym.shaping.errors import StateFileError, said_as
 from shapegym.shaping.evaluation.engine import RewardEngine
 from shapegym.shaping.files.reward_files import Data, to_data
 from shapegym.shaping.transitions import State
@@ -56,16 +56,15 @@ def save_state(path: str | os.PathLike[str], state: State, *, expression: Expres
         "scalars": {key: leaf for key, leaf in leaves.items() if key not in arrays},
         "arrays": {key: [array.dtype.str, list(array.shape)] for key, array in arrays.items()},
     }
-    try:
-        with replacing(path) as file, zipfile.ZipFile(file, "w") as archive:
-            archive.writestr(_entry(_HEADER), json.dumps(header, indent=1))
-            for key, array in arrays.items():
-                with archive.open(_entry(f"{key}.npy"), "w", force_zip64=True) as entry:
-                    np.lib.format.write_array(entry, array, allow_pickle=False)
-    except OSError as error:
-        raise StateFileError(
-            f"The state file {path} cannot be written: {error.strerror or error}."
-        ) from error
+    with (
+        said_as(StateFileError, OSError, f"The state file {path} cannot be written: "),
+        replacing(path) as file,
+        zipfile.ZipFile(file, "w") as archive,
+    ):
+        archive.writestr(_entry(_HEADER), json.dumps(header, indent=1))
+        for key, array in arrays.items():
+            with archive.open(_entry(f"{key}.npy"), "w", force_zip64=True) as entry:
+                np.lib.format.write_array(entry, array, allow_pickle=False)
 
 
 def load_state(path: str | os.PathLike[str], *, expression: Expression, num_lanes: int) -> State:
@@ -76,16 +75,7 @@ def load_state(path: str | os.PathLike[str], *, expression: Expression, num_lane
             lanes; says which, and what to do.
     """
     header, arrays = _read(path)
-    difference = _first_difference(header["expression"], to_data(expression), "reward")
-    if difference is not None:
-        raise StateFileError(
-            f"The state file {path} belongs to another expression: {difference}. Load it with the expression it has."
-        )
-    if header["num_lanes"] != num_lanes:
-        raise StateFileError(
-            f"The state file {path} is of {header['num_lanes']} lanes, this reward has {num_lanes}: make as many environments as "
-            "when it was saved."
-        )
+    _require_none(path, _other_reward(header, to_data(expression), num_lanes))
     return nest({tuple(path.split("/")): leaf for path, leaf in {**header["scalars"], **arrays}.items()})
 
 
@@ -102,19 +92,8 @@ def load_engine(engine: RewardEngine, path: str | os.PathLike[str]) -> None:
         StateFileError: as `load_state`; or if the agents' discounts differ, or the state has not the form of this engine's.
     """
     state = load_state(path, expression=engine.expression, num_lanes=engine.spec.num_lanes)
-    gamma, learn_every = state.pop("gamma", None), state.pop("learn_every", None)
-    if gamma is not None and engine.spec.gamma is not None and gamma != engine.spec.gamma:
-        raise StateFileError(
-            f"The state file {path} was saved with an agent of gamma={gamma}, this one has gamma={engine.spec.gamma}: potentials "
-            "would no longer telescope. Make them equal."
-        )
-    learns = any(reader.learned for reader in engine.program.readers)
-    if learns and learn_every != engine.learn_every:
-        raise StateFileError(
-            f"The state file {path} was saved where a fit came every {learn_every} steps, here it comes every {engine.learn_every} "
-            "(None: before a rollout is paid): the reward would learn another course. Make them equal (learn_every=...)."
-        )
-    _require_form(_leaves(state), _leaves(engine.state_dict()), path)
+    _require_none(path, _other_course(engine, state.pop("gamma", None), state.pop("learn_every", None)))
+    _require_none(path, _other_form(_leaves(state), _leaves(engine.state_dict())))
     engine.load_state_dict(state)
 
 
@@ -140,10 +119,9 @@ def _leaf(path: str, value: Any) -> Leaf:
     if value is None or isinstance(value, (bool, int, float, str, dict)):
         return value
     if hasattr(value, "__array__"):
-        try:
+        causes = TypeError, RuntimeError  # a tensor on another device, or one with a gradient
+        with said_as(StateFileError, causes, f"{path!r} cannot be read as an array: ", ""):
             array = np.asarray(value)
-        except (TypeError, RuntimeError) as error:  # a tensor on another device, or one with a gradient
-            raise StateFileError(f"{path!r} cannot be read as an array: {error}") from error
         if not array.dtype.hasobject:
             return array
     raise StateFileError(
@@ -163,31 +141,31 @@ def _read(path: str | os.PathLike[str]) -> tuple[dict[str, Any], dict[str, np.nd
     """Return header and arrays of an undamaged file of this format and version."""
     if not Path(path).is_file():
         raise StateFileError(f"There is no state file {path}.")
-    foreign = f"{path} is not a shaping-state file; those are written by save_engine or a wrapper's save."
-    try:
-        with zipfile.ZipFile(path) as archive:
-            names = set(archive.namelist())
-            if _HEADER not in names:
-                raise StateFileError(foreign)
-            header = json.loads(archive.read(_HEADER))
-            if not isinstance(header, dict) or header.get("format") != FORMAT:
-                raise StateFileError(foreign)
-            if header["version"] != VERSION:
-                raise StateFileError(
-                    f"The state file {path} has version {header['version']}, this shapegym reads version {VERSION}: load it with "
-                    "the shapegym that wrote it, or begin the run afresh."
-                )
-            arrays = {key: _read_array(archive, key, *form) for key, form in header["arrays"].items()}
-            if names != {_HEADER, *(f"{key}.npy" for key in arrays)}:
-                raise ValueError("it has entries that its header does not name")
-            return header, arrays
-    except StateFileError:
-        raise
-    except Exception as error:  # the zip, npy and JSON readers raise whatever the damage leads them to
-        reason = str(error) or type(error).__name__
-        raise StateFileError(
-            f"The state file {path} is damaged, or none ({reason}); restore it from a copy, or start afresh."
-        ) from error
+    # The zip, npy and JSON readers raise whatever the damage leads them to.
+    with (
+        said_as(
+            StateFileError,
+            Exception,
+            f"The state file {path} is damaged, or none (",
+            "); restore it from a copy, or start afresh.",
+        ),
+        zipfile.ZipFile(path) as archive,
+    ):
+        names = set(archive.namelist())
+        header = json.loads(archive.read(_HEADER)) if _HEADER in names else None
+        if not isinstance(header, dict) or header.get("format") != FORMAT:
+            raise StateFileError(
+                f"{path} is not a shaping-state file; those are written by save_engine or a wrapper's save."
+            )
+        if header["version"] != VERSION:
+            raise StateFileError(
+                f"The state file {path} has version {header['version']}, this shapegym reads version {VERSION}: load it with "
+                "the shapegym that wrote it, or begin the run afresh."
+            )
+        arrays = {key: _read_array(archive, key, *form) for key, form in header["arrays"].items()}
+        if names != {_HEADER, *(f"{key}.npy" for key in arrays)}:
+            raise ValueError("it has entries that its header does not name")
+        return header, arrays
 
 
 def _read_array(archive: zipfile.ZipFile, key: str, dtype: str, shape: list[int]) -> np.ndarray:
@@ -201,6 +179,33 @@ def _read_array(archive: zipfile.ZipFile, key: str, dtype: str, shape: list[int]
 
 
 # ---------------------------------------------------------------------- does it fit
+
+
+def _require_none(path: str | os.PathLike[str], obstacles: Iterator[str]) -> None:
+    for obstacle in obstacles:
+        raise StateFileError(f"The state file {path} {obstacle}")
+
+
+def _other_reward(header: dict[str, Any], expression: Data, num_lanes: int) -> Iterator[str]:
+    if difference := _first_difference(header["expression"], expression, "reward"):
+        yield f"belongs to another expression: {difference}. Load it with the expression it has."
+    if header["num_lanes"] != num_lanes:
+        yield (
+            f"is of {header['num_lanes']} lanes, this reward has {num_lanes}: make as many environments as when it was saved."
+        )
+
+
+def _other_course(engine: RewardEngine, gamma: float | None, learn_every: int | None) -> Iterator[str]:
+    if None not in (gamma, engine.spec.gamma) and gamma != engine.spec.gamma:
+        yield (
+            f"was saved with an agent of gamma={gamma}, this one has gamma={engine.spec.gamma}: potentials would no longer "
+            "telescope. Make them equal."
+        )
+    if any(reader.learned for reader in engine.program.readers) and learn_every != engine.learn_every:
+        yield (
+            f"was saved where a fit came every {learn_every} steps, here it comes every {engine.learn_every} (None: before a "
+            "rollout is paid): the reward would learn another course. Make them equal (learn_every=...)."
+        )
 
 
 def _first_difference(saved: Data, given: Data, where: str) -> str | None:
@@ -225,8 +230,8 @@ def _short(data: Data) -> str:
     return text if len(text) <= 80 else f"{text[:77]}..."
 
 
-def _require_form(saved: dict[str, Leaf], fresh: dict[str, Leaf], path: str | os.PathLike[str]) -> None:
-    """Check that what was saved can take the place of what the engine has, before anything is replaced.
+def _other_form(saved: dict[str, Leaf], fresh: dict[str, Leaf]) -> Iterator[str]:
+    """Say where what was saved cannot take the place of what the engine has.
 
     What terms remember may have grown (hash tables, archives), so of their arrays only dtype and number of axes are compared, and
     of kept experience nothing. Models compare for themselves.
@@ -240,16 +245,15 @@ def _require_form(saved: dict[str, Leaf], fresh: dict[str, Leaf], path: str | os
         either = {**saved, **fresh}
         key = min(unmatched, key=lambda key: (isinstance(either[key], dict), key))  # an empty dict says least
         difference = "has {!r}, this engine has none" if key in saved else "lacks {!r}, which this engine has"
-        raise StateFileError(
-            f"The state file {path} {difference.format(key)}: it was saved with other options (such as pay_at_end) or another "
-            "shapegym."
+        yield (
+            f"{difference.format(key)}: it was saved with other options (such as pay_at_end) or another shapegym."
         )
     for key, leaf in saved.items():
         grows = key.startswith(("terms/", "tape/"))
         if _form(leaf, grows) != _form(fresh[key], grows) and not (leaf is None or fresh[key] is None):
-            raise StateFileError(
-                f"The state file {path} has {_form(leaf, grows)} at {key!r} where this engine has {_form(fresh[key], grows)}: it "
-                "was saved by another shapegym."
+            yield (
+                f"has {_form(leaf, grows)} at {key!r} where this engine has {_form(fresh[key], grows)}: it was saved by another "
+                "shapegym."
             )
 
 

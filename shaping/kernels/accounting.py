@@ -1,6 +1,7 @@
 """Kernels of the engine's books: are all parts finite, what has each episode earned so far.
 
-Arrays are C-contiguous. N terms, K addends, T steps, B lanes.
+Arrays are C-contiguous. N terms, K addends, T steps, B lanes. Of a step, ``task`` rewards and ``shaped`` ones (an output) are (B,),
+and so are the marks ``first``, ``terminated``, ``truncated`` and ``active`` (bool); of a block all have an axis of steps in front.
 """
 
 from __future__ import annotations
@@ -44,13 +45,6 @@ def book_step(
     A row that is no transition is paid nothing: its contributions are set to 0, whatever a combinator makes of zero parts.
 
     Args:
-        contributions: what each addend pays, (K, B); inactive rows are overwritten.
-        task: task rewards, (B,).
-        first: episode starts, (B,) bool.
-        terminated: (B,) bool.
-        truncated: (B,) bool.
-        active: (B,) bool.
-        shaped: output, (B,).
         books: steps and sums of task reward, shaped reward and each addend over the open episode, (3 + K, B).
 
     Returns:
@@ -97,16 +91,9 @@ def book_block(
     ended_where: np.ndarray,
     ended_books: np.ndarray,
 ) -> int:
-    """`book_step` for each of T steps, in order; arrays have a step axis, (K, T, B) and (T, B).
+    """`book_step` for each of T steps, in order; contributions are (K, T, B).
 
     Args:
-        contributions: as in `book_step`, and so are the arrays up to ``books``.
-        task: task rewards.
-        first: episode starts.
-        terminated: bool.
-        truncated: bool.
-        active: bool.
-        shaped: output.
         books: of the open episodes, (3 + K, B).
         ended_where: output, step and lane of each episode that ended, (>= number of ends, 2) int64.
         ended_books: output, its books, (>= number of ends, 3 + K).

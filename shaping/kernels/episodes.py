@@ -1,4 +1,7 @@
-"""Kernels over the episodes of a (T, B) block: totals that are known only at the end, and what is held back until then."""
+"""Kernels over the episodes of a (T, B) block: totals that are known only at the end, and what is held back until then.
+
+Arrays are (T, B). ``first``, ``last`` and ``active`` (bool) mark the steps that start an episode, end one, are transitions at all.
+"""
 
 from __future__ import annotations
 
@@ -23,14 +26,10 @@ def episode_totals(
     """Write the total of its whole episode at every step, and whether that episode ends inside the block.
 
     Args:
-        values: (T, B).
-        first: (T, B) bool.
-        last: (T, B) bool.
-        active: (T, B) bool.
         aggregate: SUM, MAX or LAST of the episode's values.
         carried: (B,), aggregate of the earlier fragments of each lane's open episode, NaN if there are none; updated.
-        totals: output, (T, B); the aggregate so far where the episode is still open.
-        closed: output, (T, B) bool.
+        totals: output; the aggregate so far where the episode is still open.
+        closed: output, bool.
     """
     num_steps, num_lanes = values.shape
     for lane in range(num_lanes):
@@ -91,14 +90,10 @@ def hold_back(
     """Keep the values of undecided steps until their episode ends; then pay them at its last step if it passes.
 
     Args:
-        values: (T, B).
-        first: (T, B) bool.
-        last: (T, B) bool.
-        active: (T, B) bool.
-        decided: whether the fate of the step is known, (T, B) bool.
-        passes: whether the step is paid, where decided, (T, B) bool.
+        decided: whether the fate of the step is known, bool.
+        passes: whether the step is paid, where decided, bool.
         held: (B,), sum held back from the earlier fragments of each lane's open episode; updated.
-        late: output, (T, B), what is paid at last steps for earlier fragments.
+        late: output, what is paid at last steps for earlier fragments.
     """
     num_steps, num_lanes = values.shape
     for lane in range(num_lanes):
@@ -123,9 +118,7 @@ def count_passes(
     """Count the episodes that end, those that pass, and follow the frequency with which they do.
 
     Args:
-        last: (T, B) bool.
-        active: (T, B) bool.
-        passes: (T, B) bool.
+        passes: bool.
         window: the frequency is a mean of all episodes until there are as many, then an exponential one of that length.
         tally: (3,), ended, passed, frequency; updated.
     """
@@ -151,12 +144,9 @@ def successors(
     """Find each step's successor in its episode.
 
     Args:
-        first: (T, B) bool.
-        last: (T, B) bool.
-        active: (T, B) bool.
         unfinished: (B,) bool, lanes whose previous block ended inside an episode; updated.
-        index: output, (T, B) int64, the step that follows, or -1 (the last of the episode or of the block).
-        resumed: output, (T, B) bool, the step follows the last one of the previous block.
+        index: output, int64, the step that follows, or -1 (the last of the episode or of the block).
+        resumed: output, bool, the step follows the last one of the previous block.
     """
     num_steps, num_lanes = first.shape
     for lane in range(num_lanes):

@@ -1,6 +1,6 @@
 """Kernels of events: does a comparison hold, and which milestones are reached for the first time in an episode.
 
-Arrays are C-contiguous. B lanes, M milestones.
+Arrays are C-contiguous, and (B,) where nothing else is said. B lanes, M milestones.
 """
 
 from __future__ import annotations
@@ -55,11 +55,11 @@ def pay_first_times(
 
     Args:
         values: of this step, (M, B) float64.
-        first: the step starts an episode, (B,) bool.
-        active: rows that are transitions, (B,) bool; the others are left alone.
+        first: the step starts an episode.
+        active: rows that are transitions; the others are left alone.
         ordered: pay a milestone only once all before it have been paid.
         reached: which were paid in the open episode, (B, M) bool, updated.
-        paid: output, (B,) float64.
+        paid: output.
     """
     num_milestones, num_lanes = values.shape
     for lane in range(num_lanes):

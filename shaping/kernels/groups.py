@@ -27,17 +27,13 @@ def relative_outcomes(
     """Write at each episode's last step its outcome relative to its group, 0 elsewhere.
 
     Args:
-        values: (T, B); an episode's outcome is their sum.
-        first: (T, B) bool.
-        last: (T, B) bool.
-        active: (T, B) bool.
+        values: (T, B), as the marks and ``paid``, the output; an episode's outcome is their sum.
         size: episodes that make a group.
         form: STANDARD, CENTRED or LEAVE_ONE_OUT.
         totals: (B,), outcome so far of each lane's open episode; updated.
         batches: (size, 3), of the latest steps at which episodes ended: how many, their mean and their sum of squared deviations.
             A ring; updated.
         count: (1,), batches ever written; updated.
-        paid: output, (T, B).
     """
     num_steps, num_lanes = values.shape
     for t in range(num_steps):

@@ -1,4 +1,4 @@
-"""Kernels of running moments: how many values, their mean, and the sum of squared deviations from it."""
+"""Kernels of running moments: how many values, their mean, and the sum of squared deviations from it. Arrays are (B,)."""
 
 from __future__ import annotations
 
@@ -15,8 +15,6 @@ def merge_moments(values: np.ndarray, active: np.ndarray, moments: np.ndarray) -
     m = m_A + d n_B / n and M = M_A + M_B + d^2 n_A n_B / n. Source: Chan, Golub & LeVeque 1983, eq. 1.5.
 
     Args:
-        values: (B,) float64.
-        active: (B,) bool.
         moments: count, mean and sum of squared deviations, (3,) float64.
     """
     count = 0.0
@@ -46,16 +44,9 @@ def merge_moments(values: np.ndarray, active: np.ndarray, moments: np.ndarray) -
 def accumulate_returns(
     values: np.ndarray, first: np.ndarray, active: np.ndarray, gamma: float, returns: np.ndarray
 ) -> None:
-    """G_t = gamma G_{t-1} + x_t for every lane, in place, starting from 0 at an episode's first step.
+    """G_t = gamma G_{t-1} + x_t for every lane, in place in ``returns``, starting from 0 at an episode's first step.
 
     Inactive and non-finite values leave a lane as it is, except that the first step of an episode always starts anew.
-
-    Args:
-        values: x_t, (B,) float64.
-        first: (B,) bool.
-        active: (B,) bool.
-        gamma: the discount.
-        returns: G_{t-1}, then G_t, (B,) float64.
     """
     for lane in range(values.shape[0]):
         if active[lane]:

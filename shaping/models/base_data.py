@@ -20,7 +20,7 @@ import gymnasium as gym
 import numpy as np
 
 from shapegym.shaping.atomic_file import replacing
-from shapegym.shaping.errors import BaseDataError
+from shapegym.shaping.errors import BaseDataError, said_as
 from shapegym.shaping.transitions import Features, Observation
 
 
@@ -65,11 +65,11 @@ def save_base(
     """
     entries = {f"obs.{key}": rows for key, rows in obs.items()} if isinstance(obs, Mapping) else {"obs": obs}
     entries |= {f"features.{name}": rows for name, rows in features.items()}
-    try:
-        with replacing(path) as file:
-            np.savez(file, spaces=np.array(json.dumps(spaces)), action=action, **entries)
-    except OSError as error:
-        raise BaseDataError(f"The base data {path} cannot be written: {error.strerror or error}.") from error
+    with (
+        said_as(BaseDataError, OSError, f"The base data {path} cannot be written: "),
+        replacing(path) as file,
+    ):
+        np.savez(file, spaces=np.array(json.dumps(spaces)), action=action, **entries)
 
 
 def load_base(path: str | os.PathLike[str]) -> BaseData:
@@ -78,19 +78,23 @@ def load_base(path: str | os.PathLike[str]) -> BaseData:
     Raises:
         BaseDataError: if the file is missing or damaged, or its entries do not fit together.
     """
-    try:
+    with said_as(
+        BaseDataError,
+        OSError,
+        f"There is no base data {path} (",
+        "). Record it: shapegym.agents.record_base(policy, env_id, path).",
+    ):
         facts = Path(path).stat()
-    except OSError as error:
-        raise BaseDataError(
-            f"There is no base data {path}. Record it: shapegym.agents.record_base(policy, env_id, path)."
-        ) from error
     return _load(os.fspath(path), facts.st_mtime_ns, facts.st_size)
 
 
 @lru_cache(maxsize=8)
 def _load(path: str, changed: int, size: int) -> BaseData:  # the times are part of the key only
     del changed, size
-    try:
+    # The zip, npy and JSON readers raise whatever the damage leads them to.
+    with said_as(
+        BaseDataError, Exception, f"The base data {path} is damaged, or none (", "). Record it again."
+    ):
         content = Path(path).read_bytes()
         digest = hashlib.sha256(content).hexdigest()
         with np.load(io.BytesIO(content), allow_pickle=False) as archive:
@@ -110,9 +114,4 @@ def _load(path: str, changed: int, size: int) -> BaseData:  # the times are part
         columns = [action, *features.values(), *(obs.values() if isinstance(obs, dict) else [obs])]
         if entries or any(rows.ndim < 1 or len(rows) != len(action) for rows in columns):
             raise ValueError("its entries have different numbers of rows, or are none of base data")
-    except Exception as error:  # the zip, npy and JSON readers raise whatever the damage leads them to
-        reason = str(error) or type(error).__name__
-        raise BaseDataError(
-            f"The base data {path} is damaged, or none ({reason}). Record it again."
-        ) from error
     return BaseData(obs, action, features, spaces, digest)

@@ -14,7 +14,7 @@ from typing_extensions import override
 from shapegym.shaping.errors import BaseDataError, ObservationError
 from shapegym.shaping.limits import Count, Positive
 from shapegym.shaping.models.base_data import BaseData, load_base, texts_of
-from shapegym.shaping.states.functions import features_of
+from shapegym.shaping.reading import require_readable
 from shapegym.shaping.states.select import Selects, selector
 from shapegym.shaping.transitions import Experience, Features, Observation, Spec, State, Transitions
 from shapegym.shaping.types import Example, Model
@@ -63,6 +63,7 @@ class Discriminator(Model):
     learning_rate: Positive = 1e-3
 
     outputs: ClassVar[tuple[str, ...]] = ("log_ratio", "chi2", "known")
+    looks = "before"
 
     @override
     @classmethod
@@ -70,23 +71,12 @@ class Discriminator(Model):
         visited = tuple((step % 5 / 2 - 1, step % 3 / 2 - 0.5, step % 4 / 4) for step in range(16))
         return (Example(cls(visited, hidden=8)),)
 
-    @property
-    def reads_before(self) -> tuple[str, ...]:
-        """What its selectors read."""
-        return features_of(*self.keys)
-
     @override
     def init(self, spec: Spec) -> Networks:
-        """Check base data and spaces and return fresh networks.
-
-        Raises:
-            BaseDataError: if the base data is missing, damaged, of other spaces, not finite, or has too few rows.
-            ObservationError: if a selector or the actions cannot be read.
-        """
+        """Return fresh networks; raises `BaseDataError` for base data of other spaces, not finite, or of too few rows."""
         from shapegym.shaping.networks import Networks, perceptron
 
-        for key in self.keys:
-            selector(key).width(spec)
+        require_readable(self, spec)
         choices, origin = (
             _choices_of(spec.action_space) if self.action else (np.zeros(0, int), np.zeros(0, int))
         )

@@ -9,10 +9,8 @@ import numpy as np
 from annotated_types import MinLen
 from typing_extensions import override
 
-from shapegym.shaping.errors import ObservationError
 from shapegym.shaping.limits import Count
-from shapegym.shaping.states.functions import features_of
-from shapegym.shaping.states.select import Selects
+from shapegym.shaping.states.select import Selects, width_for_network
 from shapegym.shaping.transitions import Spec, Transitions
 from shapegym.shaping.types import Example, Model
 
@@ -42,32 +40,18 @@ class RandomEncoder(Model):
 
     outputs: ClassVar[tuple[str, ...]] = ("code",)
     learned: ClassVar[bool] = False
+    looks = property(lambda self: self.side)
 
     @override
     @classmethod
     def examples(cls) -> tuple[Example, ...]:
         return (Example(cls(width=3, hidden=8)), Example(cls(("obs.observation",), "before", 3, 8), "dict"))
 
-    @property
-    def reads(self) -> tuple[str, ...]:
-        """What its selectors read, after the step."""
-        return features_of(*self.keys) if self.side == "after" else ()
-
-    @property
-    def reads_before(self) -> tuple[str, ...]:
-        """What its selectors read, before the step."""
-        return features_of(*self.keys) if self.side == "before" else ()
-
     @override
     def init(self, spec: Spec) -> Networks:
-        from shapegym.shaping.networks import Networks, perceptron, width_of
+        from shapegym.shaping.networks import Networks, perceptron
 
-        numbers = width_of(self.keys, spec)
-        if numbers is None:
-            raise ObservationError(
-                f"RandomEncoder: a network must know how many numbers {', '.join(self.keys)} select, and the environment does not "
-                "declare that feature. Declare it (env.features), or read the observation."
-            )
+        numbers = width_for_network("RandomEncoder", self.keys, spec)
         make = {"encoder": lambda: perceptron(numbers, self.hidden, self.width)}
         return Networks(make, self, spec, fixed=("encoder",), key=f"{self.keys} {self.width} {self.hidden}")
 

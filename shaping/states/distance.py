@@ -17,9 +17,10 @@ from typing_extensions import override
 
 from shapegym.shaping.errors import ExpressionError, ObservationError
 from shapegym.shaping.kernels import distance as kernels
-from shapegym.shaping.limits import Limited, NonNegative, Positive
-from shapegym.shaping.states.functions import Read, StateFunction, features_of
-from shapegym.shaping.states.select import Selects, selector
+from shapegym.shaping.limits import NonNegative, Positive
+from shapegym.shaping.reading import Reading
+from shapegym.shaping.states.functions import StateFunction
+from shapegym.shaping.states.select import Selects, SelectsOne, selector
 from shapegym.shaping.transitions import Features, Observation, Spec
 
 Norm: TypeAlias = Literal["l1", "l2", "linf", "l2_squared"]
@@ -28,24 +29,12 @@ _NORMS = {"l1": kernels.L1, "l2": kernels.L2, "linf": kernels.LINF, "l2_squared"
 
 
 @dataclass(frozen=True)
-class DistanceKernel(Limited, ABC):
+class DistanceKernel(Reading, ABC):
     """Turns distances into bounded values that fall with distance."""
 
     in_words: ClassVar[str] = "Gaussian(...), ExponentialKernel(...), Tiered(...)"
-
-    @property
-    @abstractmethod
-    def bound(self) -> float:
-        """The largest value."""
-
-    @property
-    def reads(self) -> tuple[str, ...]:
-        """Features that it reads."""
-        return ()
-
-    def check(self, spec: Spec) -> None:
-        """Raise a `ShapingError` if it cannot be evaluated on this environment."""
-        del spec
+    bound: ClassVar[float | property] = 1.0
+    """The largest value."""
 
     @abstractmethod
     def apply(self, distances: np.ndarray, obs: Observation, features: Features) -> None:
@@ -64,28 +53,13 @@ class Gaussian(DistanceKernel):
     Source: GUI-G^2 2025, the Gaussian point reward with adaptive variance.
     """
 
-    sigma: Positive | Selects = 1.0
+    sigma: Positive | SelectsOne = 1.0
     alpha: Positive = 1.0
-
-    @property
-    @override
-    def bound(self) -> float:
-        return 1.0
-
-    @property
-    @override
-    def reads(self) -> tuple[str, ...]:
-        return features_of(self.sigma) if isinstance(self.sigma, str) else ()
-
-    @override
-    def check(self, spec: Spec) -> None:
-        if isinstance(self.sigma, str):
-            Read(self.sigma).check(spec)
 
     @override
     def apply(self, distances: np.ndarray, obs: Observation, features: Features) -> None:
         widths = (
-            Read(self.sigma).value(obs, features)
+            selector(self.sigma).read_one(obs, features)
             if isinstance(self.sigma, str)
             else np.array([float(self.sigma)])
         )
@@ -101,11 +75,6 @@ class ExponentialKernel(DistanceKernel):
     """
 
     scale: Positive = 1.0
-
-    @property
-    @override
-    def bound(self) -> float:
-        return 1.0
 
     @override
     def apply(self, distances: np.ndarray, obs: Observation, features: Features) -> None:
@@ -128,6 +97,8 @@ class Tiered(DistanceKernel):
     edges: Annotated[tuple[NonNegative, ...], MinLen(1)]
     values: Annotated[tuple[Positive, ...], MinLen(1)]
 
+    bound = property(lambda self: max(self.values))
+
     def __post_init__(self) -> None:
         super().__post_init__()
         if len(self.edges) != len(self.values):
@@ -142,11 +113,6 @@ class Tiered(DistanceKernel):
             raise ExpressionError(
                 f"Tiered: values must decrease outwards, so that nearer is never worth less; got {self.values}."
             )
-
-    @property
-    @override
-    def bound(self) -> float:
-        return max(self.values)
 
     @override
     def apply(self, distances: np.ndarray, obs: Observation, features: Features) -> None:
@@ -170,6 +136,7 @@ class Distance(StateFunction):
     norm: Norm = "l2"
     kernel: DistanceKernel | None = None
 
+    bound = property(lambda self: None if self.kernel is None else self.kernel.bound)
     _target: ClassVar[np.ndarray]
 
     def __post_init__(self) -> None:
@@ -179,25 +146,13 @@ class Distance(StateFunction):
         if isinstance(self.kernel, Gaussian) and self.norm == "l2_squared":
             raise ExpressionError("Distance: Gaussian squares the distance itself; use norm='l2' with it.")
 
-    @property
-    @override
-    def bound(self) -> float | None:
-        return None if self.kernel is None else self.kernel.bound
-
-    @property
-    @override
-    def reads(self) -> tuple[str, ...]:
-        texts = (self.of, self.to) if isinstance(self.to, str) else (self.of,)
-        return (*features_of(*texts), *(self.kernel.reads if self.kernel else ()))
-
     def check(self, spec: Spec) -> None:
         """Raise `ObservationError` unless both sides select as many numbers."""
+        super().check(spec)
         width = selector(self.of).width(spec)
         target = selector(self.to).width(spec) if isinstance(self.to, str) else len(self.to)
         if width is not None and target is not None:
             self._require_equal(width, target)
-        if self.kernel is not None:
-            self.kernel.check(spec)
 
     def value(self, obs: Observation, features: Features) -> np.ndarray:
         """Return Phi; raises `ObservationError` if the two sides differ in width."""

@@ -24,9 +24,10 @@ from typing_extensions import override
 
 from shapegym.shaping.discovery import HOW_TO_IMPORT, load_plugins
 from shapegym.shaping.errors import ExpressionError, ObservationError, ShapingError, UnknownNameError, suggest
-from shapegym.shaping.limits import Limited, Via
-from shapegym.shaping.states.select import Selects, selector
-from shapegym.shaping.transitions import Features, Observation, Spec
+from shapegym.shaping.limits import Via
+from shapegym.shaping.reading import Reading, Reads
+from shapegym.shaping.states.select import SelectsOne, selector
+from shapegym.shaping.transitions import Features, Observation
 from shapegym.shaping.types import register
 
 STATE_FUNCTIONS: dict[str, type[StateFunction]] = {}
@@ -37,28 +38,16 @@ _CALLABLES: dict[str, tuple[Callable[..., Any], tuple[str, ...]]] = {}
 
 
 @dataclass(frozen=True)
-class StateFunction(Limited, ABC):
+class StateFunction(Reading, ABC):
     """Phi: maps the observation and features of a state to one number a lane."""
 
     in_words: ClassVar[str] = "a state function such as Distance(...)"
+    bound: ClassVar[float | property | None] = None
+    """The largest absolute value of Phi in any state, or None if there is no limit."""
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
         register(STATE_FUNCTIONS, cls)
-
-    @property
-    def bound(self) -> float | None:
-        """The largest absolute value of Phi in any state, or None if there is no limit."""
-        return None
-
-    @property
-    def reads(self) -> tuple[str, ...]:
-        """Features that it reads."""
-        return ()
-
-    def check(self, spec: Spec) -> None:
-        """Raise a `ShapingError` if it cannot be evaluated on this environment."""
-        del spec
 
     @abstractmethod
     def value(self, obs: Observation, features: Features) -> np.ndarray:
@@ -69,20 +58,7 @@ class StateFunction(Limited, ABC):
 class Read(StateFunction):
     """One number that is there already: ``Read("features.progress")``, ``Read("obs[3]")``. A bare selector text means this."""
 
-    of: Selects = "obs"
-
-    @property
-    @override
-    def reads(self) -> tuple[str, ...]:
-        return features_of(self.of)
-
-    def check(self, spec: Spec) -> None:
-        """Raise `ObservationError` unless exactly one number is selected."""
-        width = selector(self.of).width(spec)
-        if width not in (None, 1):
-            raise ObservationError(
-                f"Read({self.of!r}) selects {width} numbers a lane; pick one, e.g. {self.of + '[0]'!r}."
-            )
+    of: SelectsOne = "obs"
 
     @override
     def value(self, obs: Observation, features: Features) -> np.ndarray:
@@ -94,27 +70,14 @@ class Table(StateFunction):
     """A value for every discrete state: ``values[of]``, with ``of`` selecting one integer (a Discrete observation)."""
 
     values: Annotated[tuple[float, ...], MinLen(1)]
-    of: Selects = "obs"
+    of: SelectsOne = "obs"
 
+    bound = property(lambda self: max(map(abs, self.values)))
     _array: ClassVar[np.ndarray]
 
     def __post_init__(self) -> None:
         super().__post_init__()
         object.__setattr__(self, "_array", np.array(self.values, dtype=np.float64))
-
-    @property
-    @override
-    def bound(self) -> float:
-        return max(map(abs, self.values))
-
-    @property
-    @override
-    def reads(self) -> tuple[str, ...]:
-        return features_of(self.of)
-
-    def check(self, spec: Spec) -> None:
-        """Raise `ObservationError` unless exactly one number is selected."""
-        Read(self.of).check(spec)
 
     def value(self, obs: Observation, features: Features) -> np.ndarray:
         """Return Phi; raises `ObservationError` for a state outside the table."""
@@ -232,7 +195,11 @@ def as_state_function(phi: StateFunction | str) -> StateFunction:
 
 Phi: TypeAlias = Annotated[
     StateFunction | str,
-    Via(as_state_function),
+    Reads(
+        as_state_function,
+        features=lambda phi: as_state_function(phi).reads,
+        check=lambda phi, spec: as_state_function(phi).check(spec),
+    ),
     "a state function such as Distance(...) or the name of one (decorate your own with @state_function)",
 ]
 """A field that holds a state function, which a name or a selector may stand for; read it with `as_state_function`."""
@@ -251,8 +218,3 @@ def _num_lanes(obs: Observation) -> int:
     while not isinstance(obs, np.ndarray):  # Dict and Tuple spaces
         obs = next(iter(obs.values() if isinstance(obs, Mapping) else obs))
     return len(obs)
-
-
-def features_of(*texts: str) -> tuple[str, ...]:
-    """Return the features that the selectors read."""
-    return tuple(name for text in texts if (name := selector(text).feature) is not None)

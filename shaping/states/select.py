@@ -14,7 +14,8 @@ from __future__ import annotations
 
 import math
 import re
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Annotated, Any, TypeAlias
 
@@ -22,7 +23,8 @@ import gymnasium as gym
 import numpy as np
 
 from shapegym.shaping.errors import ExpressionError, ObservationError, suggest
-from shapegym.shaping.limits import Unfit, Via
+from shapegym.shaping.limits import Unfit
+from shapegym.shaping.reading import Reads
 from shapegym.shaping.transitions import Features, Observation, Spec
 
 _GRAMMAR = re.compile(
@@ -66,11 +68,15 @@ class Selector:
             # The common case, without the detour over a slice.
             return values[:, self.single].astype(np.float64)
         values = self.read(obs, features)
-        if values.shape[1] != 1:
-            raise ObservationError(
-                f"{self.text!r} selects {values.shape[1]} numbers a lane; pick one, e.g. {self.text + '[0]'!r}."
-            )
+        self.require_one(values.shape[1])
         return values[:, 0].astype(np.float64)
+
+    def require_one(self, width: int | None, why: str = "") -> None:
+        """Raise `ObservationError` if it is known to select several numbers; ``why`` one is needed."""
+        if width not in (None, 1):
+            raise ObservationError(
+                f"{self.text!r} selects {width} numbers a lane{why}; pick one, e.g. {self.text + '[0]'!r}."
+            )
 
     def width(self, spec: Spec) -> int | None:
         """Return how many numbers a lane it selects, or None for a feature that the environment does not declare.
@@ -142,6 +148,21 @@ def selector(text: str) -> Selector:
     return Selector(text, match["source"], match["key"], columns, single)
 
 
+def width_for_network(reader: str, keys: Sequence[str], spec: Spec) -> int:
+    """Return how many numbers selectors read together.
+
+    Raises:
+        ObservationError: if the environment does not declare a feature among them, or one reads what is not there, or no numbers.
+    """
+    widths = {key: selector(key).width(spec) for key in keys}
+    if unknown := [key for key, width in widths.items() if width is None]:
+        raise ObservationError(
+            f"{reader}: a network must know how many numbers {unknown[0]!r} selects, and the environment does not declare that "
+            "feature. Declare it (env.features), or read an entry of it, or the observation."
+        )
+    return sum(width for width in widths.values() if width is not None)
+
+
 def _require_selector(text: str) -> None:
     try:
         selector(text)
@@ -149,5 +170,21 @@ def _require_selector(text: str) -> None:
         raise Unfit(f"cannot be read: {error}") from None
 
 
-Selects: TypeAlias = Annotated[str, Via(_require_selector, keep=False), "a selector such as 'obs[0]'"]
+def _feature(text: str) -> tuple[str, ...]:
+    feature = selector(text).feature
+    return () if feature is None else (feature,)
+
+
+_ANY = Reads(
+    _require_selector,
+    keep=False,
+    features=_feature,
+    check=lambda text, spec: selector(text).width(spec),
+)
+_ONE = replace(_ANY, check=lambda text, spec: selector(text).require_one(selector(text).width(spec)))
+
+Selects: TypeAlias = Annotated[str, _ANY, "a selector such as 'obs[0]'"]
 """A field that holds a selector."""
+
+SelectsOne: TypeAlias = Annotated[str, _ONE, "a selector such as 'obs[0]'"]
+"""A field that holds a selector of one number."""

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any, ClassVar, Literal, TypedDict
 
 import gymnasium as gym
+from gymnasium.error import ResetNeeded
 
 from shapegym.shaping.errors import suggest
 from shapegym.shaping.evaluation.answers import Correspondence
@@ -51,6 +52,9 @@ def require_options(taker: str, options: Iterable[str]) -> None:
 class Binding:
     """Mixin of the surfaces.
 
+    They raise `FeatureError` if an info lacks a feature that is read (on reset: of s_t), `NonFiniteError` for a part that is not
+    finite if ``on_nonfinite="raise"``, and `ResetNeeded` (SB3: `WiringError`) if they are stepped before the first reset.
+
     Attributes:
         engine: the `RewardEngine`.
     """
@@ -91,6 +95,10 @@ class Binding:
             self.engine.require_online(surface)
         self._collector = Collector(self.engine)
         self._started = False
+
+    def _require_reset(self) -> None:
+        if not self._started:
+            raise ResetNeeded("Call reset() before step().")
 
     def save(self, path: str | Path) -> None:
         """Save what the terms remember; see `shapegym.shaping.files.state_files`."""

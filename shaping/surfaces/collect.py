@@ -108,17 +108,18 @@ def choose(values: np.ndarray, others: np.ndarray, lanes: np.ndarray) -> np.ndar
     return np.where(lanes.reshape(-1, *(1,) * (values.ndim - 1)), values, others)
 
 
-def as_declaration(features: Any) -> Mapping[str, gym.Space] | None:
-    """Return an environment's ``features`` attribute if it declares features (a mapping of names to spaces), else None."""
-    declares = isinstance(features, Mapping) and all(
-        isinstance(space, gym.Space) for space in features.values()
-    )
-    return features if declares else None
+def declared_features(env: Any) -> Mapping[str, gym.Space] | None:
+    """Return what an environment of any kind, a wrapper around it, or its first lane declares as ``features``, names with spaces.
 
-
-def declared_features(env: gym.Env[Any, Any]) -> Mapping[str, gym.Space] | None:
-    """Return what a Gymnasium environment, or a wrapper around it, declares."""
-    return as_declaration(env.get_wrapper_attr("features") if env.has_wrapper_attr("features") else None)
+    Worker processes are not asked: a declaration that cannot be pickled, or an environment without one, would end them.
+    """
+    features = getattr(env, "features", None)
+    if isinstance(features, Mapping) and all(isinstance(space, gym.Space) for space in features.values()):
+        return features
+    inner = [getattr(env, name) for name in ("env", "venv") if hasattr(env, name)]
+    if not inner and isinstance(lanes := getattr(env, "envs", None), (list, tuple)):
+        inner = list(lanes)
+    return declared_features(inner[0]) if inner else None
 
 
 def find_key(name: str, info: Mapping[str, Any], when: str) -> str:
@@ -129,10 +130,10 @@ def find_key(name: str, info: Mapping[str, Any], when: str) -> str:
     """
     if name in info:
         return name
-    for key in SUCCESS_KEYS if name in SUCCESS_KEYS else ():
-        if key in info:
-            return key
-    raise missing_feature(name, info, when)
+    other = next((key for key in SUCCESS_KEYS if key in info), None) if name in SUCCESS_KEYS else None
+    if other is None:
+        raise missing_feature(name, info, when)
+    return other
 
 
 def lane_features(info: Mapping[str, Any], names: Iterable[str], when: str) -> dict[str, np.ndarray]:
@@ -144,10 +145,8 @@ def lane_features(info: Mapping[str, Any], names: Iterable[str], when: str) -> d
     features = {}
     for name in names:
         features[name] = np.asarray(info[find_key(name, info, when)])[None]
-    for key in SUCCESS_KEYS:  # for the books: not required
-        if key in info:
-            features.setdefault("success", np.asarray(info[key])[None])
-            break
+    if (success := success_in(info)) is not None:  # for the books: not required
+        features.setdefault("success", np.asarray(success)[None])
     return features
 
 

@@ -6,7 +6,6 @@ from typing import Any, Unpack
 
 import gymnasium as gym
 import numpy as np
-from gymnasium.error import ResetNeeded
 from gymnasium.utils import RecordConstructorArgs
 
 from shapegym.shaping.arrays import tree_write
@@ -42,11 +41,7 @@ class ShapedEnv(Binding, gym.Wrapper[Any, Any, Any, Any], RecordConstructorArgs)
     def reset(
         self, *, seed: int | None = None, options: dict[str, Any] | None = None
     ) -> tuple[Any, dict[str, Any]]:
-        """Start an episode.
-
-        Raises:
-            FeatureError: if a potential reads a feature that the first info lacks.
-        """
+        """Start an episode."""
         obs, info = self.env.reset(seed=seed, options=options)
         collector = self._collector
         features = lane_features(info, collector.names_before, "reset")
@@ -56,15 +51,8 @@ class ShapedEnv(Binding, gym.Wrapper[Any, Any, Any, Any], RecordConstructorArgs)
         return obs, info
 
     def step(self, action: Any) -> tuple[Any, float, bool, bool, dict[str, Any]]:
-        """Advance by one step.
-
-        Raises:
-            ResetNeeded: before the first reset.
-            FeatureError: if a term reads a feature that the info lacks.
-            NonFiniteError: for a NaN or infinite part, if ``on_nonfinite="raise"``.
-        """
-        if not self._started:
-            raise ResetNeeded("Call reset() before step().")
+        """Advance by one step."""
+        self._require_reset()
         obs, reward, terminated, truncated, info = self.env.step(action)
         collector = self._collector
         transitions = collector.advance(lane_features(info, collector.names, "a step"))

@@ -5,14 +5,13 @@ from __future__ import annotations
 from typing import Any, Unpack
 
 import numpy as np
-from gymnasium.error import ResetNeeded
 from pettingzoo import ParallelEnv
 from pettingzoo.utils import BaseParallelWrapper
 
 from shapegym.shaping.arrays import tree_write
 from shapegym.shaping.errors import ObservationError
 from shapegym.shaping.surfaces.binding import Binding, BindingOptions
-from shapegym.shaping.surfaces.collect import as_declaration, stack_features
+from shapegym.shaping.surfaces.collect import declared_features, stack_features
 from shapegym.shaping.types import Expression
 
 
@@ -38,19 +37,15 @@ class ShapedParallelEnv(Binding, BaseParallelWrapper):  # type: ignore[misc]  # 
         agents = list(env.possible_agents)
         _require_equal_spaces(env, agents)
         spaces = env.observation_space(agents[0]), env.action_space(agents[0])
-        features = as_declaration(getattr(env, "features", None))
-        self._bind(expression, options, len(agents), *spaces, features, agents=tuple(map(str, agents)))
+        names = tuple(map(str, agents))
+        self._bind(expression, options, len(agents), *spaces, declared_features(env), agents=names)
         self._lanes = {agent: lane for lane, agent in enumerate(agents)}
         self._alive = np.zeros(len(agents), dtype=bool)
 
     def reset(
         self, seed: int | None = None, options: dict[str, Any] | None = None
     ) -> tuple[dict[Any, Any], dict[Any, dict[str, Any]]]:
-        """Start an episode of every agent that is there.
-
-        Raises:
-            FeatureError: if a potential reads a feature that a first info lacks.
-        """
+        """Start an episode of every agent that is there."""
         obs, infos = self.env.reset(seed=seed, options=options)
         self._require_known(obs)
         self._alive[:] = False
@@ -62,16 +57,8 @@ class ShapedParallelEnv(Binding, BaseParallelWrapper):  # type: ignore[misc]  # 
     def step(
         self, actions: dict[Any, Any]
     ) -> tuple[dict[Any, Any], dict[Any, float], dict[Any, bool], dict[Any, bool], dict[Any, dict[str, Any]]]:
-        """Advance every living agent by one step.
-
-        Raises:
-            ResetNeeded: before the first reset.
-            ObservationError: if a living agent got no action.
-            FeatureError: if a term reads a feature that an agent's info lacks.
-            NonFiniteError: for a NaN or infinite part, if ``on_nonfinite="raise"``.
-        """
-        if not self._started:
-            raise ResetNeeded("Call reset() before step().")
+        """Advance every living agent by one step; raises `ObservationError` if one of them got no action."""
+        self._require_reset()
         idle = [agent for agent, lane in self._lanes.items() if self._alive[lane] and agent not in actions]
         if idle:
             raise ObservationError(

@@ -7,12 +7,10 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Mapping
 from typing import Any, ClassVar, Unpack
 
-import gymnasium as gym
 import numpy as np
-from stable_baselines3.common.vec_env import SubprocVecEnv, VecEnv, VecEnvWrapper, VecMonitor
+from stable_baselines3.common.vec_env import VecEnv, VecEnvWrapper, VecMonitor
 from stable_baselines3.common.vec_env.base_vec_env import VecEnvObs, VecEnvStepReturn
 
 from shapegym.shaping.arrays import tree_map, tree_write
@@ -21,7 +19,7 @@ from shapegym.shaping.evaluation.ledger import EpisodeRecord
 from shapegym.shaping.surfaces.binding import Binding, BindingOptions
 from shapegym.shaping.surfaces.block import Block, Settled
 from shapegym.shaping.surfaces.collect import (
-    as_declaration,
+    declared_features,
     find_key,
     stack_features,
     success_in,
@@ -46,7 +44,7 @@ class TransitionVecEnv(Binding, VecEnvWrapper):
     def __init__(self, venv: VecEnv, expression: Expression, **options: Unpack[BindingOptions]) -> None:
         super().__init__(venv)
         spaces = venv.observation_space, venv.action_space
-        self._bind(expression, options, venv.num_envs, *spaces, _declared_features(venv))
+        self._bind(expression, options, venv.num_envs, *spaces, declared_features(venv))
         self._records: deque[EpisodeRecord] = deque(maxlen=MAX_RECORDS)
         self._lanes_source = venv.venv if isinstance(venv, VecMonitor) else venv
         self._has_arrays = not isinstance(self._lanes_source, VecEnvWrapper) and hasattr(
@@ -73,22 +71,14 @@ class TransitionVecEnv(Binding, VecEnvWrapper):
         return records
 
     def reset(self) -> VecEnvObs:
-        """Start an episode in every lane.
-
-        Raises:
-            FeatureError: if a term reads a feature of s_t that the first infos lack.
-        """
+        """Start an episode in every lane."""
         obs = self.venv.reset()
         self._plan_starts(np.ones(self.num_envs, dtype=bool), obs)
         self._started = True
         return obs
 
     def step_async(self, actions: np.ndarray) -> None:
-        """Start a step.
-
-        Raises:
-            WiringError: before the first reset.
-        """
+        """Start a step."""
         if not self._started:
             raise WiringError(
                 "The environment was stepped before its first reset, so s_t is unknown: call reset() first."
@@ -189,12 +179,7 @@ class ShapedVecEnv(TransitionVecEnv):
         }
 
     def step_wait(self) -> VecEnvStepReturn:
-        """Finish a step; the rewards are the shaped ones, (B,) float32.
-
-        Raises:
-            FeatureError: if a term reads a feature that the infos lack.
-            NonFiniteError: for a NaN or infinite part, if ``on_nonfinite="raise"``.
-        """
+        """Finish a step; the rewards are the shaped ones, (B,) float32."""
         transitions, (obs, _, dones, infos) = self._next_transitions()
         self.last_shaped_reward, self.last_contributions, records = self.engine.step(transitions)
         for record in records:
@@ -238,7 +223,7 @@ class MeasuringVecEnv(TransitionVecEnv):
         return self._block.length
 
     def step_wait(self) -> VecEnvStepReturn:
-        """Finish a step; the rewards are the task's. Raises as `ShapedVecEnv.step_wait` does."""
+        """Finish a step; the rewards are the task's."""
         transitions, step = self._next_transitions()
         self.last_parts = self.engine.measure(transitions)
         if self._block.full:  # steps that no buffer wanted, such as an evaluation's
@@ -252,16 +237,6 @@ class MeasuringVecEnv(TransitionVecEnv):
         settled = self._block.settle(self.engine)
         self._records.extend(settled.records)
         return settled
-
-
-def _declared_features(venv: VecEnv) -> Mapping[str, gym.Space] | None:
-    """What the environments declare; in worker processes nothing, as a declaration need not survive the way to here."""
-    if isinstance(venv.unwrapped, SubprocVecEnv):
-        return None
-    declared = getattr(venv.unwrapped, "features", None)
-    if declared is None and venv.has_attr("features"):
-        declared = venv.get_attr("features")[0]
-    return as_declaration(declared)
 
 
 def _pick(features: Features, names: tuple[str, ...], when: str) -> dict[str, np.ndarray]:

@@ -13,16 +13,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Unpack
 
-import gymnasium as gym
 import numpy as np
-from gymnasium.error import ResetNeeded
-from gymnasium.vector import AutoresetMode, SyncVectorEnv, VectorEnv, VectorWrapper
+from gymnasium.vector import AutoresetMode, VectorEnv, VectorWrapper
 
 from shapegym.shaping.arrays import tree_join, tree_map
 from shapegym.shaping.errors import WiringError
 from shapegym.shaping.surfaces.binding import PAID, Binding, BindingOptions
 from shapegym.shaping.surfaces.collect import (
-    as_declaration,
     choose,
     declared_features,
     find_key,
@@ -57,18 +54,14 @@ class ShapedVectorEnv(Binding, VectorWrapper[Any, Any, Any, Any, np.ndarray]):
         super().__init__(envs)
         self.autoreset_mode = _autoreset_mode(envs)
         spaces = envs.single_observation_space, envs.single_action_space
-        self._bind(expression, options, envs.num_envs, *spaces, _declared_features(envs))
+        self._bind(expression, options, envs.num_envs, *spaces, declared_features(envs))
         self._all = np.ones(envs.num_envs, dtype=bool)
         self._ended = np.zeros(envs.num_envs, dtype=bool)
 
     def reset(
         self, *, seed: int | None = None, options: dict[str, Any] | None = None
     ) -> tuple[Any, dict[str, Any]]:
-        """Start episodes in all lanes, or in those of ``options["reset_mask"]``.
-
-        Raises:
-            FeatureError: if a potential reads a feature that the first infos lack.
-        """
+        """Start episodes in all lanes, or in those of ``options["reset_mask"]``."""
         mask = (options or {}).get("reset_mask")
         lanes = self._all if mask is None else np.array(mask, dtype=bool)
         obs, infos = self.env.reset(seed=seed, options=options)
@@ -78,15 +71,8 @@ class ShapedVectorEnv(Binding, VectorWrapper[Any, Any, Any, Any, np.ndarray]):
         return obs, infos
 
     def step(self, actions: Any) -> tuple[Any, np.ndarray, np.ndarray, np.ndarray, dict[str, Any]]:
-        """Advance every lane by one step.
-
-        Raises:
-            ResetNeeded: before the first reset.
-            FeatureError: if a term reads a feature that the infos lack.
-            NonFiniteError: for a NaN or infinite part, if ``on_nonfinite="raise"``.
-        """
-        if not self._started:
-            raise ResetNeeded("Call reset() before step().")
+        """Advance every lane by one step."""
+        self._require_reset()
         obs, rewards, terminated, truncated, infos = self.env.step(actions)
         transitions = self._collector.transitions
         transitions.reward = task = np.array(rewards, dtype=np.float64)
@@ -159,21 +145,6 @@ def _autoreset_mode(envs: VectorEnv) -> AutoresetMode:
             f"{envs} does not say how its lanes reset: metadata['autoreset_mode'] is {mode!r}. Rewards depend on it, so set it to "
             f"one of {', '.join(f'AutoresetMode.{known.name}' for known in AutoresetMode)}."
         ) from None
-
-
-def _declared_features(envs: VectorEnv) -> Mapping[str, gym.Space] | None:
-    """What a vector environment or a wrapper around it declares, or the first of the environments it holds.
-
-    Worker processes are not asked: a declaration that cannot be pickled, or an environment without one, would end them.
-    """
-    layer: Any = envs
-    while isinstance(layer, VectorWrapper):
-        if (declared := as_declaration(getattr(layer, "features", None))) is not None:
-            return declared
-        layer = layer.env
-    if isinstance(layer, SyncVectorEnv):
-        return declared_features(layer.envs[0])
-    return as_declaration(getattr(layer, "features", None))
 
 
 def _pick(infos: Mapping[str, Any], name: str, lanes: np.ndarray, when: str) -> np.ndarray:

@@ -19,9 +19,8 @@ from typing_extensions import override
 from shapegym.shaping.errors import ExpressionError, ObservationError
 from shapegym.shaping.kernels.counts import project_signs, tally
 from shapegym.shaping.limits import Count, Limited, Natural, NonNegative, Positive
-from shapegym.shaping.states.functions import features_of
 from shapegym.shaping.states.select import Selects, selector
-from shapegym.shaping.terms.events import Event
+from shapegym.shaping.terms.events import EVENT
 from shapegym.shaping.transitions import Spec, State, Transitions
 from shapegym.shaping.types import Example, Replay, Term
 
@@ -76,6 +75,9 @@ class CountBonus(Term):
     hashing: SimHash | None = None
     resolution: Positive | None = None
 
+    bound = property(lambda self: abs(self.beta))
+    replay = property(lambda self: Replay.STAMP if self.scope == "episode" else Replay.FROZEN)
+
     def __post_init__(self) -> None:
         super().__post_init__()
         if self.resolution is not None and self.hashing is not None:
@@ -88,35 +90,16 @@ class CountBonus(Term):
     def examples(cls) -> tuple[Example, ...]:
         return (
             Example(cls("features.agent_pos")),
-            Example(Event("features.event", 0.5, equals=2) * cls("features.event", exponent=1.0)),
+            Example(EVENT * cls("features.event", exponent=1.0)),
             Example(cls("obs", scope="episode", exponent=3.0), "discrete"),
             Example(cls("obs", resolution=0.5, beta=0.2)),
             Example(cls("obs.observation", hashing=SimHash(bits=6)), "dict"),
         )
 
-    @property
-    def bound(self) -> float:  # type: ignore[override]  # a fact of the instance here
-        """The bonus of the first visit."""
-        return abs(self.beta)
-
-    @property
-    def replay(self) -> Replay:  # type: ignore[override]
-        """Stamped if counted by episode, else frozen."""
-        return Replay.STAMP if self.scope == "episode" else Replay.FROZEN
-
-    @property
-    @override
-    def reads(self) -> tuple[str, ...]:
-        return features_of(self.key)
-
     def init(self, spec: Spec) -> State:
-        """Return a table that is empty until the first batch says how wide a key is.
-
-        Raises:
-            ObservationError: if the key cannot be read from this environment's observations.
-        """
-        selector(self.key).width(spec)
+        """Return a table that is empty until the first batch says how wide a key is."""
         return {
+            **super().init(spec),
             "dtype": _declared_dtype(self.key, spec),
             "width": 0,
             "owners": np.arange(spec.num_lanes if self.scope == "episode" else 1, dtype=np.uint64),

@@ -11,8 +11,7 @@ from typing_extensions import override
 from shapegym.shaping.algebra import bounded
 from shapegym.shaping.errors import ExpressionError
 from shapegym.shaping.kernels import events as kernels
-from shapegym.shaping.states.functions import Read, features_of
-from shapegym.shaping.states.select import Selects, selector
+from shapegym.shaping.states.select import SelectsOne, selector
 from shapegym.shaping.transitions import Spec, State, Transitions
 from shapegym.shaping.tree import largest
 from shapegym.shaping.types import ElementwiseOperands, Example, Replay, Term
@@ -44,10 +43,13 @@ class Event(Term):
         equals: the id that counts.
     """
 
-    of: Selects = "features.success"
+    of: SelectsOne = "features.success"
     value: float = 1.0
     trigger: Literal["level", "rise", "change"] = "level"
     equals: float | None = None
+
+    bound = property(lambda self: abs(self.value))
+    looks = property(lambda self: "after" if self.trigger == "level" else "both")
 
     @override
     @classmethod
@@ -57,26 +59,6 @@ class Event(Term):
             Example(cls("features.success", trigger="rise")),
             Example(cls("obs", 0.1, trigger="change"), "discrete"),
         )
-
-    @property
-    def bound(self) -> float:  # type: ignore[override]  # a fact of the instance here
-        """What it pays."""
-        return abs(self.value)
-
-    @property
-    @override
-    def reads(self) -> tuple[str, ...]:
-        return features_of(self.of)
-
-    @property
-    def reads_before(self) -> tuple[str, ...]:
-        """What it compares with; ``level`` needs only the successor."""
-        return () if self.trigger == "level" else self.reads
-
-    def init(self, spec: Spec) -> State:
-        """Raise `ObservationError` unless exactly one number is selected."""
-        Read(self.of).check(spec)
-        return {}
 
     @override
     def measure(self, transitions: Transitions, state: State, *inputs: Any) -> np.ndarray:
@@ -94,6 +76,10 @@ class Event(Term):
         return _indicate(x, "!=", 0.0) if self.equals is None else _indicate(x, "==", self.equals)
 
 
+EVENT = Event("features.event", 0.5, equals=2)
+"""What examples pay for: an event of `shapegym.shaping.testing.ScriptedEnv`."""
+
+
 @dataclass(frozen=True)
 class Compare(Term):
     """r_t = 1 if ``of op to`` holds in s_{t+1}, else 0: a condition for `when`, or a factor. Bounded by 1.
@@ -104,9 +90,9 @@ class Compare(Term):
         to: a number, or a selector of one.
     """
 
-    of: Selects = "obs"
+    of: SelectsOne = "obs"
     op: Literal[">", ">=", "<", "<=", "==", "!="] = ">"
-    to: float | Selects = 0.0
+    to: float | SelectsOne = 0.0
 
     bound: ClassVar[float] = 1.0
 
@@ -118,18 +104,6 @@ class Compare(Term):
             Example(cls("features.agent_pos[0]", "==", "features.goal_pos[0]")),
             Example(cls("obs", "<=", 3), "discrete"),
         )
-
-    @property
-    @override
-    def reads(self) -> tuple[str, ...]:
-        return features_of(self.of, self.to) if isinstance(self.to, str) else features_of(self.of)
-
-    def init(self, spec: Spec) -> State:
-        """Raise `ObservationError` unless exactly one number is selected on each side."""
-        Read(self.of).check(spec)
-        if isinstance(self.to, str):
-            Read(self.to).check(spec)
-        return {}
 
     @override
     def measure(self, transitions: Transitions, state: State, *inputs: Any) -> np.ndarray:
@@ -160,6 +134,7 @@ class Milestones(Term):
     ordered: bool = False
 
     replay: ClassVar[Replay] = Replay.STAMP
+    bound = property(lambda self: bounded(sum, [largest(node) for node in self.of]))
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -172,16 +147,10 @@ class Milestones(Term):
     @override
     @classmethod
     def examples(cls) -> tuple[Example, ...]:
-        event = Event("features.event", 0.5, equals=2)
         return (
-            Example(cls((event, Event("features.event", 0.25, equals=1)), ordered=True)),
-            Example(cls((event, Compare("features.progress", ">=", 0.75)))),
+            Example(cls((EVENT, Event("features.event", 0.25, equals=1)), ordered=True)),
+            Example(cls((EVENT, Compare("features.progress", ">=", 0.75)))),
         )
-
-    @property
-    def bound(self) -> float | None:  # type: ignore[override]  # a fact of the instance here
-        """All milestones reached at one step."""
-        return bounded(sum, [largest(node) for node in self.of])
 
     @override
     def init(self, spec: Spec) -> State:

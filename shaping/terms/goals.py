@@ -33,6 +33,8 @@ class StateReward(Term):
 
     phi: Phi
 
+    bound = property(lambda self: as_state_function(self.phi).bound)
+
     @override
     @classmethod
     def examples(cls) -> tuple[Example, ...]:
@@ -42,21 +44,6 @@ class StateReward(Term):
             Example(cls(Distance("features.agent_pos", (2.0, 3.0), "linf", ExponentialKernel(2.0)))),
             Example(cls(Distance("features.agent_pos", "features.goal_pos", kernel=zones))),
         )
-
-    @property
-    def bound(self) -> float | None:  # type: ignore[override]  # a fact of the instance here
-        """That of Phi."""
-        return as_state_function(self.phi).bound
-
-    @property
-    @override
-    def reads(self) -> tuple[str, ...]:
-        return as_state_function(self.phi).reads
-
-    def init(self, spec: Spec) -> State:
-        """Raise `ObservationError` if Phi cannot read this environment."""
-        as_state_function(self.phi).check(spec)
-        return {}
 
     @override
     def measure(self, transitions: Transitions, state: State, *inputs: Any) -> np.ndarray:
@@ -82,6 +69,7 @@ class GoalReached(Term):
     norm: Norm = "l2"
 
     _nearness: ClassVar[Distance]
+    bound = property(lambda self: abs(self.reward))
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -91,16 +79,6 @@ class GoalReached(Term):
     @classmethod
     def examples(cls) -> tuple[Example, ...]:
         return (Example(cls(radius=0.5), "dict"),)
-
-    @property
-    def bound(self) -> float:  # type: ignore[override]  # a fact of the instance here
-        """What reaching pays."""
-        return abs(self.reward)
-
-    @property
-    @override
-    def reads(self) -> tuple[str, ...]:
-        return self._nearness.reads
 
     def init(self, spec: Spec) -> State:
         """Raise `ObservationError` unless both sides select as many numbers."""

@@ -61,6 +61,7 @@ class OccupancyPenalty(Term):
     learning_rate: Positive = 1e-3
 
     replay: ClassVar[Replay] = Replay.FROZEN
+    looks = "before"
 
     @override
     @classmethod

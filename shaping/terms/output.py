@@ -41,11 +41,7 @@ class ModelOutput(Term):
 
     @override
     def init(self, spec: Spec) -> State:
-        """Check that the model has the output.
-
-        Raises:
-            UnknownNameError: if it has none of that name.
-        """
+        """Raise `UnknownNameError` if the model has no such output."""
         names: tuple[str, ...] = self.model.outputs
         if self.output and self.output not in names:
             raise UnknownNameError(

@@ -41,6 +41,7 @@ class Potential(Term):
     gamma: Discount | None = None
 
     keeps: ClassVar[Keeps] = Keeps.POLICIES | Keeps.ADVICE
+    looks = "both"
 
     @override
     @classmethod
@@ -56,22 +57,9 @@ class Potential(Term):
             Example(cls(Distance(), gamma=0.9), "dict"),
         )
 
-    @property
-    @override
-    def reads(self) -> tuple[str, ...]:
-        return as_state_function(self.phi).reads
-
-    reads_before = reads
-
     def init(self, spec: Spec) -> State:
-        """Check Phi and agree on the discount.
-
-        Raises:
-            DiscountError: if gamma is unknown or is not the agent's.
-            ObservationError: if Phi cannot read this environment.
-        """
-        as_state_function(self.phi).check(spec)
-        return {"gamma": agreed_gamma(self.gamma, spec)}
+        """Agree on the discount; raises `DiscountError` if it is unknown or not the agent's."""
+        return {**super().init(spec), "gamma": agreed_gamma(self.gamma, spec)}
 
     @override
     def measure(self, transitions: Transitions, state: State, *inputs: Any) -> np.ndarray:
@@ -85,6 +73,10 @@ class Potential(Term):
             )
         potential_difference(phi_t, phi_tp1, transitions.terminated, state["gamma"], out)
         return out
+
+
+PROGRESS = Potential("features.progress", gamma=0.9)
+"""What examples shape with, on `shapegym.shaping.testing.ScriptedEnv`."""
 
 
 def agreed_gamma(gamma: float | None, spec: Spec) -> float:

@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 import numpy as np
 from typing_extensions import override
 
-from shapegym.shaping.terms.events import Event
+from shapegym.shaping.terms.events import EVENT
 from shapegym.shaping.transitions import Spec, State, Transitions
 from shapegym.shaping.tree import largest
 from shapegym.shaping.types import Elementwise, Example, Replay, Term
@@ -29,17 +29,12 @@ class TeamMean(Term):
 
     replay: ClassVar[Replay] = Replay.STAMP
     sees_world: ClassVar[bool] = True
+    bound = property(lambda self: largest(self.of))
 
     @override
     @classmethod
     def examples(cls) -> tuple[Example, ...]:
-        event = Event("features.event", 0.5, equals=2)
-        return (Example(cls(event)), Example(event - cls(event)))
-
-    @property
-    def bound(self) -> float | None:  # type: ignore[override]  # a fact of the instance here
-        """That of what it averages."""
-        return largest(self.of)
+        return (Example(cls(EVENT)), Example(EVENT - cls(EVENT)))
 
     @override
     def init(self, spec: Spec) -> State:

@@ -5,15 +5,23 @@ from __future__ import annotations
 import copy
 import pickle
 import tempfile
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, fields, replace
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 import gymnasium as gym
 import numpy as np
 
-from shapegym.shaping.arrays import flatten, stack_members, tree_equal, tree_join, tree_map, tree_take
+from shapegym.shaping.arrays import (
+    flatten,
+    join_rows,
+    map_rows,
+    stack_members,
+    tree_equal,
+    tree_map,
+    tree_take,
+)
 from shapegym.shaping.errors import FeatureError, suggest
 from shapegym.shaping.evaluation.engine import RewardEngine
 from shapegym.shaping.evaluation.program import Outputs, Program
@@ -28,9 +36,12 @@ from shapegym.shaping.types import EpisodicCombinator, Expression, Model, Replay
 LEARN_EVERY = 16
 """Steps between two fits in these checks."""
 
-_ROWS = tuple(item.name for item in fields(Transitions) if item.name != "clock")
 _EXACT: dict[str, Any] = {"rtol": 1e-9, "atol": 1e-12}
 _ROUNDED: dict[str, Any] = {"rtol": 1e-4, "atol": 1e-5}
+
+
+Complaints: TypeAlias = Iterator[str]
+"""What breaks a promise, in words."""
 
 
 class ComplianceError(AssertionError):
@@ -68,18 +79,10 @@ def check_expression(
             what is no number; a saved state does not continue where it was; or pickling or a reward file changes the expression.
         ShapingError: if the expression cannot be bound to the environment.
     """
-    _check_copies(expression)
-    spec, stream = record(expression, env, lanes=lanes, steps=steps, gamma=gamma, seed=seed, worlds=worlds)
-    bench = _Bench(expression, spec, stream, _ROUNDED if models_of(expression) else _EXACT)
-    for model in models_of(expression):
-        _check_model(model, bench)
-    _check_terms(bench)
-    _check_fits(bench)
-    _check_idle_rows(bench)
-    rewards = bench.pay(bench.engine(), stream)
-    _check_position(bench)
-    _check_cuts(bench)
-    _check_saved_state(bench, rewards)
+    for complaint in _complaints(
+        expression, env, lanes=lanes, steps=steps, gamma=gamma, seed=seed, worlds=worlds
+    ):
+        raise ComplianceError(complaint)
 
 
 def check_model(
@@ -132,19 +135,13 @@ class _Bench:
 
     @property
     def experience(self) -> Experience:
-        blocks = {name: tree_join(np.stack, [getattr(step, name) for step in self.stream]) for name in _ROWS}
         counts = np.cumsum([0, *(int(step.active.sum()) for step in self.stream[:-1])])
-        return Experience(Transitions(**blocks), counts)
+        return Experience(join_rows(np.stack, self.stream), counts)
 
     @property
     def batch(self) -> Transitions:
         """All rows of the stream at once."""
-        return Transitions(
-            **{
-                name: tree_join(np.concatenate, [getattr(step, name) for step in self.stream])
-                for name in _ROWS
-            }
-        )
+        return join_rows(np.concatenate, self.stream)
 
 
 def record(
@@ -210,13 +207,30 @@ def _features(infos: Sequence[dict[str, Any]], names: Sequence[str]) -> dict[str
 # ---------------------------------------------------------------------- one node at a time
 
 
-def _check_copies(expression: Expression) -> None:
+def _complaints(
+    expression: Expression, env: str | Callable[[], gym.Env[Any, Any]], **recording: Any
+) -> Complaints:
+    """Yield what is wrong. Nobody goes on after the first, so a check may rely on those before it."""
+    yield from _check_copies(expression)
+    spec, stream = record(expression, env, **recording)
+    bench = _Bench(expression, spec, stream, _ROUNDED if models_of(expression) else _EXACT)
+    for model in models_of(expression):
+        yield from (f"{model!r}: {complaint}" for complaint in _check_model(model, bench))
+    yield from _check_terms(bench)
+    yield from _check_fits(bench)
+    yield from _check_idle_rows(bench)
+    yield from _check_position(bench)
+    yield from _check_cuts(bench)
+    yield from _check_saved_state(bench)
+
+
+def _check_copies(expression: Expression) -> Complaints:
     for what, twin in (
         ("Pickling", pickle.loads(pickle.dumps(expression))),  # noqa: S301  (what was pickled here a moment ago)
         ("A reward file", from_data(to_data(expression))),
     ):
         if twin != expression or hash(twin) != hash(expression):
-            raise ComplianceError(f"{what} changes the expression: {expression!r} became {twin!r}.")
+            yield f"{what} changes the expression: {expression!r} became {twin!r}."
 
 
 class _Watched:
@@ -239,7 +253,7 @@ class _Watched:
             yield index, term, [get(parts, outputs) for get in inputs]
 
 
-def _check_terms(bench: _Bench) -> None:
+def _check_terms(bench: _Bench) -> Complaints:
     watched = _Watched(bench)
     kept = []
     clock = 0
@@ -248,13 +262,15 @@ def _check_terms(bench: _Bench) -> None:
         parts = np.zeros((len(watched.states), transitions.num_lanes))
         for index, term, inputs in watched.readings(transitions, parts):
             term.observe(transitions, watched.states[index], *inputs)
-            parts[index] = _check_measure(term, transitions, watched.states[index], inputs)
+            parts[index] = yield from _check_measure(term, transitions, watched.states[index], inputs)
         kept.append(parts)
         clock += int(transitions.active.sum())
-    _check_stored_batch(bench, watched, np.concatenate(kept, axis=1))
+    yield from _check_stored_batch(bench, watched, np.concatenate(kept, axis=1))
 
 
-def _check_measure(term: Term, transitions: Transitions, state: State, inputs: list[Any]) -> np.ndarray:
+def _check_measure(
+    term: Term, transitions: Transitions, state: State, inputs: list[Any]
+) -> Generator[str, None, np.ndarray]:
     before = copy.deepcopy(state)
     part = np.array(term.measure(transitions, state, *inputs))
     again = term.measure(transitions, state, *inputs)
@@ -264,23 +280,23 @@ def _check_measure(term: Term, transitions: Transitions, state: State, inputs: l
         or again.dtype != np.float64
     ):
         got = f"{again.dtype} {again.shape}" if isinstance(again, np.ndarray) else repr(again)
-        raise ComplianceError(
+        yield (
             f"{term!r}: measure must return float64 ({transitions.num_lanes},), one number a lane, got {got}."
         )
     if not np.isfinite(part[transitions.active]).all():
-        raise ComplianceError(f"{term!r}: measure returned {part}, which is not finite in every transition.")
+        yield f"{term!r}: measure returned {part}, which is not finite in every transition."
     if not np.array_equal(part, again, equal_nan=True):
-        raise ComplianceError(f"{term!r}: measuring the same transitions twice gave {part}, then {again}.")
+        yield f"{term!r}: measuring the same transitions twice gave {part}, then {again}."
     if not tree_equal(before, state):
-        raise ComplianceError(f"{term!r}: measure changed its state; only observe may.")
+        yield f"{term!r}: measure changed its state; only observe may."
     return part
 
 
-def _check_stored_batch(bench: _Bench, watched: _Watched, stored: np.ndarray) -> None:
+def _check_stored_batch(bench: _Bench, watched: _Watched, stored: np.ndarray) -> Complaints:
     """A replay buffer measures any number of stored rows at once, and long after they happened."""
     batch = bench.batch
     some = np.flatnonzero(batch.active)[::-2]
-    fewer = _rows(batch, some)
+    fewer = _taken(batch, some)
     parts = stored.copy()
     for index, term, inputs in watched.readings(batch, parts):
         if replay_of(term) is Replay.STAMP:
@@ -291,21 +307,21 @@ def _check_stored_batch(bench: _Bench, watched: _Watched, stored: np.ndarray) ->
             part.shape == stored[index].shape
             and np.array_equal(part[batch.active], stored[index][batch.active])
         ):
-            raise ComplianceError(
+            yield (
                 f"{term!r} declares Replay.RECOMPUTE, but a batch of all {batch.num_lanes} stored transitions measures "
                 "differently from each when it happened. Declare FROZEN if it reads statistics, STAMP if it depends on the order "
                 "of experience."
             )
         chosen = [tree_take(value, some) for value in inputs]
         if not bench.same(term.remeasure(fewer, watched.states[index], *chosen), part[some]):
-            raise ComplianceError(
+            yield (
                 f"{term!r}: the part of a stored transition depends on which others are measured with it. A part may depend on its "
                 "own transition and the state, not on other rows of the batch."
             )
         parts[index] = part
 
 
-def _check_fits(bench: _Bench) -> None:
+def _check_fits(bench: _Bench) -> Complaints:
     """Whatever learns is fitted to all of the stream, as a rollout buffer does it before it pays."""
     engine = bench.engine(pay_at_end=False, learn_every=None)
     if not engine.waits:
@@ -313,60 +329,56 @@ def _check_fits(bench: _Bench) -> None:
     for transitions in bench.stream:
         engine.measure(transitions)
     if not np.isfinite(engine.learn()).all():
-        raise ComplianceError(f"{bench.expression!r}: parts are not finite after a fit.")
+        yield f"{bench.expression!r}: parts are not finite after a fit."
 
 
 # ---------------------------------------------------------------------- models
 
 
-def _check_model(model: Model, bench: _Bench) -> None:
-    memories = [_quietly(model, bench.spec) for _ in range(2)]
+def _check_model(model: Model, bench: _Bench) -> Complaints:
+    memories = [(yield from _quietly(model, bench.spec)), (yield from _quietly(model, bench.spec))]
     if not tree_equal(*(memory.state_dict() for memory in memories)):
-        raise ComplianceError(f"{model!r}: two that begin with one seed differ; draw from spec.seed alone.")
+        yield "two that begin with one seed differ; draw from spec.seed alone."
     watched = _Watched(bench)
     batch, parts = bench.batch, np.zeros((len(watched.states), bench.batch.num_lanes))
     outputs = watched.outputs(batch, parts)
     position = watched.program.readers.index(model)
     inputs = [get(parts, outputs) for get in watched.program.inputs[position]]
-    _check_outputs(model, memories[0], batch, inputs)
+    yield from _check_outputs(model, memories[0], batch, inputs)
     if not model.learned:
         return
     sizes = []
     experience = bench.experience
     shape = (*experience.clocks.shape, bench.spec.num_lanes)
-    blocks = [_mapped(value, lambda rows: rows.reshape(*shape, *rows.shape[1:])) for value in inputs]
+    blocks = [tree_map(lambda rows: rows.reshape(*shape, *rows.shape[1:]), value) for value in inputs]
     idle = _with_idle_rows(experience)
-    idle_blocks = [_mapped(value, lambda rows: np.concatenate([rows, rows[-1:]])) for value in blocks]
+    idle_blocks = [tree_map(lambda rows: np.concatenate([rows, rows[-1:]]), value) for value in blocks]
     for _ in range(4):
         numbers = [
             model.fit(block, memory, *values)
             for block, memory, values in zip((experience, idle), memories, (blocks, idle_blocks), strict=True)
         ]
-        _check_report(model, numbers[0])
+        yield from _check_report(numbers[0])
         states = [memory.state_dict() for memory in memories]
         if not tree_equal(*states):
-            raise ComplianceError(
-                f"{model!r}: a fit depends on rows with active=False, or equal fits come to different ends: take "
+            yield (
+                "a fit depends on rows with active=False, or equal fits come to different ends: take "
                 "experience.rows(), and random numbers from what the model remembers."
             )
-        _check_finite(model, states[0])
+        yield from _check_finite(states[0])
         sizes.append(sum(np.size(value) for value in flatten(states[0]).values()))
     if sizes[1] < sizes[2] < sizes[3]:
-        raise ComplianceError(
-            f"{model!r}: what it remembers grows with every fit ({', '.join(map(str, sizes))} numbers): bound it."
-        )
-    _check_outputs(model, memories[0], batch, inputs)
+        yield (f"what it remembers grows with every fit ({', '.join(map(str, sizes))} numbers): bound it.")
+    yield from _check_outputs(model, memories[0], batch, inputs)
     restored = model.init(bench.spec)
     restored.load_state_dict(memories[0].state_dict())
     for memory in (memories[0], restored):
         model.fit(experience, memory, *blocks)
     if not tree_equal(memories[0].state_dict(), restored.state_dict()):
-        raise ComplianceError(
-            f"{model!r}: a fit after state_dict and load_state_dict comes to another end than without."
-        )
+        yield "a fit after state_dict and load_state_dict comes to another end than without."
 
 
-def _quietly(model: Model, spec: Spec) -> Any:
+def _quietly(model: Model, spec: Spec) -> Generator[str, None, Any]:
     """Make a memory, and see that the global streams are left alone."""
     import torch
 
@@ -374,72 +386,65 @@ def _quietly(model: Model, spec: Spec) -> Any:
     memory = model.init(spec)
     after = np.random.get_state()[1], torch.get_rng_state()  # type: ignore[index]  # noqa: NPY002
     if not (np.array_equal(before[0], after[0]) and torch.equal(before[1], after[1])):
-        raise ComplianceError(
-            f"{model!r}: init drew from the global stream of NumPy or torch; its random numbers come from spec.seed "
+        yield (
+            "init drew from the global stream of NumPy or torch; its random numbers come from spec.seed "
             "(shapegym.shaping.networks.Networks does that)."
         )
     return memory
 
 
-def _check_outputs(model: Model, memory: Any, batch: Transitions, inputs: list[Any]) -> None:
+def _check_outputs(model: Model, memory: Any, batch: Transitions, inputs: list[Any]) -> Complaints:
     before = memory.state_dict()
     outputs = model.evaluate(batch, memory, *inputs)
     again = model.evaluate(batch, memory, *inputs)
     some = np.flatnonzero(batch.active)[::3]
-    fewer = model.evaluate(
-        _rows(batch, some), memory, *(_mapped(value, lambda rows: rows[some]) for value in inputs)
-    )
+    fewer = model.evaluate(_taken(batch, some), memory, *(tree_take(value, some) for value in inputs))
     names = tuple(outputs) if isinstance(outputs, Mapping) else outputs
     if not isinstance(outputs, Mapping) or set(outputs) != set(model.outputs):
-        raise ComplianceError(f"{model!r} declares the outputs {model.outputs}, and returned {names}.")
+        yield f"it declares the outputs {model.outputs}, and returned {names}."
     for name, values in outputs.items():
         if not isinstance(values, np.ndarray) or values.shape[:1] != (batch.num_lanes,) or values.ndim > 2:
-            raise ComplianceError(
-                f"{model!r}: the output {name!r} must be an array ({batch.num_lanes}, d), got {getattr(values, 'shape', values)}."
+            yield (
+                f"the output {name!r} must be an array ({batch.num_lanes}, d), got {getattr(values, 'shape', values)}."
             )
         if not np.isfinite(values[batch.active]).all():
-            raise ComplianceError(f"{model!r}: the output {name!r} is not finite in every transition.")
+            yield f"the output {name!r} is not finite in every transition."
         if not np.array_equal(values, again[name]):
-            raise ComplianceError(
-                f"{model!r}: evaluating the same transitions twice gave different {name!r}."
-            )
+            yield f"evaluating the same transitions twice gave different {name!r}."
         if not np.allclose(values[some], fewer[name], **_ROUNDED):
-            raise ComplianceError(
-                f"{model!r}: {name!r} of a transition depends on which others are evaluated with it, by more than rounding. Do not "
+            yield (
+                f"{name!r} of a transition depends on which others are evaluated with it, by more than rounding. Do not "
                 "normalise over the batch (BatchNorm in training mode)."
             )
     if not tree_equal(before, memory.state_dict()):
-        raise ComplianceError(f"{model!r}: evaluate changed what is remembered; only fit may.")
+        yield "evaluate changed what is remembered; only fit may."
 
 
-def _check_report(model: Model, numbers: Any) -> None:
+def _check_report(numbers: Any) -> Complaints:
     plain = isinstance(numbers, Mapping) and all(
         isinstance(key, str) and np.isscalar(value) and np.isfinite(value) for key, value in numbers.items()
     )
     if not plain:
-        raise ComplianceError(f"{model!r}: fit must return finite numbers by name, got {numbers!r}.")
+        yield f"fit must return finite numbers by name, got {numbers!r}."
 
 
-def _check_finite(model: Model, state: State) -> None:
+def _check_finite(state: State) -> Complaints:
     for path, value in flatten(state).items():
         if isinstance(value, np.ndarray) and value.dtype.kind == "f" and not np.isfinite(value).all():
-            raise ComplianceError(f"{model!r}: after a fit {'/'.join(path)} is not finite.")
+            yield f"after a fit {'/'.join(path)} is not finite."
 
 
 def _with_idle_rows(experience: Experience) -> Experience:
     """The same experience, and a step at its end that is none."""
-    steps = experience.steps
-    longer = {
-        name: tree_map(lambda rows: np.concatenate([rows, rows[-1:]]), getattr(steps, name)) for name in _ROWS
-    }
-    longer["active"][-1] = False
-    return Experience(Transitions(**longer), np.append(experience.clocks, experience.clocks[-1]))
+    longer = map_rows(lambda rows: np.concatenate([rows, rows[-1:]]), experience.steps)
+    longer.active[-1] = False
+    return Experience(longer, np.append(experience.clocks, experience.clocks[-1]))
 
 
 # ---------------------------------------------------------------------- the whole expression
 
 
-def _check_idle_rows(bench: _Bench) -> None:
+def _check_idle_rows(bench: _Bench) -> Complaints:
     """Batches in which nothing happens, between those in which something does, must not be noticed."""
     plain, disturbed = (bench.engine(pay_at_end=False) for _ in range(2))
     for transitions, other in zip(bench.stream, reversed(bench.stream), strict=True):
@@ -447,12 +452,10 @@ def _check_idle_rows(bench: _Bench) -> None:
         changed = (plain.measure(transitions) != disturbed.measure(transitions)).any(axis=1)
         if changed.any():
             term = plain.terms[int(changed.argmax())]
-            raise ComplianceError(
-                f"{term!r}: observe took in rows with active=False, which are no transitions."
-            )
+            yield f"{term!r}: observe took in rows with active=False, which are no transitions."
 
 
-def _check_position(bench: _Bench) -> None:
+def _check_position(bench: _Bench) -> Complaints:
     """Lanes may change places (those of one world together), and a lane does not see lanes of other worlds."""
     worlds = bench.spec.world_of_lane
     never = len(bench.stream) + 1  # a fit sees rows in order, and another order may end elsewhere
@@ -460,14 +463,14 @@ def _check_position(bench: _Bench) -> None:
     for order in (np.arange(len(worlds))[::-1], np.random.default_rng(1).permutation(len(worlds))):
         spec = replace(bench.spec, worlds=tuple(worlds[order].tolist()) if bench.spec.worlds else ())
         moved = RewardEngine(bench.expression, spec, pay_at_end=True, learn_every=never)
-        if not bench.close(bench.pay(moved, [_rows(step, order) for step in bench.stream]), still[:, order]):
-            raise ComplianceError(
+        if not bench.close(bench.pay(moved, [_taken(step, order) for step in bench.stream]), still[:, order]):
+            yield (
                 f"{bench.expression!r}: rewards change when the lanes of the batch are put in another order."
             )
-    _check_strangers(bench, worlds)
+    yield from _check_strangers(bench, worlds)
 
 
-def _check_strangers(bench: _Bench, worlds: np.ndarray) -> None:
+def _check_strangers(bench: _Bench, worlds: np.ndarray) -> Complaints:
     """What is stamped belongs to a lane (or its world): it is the same when nobody else is there."""
     whole, alone = (bench.engine(pay_at_end=False, learn_every=None) for _ in range(2))
     own = worlds == worlds[0]
@@ -480,7 +483,7 @@ def _check_strangers(bench: _Bench, worlds: np.ndarray) -> None:
             stamped = replay_of(term) is Replay.STAMP and not whole.program.late[index] and not _shares(term)
             here = transitions.active & own
             if stamped and not bench.same(parts[index][here], lonely[index][here]):
-                raise ComplianceError(
+                yield (
                     f"{term!r}: a lane's part depends on other lanes. A stamped part may depend on the lane's own experience, or "
                     "with sees_world on that of its world; statistics of everybody's are FROZEN."
                 )
@@ -495,7 +498,7 @@ def _shares(term: Term) -> bool:
     )
 
 
-def _check_cuts(bench: _Bench) -> None:
+def _check_cuts(bench: _Bench) -> Complaints:
     """What an episode is paid over all fragments does not depend on where rollouts cut it."""
     nodes = [
         node for node in walk(bench.expression) if isinstance(node, EpisodicCombinator) and node.episodic
@@ -514,7 +517,7 @@ def _check_cuts(bench: _Bench) -> None:
     for length in (1, 3, 7):
         cut = _episode_sums(bench, [length] * -(-len(bench.stream) // length), gamma)
         if not bench.close(whole, cut):
-            raise ComplianceError(
+            yield (
                 f"{bench.expression!r}: what an episode is paid depends on where rollouts cut it (here every {length} steps)."
             )
 
@@ -546,12 +549,13 @@ def _episode_sums(bench: _Bench, lengths: Sequence[int], gamma: Any) -> np.ndarr
     return np.array(sums)
 
 
-def _check_saved_state(bench: _Bench, rewards: np.ndarray) -> None:
+def _check_saved_state(bench: _Bench) -> Complaints:
     """A state that is saved while episodes are open, and between two fits, continues where it was."""
     half = next(
         (t for t in range(len(bench.stream) // 2, len(bench.stream)) if _open(bench.stream[t - 1]).any()),
         len(bench.stream) // 2,
     )
+    rewards = bench.pay(bench.engine(), bench.stream)
     saved, loaded = bench.engine(), bench.engine()
     bench.pay(saved, bench.stream[:half])
     with tempfile.TemporaryDirectory() as folder:
@@ -559,7 +563,7 @@ def _check_saved_state(bench: _Bench, rewards: np.ndarray) -> None:
         save_engine(saved, path)
         load_engine(loaded, path)
     if not np.array_equal(bench.pay(loaded, bench.stream[half:]), rewards[half:]):
-        raise ComplianceError(
+        yield (
             f"{bench.expression!r}: rewards after loading a saved state differ from those without the pause."
         )
 
@@ -568,11 +572,6 @@ def _open(transitions: Transitions) -> np.ndarray:
     return transitions.active & ~(transitions.terminated | transitions.truncated)
 
 
-def _rows(transitions: Transitions, rows: np.ndarray) -> Transitions:
+def _taken(transitions: Transitions, rows: np.ndarray) -> Transitions:
     """Some rows, or the same in another order."""
-    taken = {name: tree_take(getattr(transitions, name), rows) for name in _ROWS}
-    return Transitions(**taken, clock=transitions.clock)
-
-
-def _mapped(value: Any, function: Callable[[np.ndarray], np.ndarray]) -> Any:
-    return tree_map(function, value)
+    return map_rows(lambda leaf: leaf[rows], transitions)

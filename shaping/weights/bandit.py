@@ -14,7 +14,7 @@ import zlib
 from abc import abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Annotated, Any, ClassVar, Literal
+from typing import Annotated, Any, ClassVar
 
 import numpy as np
 from annotated_types import Ge, Gt, Le
@@ -25,10 +25,11 @@ from shapegym.shaping.arrays import array_namespace
 from shapegym.shaping.errors import ExpressionError
 from shapegym.shaping.kernels.moments import accumulate_returns
 from shapegym.shaping.limits import Count, NonNegative
-from shapegym.shaping.terms.events import Event
-from shapegym.shaping.terms.potential import Potential
+from shapegym.shaping.terms.events import EVENT
+from shapegym.shaping.terms.potential import PROGRESS
 from shapegym.shaping.transitions import Array, Spec, State, Transitions
 from shapegym.shaping.types import Combinator, Example, Expression, Operands, Replay, Term
+from shapegym.shaping.weights.schedules import Metric
 
 
 @dataclass(frozen=True)
@@ -51,9 +52,11 @@ class Bandit(Term):
 
     arms: Annotated[int, Ge(2)] = 2
     period: Count = 10_000
-    metric: Literal["task_return", "success"] = "task_return"
+    metric: Metric = "task_return"
     low: float = 0.0
     high: float = 1.0
+
+    bound = property(lambda self: float(self.arms - 1))
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -61,16 +64,6 @@ class Bandit(Term):
             raise ExpressionError(
                 f"{type(self).__name__}: needs low < high, the scores that count as 0 and 1, got {self.low!r} and {self.high!r}."
             )
-
-    @property
-    def bound(self) -> float:  # type: ignore[override]  # a fact of the instance here
-        """The last arm's number."""
-        return float(self.arms - 1)
-
-    @property
-    @override
-    def reads(self) -> tuple[str, ...]:
-        return ("success",) if self.metric == "success" else ()
 
     @abstractmethod
     def pick(self, state: State) -> int:
@@ -216,9 +209,8 @@ class Choose(Combinator):
     @override
     @classmethod
     def examples(cls) -> tuple[Example, ...]:
-        task, event = TaskReward(), Event("features.event", 0.5, equals=2)
-        progress = Potential("features.progress", gamma=0.9)
-        return (Example(cls(UCB1(3, period=6, low=-2.0, high=3.0), (task, task + progress, task + event))),)
+        task = TaskReward()
+        return (Example(cls(UCB1(3, period=6, low=-2.0, high=3.0), (task, task + PROGRESS, task + EVENT))),)
 
     @override
     def combine(self, values: Sequence[Array]) -> Array:

@@ -20,15 +20,16 @@ from shapegym.shaping.algebra import Product, Sum, TaskReward
 from shapegym.shaping.arrays import array_namespace
 from shapegym.shaping.errors import ExpressionError, ObservationError
 from shapegym.shaping.limits import Count, Via, checked
-from shapegym.shaping.states.functions import features_of
-from shapegym.shaping.states.select import Selects, selector
-from shapegym.shaping.terms.events import Event
+from shapegym.shaping.states.select import Selects, selector, width_for_network
+from shapegym.shaping.terms.events import EVENT
 from shapegym.shaping.transitions import Array, Spec, State, Transitions
 from shapegym.shaping.tree import part_names
 from shapegym.shaping.types import ElementwiseOperands, Example, Expression, Replay, Term, require_name
 
 Form = Literal["scalar", "table", "network"]
 Name = Annotated[str, Via(require_name)]
+
+_ONE_INDEX = ", and a table has one index"
 
 
 @dataclass(frozen=True)
@@ -60,6 +61,8 @@ class LearnedWeight(Term):
     learn: bool = True
 
     replay: ClassVar[Replay] = Replay.FROZEN
+    learnable = property(lambda self: self.learn)
+    looks = "before"
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -73,43 +76,20 @@ class LearnedWeight(Term):
     @classmethod
     def examples(cls) -> tuple[Example, ...]:
         return (
-            Example(Event("features.event", 0.5, equals=2) * cls("event", 0.5)),
+            Example(EVENT * cls("event", 0.5)),
             Example(cls("cell", 0.5, "table", "features.agent_pos[0]", 5)),
             Example(TaskReward() * cls("task", 0.5, "network", "obs", 3)),
         )
 
-    @property
-    def learnable(self) -> bool:  # type: ignore[override]  # a fact of the instance here
-        """Whether it is to learn."""
-        return self.learn
-
-    @property
-    @override
-    def reads_before(self) -> tuple[str, ...]:
-        return () if self.read is None else features_of(self.read)
-
     @override
     def init(self, spec: Spec) -> State:
-        """Return the weights: arrays by name, the phi of `value`.
-
-        Raises:
-            ObservationError: if a table selects several numbers, or nobody says how many a network reads.
-        """
+        """Return the weights: arrays by name, the phi of `value`."""
         if self.read is None:
             return {"weight": np.full(1, float(self.initial))}
-        width = selector(self.read).width(spec)
         if self.form == "table":
-            if width not in (None, 1):
-                raise ObservationError(
-                    f"LearnedWeight {self.key!r}: {self.read!r} selects {width} numbers a lane, and a table has one index; pick "
-                    f"one, e.g. {self.read + '[0]'!r}."
-                )
+            selector(self.read).require_one(selector(self.read).width(spec), _ONE_INDEX)
             return {"table": np.full(self.size, float(self.initial))}
-        if width is None:
-            raise ObservationError(
-                f"LearnedWeight {self.key!r}: a network must know how many numbers {self.read!r} selects, and the environment "
-                "does not declare that feature. Read an entry of it, or the observation."
-            )
+        width = width_for_network(f"LearnedWeight {self.key!r}", (self.read,), spec)
         rng = np.random.default_rng([spec.seed, crc32(self.key.encode())])
         return {
             "hidden": rng.normal(0.0, 1.0 / np.sqrt(width), (width, self.size)),
@@ -128,10 +108,7 @@ class LearnedWeight(Term):
             return np.zeros((transitions.num_lanes, 0))
         rows = selector(self.read).read(transitions.obs, transitions.features).astype(np.float64)
         if self.form == "table":
-            if rows.shape[1] != 1:
-                raise ObservationError(
-                    f"LearnedWeight {self.key!r}: {self.read!r} selects {rows.shape[1]} numbers a lane, and a table has one index."
-                )
+            selector(self.read).require_one(rows.shape[1], _ONE_INDEX)
             wrong = (rows < 0) | (rows >= self.size) | (rows != np.floor(rows))
             if np.any(wrong & transitions.active[:, None]):
                 raise ObservationError(
@@ -175,17 +152,9 @@ def blend(
 
     Behaviour-alignment reward r_phi = phi_1 + phi_2 r_p + phi_3 r_aux of Gupta et al. 2023 (BARFI), for any number of parts.
 
-    Args:
-        *parts: expressions whose values are known at once, usually with `TaskReward` among them; distinct names.
-        initial: weight of the parts at first: one for all, or one each.
-        form: of all weights, the bias included: see `LearnedWeight`.
-        read: see `LearnedWeight`.
-        size: see `LearnedWeight`.
-        bias: the bias at first; None leaves it out, as in a second blend of one expression.
-        learn: of all weights, the bias included: see `LearnedWeight`.
-
-    Raises:
-        ExpressionError: if a part is no elementwise expression, or a setting is out of range.
+    The parts are known at once and have distinct names; usually `TaskReward` is among them. ``initial`` is their weight at first,
+    one for all, or one each. ``bias`` is that of the bias; None leaves it out, as in a second blend of one expression. The other
+    arguments are `LearnedWeight`'s, for all weights, the bias included.
     """
     parts = checked("blend: parts", ElementwiseOperands, parts)
     starts = checked("blend: initial", float | tuple[float, ...], initial)

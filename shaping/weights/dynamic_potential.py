@@ -35,24 +35,17 @@ class DynamicPotential(Term):
 
     keeps: ClassVar[Keeps] = Keeps.POLICIES | Keeps.ADVICE
     replay: ClassVar[Replay] = Replay.STAMP
+    looks = "both"
 
     @override
     @classmethod
     def examples(cls) -> tuple[Example, ...]:
         return (Example(cls("features.progress", Linear(1.0, 0.0, 60), gamma=0.9)),)
 
-    @property
-    @override
-    def reads(self) -> tuple[str, ...]:
-        return as_state_function(self.phi).reads
-
-    reads_before = reads
-
     @override
     def init(self, spec: Spec) -> State:
-        as_state_function(self.phi).check(spec)
-        lanes = np.zeros(spec.num_lanes)
-        return {"gamma": agreed_gamma(self.gamma, spec), "phi_t": lanes, "phi_tp1": lanes.copy()}
+        lanes, gamma = np.zeros(spec.num_lanes), agreed_gamma(self.gamma, spec)
+        return {**super().init(spec), "gamma": gamma, "phi_t": lanes, "phi_tp1": lanes.copy()}
 
     @override
     def observe(self, transitions: Transitions, state: State, *inputs: Any) -> None:

@@ -25,8 +25,8 @@ from shapegym.shaping.algebra import Constant, Product, Scale, Sum, TaskReward, 
 from shapegym.shaping.errors import ExpressionError
 from shapegym.shaping.kernels.moments import accumulate_returns
 from shapegym.shaping.limits import Count, Positive
-from shapegym.shaping.terms.events import Event
-from shapegym.shaping.terms.potential import Potential
+from shapegym.shaping.terms.events import EVENT
+from shapegym.shaping.terms.potential import PROGRESS
 from shapegym.shaping.transitions import Spec, State, Transitions
 from shapegym.shaping.types import Elementwise, Example, Expression, Replay, Term, walk
 
@@ -80,12 +80,10 @@ class Multiplier(Term):
     @override
     @classmethod
     def examples(cls) -> tuple[Example, ...]:
-        event = Event("features.event", 0.5, equals=2)
-        progress = Potential("features.progress", gamma=0.9)
         return (
-            Example(cls(event, 0.5, every=3)),
-            Example(cls(progress, 0.1, "equal", over="step", every=2, start=0.5)),
-            Example(constrained(TaskReward(), {event: 0.75, progress: 0.0}, "at_least", every=2)),
+            Example(cls(EVENT, 0.5, every=3)),
+            Example(cls(PROGRESS, 0.1, "equal", over="step", every=2, start=0.5)),
+            Example(constrained(TaskReward(), {EVENT: 0.75, PROGRESS: 0.0}, "at_least", every=2)),
         )
 
     @property
@@ -146,14 +144,8 @@ def constrained(
         constrained(TaskReward(), {energy: 20.0})                            # a cost, held under 20 an episode
         constrained(TaskReward(), {proxy: 1.5}, hold="at_least")             # a hint, paid until an episode makes 1.5 of it
 
-    Args:
-        objective: an elementwise expression.
-        thresholds: theta of each part, which is an elementwise expression.
-        hold: on which side, for all of them; constraints of several kinds are sums of `Multiplier` products.
-        **options: other fields of `Multiplier`.
-
-    Raises:
-        ExpressionError: if there is no constraint, or a field is out of range.
+    ``thresholds`` holds theta of each part, ``options`` the other fields of `Multiplier`. Constraints of several kinds are sums of
+    `Multiplier` products.
     """
     if not isinstance(thresholds, Mapping) or not thresholds:
         raise ExpressionError(
@@ -213,11 +205,8 @@ def has_multiplier(node: Expression) -> bool:
 def finished_episodes(values: np.ndarray, transitions: Transitions, state: State, *, by: str) -> np.ndarray:
     """Add a step to every lane's open episode, and return what the episodes that end with it have come to.
 
-    Args:
-        values: (B,); those that are not finite are left out.
-        transitions: the step.
-        state: holds ``sums`` and ``lengths``, (B,) each; updated.
-        by: "episode" for sums, "step" for means over the episode's steps.
+    By "episode" that is their sum, by "step" its mean over their steps. Values, (B,), that are not finite are left out; ``state``
+    holds ``sums`` and ``lengths``, (B,) each, and is updated.
     """
     first, active = transitions.first, transitions.active
     accumulate_returns(values, first, active, 1.0, state["sums"])

@@ -17,7 +17,7 @@ from shapegym.shaping.algebra import Clip, Product, Sum, TaskReward
 from shapegym.shaping.errors import DiscountError
 from shapegym.shaping.kernels.moments import accumulate_returns, merge_moments
 from shapegym.shaping.limits import Fraction, Positive, checked
-from shapegym.shaping.terms.potential import Potential
+from shapegym.shaping.terms.potential import PROGRESS
 from shapegym.shaping.transitions import Spec, State, Transitions
 from shapegym.shaping.types import Elementwise, Example, Expression, Replay, Term
 
@@ -50,16 +50,12 @@ class RunningScale(Term):
     @override
     @classmethod
     def examples(cls) -> tuple[Example, ...]:
-        task, progress = TaskReward(), Potential("features.progress", gamma=0.9)
-        return (Example(progress * cls(progress)), Example(task * cls(task, by="return", gamma=0.9)))
+        task = TaskReward()
+        return (Example(PROGRESS * cls(PROGRESS)), Example(task * cls(task, by="return", gamma=0.9)))
 
     @override
     def init(self, spec: Spec) -> State:
-        """Return moments, and open returns if they are scaled.
-
-        Raises:
-            DiscountError: if ``by="return"`` and no discount is known.
-        """
+        """Return moments, and open returns if they are scaled; raises `DiscountError` if no discount is known for them."""
         state: State = {"moments": np.zeros(3)}
         if self.by == "return":
             gamma = self.gamma if self.gamma is not None else spec.gamma
@@ -105,7 +101,7 @@ class RunningMean(Term):
     @override
     @classmethod
     def examples(cls) -> tuple[Example, ...]:
-        return (Example(cls(Potential("features.progress", gamma=0.9))),)
+        return (Example(cls(PROGRESS)),)
 
     @override
     def init(self, spec: Spec) -> State:
@@ -129,19 +125,10 @@ def normalize(
     clip: float | None = None,
     epsilon: float = 1e-8,
 ) -> Expression:
-    """Return ``of`` at unit scale: ``of * RunningScale(of)``, in logs under the name of ``of``.
+    """Return ``of`` at unit scale, in logs under its name: ``of * RunningScale(of)``, which has the other arguments.
 
-    Args:
-        of: an elementwise expression.
-        by: "std", or "return": see `RunningScale`.
-        gamma: see `RunningScale`.
-        center: subtract the running mean first. Where episodes can end early this pays for ending or for going on: the sum over an
-            episode changes with its length.
-        clip: then limit to [-clip, clip].
-        epsilon: see `RunningScale`.
-
-    Raises:
-        ExpressionError: if ``of`` is not elementwise, or a setting is out of range.
+    With ``center`` the running mean is subtracted first. Where episodes can end early this pays for ending or for going on: the sum
+    over an episode changes with its length. With ``clip`` the result is then limited to [-clip, clip].
     """
     scale = RunningScale(of, by, gamma, epsilon)
     centered = Sum((of, -RunningMean(of)), name=of.name) if center else of

@@ -19,7 +19,7 @@ import math
 from abc import abstractmethod
 from bisect import bisect_right
 from dataclasses import dataclass
-from typing import Annotated, Any, ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Literal, TypeAlias
 
 import numpy as np
 from annotated_types import Ge, Lt, MinLen
@@ -28,8 +28,15 @@ from typing_extensions import override
 from shapegym.shaping.algebra import Product
 from shapegym.shaping.errors import ExpressionError
 from shapegym.shaping.limits import Count, Natural, NonNegative, Positive, checked
+from shapegym.shaping.reading import Reads
 from shapegym.shaping.transitions import Spec, State, Transitions
 from shapegym.shaping.types import Example, Expression, Replay, Term
+
+Metric: TypeAlias = Annotated[
+    Literal["task_return", "success"],
+    Reads(lambda metric: metric, features=lambda metric: ("success",) if metric == "success" else ()),
+]
+"""What scores an episode: whether it succeeded, a feature of its last step, or its undiscounted task return."""
 
 
 @dataclass(frozen=True)
@@ -72,15 +79,12 @@ class Linear(ClockSchedule):
     steps: Count = 100_000
     delay: Natural = 0
 
+    bound = property(lambda self: float(max(abs(self.start), abs(self.end))))
+
     @override
     @classmethod
     def examples(cls) -> tuple[Example, ...]:
         return (Example(cls(1.0, 0.0, 30, delay=4)),)
-
-    @property
-    def bound(self) -> float:  # type: ignore[override]  # a fact of the instance here
-        """The larger end."""
-        return float(max(abs(self.start), abs(self.end)))
 
     @override
     def weight_at(self, step: int) -> float:
@@ -118,15 +122,12 @@ class Exponential(ClockSchedule):
     half_life: Positive = 100_000.0
     delay: Natural = 0
 
+    bound = property(lambda self: float(max(abs(self.start), abs(self.end))))
+
     @override
     @classmethod
     def examples(cls) -> tuple[Example, ...]:
         return (Example(cls(1.0, 0.1, 20.0)),)
-
-    @property
-    def bound(self) -> float:  # type: ignore[override]
-        """The larger end."""
-        return float(max(abs(self.start), abs(self.end)))
 
     @override
     def weight_at(self, step: int) -> float:
@@ -147,6 +148,8 @@ class Piecewise(ClockSchedule):
     points: Annotated[tuple[tuple[Natural, float], ...], MinLen(1)]
     interpolate: bool = False
 
+    bound = property(lambda self: float(max(abs(value) for _, value in self.points)))
+
     def __post_init__(self) -> None:
         super().__post_init__()
         steps = [step for step, _ in self.points]
@@ -157,11 +160,6 @@ class Piecewise(ClockSchedule):
     @classmethod
     def examples(cls) -> tuple[Example, ...]:
         return (Example(cls(((0, 1.0), (20, 0.5), (50, 0.0)), interpolate=True)),)
-
-    @property
-    def bound(self) -> float:  # type: ignore[override]
-        """The largest point."""
-        return float(max(abs(value) for _, value in self.points))
 
     @override
     def weight_at(self, step: int) -> float:
@@ -195,9 +193,11 @@ class OnPlateau(Schedule):
     start: NonNegative = 1.0
     factor: Annotated[float, Ge(0), Lt(1)] = 0.5
     patience: Count = 20
-    metric: Literal["success", "task_return"] = "success"
+    metric: Metric = "success"
     min_improvement: NonNegative = 0.0
     floor: NonNegative = 0.0
+
+    bound = property(lambda self: float(self.start))
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -210,16 +210,6 @@ class OnPlateau(Schedule):
     @classmethod
     def examples(cls) -> tuple[Example, ...]:
         return (Example(cls(1.0, patience=2)), Example(cls(1.0, patience=2, metric="task_return")))
-
-    @property
-    def bound(self) -> float:  # type: ignore[override]
-        """Where it starts."""
-        return float(self.start)
-
-    @property
-    @override
-    def reads(self) -> tuple[str, ...]:
-        return ("success",) if self.metric == "success" else ()
 
     @override
     def init(self, spec: Spec) -> State:

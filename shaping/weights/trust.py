@@ -12,8 +12,8 @@ from typing_extensions import override
 
 from shapegym.shaping.algebra import Product
 from shapegym.shaping.limits import checked
-from shapegym.shaping.terms.events import Event
-from shapegym.shaping.terms.potential import Potential
+from shapegym.shaping.terms.events import EVENT
+from shapegym.shaping.terms.potential import PROGRESS
 from shapegym.shaping.transitions import Spec, State, Transitions
 from shapegym.shaping.types import Elementwise, Example, Expression, Replay, Term
 from shapegym.shaping.weights.multipliers import finished_episodes
@@ -47,9 +47,7 @@ class Trust(Term):
     @override
     @classmethod
     def examples(cls) -> tuple[Example, ...]:
-        event = Event("features.event", 0.5, equals=2)
-        progress = Potential("features.progress", gamma=0.9)
-        return (Example(event * cls(event, memory=20.0)), Example(cls(progress, over="episode")))
+        return (Example(EVENT * cls(EVENT, memory=20.0)), Example(cls(PROGRESS, over="episode")))
 
     @property
     @override

@@ -147,7 +147,7 @@ def test_settings_that_do_not_fit_are_named() -> None:
         replace(problem, gamma=1.0)
     with pytest.raises(SettingsError, match="over"):
         replace(problem, over="actions")
-    with pytest.raises(SettingsError, match="no penalty 'hellinger'"):
+    with pytest.raises(SettingsError, match=r"penalty must be .* got 'hellinger'"):
         problem.solve("hellinger", 1.0)  # type: ignore[arg-type]
 
 

@@ -52,8 +52,8 @@ def test_later_layers_win_and_policy_kwargs_are_merged(monkeypatch):
         ("PPO", {"num_envs": 0}, "num_envs must be"),
         ("PPO", {"num_envs": True}, "num_envs must be"),
         ("PPO", {"action_noise_std": 0.1}, "no hyper-parameter 'action_noise_std'"),
-        ("TD3", {"action_noise_std": -0.1}, "at least 0"),
-        ("TD3", {"action_noise_std": float("nan")}, "at least 0"),
+        ("TD3", {"action_noise_std": -0.1}, ">= 0"),
+        ("TD3", {"action_noise_std": float("nan")}, ">= 0"),
         ("DQN", {"seed": 3}, "no hyper-parameter 'seed'"),
     ],
 )

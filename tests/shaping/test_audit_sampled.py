@@ -305,7 +305,7 @@ class TestTelescoping:
             telescoping(ROLLOUTS, "shaping", GAMMA, potential=(np.zeros(3), np.zeros(3)))
         with pytest.raises(AuditError, match="gamma must be"):
             telescoping(ROLLOUTS, "shaping", 1.1, fit=FIT)
-        with pytest.raises(AuditError, match="features must be"):
+        with pytest.raises(AuditError, match="ridge must be"):
             Fit(ridge=0.0)
         before, after, ends, cuts = walk(steps=60)
         first = np.flatnonzero(ends | cuts)[0] + 1

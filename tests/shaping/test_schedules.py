@@ -187,7 +187,7 @@ def test_a_schedule_is_bounded_by_its_largest_weight(schedule, bound):
         (lambda: OnPlateau(patience=0), "patience"),
         (lambda: OnPlateau(floor=2.0), "needs floor <= start"),
         (lambda: OnPlateau(min_improvement=-1.0), "min_improvement"),
-        (lambda: OnPlateau(metric="reward"), "'success' or 'task_return'"),
+        (lambda: OnPlateau(metric="reward"), "'task_return' or 'success'"),
         (lambda: anneal(TaskReward(), 0.5), "0.5 \\* term"),
         (lambda: anneal(1.0, Linear()), "expressions"),
     ],

@@ -6,16 +6,27 @@ import functools
 import pickle
 import subprocess
 import sys
+from dataclasses import dataclass
 
 import gymnasium as gym
 import numpy as np
 import pytest
 
 from shapegym.shaping.errors import ExpressionError, ObservationError, UnknownNameError
-from shapegym.shaping.states.functions import _CALLABLES, Call, Read, Table, as_state_function, state_function
-from shapegym.shaping.states.select import selector
+from shapegym.shaping.states.distance import Distance, Gaussian
+from shapegym.shaping.states.functions import (
+    _CALLABLES,
+    Call,
+    Phi,
+    Read,
+    Table,
+    as_state_function,
+    state_function,
+)
+from shapegym.shaping.states.select import Selects, SelectsOne, selector
 from shapegym.shaping.terms.potential import Potential
 from shapegym.shaping.transitions import Spec
+from shapegym.shaping.types import NODES, Term
 
 OBS = np.arange(24.0).reshape(2, 3, 4)
 FEATURES = {"agent_pos": np.array([[1, 2], [3, 4]]), "done": np.array([True, False])}
@@ -194,8 +205,6 @@ assert known == (set(types.NODES), set(states.STATE_FUNCTIONS)), set(types.NODES
 
 
 def test_a_state_function_class_must_return_a_number_a_lane():
-    from dataclasses import dataclass
-
     from shapegym.shaping.evaluation.engine import RewardEngine
     from shapegym.shaping.states.functions import STATE_FUNCTIONS, StateFunction
     from shapegym.shaping.transitions import Transitions
@@ -213,3 +222,32 @@ def test_a_state_function_class_must_return_a_number_a_lane():
     obs = np.zeros(3, dtype=int)
     with pytest.raises(ObservationError, match=r"returned shapes \(1,\) and \(1,\) for 3 lane"):
         engine.measure(Transitions(obs, obs, obs, np.zeros(3), no, no, ~no, ~no))
+
+
+@pytest.mark.parametrize(("side", "reads", "before"), [("after", 1, 0), ("before", 0, 1), ("both", 1, 1)])
+def test_what_a_term_reads_follows_from_its_annotations(side, reads, before):
+    class Elsewhere:
+        """Out of reach of annotations, as everything in a function is."""
+
+    @dataclass(frozen=True)
+    class Mine(Term):
+        of: SelectsOne
+        phi: Phi
+        others: tuple[Selects, ...] = ("obs", "features.a")
+        limit: float | Selects = 1.0
+        unknown: Elsewhere | None = None
+
+        looks = side
+
+        def measure(self, transitions, state, *inputs):
+            return np.zeros(transitions.num_lanes)
+
+    NODES.pop("mine")
+    term = Mine("features.b", Distance("features.c", "features.d", kernel=Gaussian("features.e")))
+    names = ("b", "c", "d", "e", "a")
+    assert term.reads == names * reads
+    assert term.reads_before == names * before
+    wide = Spec(2, gym.spaces.Box(0, 1, (2,)), gym.spaces.Discrete(2))
+    with pytest.raises(ObservationError, match=r"pick one, e.g. 'obs\[0\]'"):
+        Mine("obs", "features.p").init(wide)
+    assert Mine("obs[1]", "features.p").init(wide) == {}

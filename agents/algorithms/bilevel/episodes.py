@@ -148,14 +148,9 @@ _WIDEST = 32
 
 
 def baseline_features(obs: np.ndarray, time: np.ndarray) -> np.ndarray:
-    """What a linear baseline reads: the observation and its square, and three powers of the time (Duan et al. 2016, section 4).
+    """What a linear baseline reads, (M, F): the observation, its square, three powers of the time (Duan et al. 2016, section 4).
 
-    Args:
-        obs: (M, ...).
-        time: steps since the episode began, (M,).
-
-    Returns:
-        (M, F) float64.
+    ``obs`` is (M, ...), ``time`` the steps since the episode began, (M,).
     """
     flat = obs.reshape(len(obs), -1).astype(np.float64)
     if flat.shape[1] > _WIDEST:

@@ -97,15 +97,9 @@ def unrolled(
     steps: int,
     step: float,
 ) -> HyperGradient:
-    """dJ(theta_K)/dphi through theta_{k+1} = theta_k + step * dL/dtheta(theta_k; phi), from theta_0 = theta.
+    """dJ(theta_K)/dphi through theta_{k+1} = theta_k + step * dL/dtheta(theta_k; phi), from theta_0 = theta; K is ``steps``.
 
-    Args:
-        inner: L(theta), differentiable in the parameters.
-        outer: what has the gradient dJ/dtheta.
-        theta: (n,).
-        parameters: phi.
-        steps: K, at least 1.
-        step: of the inner learner, > 0.
+    The other arguments are those of `implicit`.
     """
     point = theta.detach().requires_grad_()
     for _ in range(steps):

@@ -76,20 +76,13 @@ def neumann(
     tolerance: float = 1e-2,
     stagnation: float = 1e-2,
 ) -> Neumann:
-    """Sum u = step * sum_{k<terms} (I + step H)^k v, one Hessian-vector product a term.
+    """Sum u = step * sum_{k<terms} (I + step H)^k v, one Hessian-vector product a term; ``vector`` is v.
 
-    A series that fails is a value and not an exception: callers leave the outer parameters as they are, and count and log it.
-
-    Args:
-        hessian_product: x -> H x.
-        vector: v, a flat array or tensor.
-        step: below 2 / max|eig(H)|; 1 / `largest_eigenvalue` is safe.
-        terms: K, at least 1.
-        tolerance: residual within which the series has converged.
-        stagnation: see `judge`.
+    The step must be below 2 / max|eig(H)|; 1 / `largest_eigenvalue` is safe. A series that fails is a value and not an exception
+    (`judge`): callers leave the outer parameters as they are, and count and log it.
 
     Raises:
-        ValueError: a number is out of range.
+        ValueError: step is not positive, or there are no terms.
     """
     if not step > 0 or terms < 1:
         raise ValueError(f"A Neumann series needs step > 0 and terms >= 1, got {step} and {terms}.")
@@ -109,12 +102,7 @@ def judge(norms: Sequence[float], tolerance: float = 1e-2, stagnation: float = 1
 
     Of a symmetric H, the ratio of successive norms never falls. So growth at one term means growth at all later ones; and once the
     second half of the terms lowers the norm by less than the share `stagnation`, more terms of that number will not either. That is
-    judged from 10 terms on: before, slow directions cannot be told from lost ones.
-
-    Args:
-        norms: |(I + step H)^k v|, k = 0, 1, ...
-        tolerance: share of the first norm.
-        stagnation: share of the norm.
+    judged from 10 terms on: before, slow directions cannot be told from lost ones. ``tolerance`` is a share of the first norm.
     """
     if any(grows(before, after) for before, after in pairwise(norms)):
         return Verdict.EXPLODING
@@ -135,15 +123,7 @@ def largest_eigenvalue(hessian_product: HessianProduct, like: Vector, iterations
     """max|eig(H)| from below, by power iteration from `like`, within the directions that are present in it.
 
     Started from the v of a Neumann series, these are the directions that the series has to do with, and the step 1 / max|eig(H)|
-    is safe as soon as the estimate is above half the truth.
-
-    Args:
-        hessian_product: x -> H x.
-        like: where to start, a flat array or tensor; not zero.
-        iterations: products, at least 1.
-
-    Returns:
-        The estimate; 0 where H x = 0 on the way.
+    is safe as soon as the estimate is above half the truth. The estimate is 0 where H x = 0 on the way.
 
     Raises:
         ValueError: `like` is zero or not finite, or there are no iterations.

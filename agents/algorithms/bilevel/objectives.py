@@ -81,12 +81,9 @@ class Actor(nn.Module):
 
 
 def returns(rewards: Tensor, gamma: Tensor | float, place: Tensor) -> Tensor:
-    """G_t = sum_{j>=t} gamma^{j-t} r_j within every episode, (M,), differentiable in rewards and gamma.
+    """G_t = sum_{j>=t} gamma^{j-t} r_j within every episode, (M,), differentiable in rewards (M,) and gamma.
 
-    Args:
-        rewards: (M,).
-        gamma: a number or tensor.
-        place: (episode, step) of each, (2, M).
+    ``place`` is the (episode, step) of each, (2, M).
     """
     episode, step = place
     padded = rewards.new_zeros(int(step.max()) + 1, int(episode.max()) + 1)
@@ -145,15 +142,7 @@ def inner_objective(
 def inner_weights(
     rewards: Tensor, gamma: Tensor | float, batch: EpisodeBatch, ratios: Tensor, inner: Inner
 ) -> Tensor:
-    """rho_t max(kappa + A_t, 0), (M,), differentiable in rewards and gamma.
-
-    Args:
-        rewards: r_phi of each step, (M,).
-        gamma: gamma_phi.
-        batch: the steps.
-        ratios: rho_t, (M,).
-        inner: the constants.
-    """
+    """rho_t max(kappa + A_t, 0), (M,), of rewards r_phi (M,), gamma_phi and ratios rho_t (M,); differentiable in the first two."""
     lead = advantages(returns(rewards, gamma, batch.place), batch.features)
     return ratios * (inner.shift + lead).clamp_min(0.0)
 

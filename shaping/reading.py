@@ -1,0 +1,75 @@
+"""What nodes and state functions read of a state: said once, in the annotation of the field that names it.
+
+A field annotated `Selects` or `Phi` (`shapegym.shaping.states`) is all that a node needs: which features it reads, and whether an
+environment can be read so, follow from the annotation.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Annotated, Any, get_args, get_origin
+
+from shapegym.shaping.limits import Limited, Via, fields_of, hints_of, members, takes
+from shapegym.shaping.transitions import Spec
+
+
+@dataclass(frozen=True, kw_only=True)
+class Reads(Via):
+    """Annotation of a field whose value reads a state.
+
+    Attributes:
+        features: names the features that a value reads.
+        check: raises a `ShapingError` if a value cannot be read in an environment.
+    """
+
+    features: Callable[[Any], tuple[str, ...]]
+    check: Callable[[Any, Spec], object] = lambda value, spec: None
+
+
+class Reading(Limited):
+    """Mixin of what fields hold that reads a state: state functions and their kernels."""
+
+    @property
+    def reads(self) -> tuple[str, ...]:
+        """Features that it reads."""
+        return features_of(self)
+
+    def check(self, spec: Spec) -> None:
+        """Raise a `ShapingError` if it cannot be evaluated on this environment."""
+        require_readable(self, spec)
+
+
+def features_of(node: Any) -> tuple[str, ...]:
+    """Return the features that the fields of a node or state function read, in order."""
+    return tuple(dict.fromkeys(name for mark, value in _readings(node) for name in mark.features(value)))
+
+
+def require_readable(node: Any, spec: Spec) -> None:
+    """Raise a `ShapingError` if a field of a node or state function cannot be read in an environment."""
+    for mark, value in _readings(node):
+        mark.check(value, spec)
+
+
+_ITSELF = Reads(
+    lambda value: value, features=lambda value: value.reads, check=lambda value, spec: value.check(spec)
+)
+
+
+def _readings(node: Any) -> Iterator[tuple[Reads, Any]]:
+    kind: Any = type(node)
+    hints = hints_of(kind)
+    for item in fields_of(kind):
+        yield from _marked(hints[item.name], getattr(node, item.name))
+
+
+def _marked(hint: Any, value: Any) -> Iterator[tuple[Reads, Any]]:
+    for member in members(hint):
+        base, *limits = get_args(member) if get_origin(member) is Annotated else (member,)
+        mark = next((limit for limit in limits if isinstance(limit, Reads)), None)
+        if mark is not None:
+            yield from ((mark, value),) if takes(base, value) else ()
+        elif get_origin(base) is tuple and isinstance(value, tuple):
+            yield from (found for entry in value for found in _marked(get_args(base)[0], entry))
+        elif isinstance(value, Reading) and base is not type(None):
+            yield _ITSELF, value
