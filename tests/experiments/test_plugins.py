@@ -106,7 +106,8 @@ PACKAGE = {
         from typing import ClassVar
 
         from shapegym.shaping.limits import Count
-        from shapegym.shaping.networks import Networks, as_tensor, perceptron, read_rows, width_of
+        from shapegym.shaping.networks import Networks, as_tensor, perceptron, read_rows
+        from shapegym.shaping.states.select import width_for_network
         from shapegym.shaping.types import Model
 
 
@@ -118,7 +119,8 @@ PACKAGE = {
             outputs: ClassVar[tuple[str, ...]] = ("guess",)
 
             def init(self, spec):
-                make = {"net": lambda: perceptron(width_of(("obs",), spec), self.width, 1)}
+                width = width_for_network("Tiny", ("obs",), spec)
+                make = {"net": lambda: perceptron(width, self.width, 1)}
                 return Networks(make, self, spec, learning_rate=1e-3)
 
             def evaluate(self, transitions, memory):
