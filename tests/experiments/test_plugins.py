@@ -419,7 +419,7 @@ def test_a_request_without_imports_is_written_as_ever():
     config = RunConfig("shapegym/Corridor-v0", 64)
     assert "imports" not in config.as_data()
     assert RunConfig("shapegym/Corridor-v0", 64, imports=["a", "b", "a"]).imports == ("a", "b")
-    with pytest.raises(RunError, match=r"imports must be a list of names of modules, got 'stranger'"):
+    with pytest.raises(RunError, match=r"imports must be a tuple of texts, got 'stranger'"):
         RunConfig("shapegym/Corridor-v0", 64, imports="stranger")
 
 
