@@ -133,6 +133,10 @@ def train(
     ] = 10_000,
     eval_episodes: Annotated[int, typer.Option(help="Episodes of each evaluation.")] = 50,
     checkpoint_every: Annotated[int, typer.Option(help="Steps between checkpoints; 0: none.")] = 10_000,
+    learn_every: Annotated[
+        int | None,
+        typer.Option(help="Steps between fits of what the reward learns, for agents with a replay buffer."),
+    ] = None,
     resume: Annotated[
         Path | None, typer.Option(help="Continue the run in this folder, as it was asked for.")
     ] = None,
@@ -175,6 +179,7 @@ def train(
                 eval_episodes=eval_episodes,
                 checkpoint_every=checkpoint_every,
                 imports=(*(imports or ()), *(shaped.imports if shaped else ())),
+                learn_every=learn_every,
             )
             name = env.replace(":", "/").split("/")[-1]
             folder = out_dir or Path("runs") / f"{name}-{Path(reward).stem or 'task'}-{algo.lower()}-{seed}"

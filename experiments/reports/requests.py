@@ -13,7 +13,7 @@ import yaml
 from shapegym.experiments.reports.sources import Evidence
 
 _DUMPER = getattr(yaml, "CSafeDumper", yaml.SafeDumper)
-_OPTIONS = ("algo", "steps", "eval_every", "eval_episodes", "checkpoint_every")
+_OPTIONS = ("algo", "steps", "eval_every", "eval_episodes", "checkpoint_every", "learn_every")
 
 
 @dataclass(frozen=True)
@@ -55,7 +55,7 @@ def command(config: Mapping[str, Any], seeds: tuple[int, ...], name: str) -> str
         parts.append(["--reward", f"{name}.yaml"])
     parts += [["--import", module] for module in config.get("imports", ())]
     for key in _OPTIONS:
-        if key in config:
+        if config.get(key) is not None:
             parts.append([f"--{key.replace('_', '-')}", str(config[key])])
     for option, key in (("--env-arg", "env_kwargs"), ("--set", "settings")):
         for field, value in config.get(key, {}).items():

@@ -56,7 +56,7 @@ class RewardEngine:
         on_nonfinite: a NaN or infinite part is an error ("raise"), or counts as 0 with one warning a term ("zero").
         pay_at_end: allow episodic nodes in `step` by paying each episode's sum of an episodic addend at its last step, and 0
             before. A different algorithm from the retroactive one: credit arrives late. Off by default.
-        learn_every: steps between two fits of what learns; None leaves it to `learn`, and the parts that depend on it too.
+        learn_every: steps between two fits of what learns; None, for good, leaves it to `learn`, and the parts that depend on it.
         answers: the correspondence of nodes that ask an annotator; by default with the annotator that one of them names, and a log
             in memory.
 

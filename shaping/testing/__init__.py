@@ -9,7 +9,8 @@
 For terms that need no particular task there is `ScriptedEnv`, on which the `examples` of every node can be measured.
 """
 
-from shapegym.shaping.testing.compliance import ComplianceError, check_expression, check_model, record
+from shapegym.shaping.testing.compliance import ComplianceError, check_expression, check_model
+from shapegym.shaping.testing.recording import record
 from shapegym.shaping.testing.scripted import GAMMA, ScriptedEnv, examples
 
 __all__ = ["GAMMA", "ComplianceError", "ScriptedEnv", "check_expression", "check_model", "examples", "record"]

@@ -6,7 +6,7 @@ import copy
 import pickle
 import tempfile
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -15,31 +15,22 @@ import numpy as np
 
 from shapegym.shaping.arrays import (
     flatten,
-    join_rows,
     map_rows,
-    stack_members,
     tree_equal,
     tree_map,
     tree_take,
 )
-from shapegym.shaping.errors import FeatureError, suggest
 from shapegym.shaping.evaluation.engine import RewardEngine
 from shapegym.shaping.evaluation.program import Outputs, Program
 from shapegym.shaping.files.reward_files import from_data, to_data
 from shapegym.shaping.files.state_files import load_engine, save_engine
 from shapegym.shaping.promises import Replay
 from shapegym.shaping.terms.output import ModelOutput
+from shapegym.shaping.testing.recording import ROUNDED, Bench
 from shapegym.shaping.testing.scripted import ScriptedEnv
 from shapegym.shaping.transitions import Episodes, Experience, Spec, State, Transitions
 from shapegym.shaping.tree import models_of, replay_of
 from shapegym.shaping.types import EpisodicCombinator, Expression, Model, Term, walk
-
-LEARN_EVERY = 16
-"""Steps between two fits in these checks."""
-
-_EXACT: dict[str, Any] = {"rtol": 1e-9, "atol": 1e-12}
-_ROUNDED: dict[str, Any] = {"rtol": 1e-4, "atol": 1e-5}
-
 
 Complaints: TypeAlias = Iterator[str]
 """What breaks a promise, in words."""
@@ -110,101 +101,6 @@ def check_model(
         check_expression(ModelOutput(model, name), env, lanes=lanes, steps=steps, gamma=gamma, seed=seed)
 
 
-@dataclass(frozen=True)
-class _Bench:
-    """What is checked, and on what."""
-
-    expression: Expression
-    spec: Spec
-    stream: list[Transitions]
-    tolerance: dict[str, Any]
-
-    def engine(self, **changes: Any) -> RewardEngine:
-        return RewardEngine(
-            self.expression, self.spec, **{"pay_at_end": True, "learn_every": LEARN_EVERY} | changes
-        )
-
-    def pay(self, engine: RewardEngine, stream: Sequence[Transitions]) -> np.ndarray:
-        return np.stack([engine.step(transitions)[0] for transitions in stream])
-
-    def close(self, left: Any, right: Any) -> bool:
-        return bool(np.allclose(left, right, **self.tolerance))
-
-    def same(self, left: Any, right: Any) -> bool:
-        """To the last bit, unless a model is read."""
-        return np.array_equal(left, right) if self.tolerance is _EXACT else self.close(left, right)
-
-    @property
-    def experience(self) -> Experience:
-        counts = np.cumsum([0, *(int(step.active.sum()) for step in self.stream[:-1])])
-        return Experience(join_rows(np.stack, self.stream), counts)
-
-    @property
-    def batch(self) -> Transitions:
-        """All rows of the stream at once."""
-        return join_rows(np.concatenate, self.stream)
-
-
-def record(
-    expression: Expression,
-    env: str | Callable[[], gym.Env[Any, Any]],
-    *,
-    lanes: int,
-    steps: int,
-    gamma: float | None = None,
-    seed: int = 0,
-    worlds: tuple[int, ...] = (),
-) -> tuple[Spec, list[Transitions]]:
-    """Return the transitions that random actions cause, with a row that is no transition after each episode, and their spec."""
-    envs = [gym.make(env) if isinstance(env, str) else env() for _ in range(lanes)]
-    space, actions = envs[0].observation_space, envs[0].action_space
-    declared = envs[0].get_wrapper_attr("features") if envs[0].has_wrapper_attr("features") else None
-    spec = Spec(lanes, space, actions, declared, gamma, seed, worlds=worlds)
-    engine = RewardEngine(expression, spec, pay_at_end=True)
-    before, after = engine.reads_before, tuple(dict.fromkeys((*engine.reads, *engine.reads_before)))
-    actions.seed(seed)
-    starts = [one.reset(seed=seed + 100 * lane) for lane, one in enumerate(envs)]
-    obs = stack_members(space, [start[0] for start in starts])
-    features = _features([start[1] for start in starts], before)
-    first, active = np.ones(lanes, dtype=bool), np.ones(lanes, dtype=bool)
-    stream = []
-    for _ in range(steps):
-        chosen = [actions.sample() for _ in envs]
-        results = [
-            one.step(action) if goes_on else _reset_as_step(one)
-            for one, action, goes_on in zip(envs, chosen, active, strict=True)
-        ]
-        next_obs, reward, terminated, truncated, infos = zip(*results, strict=True)
-        transitions = Transitions(
-            obs=obs,
-            action=stack_members(actions, chosen),
-            next_obs=stack_members(space, next_obs),
-            reward=np.array(reward, dtype=np.float64),
-            terminated=np.array(terminated),
-            truncated=np.array(truncated),
-            first=first,
-            active=active,
-            features=features,
-            next_features=_features(infos, after),
-        )
-        stream.append(transitions)
-        obs, features = transitions.next_obs, {name: transitions.next_features[name] for name in before}
-        first, active = ~active, ~(transitions.terminated | transitions.truncated)
-    return spec, stream
-
-
-def _reset_as_step(env: gym.Env[Any, Any]) -> tuple[Any, float, bool, bool, dict[str, Any]]:
-    obs, info = env.reset()
-    return obs, 0.0, False, False, info
-
-
-def _features(infos: Sequence[dict[str, Any]], names: Sequence[str]) -> dict[str, np.ndarray]:
-    for name in names:
-        if any(name not in info for info in infos):
-            raise FeatureError(f"The feature {name!r} is not in every info.{suggest(name, infos[0])}")
-    return {name: np.stack([np.asarray(info[name]) for info in infos]) for name in names}
-
-
 # ---------------------------------------------------------------------- one node at a time
 
 
@@ -213,8 +109,7 @@ def _complaints(
 ) -> Complaints:
     """Yield what is wrong. Nobody goes on after the first, so a check may rely on those before it."""
     yield from _check_copies(expression)
-    spec, stream = record(expression, env, **recording)
-    bench = _Bench(expression, spec, stream, _ROUNDED if models_of(expression) else _EXACT)
+    bench = Bench.of(expression, env, **recording)
     for model in models_of(expression):
         yield from (f"{model!r}: {complaint}" for complaint in _check_model(model, bench))
     yield from _check_terms(bench)
@@ -237,7 +132,7 @@ def _check_copies(expression: Expression) -> Complaints:
 class _Watched:
     """An expression evaluated by the contract, without the engine, so that what terms do to their states can be watched."""
 
-    def __init__(self, bench: _Bench) -> None:
+    def __init__(self, bench: Bench) -> None:
         self.program = Program(bench.expression, bench.spec)
         self.states: list[State] = [term.init(bench.spec) for term in self.program.terms]
         self.memories = [model.init(bench.spec) for model in self.program.models]
@@ -254,7 +149,7 @@ class _Watched:
             yield index, term, [get(parts, outputs) for get in inputs]
 
 
-def _check_terms(bench: _Bench) -> Complaints:
+def _check_terms(bench: Bench) -> Complaints:
     watched = _Watched(bench)
     kept = []
     clock = 0
@@ -293,7 +188,7 @@ def _check_measure(
     return part
 
 
-def _check_stored_batch(bench: _Bench, watched: _Watched, stored: np.ndarray) -> Complaints:
+def _check_stored_batch(bench: Bench, watched: _Watched, stored: np.ndarray) -> Complaints:
     """A replay buffer measures any number of stored rows at once, and long after they happened."""
     batch = bench.batch
     some = np.flatnonzero(batch.active)[::-2]
@@ -322,7 +217,7 @@ def _check_stored_batch(bench: _Bench, watched: _Watched, stored: np.ndarray) ->
         parts[index] = part
 
 
-def _check_fits(bench: _Bench) -> Complaints:
+def _check_fits(bench: Bench) -> Complaints:
     """Whatever learns is fitted to all of the stream, as a rollout buffer does it before it pays."""
     engine = bench.engine(pay_at_end=False, learn_every=None)
     if not engine.waits:
@@ -336,7 +231,7 @@ def _check_fits(bench: _Bench) -> Complaints:
 # ---------------------------------------------------------------------- models
 
 
-def _check_model(model: Model, bench: _Bench) -> Complaints:
+def _check_model(model: Model, bench: Bench) -> Complaints:
     memories = [(yield from _quietly(model, bench.spec)), (yield from _quietly(model, bench.spec))]
     if not tree_equal(*(memory.state_dict() for memory in memories)):
         yield "two that begin with one seed differ; draw from spec.seed alone."
@@ -412,7 +307,7 @@ def _check_outputs(model: Model, memory: Any, batch: Transitions, inputs: list[A
             yield f"the output {name!r} is not finite in every transition."
         if not np.array_equal(values, again[name]):
             yield f"evaluating the same transitions twice gave different {name!r}."
-        if not np.allclose(values[some], fewer[name], **_ROUNDED):
+        if not np.allclose(values[some], fewer[name], **ROUNDED):
             yield (
                 f"{name!r} of a transition depends on which others are evaluated with it, by more than rounding. Do not "
                 "normalise over the batch (BatchNorm in training mode)."
@@ -445,7 +340,7 @@ def _with_idle_rows(experience: Experience) -> Experience:
 # ---------------------------------------------------------------------- the whole expression
 
 
-def _check_idle_rows(bench: _Bench) -> Complaints:
+def _check_idle_rows(bench: Bench) -> Complaints:
     """Batches in which nothing happens, between those in which something does, must not be noticed."""
     plain, disturbed = (bench.engine(pay_at_end=False) for _ in range(2))
     for transitions, other in zip(bench.stream, reversed(bench.stream), strict=True):
@@ -456,7 +351,7 @@ def _check_idle_rows(bench: _Bench) -> Complaints:
             yield f"{term!r}: observe took in rows with active=False, which are no transitions."
 
 
-def _check_position(bench: _Bench) -> Complaints:
+def _check_position(bench: Bench) -> Complaints:
     """Lanes may change places (those of one world together), and a lane does not see lanes of other worlds."""
     worlds = bench.spec.world_of_lane
     never = len(bench.stream) + 1  # a fit sees rows in order, and another order may end elsewhere
@@ -471,7 +366,7 @@ def _check_position(bench: _Bench) -> Complaints:
     yield from _check_strangers(bench, worlds)
 
 
-def _check_strangers(bench: _Bench, worlds: np.ndarray) -> Complaints:
+def _check_strangers(bench: Bench, worlds: np.ndarray) -> Complaints:
     """What is stamped belongs to a lane (or its world): it is the same when nobody else is there."""
     whole, alone = (bench.engine(pay_at_end=False, learn_every=None) for _ in range(2))
     own = worlds == worlds[0]
@@ -499,7 +394,7 @@ def _shares(term: Term) -> bool:
     )
 
 
-def _check_cuts(bench: _Bench) -> Complaints:
+def _check_cuts(bench: Bench) -> Complaints:
     """What an episode is paid over all fragments does not depend on where rollouts cut it."""
     nodes = [
         node for node in walk(bench.expression) if isinstance(node, EpisodicCombinator) and node.episodic
@@ -523,7 +418,7 @@ def _check_cuts(bench: _Bench) -> Complaints:
             )
 
 
-def _episode_sums(bench: _Bench, lengths: Sequence[int], gamma: Any) -> np.ndarray:
+def _episode_sums(bench: Bench, lengths: Sequence[int], gamma: Any) -> np.ndarray:
     """The sum of what each finished episode of each lane was paid, discounted by ``gamma``."""
     engine = bench.engine(pay_at_end=False)
     paid, start = [], 0
@@ -550,7 +445,7 @@ def _episode_sums(bench: _Bench, lengths: Sequence[int], gamma: Any) -> np.ndarr
     return np.array(sums)
 
 
-def _check_saved_state(bench: _Bench) -> Complaints:
+def _check_saved_state(bench: Bench) -> Complaints:
     """A state that is saved while episodes are open, and between two fits, continues where it was."""
     half = next(
         (t for t in range(len(bench.stream) // 2, len(bench.stream)) if _open(bench.stream[t - 1]).any()),

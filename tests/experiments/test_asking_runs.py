@@ -109,7 +109,7 @@ def test_a_log_of_another_run_is_refused(config: RunConfig, tmp_path: Path) -> N
 def test_steps_between_fits_are_part_of_the_request(tmp_path: Path) -> None:
     assert "learn_every" not in RunConfig("a", 1).as_data()
     assert RunConfig("a", 1, learn_every=32).as_data()["learn_every"] == 32
-    with pytest.raises(RunError, match="learn_every must be an integer of at least 1, got 0"):
+    with pytest.raises(RunError, match="learn_every must be an integer of at least 1 or None, got 0"):
         RunConfig("a", 1, learn_every=0)
     settings = {"num_envs": 1, "learning_starts": 10, "buffer_size": 100}
     config = RunConfig(

@@ -10,6 +10,7 @@ from pathlib import Path
 from textwrap import dedent
 
 import gymnasium as gym
+import minigrid  # noqa: F401  (registers its tasks when it is first imported; that is not for a test to undo)
 import pytest
 import yaml
 from typer.testing import CliRunner

@@ -512,13 +512,14 @@ def test_the_command_to_run_again_asks_for_the_same(tmp_path, monkeypatch):
     config = running.RunConfig(
         env="shapegym/DeepSea-v0",
         steps=2000,
-        algo="A2C",
+        algo="DQN",
         reward={"sum": ["task_reward", {"scale": {"by": 0.5, "of": {"potential": {"phi": "deep_sea_lag"}}}}]},
         env_kwargs={"size": 5},
         settings={"learning_rate": 1e-3, "policy_kwargs": {"net_arch": [64, 64]}, "num_envs": 4},
         eval_every=500,
         eval_episodes=8,
         checkpoint_every=0,
+        learn_every=32,
     )
     script = "shapegym() { printf '%s\\0' \"$@\"; printf '\\n'; }\n" + command(
         asdict(config), (0, 3), "deep sea"
