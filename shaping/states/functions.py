@@ -26,7 +26,7 @@ from shapegym.shaping.discovery import HOW_TO_IMPORT, load_plugins
 from shapegym.shaping.errors import ExpressionError, ObservationError, ShapingError, UnknownNameError, suggest
 from shapegym.shaping.limits import Via
 from shapegym.shaping.reading import Reading, Reads
-from shapegym.shaping.states.select import SelectsOne, selector
+from shapegym.shaping.states.select import Selector, SelectsOne, selector
 from shapegym.shaping.transitions import Features, Observation
 from shapegym.shaping.types import register
 
@@ -60,9 +60,15 @@ class Read(StateFunction):
 
     of: SelectsOne = "obs"
 
+    _selector: ClassVar[Selector]
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        object.__setattr__(self, "_selector", selector(self.of))
+
     @override
     def value(self, obs: Observation, features: Features) -> np.ndarray:
-        return selector(self.of).read_one(obs, features)
+        return self._selector.read_one(obs, features)
 
 
 @dataclass(frozen=True)

@@ -19,7 +19,7 @@ from shapegym.shaping.errors import DiscountError, ObservationError
 from shapegym.shaping.kernels.potential import potential_difference
 from shapegym.shaping.promises import Keeps
 from shapegym.shaping.states.distance import Distance
-from shapegym.shaping.states.functions import Phi, Table, as_state_function
+from shapegym.shaping.states.functions import Phi, Table
 from shapegym.shaping.terms.events import Event
 from shapegym.shaping.transitions import Spec, State, Transitions
 from shapegym.shaping.types import Example, Term
@@ -64,7 +64,7 @@ class Potential(Term):
 
     @override
     def measure(self, transitions: Transitions, state: State, *inputs: Any) -> np.ndarray:
-        value = as_state_function(self.phi).value
+        value = self.phi.value  # type: ignore[union-attr]  # by now a state function; asking the ABC would take as long as reading
         phi_t = value(transitions.obs, transitions.features)
         phi_tp1 = value(transitions.next_obs, transitions.next_features)
         out = np.empty(len(transitions.reward))
