@@ -1,6 +1,6 @@
 """Tasks of rooms and doors against the minigrid package, and what their layouts promise.
 
-tests/lockstep/test_lockstep_minigrid.py holds steps to MiniGrid's; here it is whole layouts, with what no observation
+tests/envs/test_grid_lockstep.py holds steps to MiniGrid's; here it is whole layouts, with what no observation
 shows: hidden keys, the random stream, which object counts.
 """
 

@@ -1,7 +1,7 @@
 """Grid worlds against the minigrid package: the same seeds and actions give the same bits.
 
 The sample runs with the suite. The whole, 76 ids x 20 seeds x 1,000 steps of random and of planned actions, is one
-command: `pytest -m slow tests/lockstep/test_lockstep_minigrid.py`.
+command: `pytest -m slow tests/envs/test_grid_lockstep.py`.
 """
 
 from __future__ import annotations
