@@ -313,7 +313,7 @@ def in_a_new_process(*arguments: str, path: Path | None = None, code: int = 0) -
     if path is not None:
         env["PYTHONPATH"] = os.pathsep.join([str(path), env.get("PYTHONPATH", "")])
     done = subprocess.run(
-        [sys.executable, *arguments], env=env, timeout=120, capture_output=True, text=True, check=False
+        [sys.executable, "-P", *arguments], env=env, timeout=120, capture_output=True, text=True, check=False
     )
     assert done.returncode == code, done.stdout + done.stderr
     return " ".join((done.stdout + done.stderr).split())
