@@ -6,9 +6,12 @@ A killed process leaves an unfinished last line. Reading leaves it out, and appe
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Mapping
+import os
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
+
+from shapegym.shaping.limited_files import LARGEST_DOCUMENT, in_words, opened, parse_json
 
 
 def encode_rows(rows: Iterable[Mapping[str, Any]]) -> bytes:
@@ -27,10 +30,10 @@ def append_rows(path: Path, rows: Iterable[Mapping[str, Any]]) -> None:
     Raises:
         ValueError: as `encode_rows`.
         TypeError: as `encode_rows`.
-        OSError: if the file cannot be written.
+        OSError: if the file cannot be written, or is a link: what comes from elsewhere does not choose where rows go.
     """
     if lines := encode_rows(rows):
-        with path.open("a+b") as file:
+        with open(path, "a+b", opener=_not_through_links) as file:
             size = file.seek(0, 2)
             file.seek(max(size - 1, 0))
             if size and file.read(1) != b"\n":
@@ -39,21 +42,27 @@ def append_rows(path: Path, rows: Iterable[Mapping[str, Any]]) -> None:
             file.write(lines)
 
 
-def read_rows(path: Path, error: Callable[[str], Exception]) -> list[dict[str, Any]]:
+def read_rows(path: Path, error: type[Exception]) -> list[dict[str, Any]]:
     """Return the rows; an unfinished last line is left out. The row at index i stands in line i + 1.
 
     Args:
         path: the file.
-        error: makes of a message what is raised if another line is no JSON object.
+        error: what is raised if it cannot be read, or a line is no JSON object or longer than `LARGEST_DOCUMENT`.
     """
-    rows = []
-    lines = path.read_bytes().split(b"\n")
-    for number, line in enumerate(lines[:-1], start=1):  # what follows the last newline is torn, or empty
-        try:
-            row = json.loads(line.decode())
-        except (ValueError, RecursionError) as reason:
-            raise error(f"{path}, line {number}, is not JSON: {reason}") from None
-        if not isinstance(row, dict):
-            raise error(f"{path}, line {number}, is no row: it is {type(row).__name__}, not an object.")
-        rows.append(row)
+    rows: list[dict[str, Any]] = []
+    with opened(path, error) as file:
+        while line := file.readline(LARGEST_DOCUMENT + 1):
+            where = f"{path}, line {len(rows) + 1},"
+            if len(line) > LARGEST_DOCUMENT:
+                raise error(f"{where} is too long: at most {in_words(LARGEST_DOCUMENT)} are read.")
+            if not line.endswith(b"\n"):  # torn
+                break
+            row = parse_json(line, error, where)
+            if not isinstance(row, dict):
+                raise error(f"{where} is no row: it is {type(row).__name__}, not an object.")
+            rows.append(row)
     return rows
+
+
+def _not_through_links(path: str, flags: int) -> int:
+    return os.open(path, flags | getattr(os, "O_NOFOLLOW", 0), 0o666)

@@ -13,8 +13,8 @@ from pydantic import ValidationError
 
 from shapegym.agents.errors import AgentError
 from shapegym.experiments.errors import RunError
-from shapegym.shaping.errors import ShapingError, said_as, suggest
-from shapegym.shaping.files.marked_yaml import KeyPath, Place, YamlError, located, read_text, read_yaml
+from shapegym.shaping.errors import ShapingError, suggest
+from shapegym.shaping.files.marked_yaml import KeyPath, Place, located, read_yaml_file
 
 _PYDANTIC = re.compile(r"^\w+ should | or instance of \w+$|\.$")
 """What its messages say beside what a value should do."""
@@ -58,8 +58,7 @@ def read_suite(path: Path) -> tuple[Any, Origin]:
     Raises:
         RunError: if it cannot be read, or is not the YAML of `shapegym.shaping.files.marked_yaml`.
     """
-    with said_as(RunError, YamlError, f"{path}:", ""):
-        data, places = read_yaml(read_text(path, "suite file", RunError))
+    data, places = read_yaml_file(path, "suite file", RunError)
     return data, Origin(path, places)
 
 

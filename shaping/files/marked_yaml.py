@@ -7,21 +7,26 @@ run code nor grow when read.
 
 from __future__ import annotations
 
-import os
 import re
-from collections.abc import Callable, Mapping
-from pathlib import Path
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any, TypeAlias
 
 import yaml
 
 from shapegym.shaping.errors import said_as
+from shapegym.shaping.limited_files import DEEPEST, MIB, PathLike, in_words, read_text
 
 Place: TypeAlias = tuple[int, int]
 """Line and column, from 1."""
 
 KeyPath: TypeAlias = tuple[str | int, ...]
 """How to reach a value from the top: keys and list positions."""
+
+
+LARGEST_YAML = MIB
+"""Bytes of a file."""
+MOST_VALUES = 50_000
+"""In a file: mappings, lists, texts, numbers."""
 
 
 class YamlError(ValueError):
@@ -42,17 +47,9 @@ _SCALARS: tuple[tuple[str, str, list[str], Callable[[str], Any]], ...] = (
 )
 """Kinds: how they are spelt, begin, and are read."""
 _READ: dict[str, Callable[[str], Any]] = {"str": str, **{kind: read for kind, _, _, read in _SCALARS}}
-
-
-class _Reader(yaml.SafeLoader):
-    def compose_node(self, parent: yaml.Node | None, index: int) -> yaml.Node | None:
-        event = self.peek_event()  # type: ignore[no-untyped-call]
-        if getattr(event, "anchor", None) is not None:
-            raise YamlError(
-                f"Anchors and aliases (&{event.anchor}, *{event.anchor}) are not read: write it out.",
-                _place(event.start_mark),
-            )
-        return super().compose_node(parent, index)
+_PLAIN = {kind: re.compile(pattern) for kind, pattern, _, _ in _SCALARS}
+_PARSER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+_FRAME = (yaml.StreamStartEvent, yaml.StreamEndEvent, yaml.DocumentStartEvent, yaml.DocumentEndEvent)
 
 
 class _Writer(yaml.SafeDumper):
@@ -60,20 +57,15 @@ class _Writer(yaml.SafeDumper):
         return True
 
 
-for _class in (_Reader, _Writer):
-    _class.yaml_implicit_resolvers = {}  # without YAML 1.1's: on, 010, 1:30, 2001-01-01
-    for _name, _pattern, _starts, _ in _SCALARS:
-        _class.add_implicit_resolver(_TAG + _name, re.compile(f"^({_pattern})$"), _starts)
+_Writer.yaml_implicit_resolvers = {}  # without YAML 1.1's: on, 010, 1:30, 2001-01-01
+for _name, _pattern, _starts, _ in _SCALARS:
+    _Writer.add_implicit_resolver(_TAG + _name, re.compile(f"^({_pattern})$"), _starts)
 
 
-def read_text(path: str | os.PathLike[str], what: str, misfit: type[Exception]) -> str:
-    """Return the text of a file; ``misfit`` says why ``what`` cannot be read, or that it is no UTF-8."""
-    with said_as(misfit, OSError, f"The {what} {path} cannot be read: "):
-        content = Path(path).read_bytes()
-    with said_as(
-        misfit, UnicodeDecodeError, f"The {what} {path} is not UTF-8 text (", "); save it as UTF-8."
-    ):
-        return content.decode()
+def read_yaml_file(path: PathLike, what: str, misfit: type[Exception]) -> tuple[Any, dict[KeyPath, Place]]:
+    """Return the data of a YAML file and their places, as `read_yaml`; ``misfit`` says why ``what`` cannot be read, and where."""
+    with said_as(misfit, YamlError, f"{path}:", ""):
+        return read_yaml(read_text(path, misfit, what, limit=LARGEST_YAML))
 
 
 def located(source: object, places: Mapping[KeyPath, tuple[int, ...]], path: KeyPath, message: str) -> str:
@@ -96,19 +88,22 @@ def read_yaml(text: str) -> tuple[Any, dict[KeyPath, Place]]:
     Raises:
         YamlError: if ``text`` is not the YAML described above.
     """
+    if len(text) > LARGEST_YAML:
+        raise YamlError(f"Too long: at most {in_words(LARGEST_YAML)} are read.", (1, 1))
     places: dict[KeyPath, Place] = {(): (1, 1)}
     try:
-        reader = _Reader(text)
-        root = reader.get_single_node()
-        data = None if root is None else _plain(root, (), places)
+        events = yaml.parse(text, Loader=_PARSER)
+        documents = [_data(event, events, (), places) for event in events if not isinstance(event, _FRAME)]
     except yaml.MarkedYAMLError as error:
         place = _place(error.problem_mark or error.context_mark)
         raise YamlError(f"Not YAML: {error.problem or error.context}.", place) from None
     except yaml.reader.ReaderError as error:
         raise YamlError(f"Not YAML: the character {error.character!r} is not allowed.", (1, 1)) from None
-    except RecursionError:
-        raise YamlError("Nested too deeply.", (1, 1)) from None
-    return data, places
+    except UnicodeEncodeError as error:  # half of a surrogate pair
+        raise YamlError(f"Not YAML: {error}.", (1, 1)) from None
+    if len(documents) > 1:
+        raise YamlError("Not YAML: a second document begins.", (1, 1))
+    return documents[0] if documents else None, places
 
 
 def write_yaml(data: Any) -> str:
@@ -116,36 +111,58 @@ def write_yaml(data: Any) -> str:
     return yaml.dump(data, Dumper=_Writer, sort_keys=False, allow_unicode=True, width=100)
 
 
-def _plain(node: yaml.Node, path: KeyPath, places: dict[KeyPath, Place]) -> Any:
-    kind = node.tag.removeprefix(_TAG)
-    if isinstance(node, yaml.SequenceNode) and kind == "seq":
-        for position, item in enumerate(node.value):
-            places[*path, position] = _place(item.start_mark)
-        return [_plain(item, (*path, position), places) for position, item in enumerate(node.value)]
-    if isinstance(node, yaml.MappingNode) and kind == "map":
-        return _mapping(node, path, places)
-    if isinstance(node, yaml.ScalarNode) and kind in _READ:
-        try:
-            return _READ[kind](node.value)
-        except ValueError as error:
-            raise YamlError(f"Not a number: {error}.", _place(node.start_mark)) from None
-    raise YamlError(f"The tag {node.tag!r} is not allowed.", _place(node.start_mark))
+def _data(
+    event: yaml.Event, events: Iterator[yaml.Event], path: KeyPath, places: dict[KeyPath, Place]
+) -> Any:
+    """Return what begins with ``event``. Events come one by one, so what is refused costs nothing more."""
+    anchor, tag, place = getattr(event, "anchor", None), getattr(event, "tag", None), _place(event.start_mark)
+    if anchor is not None:
+        raise YamlError(f"Anchors and aliases (&{anchor}, *{anchor}) are not read: write it out.", place)
+    if len(path) > DEEPEST:
+        raise YamlError(f"Nested too deeply: at most {DEEPEST} levels are read.", place)
+    if len(places) > MOST_VALUES:
+        raise YamlError(f"Too much: at most {MOST_VALUES:,} values are read.", place)
+    if isinstance(event, yaml.SequenceStartEvent) and tag in (None, "!", f"{_TAG}seq"):
+        return _items(events, path, places)
+    if isinstance(event, yaml.MappingStartEvent) and tag in (None, "!", f"{_TAG}map"):
+        return _mapping(events, path, places)
+    if isinstance(event, yaml.ScalarEvent):
+        kind = _kind(event) if tag in (None, "!") else tag.removeprefix(_TAG)
+        if kind in _READ:
+            try:
+                return _READ[kind](event.value)
+            except ValueError as error:
+                raise YamlError(f"Not a number: {error}.", place) from None
+    raise YamlError(f"The tag {tag!r} is not allowed.", place)
 
 
-def _mapping(node: yaml.MappingNode, path: KeyPath, places: dict[KeyPath, Place]) -> dict[str, Any]:
+def _kind(event: yaml.ScalarEvent) -> str:
+    plain = event.implicit[0]
+    return next((kind for kind, pattern in _PLAIN.items() if plain and pattern.fullmatch(event.value)), "str")
+
+
+def _items(events: Iterator[yaml.Event], path: KeyPath, places: dict[KeyPath, Place]) -> list[Any]:
+    items: list[Any] = []
+    while not isinstance(event := next(events), yaml.SequenceEndEvent):
+        there = (*path, len(items))
+        places[there] = _place(event.start_mark)
+        items.append(_data(event, events, there, places))
+    return items
+
+
+def _mapping(events: Iterator[yaml.Event], path: KeyPath, places: dict[KeyPath, Place]) -> dict[str, Any]:
     data: dict[str, Any] = {}
-    for key, value in node.value:
-        if not isinstance(key, yaml.ScalarNode):
-            raise YamlError("A key must be a text.", _place(key.start_mark))
+    while not isinstance(key := next(events), yaml.MappingEndEvent):
+        place = _place(key.start_mark)
+        if not isinstance(key, yaml.ScalarEvent):
+            raise YamlError("A key must be a text.", place)
+        there = (*path, key.value)
         if key.value in data:
-            raise YamlError(
-                f"The key {key.value!r} is repeated (first in line {places[*path, key.value][0]}).",
-                _place(key.start_mark),
-            )
-        places[*path, key.value] = _place(key.start_mark)
-        data[key.value] = _plain(value, (*path, key.value), places)
+            raise YamlError(f"The key {key.value!r} is repeated (first in line {places[there][0]}).", place)
+        places[there] = place
+        data[key.value] = _data(next(events), events, there, places)
     return data
 
 
-def _place(mark: yaml.Mark | None) -> Place:
+def _place(mark: Any) -> Place:
     return (1, 1) if mark is None else (mark.line + 1, mark.column + 1)

@@ -27,15 +27,16 @@ from shapegym.shaping.atomic_file import replacing
 from shapegym.shaping.discovery import HOW_TO_IMPORT, import_modules
 from shapegym.shaping.errors import ExpressionError, RewardFileError, ShapingError, said_as, suggest
 from shapegym.shaping.files.marked_yaml import (
+    LARGEST_YAML,
     KeyPath,
     YamlError,
     dotted,
     located,
-    read_text,
     read_yaml,
     write_yaml,
 )
 from shapegym.shaping.files.schema import alternatives, family, kind_of, know_all_nodes, node_help
+from shapegym.shaping.limited_files import read_text
 from shapegym.shaping.limits import Unfit, fields_of, fit, hints_of, is_required, spelled
 from shapegym.shaping.states.functions import STATE_FUNCTIONS, Call
 from shapegym.shaping.types import NODES, Expression, Node, snake_case
@@ -141,7 +142,7 @@ def load_reward(path: str | os.PathLike[str]) -> Expression:
 
 def read_reward(path: str | os.PathLike[str]) -> RewardFile:
     """Read a reward file. See `read`."""
-    return read(read_text(path, "reward file", RewardFileError), str(path))
+    return read(read_text(path, RewardFileError, "reward file", limit=LARGEST_YAML), str(path))
 
 
 def dump_reward(expression: Expression, path: str | os.PathLike[str]) -> None:
