@@ -20,12 +20,14 @@ from shapegym.shaping.files.state_files import load_engine, save_engine
 from shapegym.shaping.promises import Guarantee, Replay
 from shapegym.shaping.states.distance import Distance, ExponentialKernel, Gaussian, Tiered
 from shapegym.shaping.states.functions import Read, StateFunction, Table, state_function
+from shapegym.shaping.terms.best_so_far import BestSoFar
 from shapegym.shaping.terms.counts import CountBonus, SimHash
 from shapegym.shaping.terms.events import Compare, Event, Milestones
 from shapegym.shaping.terms.goals import GoalReached, StateReward
 from shapegym.shaping.terms.occupancy import OccupancyPenalty
 from shapegym.shaping.terms.output import ModelOutput
 from shapegym.shaping.terms.potential import Potential
+from shapegym.shaping.terms.progress import Progress
 from shapegym.shaping.terms.team import TeamMean
 from shapegym.shaping.transitions import Spec, Transitions
 from shapegym.shaping.tree import guarantee_losses, guarantee_of
@@ -42,6 +44,7 @@ __all__ = [
     "EXP3",
     "UCB1",
     "ActionPotential",
+    "BestSoFar",
     "Choose",
     "Combinator",
     "Compare",
@@ -72,6 +75,7 @@ __all__ = [
     "OnPlateau",
     "Piecewise",
     "Potential",
+    "Progress",
     "Read",
     "Redistribute",
     "Renorm",

@@ -100,7 +100,10 @@ def said_as(
 def suggest(name: str, known: Iterable[str]) -> str:
     """Return `` Did you mean 'x'?`` for the nearest known name, followed by the known names."""
     names = sorted(known)
-    by_lower_case = {known.lower(): known for known in names}
+    by_lower_case = {
+        known.rpartition(".")[2].lower(): known for known in names
+    }  # of a dotted name the end will do
+    by_lower_case |= {known.lower(): known for known in names}
     near = difflib.get_close_matches(name.lower(), list(by_lower_case), n=1)
     hint = f" Did you mean {by_lower_case[near[0]]!r}?" if near else ""
     return f"{hint} Known: {', '.join(names) or 'none'}."

@@ -20,10 +20,12 @@ class Reads(Via):
 
     Attributes:
         features: names the features that a value reads.
+        of_step: names what a value reads that describes the step and not a state (`action`, `terminated`).
         check: raises a `ShapingError` if a value cannot be read in an environment.
     """
 
     features: Callable[[Any], tuple[str, ...]]
+    of_step: Callable[[Any], tuple[str, ...]] = lambda value: ()
     check: Callable[[Any, Spec], object] = lambda value, spec: None
 
 
@@ -35,6 +37,11 @@ class Reading(Limited):
         """Features that it reads."""
         return features_of(self)
 
+    @property
+    def of_step(self) -> tuple[str, ...]:
+        """What it reads that describes the step and not a state."""
+        return of_step_in(self)
+
     def check(self, spec: Spec) -> None:
         """Raise a `ShapingError` if it cannot be evaluated on this environment."""
         require_readable(self, spec)
@@ -45,6 +52,11 @@ def features_of(node: Any) -> tuple[str, ...]:
     return tuple(dict.fromkeys(name for mark, value in _readings(node) for name in mark.features(value)))
 
 
+def of_step_in(node: Any) -> tuple[str, ...]:
+    """Return what the fields of a node or state function read that describes the step: `action`, `terminated`, ..."""
+    return tuple(dict.fromkeys(name for mark, value in _readings(node) for name in mark.of_step(value)))
+
+
 def require_readable(node: Any, spec: Spec) -> None:
     """Raise a `ShapingError` if a field of a node or state function cannot be read in an environment."""
     for mark, value in _readings(node):
@@ -52,7 +64,10 @@ def require_readable(node: Any, spec: Spec) -> None:
 
 
 _ITSELF = Reads(
-    lambda value: value, features=lambda value: value.reads, check=lambda value, spec: value.check(spec)
+    lambda value: value,
+    features=lambda value: value.reads,
+    of_step=lambda value: value.of_step,
+    check=lambda value, spec: value.check(spec),
 )
 
 

@@ -6,7 +6,7 @@ Notation used throughout: B lanes (environments of a batch), T steps of a block;
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, fields
 from typing import Any, TypeAlias
 
@@ -64,6 +64,39 @@ class Transitions:
     def num_lanes(self) -> int:
         """B."""
         return len(self.reward)
+
+    @property
+    def after(self) -> tuple[Observation, Features]:
+        """What selectors and state functions read when they look back on the step: s_{t+1}, its features, the step itself."""
+        return self.next_obs, OfStep(self)
+
+
+class OfStep(Mapping[str, np.ndarray]):
+    """The features after a step, and what describes the step itself: its action, how it ended."""
+
+    __slots__ = ("_transitions",)
+
+    def __init__(self, transitions: Transitions) -> None:
+        self._transitions = transitions
+
+    def __getitem__(self, name: str) -> np.ndarray:
+        return self._transitions.next_features[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._transitions.next_features)
+
+    def __len__(self) -> int:
+        return len(self._transitions.next_features)
+
+    def of_step(self, name: str) -> Any:
+        """Return "action" (B, ...) or a tree of such; or how the episode ended, (B,) bool.
+
+        That is "terminated", "truncated" (and not terminated: SB3 does not tell whether both are true) or "ended" (either).
+        """
+        steps = self._transitions
+        if name == "truncated":
+            return steps.truncated & ~steps.terminated
+        return steps.terminated | steps.truncated if name == "ended" else getattr(steps, name)
 
 
 @dataclass(frozen=True, slots=True)

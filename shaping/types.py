@@ -40,7 +40,7 @@ from annotated_types import MinLen
 from shapegym.shaping.errors import ExpressionError, HindsightError
 from shapegym.shaping.limits import Limited, Unfit, Via
 from shapegym.shaping.promises import Keeps, Replay
-from shapegym.shaping.reading import features_of, require_readable
+from shapegym.shaping.reading import features_of, of_step_in, require_readable
 from shapegym.shaping.transitions import Array, Episodes, Experience, Spec, State, Transitions
 
 NODES: dict[str, type[Node]] = {}
@@ -226,6 +226,11 @@ class Reader:
     def reads_before(self) -> tuple[str, ...]:
         """Features that the node reads from ``features``: the environment must give them on reset too."""
         return () if self.looks == "after" else features_of(self)
+
+    @property
+    def of_step(self) -> tuple[str, ...]:
+        """What its fields select that describes the step and not a state, such as "action"; only a node that looks "after" can."""
+        return of_step_in(self)
 
     @property
     def inputs(self) -> tuple[Node, ...]:

@@ -32,6 +32,9 @@ _ROWS = 1 << 14
 _OF_THE_STEP = ("event", "success")
 """Features that tell of the step and not of the state that it led to."""
 
+_BEYOND_THE_STATE = {"previous_action", "truncated", "ended"}
+"""What a selector reads of a step and no table holds: the step before, and the clock."""
+
 
 @dataclass(frozen=True, eq=False)
 class Tables:
@@ -192,6 +195,11 @@ def require_tabular(expression: Expression) -> None:
             raise TabulationError(
                 f"What {name!r} ({type(term).__name__}) pays {why}, not on s, a and s' alone: it has no table. Leave it out, or "
                 "audit rollouts."
+            )
+        if beyond := _BEYOND_THE_STATE.intersection(stem.partition(".")[0] for stem in term.of_step):
+            raise TabulationError(
+                f"What {name!r} ({type(term).__name__}) pays depends on {min(beyond)!r}, which does not follow from s, a and s': "
+                "it has no table. Leave it out, or audit rollouts."
             )
     if is_episodic(expression):
         raise TabulationError(

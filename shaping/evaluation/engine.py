@@ -31,6 +31,7 @@ from shapegym.shaping.evaluation.answers import Correspondence
 from shapegym.shaping.evaluation.asking import Asking
 from shapegym.shaping.evaluation.ledger import EpisodeRecord, Ledger
 from shapegym.shaping.evaluation.measured import MeasuredBlock, at_step
+from shapegym.shaping.evaluation.previous import PreviousActions
 from shapegym.shaping.evaluation.program import Outputs, Parts, Program
 from shapegym.shaping.evaluation.recorder import Recorder
 from shapegym.shaping.evaluation.tape import Tape
@@ -69,6 +70,7 @@ class RewardEngine:
         states: the terms' states, in order.
         memories: what the models remember, in the order of ``program.models``.
         clock: active transitions measured so far (the global step).
+        previous: the actions before, for terms that read them.
         fitted: what the last fit of each model and learned term reported, by "<name>/<number>".
         reads: features that are read from the successor.
         reads_before: features that are read from the state before.
@@ -106,6 +108,7 @@ class RewardEngine:
         self.states: list[State] = [term.init(spec) for term in self.terms]
         self.memories: list[Memory] = [model.init(spec) for model in program.models]
         self.carries = program.fresh_carries(spec.num_lanes)
+        self.previous = PreviousActions((name for reader in program.readers for name in reader.of_step), spec)
         self.ledger = Ledger(self.addends, spec.num_lanes)
         learned = [reader for reader in program.readers if reader.learned]
         whole_episodes = any(reader.fits_on == "episodes" for reader in learned)
@@ -196,6 +199,8 @@ class RewardEngine:
             WorldError: if lanes of one world end at different steps, and a term looks at worlds.
         """
         transitions.clock = self.clock
+        if self.previous:
+            self.previous.add_to(transitions)
         if self._worlds is not None:
             require_common_ends(self._worlds, transitions)
         if self._asks:
@@ -410,6 +415,7 @@ class RewardEngine:
             },
             "experience": {} if self._recorder is None else self._recorder.state_dict(),
             "answers": self._asking.state_dict(),
+            **({"previous": self.previous.state_dict()} if self.previous else {}),
         }
 
     def load_state_dict(self, state: State) -> None:
@@ -438,6 +444,8 @@ class RewardEngine:
         if self._recorder is not None:
             self._recorder.load_state_dict(state["experience"])
         self._asking.load_state_dict(state["answers"])
+        if self.previous:
+            self.previous.load_state_dict(state["previous"])
 
     # ------------------------------------------------------------------ inside
 

@@ -15,6 +15,7 @@ from shapegym.shaping.errors import (
     UnknownNameError,
     suggest,
 )
+from shapegym.shaping.states.names import names_in, path_in
 from shapegym.shaping.transitions import Array, Episodes, Spec, State, Transitions
 from shapegym.shaping.tree import part_names, readers_of, reads_learned, replay_of
 from shapegym.shaping.types import (
@@ -70,7 +71,7 @@ class Program:
         self.models = tuple(node for node in self.readers if isinstance(node, Model))
         names = part_names((*self.terms, *self.models))
         self.term_names, self.model_names = names[: len(self.terms)], names[len(self.terms) :]
-        self._check_features()
+        self._check_reading()
         self.addends = expression.addends
         self.addend_names = part_names(self.addends)
         self.episodic = is_episodic(expression)
@@ -130,15 +131,21 @@ class Program:
         evaluate = self._compile(node)
         return lambda parts, outputs: evaluate(parts, None, [])
 
-    def _check_features(self) -> None:
+    def _check_reading(self) -> None:
         declared = self.spec.features
-        for reader in self.readers if declared is not None else ():
+        for reader in self.readers:
+            kind = "Term" if isinstance(reader, Term) else "Model"
+            if reader.looks != "after" and reader.of_step:
+                raise ExpressionError(
+                    f"{kind} {self.name_of(reader)!r} compares states, and {reader.of_step[0]!r} describes the step between "
+                    "them: it is the same on neither side. Pay for it with StateReward, Event (trigger='level') or Compare, such as "
+                    "Compare('action', '!=', 'previous_action')."
+                )
             for feature in (*reader.reads, *reader.reads_before):
-                if feature not in declared:  # type: ignore[operator]
-                    kind = "Term" if isinstance(reader, Term) else "Model"
+                if declared is not None and path_in(declared, feature) is None:
                     raise FeatureError(
                         f"{kind} {self.name_of(reader)!r} reads the feature {feature!r}, which this environment does not provide."
-                        f"{suggest(feature, declared)}"  # type: ignore[arg-type]
+                        f"{suggest(feature, names_in(declared))}"
                     )
 
 

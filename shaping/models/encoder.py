@@ -60,7 +60,7 @@ class RandomEncoder(Model):
         from shapegym.shaping.networks import read_rows
 
         if self.side == "after":
-            rows = read_rows(self.keys, transitions.next_obs, transitions.next_features)
+            rows = read_rows(self.keys, *transitions.after)
         else:
             rows = read_rows(self.keys, transitions.obs, transitions.features)
         return {"code": memory.evaluate("encoder", rows)}

@@ -26,7 +26,7 @@ from shapegym.shaping.discovery import HOW_TO_IMPORT, load_plugins
 from shapegym.shaping.errors import ExpressionError, ObservationError, ShapingError, UnknownNameError, suggest
 from shapegym.shaping.limits import Via
 from shapegym.shaping.reading import Reading, Reads
-from shapegym.shaping.states.select import Selector, SelectsOne, selector
+from shapegym.shaping.states.select import Selector, SelectsOne, is_selector, meant, selector
 from shapegym.shaping.transitions import Features, Observation
 from shapegym.shaping.types import register
 
@@ -204,6 +204,7 @@ Phi: TypeAlias = Annotated[
     Reads(
         as_state_function,
         features=lambda phi: as_state_function(phi).reads,
+        of_step=lambda phi: as_state_function(phi).of_step,
         check=lambda phi, spec: as_state_function(phi).check(spec),
     ),
     "a state function such as Distance(...) or the name of one (decorate your own with @state_function)",
@@ -212,12 +213,15 @@ Phi: TypeAlias = Annotated[
 
 
 def _read_or_explain(text: str) -> StateFunction:
-    if text.startswith(("obs", "features.")):
+    if is_selector(text):
         return Read(text)
+    hint = meant(text)
+    if hint and not text.isidentifier():  # no name of a function
+        raise UnknownNameError(f"{text!r} is neither a selector nor the name of a state function.{hint}")
     try:
         return Call(text)
     except ShapingError as error:
-        raise UnknownNameError(f"{error} A selector such as 'features.progress' works too.") from None
+        raise UnknownNameError(f"{error} A selector such as 'features.progress' works too.{hint}") from None
 
 
 def _num_lanes(obs: Observation) -> int:

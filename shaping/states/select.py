@@ -2,19 +2,29 @@
 
 A selector is a short text, so that expressions stay data:
 
-=============================  ========================================================
-``"obs"``                      the observation, each lane flattened to a row
-``"obs[0]"``, ``"obs[0:2]"``   columns of it
-``"obs.achieved_goal"``        an entry of a Dict observation (``"obs.achieved_goal[0:2]"``)
-``"features.agent_pos"``       a named feature of the state (``"features.agent_pos[0]"``)
-=============================  ========================================================
+===============================  ==================================================================
+``"obs"``                        the observation, each lane flattened to a row
+``"obs[0]"``, ``"obs[0:2]"``     columns of it
+``"obs.achieved_goal"``          an entry of a Dict observation (``"obs.achieved_goal[0:2]"``)
+``"obs.0"``, ``"obs.arm.pos"``   an entry of a Tuple observation, and of one that nests
+``"features.agent_pos"``         a named feature of the state (``"features.agent_pos[0]"``)
+``"features.reward.angle"``      one that stands in a mapping inside the info
+``"action"``, ``"action[0]"``    the action of the step; of a Dict ``"action.gripper"``
+``"previous_action"``            that of the step before; at an episode's first step the action itself
+``"terminated"``                 1 if the step ended its episode so, else 0
+``"truncated"``, ``"ended"``     the same; "truncated" if it was cut and not terminated, "ended" if either
+===============================  ==================================================================
+
+The last three rows describe a step and not a state: they can be read where a step is looked back on, and are no argument of a
+potential, which looks at the states before and after.
 """
 
 from __future__ import annotations
 
+import difflib
 import math
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Annotated, Any, TypeAlias
@@ -25,11 +35,24 @@ import numpy as np
 from shapegym.shaping.errors import ExpressionError, ObservationError, suggest
 from shapegym.shaping.limits import Unfit
 from shapegym.shaping.reading import Reads
-from shapegym.shaping.transitions import Features, Observation, Spec
+from shapegym.shaping.states.names import value_in
+from shapegym.shaping.transitions import Features, Observation, OfStep, Spec
+
+SOURCES = ("obs", "features", "action", "previous_action", "terminated", "truncated", "ended")
 
 _GRAMMAR = re.compile(
-    r"^(?P<source>obs|features)(?:\.(?P<key>[A-Za-z_]\w*))?(?:\[(?P<start>\d+)(?P<range>:(?P<stop>\d+)?)?\])?$"
+    rf"^(?P<source>{'|'.join(SOURCES)})(?P<path>(?:\.\w+)*)(?:\[(?P<start>\d+)(?P<range>:(?P<stop>\d+)?)?\])?$"
 )
+
+_ALSO_SAID = {
+    "observation": "obs",
+    "state": "obs",
+    "info": "features",
+    "infos": "features",
+    "last_action": "previous_action",
+    "prev_action": "previous_action",
+    "done": "ended",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,20 +61,27 @@ class Selector:
 
     text: str
     source: str
-    key: str | None
+    path: tuple[str, ...]
+    """Names between the dots."""
     columns: slice | None
     single: int | None
     """The column, if ``columns`` is exactly one."""
+    feature: str | None
+    """The feature it reads, if any: a dotted name."""
 
     @property
-    def feature(self) -> str | None:
-        """The feature it reads, if any."""
-        return self.key if self.source == "features" else None
+    def stem(self) -> str:
+        """The text without columns."""
+        return ".".join((self.source, *self.path))
+
+    @property
+    def of_step(self) -> tuple[str, ...]:
+        """Its stem, if it describes the step and not a state; else nothing."""
+        return () if self.source in ("obs", "features") else (self.stem,)
 
     def read(self, obs: Observation, features: Features) -> np.ndarray:
         """Return the selected numbers, (B, width), in their own dtype."""
-        source: Any = features if self.source == "features" else obs
-        values = source if self.key is None else source[self.key]
+        values = self._values(obs, features)
         if values.ndim != 2:
             values = values.reshape(len(values), -1)
         return values if self.columns is None else values[:, self.columns]
@@ -62,14 +92,31 @@ class Selector:
         Raises:
             ObservationError: if it selects several (which binding notices only for declared features).
         """
-        source: Any = features if self.source == "features" else obs
-        values = source if self.key is None else source[self.key]
+        values = self._values(obs, features)
         if values.ndim == 2 and self.single is not None and self.single < values.shape[1]:
             # The common case, without the detour over a slice.
             return values[:, self.single].astype(np.float64)
         values = self.read(obs, features)
         self.require_one(values.shape[1])
         return values[:, 0].astype(np.float64)
+
+    def _values(self, obs: Observation, features: Features) -> np.ndarray:
+        if self.feature is not None:
+            return features[self.feature]
+        if self.source == "previous_action":
+            return features[derived_name(self.stem)]
+        values = obs if self.source == "obs" else self._of_step(features)
+        for key in self.path:
+            values = values[key] if isinstance(values, Mapping) else values[int(key)]
+        return values
+
+    def _of_step(self, features: Features) -> Any:
+        if not isinstance(features, OfStep):
+            raise ObservationError(
+                f"{self.text!r} describes the step and not a state, so it cannot be read here. (A term of your own reads it with "
+                "selector(...).read(*transitions.after).)"
+            )
+        return features.of_step(self.source)
 
     def require_one(self, width: int | None, why: str = "") -> None:
         """Raise `ObservationError` if it is known to select several numbers; ``why`` one is needed."""
@@ -78,18 +125,34 @@ class Selector:
                 f"{self.text!r} selects {width} numbers a lane{why}; pick one, e.g. {self.text + '[0]'!r}."
             )
 
+    def space(self, spec: Spec) -> gym.Space | None:
+        """Return the space of what it reads, before columns are picked, or None if none is declared.
+
+        Raises:
+            ObservationError: if there is no such entry.
+        """
+        if self.feature is not None:
+            declared = value_in(spec.features or {}, self.feature)
+            return declared if isinstance(declared, gym.Space) else None
+        if self.source in ("terminated", "truncated", "ended"):
+            return gym.spaces.Box(0, 1, (), np.bool_)
+        what, space = ("observation", spec.observation_space)
+        if self.source != "obs":
+            what, space = ("action", spec.action_space)
+        for depth, key in enumerate(self.path):
+            space = self._entry(what, space, key, ".".join((self.source, *self.path[:depth])))
+        self._require_array(what, space)
+        return space
+
     def width(self, spec: Spec) -> int | None:
         """Return how many numbers a lane it selects, or None for a feature that the environment does not declare.
 
         Raises:
             ObservationError: if there is no such entry or column, or it holds no numbers (text, a tuple).
         """
-        if self.source == "features":
-            if spec.features is None or self.key not in spec.features:
-                return None
-            space = spec.features[self.key]  # type: ignore[index]
-        else:
-            space = self._observed(spec.observation_space)
+        space = self.space(spec)
+        if space is None:
+            return None
         if space.shape is None:
             raise ObservationError(
                 f"Selector {self.text!r} reads {space}, which is no array of numbers. Select another entry or a feature, or write "
@@ -105,24 +168,39 @@ class Selector:
             )
         return int(stop - self.columns.start)
 
-    def _observed(self, space: gym.Space) -> gym.Space:
-        if isinstance(space, gym.spaces.Dict):
-            if self.key is None:
-                raise ObservationError(
-                    f"The observation is a Dict, so {self.text!r} is ambiguous: select one entry, e.g. "
-                    f"'obs.{next(iter(space.spaces))}' (entries: {', '.join(space.spaces)}), or a feature ('features.<name>'), or "
-                    "write a state function that takes the dict."
-                )
-            if self.key not in space.spaces:
-                raise ObservationError(
-                    f"The observation has no entry {self.key!r}.{suggest(self.key, space.spaces)}"
-                )
-            return space[self.key]
-        if self.key is not None:
+    def _entry(self, what: str, space: gym.Space, key: str, there: str) -> gym.Space:
+        entries = _entries(space)
+        if entries is None:
+            kind = what if there == self.source else repr(there)
             raise ObservationError(
-                f"Selector {self.text!r} names an entry, but the observation is {space}, not a Dict."
+                f"Selector {self.text!r} names an entry, but the {kind} is {space}, not a Dict or Tuple."
             )
-        return space
+        if key not in entries:
+            where = what if there == self.source else there
+            raise ObservationError(f"The {where} has no entry {key!r}.{suggest(key, entries)}")
+        return entries[key]
+
+    def _require_array(self, what: str, space: gym.Space) -> None:
+        if (entries := _entries(space)) is not None:
+            raise ObservationError(
+                f"The {what} is a {type(space).__name__}, so {self.text!r} is ambiguous: select one entry, "
+                f"e.g. '{self.stem}.{next(iter(entries), '')}' (entries: {', '.join(entries)}), or a feature "
+                "('features.<name>'), or write a state function that takes all of it."
+            )
+
+
+def _entries(space: gym.Space) -> dict[str, gym.Space] | None:
+    """The members of a Dict or Tuple space by name or number; None if it is neither."""
+    if isinstance(space, gym.spaces.Dict):
+        return dict(space.spaces)
+    if isinstance(space, gym.spaces.Tuple):
+        return {str(place): entry for place, entry in enumerate(space.spaces)}
+    return None
+
+
+def derived_name(stem: str) -> str:
+    """Return the key under which the engine adds what it remembers of the step before to ``next_features``: no feature's name."""
+    return f"<{stem}>"
 
 
 @lru_cache(maxsize=1024)
@@ -133,9 +211,11 @@ def selector(text: str) -> Selector:
         ExpressionError: if it is none.
     """
     match = _GRAMMAR.match(text) if isinstance(text, str) else None
-    if match is None or (match["source"] == "features" and match["key"] is None):
+    path = tuple(match["path"].split(".")[1:]) if match else ()
+    if match is None or not _fits(match["source"], path):
         raise ExpressionError(
-            f"{text!r} is not a selector. Write 'obs', 'obs[0:2]', 'obs.<entry>' or 'features.<name>[<column>]'."
+            f"{text!r} is not a selector. Write 'obs', 'obs[0:2]', 'obs.<entry>', 'features.<name>[<column>]', 'action' or "
+            f"'terminated'.{meant(text)}"
         )
     columns = single = None
     if match["start"] is not None:
@@ -145,7 +225,31 @@ def selector(text: str) -> Selector:
             raise ExpressionError(f"Selector {text!r} selects nothing: {start}:{stop} is empty.")
         columns = slice(start, stop)
         single = start if stop == start + 1 else None
-    return Selector(text, match["source"], match["key"], columns, single)
+    feature = ".".join(path) if match["source"] == "features" else None
+    return Selector(text, match["source"], path, columns, single, feature)
+
+
+def _fits(source: str, path: tuple[str, ...]) -> bool:
+    """Whether names may stand behind a source: a feature needs one, a flag has none."""
+    return bool(path) if source == "features" else not path or source in ("obs", "action", "previous_action")
+
+
+def is_selector(text: str) -> bool:
+    """Whether a text begins as a selector does, rightly written or not."""
+    return re.split(r"[.\[]", text, maxsplit=1)[0] in SOURCES
+
+
+def meant(text: Any) -> str:
+    """Return `` Did you mean 'features.agent_pos'?`` for a text that is nearly a selector, or nothing."""
+    if not isinstance(text, str) or not (head := re.match(r"\w+", text)):
+        return ""
+    near = difflib.get_close_matches(head[0].lower(), [*SOURCES, *_ALSO_SAID], n=1, cutoff=0.7)
+    candidates = [_ALSO_SAID.get(name, name) + text[head.end() :] for name in near] + [f"features.{text}"]
+    for candidate in candidates:
+        match = _GRAMMAR.match(candidate)
+        if match and candidate != text and _fits(match["source"], tuple(match["path"].split(".")[1:])):
+            return f" Did you mean {candidate!r}?"
+    return ""
 
 
 def width_for_network(reader: str, keys: Sequence[str], spec: Spec) -> int:
@@ -175,10 +279,15 @@ def _feature(text: str) -> tuple[str, ...]:
     return () if feature is None else (feature,)
 
 
+def _of_step(text: str) -> tuple[str, ...]:
+    return selector(text).of_step
+
+
 _ANY = Reads(
     _require_selector,
     keep=False,
     features=_feature,
+    of_step=_of_step,
     check=lambda text, spec: selector(text).width(spec),
 )
 _ONE = replace(_ANY, check=lambda text, spec: selector(text).require_one(selector(text).width(spec)))

@@ -16,6 +16,7 @@ import numpy as np
 from shapegym.shaping.arrays import allocate, tree_write
 from shapegym.shaping.errors import FeatureError, suggest
 from shapegym.shaping.evaluation.engine import RewardEngine
+from shapegym.shaping.states.names import names_in, path_in
 from shapegym.shaping.transitions import Features, Observation, Transitions
 
 SUCCESS_KEYS = ("success", "is_success")
@@ -122,18 +123,31 @@ def declared_features(env: Any) -> Mapping[str, gym.Space] | None:
     return declared_features(inner[0]) if inner else None
 
 
-def find_key(name: str, info: Mapping[str, Any], when: str) -> str:
-    """Return the info key that holds the feature ``name``: its own, or for success its other spelling.
+def find_path(name: str, info: Mapping[str, Any], when: str) -> tuple[str, ...]:
+    """Return the keys that lead to the feature ``name`` in an info: its own, dotted or not, or for success its other spelling.
 
     Raises:
-        FeatureError: if there is none.
+        FeatureError: if nothing is there, or a mapping; says what there is.
     """
-    if name in info:
-        return name
-    other = next((key for key in SUCCESS_KEYS if key in info), None) if name in SUCCESS_KEYS else None
-    if other is None:
+    path = path_in(info, name)
+    if path is None and name in SUCCESS_KEYS:
+        path = next(((key,) for key in SUCCESS_KEYS if key in info), None)
+    if path is None:
         raise missing_feature(name, info, when)
-    return other
+    if isinstance(found := follow(path, info), Mapping):
+        raise FeatureError(
+            f"The feature {name!r} in the info of {when} is a mapping, and a feature is an array of numbers: name one of its "
+            f"entries.{suggest(name, (f'{name}.{entry}' for entry in names_in(found)))}"
+        )
+    return path
+
+
+def follow(path: Iterable[str], info: Mapping[str, Any]) -> Any:
+    """Return what the keys of `find_path` lead to."""
+    value: Any = info
+    for key in path:
+        value = value[key]
+    return value
 
 
 def lane_features(info: Mapping[str, Any], names: Iterable[str], when: str) -> dict[str, np.ndarray]:
@@ -144,7 +158,7 @@ def lane_features(info: Mapping[str, Any], names: Iterable[str], when: str) -> d
     """
     features = {}
     for name in names:
-        features[name] = np.asarray(info[find_key(name, info, when)])[None]
+        features[name] = np.asarray(follow(find_path(name, info, when), info))[None]
     if (success := success_in(info)) is not None:  # for the books: not required
         features.setdefault("success", np.asarray(success)[None])
     return features
@@ -169,9 +183,9 @@ def stack_features(
 
 def missing_feature(name: str, info: Mapping[str, Any], when: str) -> FeatureError:
     """Return the error for a feature that an info does not have; ``when`` completes 'missing in the info of ...'."""
-    there = [key for key in info if not key.startswith("_")]
     return FeatureError(
-        f"The feature {name!r} is missing in the info of {when}. The environment must give it in every info.{suggest(name, there)}"
+        f"The feature {name!r} is missing in the info of {when}. The environment must give it in every info."
+        f"{suggest(name, names_in(info))}"
     )
 
 

@@ -20,7 +20,8 @@ from shapegym.shaping.surfaces.binding import Binding, BindingOptions
 from shapegym.shaping.surfaces.block import Block, Settled
 from shapegym.shaping.surfaces.collect import (
     declared_features,
-    find_key,
+    find_path,
+    follow,
     stack_features,
     success_in,
     write_lanes,
@@ -241,6 +242,6 @@ class MeasuringVecEnv(TransitionVecEnv):
 
 def _pick(features: Features, names: tuple[str, ...], when: str) -> dict[str, np.ndarray]:
     """The named features, and success if there is one."""
-    picked = {name: features[find_key(name, features, when)] for name in names}
+    picked = {name: follow(find_path(name, features, when), features) for name in names}
     success = success_in(features)
     return picked if success is None else {**picked, "success": success}

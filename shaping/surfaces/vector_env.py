@@ -22,7 +22,7 @@ from shapegym.shaping.surfaces.binding import PAID, Binding, BindingOptions
 from shapegym.shaping.surfaces.collect import (
     choose,
     declared_features,
-    find_key,
+    find_path,
     missing_feature,
     success_in,
     write_lanes,
@@ -149,8 +149,10 @@ def _autoreset_mode(envs: VectorEnv) -> AutoresetMode:
 
 def _pick(infos: Mapping[str, Any], name: str, lanes: np.ndarray, when: str) -> np.ndarray:
     """Return feature ``name`` of all lanes, (B, ...), after checking that the lanes of the mask have it."""
-    key = find_key(name, infos, when)
-    present = infos.get(f"_{key}")
-    if present is not None and (lanes > present).any():
-        raise missing_feature(name, infos, when)
-    return np.asarray(infos[key])
+    path, place = find_path(name, infos, when), infos
+    for key in path:
+        present = place.get(f"_{key}")
+        if present is not None and (lanes > present).any():
+            raise missing_feature(name, infos, when)
+        place = place[key]
+    return np.asarray(place)

@@ -8,11 +8,9 @@ give a coarser key (a feature, a ``resolution``) or `SimHash`.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
-import gymnasium as gym
 import numpy as np
 from typing_extensions import override
 
@@ -147,7 +145,7 @@ class CountBonus(Term):
 
     def _values(self, transitions: Transitions) -> np.ndarray:
         """Return the numbers of each key, (B, n)."""
-        values = selector(self.key).read(transitions.next_obs, transitions.next_features)
+        values = selector(self.key).read(*transitions.after)
         if values.dtype.kind not in "biuf" or values.dtype.itemsize > 8:
             raise ObservationError(
                 f"CountBonus: {self.key!r} selects {values.dtype}; a key is made of integers, bools or floats."
@@ -216,9 +214,5 @@ def _declared_dtype(key: str, spec: Spec) -> str:
 
     Buffers store observations in the dtype of the space, whatever the environment returned, and keys must be equal in both.
     """
-    chosen = selector(key)
-    spaces: Mapping[str, gym.Space] | gym.Space | None = (
-        spec.features if chosen.feature else spec.observation_space
-    )
-    space = spaces.get(chosen.key) if isinstance(spaces, (Mapping, gym.spaces.Dict)) else spaces  # type: ignore[arg-type]
+    space = selector(key).space(spec)
     return "" if space is None or space.dtype is None else np.dtype(space.dtype).str

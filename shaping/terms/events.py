@@ -38,7 +38,8 @@ class Event(Term):
     * ``trigger="change"``: value * [h_{t+1} != h_t], or value * [x_{t+1} != x_t] if ``equals`` is not given.
 
     Args:
-        of: selector of one number: a flag such as success, or an id such as that of an event.
+        of: selector of one number: a flag such as success, or an id such as that of an event; "terminated", "truncated" or "ended"
+            for how the step ended its episode (with ``trigger="level"``).
         value: what it pays.
         trigger: when.
         equals: the id that counts.
@@ -59,11 +60,13 @@ class Event(Term):
             Example(cls("features.event", 0.5, equals=2)),
             Example(cls("features.success", trigger="rise")),
             Example(cls("obs", 0.1, trigger="change"), "discrete"),
+            Example(cls("terminated", -1.0) + cls("truncated", 0.25) + cls("ended", 0.5)),
+            Example(cls("features.limb.strain", trigger="rise")),
         )
 
     @override
     def measure(self, transitions: Transitions, state: State, *inputs: Any) -> np.ndarray:
-        now = selector(self.of).read_one(transitions.next_obs, transitions.next_features)
+        now = selector(self.of).read_one(*transitions.after)
         if self.trigger == "level":
             return self.value * self._holds(now)
         before = selector(self.of).read_one(transitions.obs, transitions.features)
@@ -104,11 +107,12 @@ class Compare(Term):
             Example(cls("features.progress", ">", 0.5)),
             Example(cls("features.agent_pos[0]", "==", "features.goal_pos[0]")),
             Example(cls("obs", "<=", 3), "discrete"),
+            Example(cls("action", "!=", "previous_action")),
         )
 
     @override
     def measure(self, transitions: Transitions, state: State, *inputs: Any) -> np.ndarray:
-        obs, features = transitions.next_obs, transitions.next_features
+        obs, features = transitions.after
         to = selector(self.to).read_one(obs, features) if isinstance(self.to, str) else float(self.to)
         return _indicate(selector(self.of).read_one(obs, features), self.op, to)
 

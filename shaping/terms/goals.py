@@ -23,7 +23,10 @@ from shapegym.shaping.types import Example, Term
 
 @dataclass(frozen=True)
 class StateReward(Term):
-    """r_t = Phi(s_{t+1}): the value of the state reached, raw.
+    """r_t = Phi(s_{t+1}): the value of the state reached, raw; or of the step that led there.
+
+    What an action costs is ``StateReward(Distance("action", (0.0, 0.0), "l2_squared"))``, -||a_t||^2, and what changing it costs
+    ``StateReward(Distance("action", "previous_action", "l2_squared"))``, -||a_t - a_{t-1}||^2, 0 at an episode's first step.
 
     Bounded if Phi is (a `Distance` with a kernel). Never keeps optimal policies: for that, use the same Phi in a `Potential`.
 
@@ -43,11 +46,13 @@ class StateReward(Term):
             Example(cls(Distance("obs.achieved_goal", "obs.desired_goal", kernel=Gaussian(0.5))), "dict"),
             Example(cls(Distance("features.agent_pos", (2.0, 3.0), "linf", ExponentialKernel(2.0)))),
             Example(cls(Distance("features.agent_pos", "features.goal_pos", kernel=zones))),
+            Example(0.1 * cls(Distance("action", "previous_action", "l2_squared"))),
+            Example(cls("features.limb.joint.angle")),
         )
 
     @override
     def measure(self, transitions: Transitions, state: State, *inputs: Any) -> np.ndarray:
-        return as_state_function(self.phi).value(transitions.next_obs, transitions.next_features)
+        return as_state_function(self.phi).value(*transitions.after)
 
 
 @dataclass(frozen=True)
@@ -87,6 +92,6 @@ class GoalReached(Term):
 
     @override
     def measure(self, transitions: Transitions, state: State, *inputs: Any) -> np.ndarray:
-        nearness = self._nearness.value(transitions.next_obs, transitions.next_features)
+        nearness = self._nearness.value(*transitions.after)
         reached = np.where(nearness >= -self.radius, float(self.reward), 0.0)
         return np.where(np.isnan(nearness), nearness, reached)  # a NaN position is reported, not "far away"

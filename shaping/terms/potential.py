@@ -89,13 +89,14 @@ def agreed_gamma(gamma: float | None, spec: Spec) -> float:
     if gamma is None and spec.gamma is None:
         raise DiscountError(
             "This potential has no gamma and none is known from an agent. Give Potential(..., gamma=...) the agent's discount, or "
-            "pass gamma= to the surface."
+            "pass gamma= to the surface. (Progress(phi) needs none: it pays Phi(s') - Phi(s), and promises nothing.)"
         )
     if gamma is None or spec.gamma is None:
         return float(gamma if gamma is not None else spec.gamma)  # type: ignore[arg-type]
     if gamma != spec.gamma:
         raise DiscountError(
             f"This potential has gamma={gamma}, the agent has gamma={spec.gamma}: with different discounts the shaping no longer "
-            "telescopes and optimal policies can change. Make them equal, or leave the potential's gamma out."
+            "telescopes and optimal policies can change. Make them equal, or leave the potential's gamma out. Progress(phi) pays "
+            "Phi(s') - Phi(s) beside any discount, as many published environments do, and promises nothing."
         )
     return float(gamma)

@@ -12,6 +12,7 @@ import numpy as np
 from shapegym.shaping.arrays import join_rows, stack_members
 from shapegym.shaping.errors import FeatureError, suggest
 from shapegym.shaping.evaluation.engine import RewardEngine
+from shapegym.shaping.states.names import names_in, path_in, value_in
 from shapegym.shaping.transitions import Experience, Spec, Transitions
 from shapegym.shaping.tree import models_of
 from shapegym.shaping.types import Expression
@@ -113,6 +114,8 @@ def record(
             features=features,
             next_features=_features(infos, after),
         )
+        if engine.previous:
+            engine.previous.add_to(transitions)
         stream.append(transitions)
         obs, features = transitions.next_obs, {name: transitions.next_features[name] for name in before}
         first, active = ~active, ~(transitions.terminated | transitions.truncated)
@@ -126,6 +129,8 @@ def _reset_as_step(env: gym.Env[Any, Any]) -> tuple[Any, float, bool, bool, dict
 
 def _features(infos: Sequence[dict[str, Any]], names: Sequence[str]) -> dict[str, np.ndarray]:
     for name in names:
-        if any(name not in info for info in infos):
-            raise FeatureError(f"The feature {name!r} is not in every info.{suggest(name, infos[0])}")
-    return {name: np.stack([np.asarray(info[name]) for info in infos]) for name in names}
+        if any(path_in(info, name) is None for info in infos):
+            raise FeatureError(
+                f"The feature {name!r} is not in every info.{suggest(name, names_in(infos[0]))}"
+            )
+    return {name: np.stack([np.asarray(value_in(info, name)) for info in infos]) for name in names}

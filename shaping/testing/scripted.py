@@ -25,8 +25,11 @@ SCRIPTED_FEATURES: dict[str, gym.Space] = {
     "progress": spaces.Box(0.0, 1.0, (), np.float64),
     "event": spaces.Discrete(4),
     "success": spaces.Box(0, 1, (), np.bool_),
+    "limb": spaces.Dict(
+        {"strain": spaces.Discrete(3), "joint": spaces.Dict({"angle": spaces.Box(-1.0, 1.0, (), np.float64)})}
+    ),
 }
-"""What `ScriptedEnv` declares and gives in every info."""
+"""What `ScriptedEnv` declares and gives in every info; one feature nests."""
 
 _SPACES: dict[str, gym.Space] = {
     "box": spaces.Box(-1.0, 1.0, (3,), np.float32),
@@ -85,6 +88,7 @@ def scripted_episode(observation: ObservationKind, lane: int, number: int) -> Ep
             "progress": int(numbers[t, 7]) % 9 / 8,
             "event": int(numbers[t, 8]) % 4,
             "success": t == length and terminated and not truncated,
+            "limb": {"strain": int(numbers[t, 8]) % 3, "joint": {"angle": int(numbers[t, 7]) % 9 / 4 - 1}},
         }
         for t in range(length + 1)
     )

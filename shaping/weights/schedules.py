@@ -75,9 +75,9 @@ class Linear(ClockSchedule):
         delay: global steps before.
     """
 
-    start: float = 1.0
-    end: float = 0.0
-    steps: Count = 100_000
+    start: float
+    end: float
+    steps: Count
     delay: Natural = 0
 
     bound = property(lambda self: float(max(abs(self.start), abs(self.end))))
@@ -118,9 +118,9 @@ class Exponential(ClockSchedule):
         delay: global steps before.
     """
 
-    start: float = 1.0
-    end: float = 0.0
-    half_life: Positive = 100_000.0
+    start: float
+    end: float
+    half_life: Positive
     delay: Natural = 0
 
     bound = property(lambda self: float(max(abs(self.start), abs(self.end))))

@@ -61,4 +61,14 @@ def batched(space: gym.Space, members: list[Any]) -> Any:
 
 
 def stacked(features: list[dict[str, Any]]) -> dict[str, np.ndarray]:
-    return {name: np.stack([np.asarray(row[name]) for row in features]) for name in features[0]}
+    flat = [dict(_flat(row)) for row in features]
+    return {name: np.stack([np.asarray(row[name]) for row in flat]) for name in flat[0]}
+
+
+def _flat(row: dict[str, Any], before: str = "") -> Iterator[tuple[str, Any]]:
+    """A feature that nests is read by its dotted name."""
+    for name, value in row.items():
+        if isinstance(value, dict):
+            yield from _flat(value, f"{before}{name}.")
+        else:
+            yield f"{before}{name}", value

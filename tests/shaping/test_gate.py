@@ -364,7 +364,7 @@ def test_a_gate_is_bounded_where_nothing_is_paid_late():
     levels, turn = (Constant(-1.0), Constant(2.0), Constant(0.5)), Constant(9.0)
     assert largest(Gate(levels, (0.0, 0.0))) is None
     assert largest(Gate(levels, (0.0, 0.0), fragments="bootstrapped")) is None
-    assert largest(Gate(levels, (0.0, Linear()), per="step")) == 3.5
+    assert largest(Gate(levels, (0.0, Linear(1, 0, 100_000)), per="step")) == 3.5
     assert largest(Gate(levels, (0.0, 0.0), per="turn", turn=turn, fragments="closed")) == 3.5
     assert largest(Gate((TaskReward(), Constant(1.0)), (0.0,), per="step")) is None
     assert keeps_of(Gate((TaskReward(), Potential("obs[0]", gamma=0.9)), (0.0,))) is Keeps.NOTHING
@@ -378,10 +378,10 @@ def test_a_gate_pays_the_task_as_often_as_its_levels_do():
 
 def test_a_level_is_left_out_with_a_threshold():
     task, one, two = TaskReward(), Constant(1.0), Constant(2.0)
-    node = Gate((task, one + two, MARK), (0.25, Linear()))
+    node = Gate((task, one + two, MARK), (0.25, Linear(1, 0, 100_000)))
     assert list(node.leave_one_out()) == [
-        (one, Gate((task, two, MARK), (0.25, Linear()))),
-        (two, Gate((task, one, MARK), (0.25, Linear()))),
+        (one, Gate((task, two, MARK), (0.25, Linear(1, 0, 100_000)))),
+        (two, Gate((task, one, MARK), (0.25, Linear(1, 0, 100_000)))),
         (MARK, Gate((task, one + two), (0.25,))),
     ]
     assert list(Gate((task, one, MARK), (0.25, 0.5)).leave_one_out()) == [
@@ -397,7 +397,7 @@ def test_kernels_do_not_recompile():
         stream = random_stream(0, 9, lanes)
         for node, count in (
             (Gate(LEVELS, (0.0,)), 2),
-            (Gate((*LEVELS, MARK), (0.0, Linear()), fragments="bootstrapped"), 4),
+            (Gate((*LEVELS, MARK), (0.0, Linear(1, 0, 100_000)), fragments="bootstrapped"), 4),
             (LookAhead(TaskReward(), 0.9), 1),
         ):
             node.combine_block(level_values(0, count, stream), marks(stream), node.carry(lanes))

@@ -26,6 +26,7 @@ from shapegym.shaping.terms.potential import Potential
 from shapegym.shaping.weights.dynamic_potential import DynamicPotential
 
 NO_SELECTOR = "is not a selector. Write 'obs', 'obs[0:2]', 'obs.<entry>' or 'features.<name>[<column>]'."
+A_SELECTOR = "is not a selector. Write 'obs', 'obs[0:2]', 'obs.<entry>', 'features.<name>[<column>]', 'action' or 'terminated'."
 GATE = gate(Constant(1.0), threshold=0.0)
 
 CONSTRUCTORS: list[tuple[Callable[[], Any], str, str]] = [
@@ -42,7 +43,7 @@ CONSTRUCTORS: list[tuple[Callable[[], Any], str, str]] = [
     (
         lambda: Event("success"),
         f"'success' {NO_SELECTOR}",
-        f"Event: of cannot be read: 'success' {NO_SELECTOR}",
+        f"Event: of cannot be read: 'success' {A_SELECTOR} Did you mean 'features.success'?",
     ),
     (
         lambda: Event(equals=np.inf),
@@ -152,7 +153,7 @@ CONSTRUCTORS: list[tuple[Callable[[], Any], str, str]] = [
     (
         lambda: Gaussian("size"),
         f"'size' {NO_SELECTOR}",
-        f"Gaussian: sigma cannot be read: 'size' {NO_SELECTOR}",
+        f"Gaussian: sigma cannot be read: 'size' {A_SELECTOR} Did you mean 'features.size'?",
     ),
     (
         lambda: ExponentialKernel(True),
@@ -250,7 +251,7 @@ FILES: list[tuple[str, str, str]] = [
     (
         "reward: {event: {of: success}}",
         f"bad.yaml:1:10: reward.event: 'success' {NO_SELECTOR}",
-        f"bad.yaml:1:18: reward.event.of: cannot be read: 'success' {NO_SELECTOR}",
+        f"bad.yaml:1:18: reward.event.of: cannot be read: 'success' {A_SELECTOR} Did you mean 'features.success'?",
     ),
     (
         "reward: {goal_reached: {radius: -1}}",

@@ -142,26 +142,35 @@ def test_an_annealed_part_keeps_its_name():
     term = TaskReward()
     weighted = anneal(term, Linear(1, 0, 10))
     assert weighted == term * Linear(1, 0, 10)
-    assert part_names((weighted, anneal(term.named("task"), Linear()))) == ("task_reward", "task")
+    assert part_names((weighted, anneal(term.named("task"), Linear(1, 0, 100_000)))) == (
+        "task_reward",
+        "task",
+    )
 
 
 def test_schedules_are_data():
     points = Piecewise([[0, 1], [10, 0.5]])
     assert points == Piecewise(((0, 1.0), (10, 0.5)))
-    for schedule in (Linear(), Cosine(), Exponential(), points, OnPlateau()):
+    for schedule in (
+        Linear(1, 0, 100_000),
+        Cosine(1, 0, 100_000),
+        Exponential(1, 0, 100_000),
+        points,
+        OnPlateau(),
+    ):
         assert pickle.loads(pickle.dumps(schedule)) == schedule
         assert hash(schedule) == hash(schedule)
-    assert Linear() != Cosine()
-    assert isinstance(Cosine(), Schedule)
+    assert Linear(1, 0, 100_000) != Cosine(1, 0, 100_000)
+    assert isinstance(Cosine(1, 0, 100_000), Schedule)
     assert isinstance(OnPlateau(), Schedule)
 
 
 @pytest.mark.parametrize(
     ("schedule", "bound"),
     [
-        (Linear(0.5, -2), 2.0),
-        (Cosine(1, 0.25), 1.0),
-        (Exponential(-0.5, 0.25), 0.5),
+        (Linear(0.5, -2, 10), 2.0),
+        (Cosine(1, 0.25, 10), 1.0),
+        (Exponential(-0.5, 0.25, 10), 0.5),
         (Piecewise(((0, 1), (10, -3))), 3.0),
         (OnPlateau(0.75), 0.75),
     ],
@@ -173,12 +182,12 @@ def test_a_schedule_is_bounded_by_its_largest_weight(schedule, bound):
 @pytest.mark.parametrize(
     ("build", "message"),
     [
-        (lambda: Linear(start="1"), "start must be a finite number"),
-        (lambda: Linear(end=float("inf")), "end must be a finite number"),
-        (lambda: Linear(steps=0), "steps must be an integer of at least 1"),
-        (lambda: Cosine(steps=1e5), "Cosine: steps"),
-        (lambda: Linear(delay=-1), "delay"),
-        (lambda: Exponential(half_life=0), "half_life"),
+        (lambda: Linear("1", 0, 9), "start must be a finite number"),
+        (lambda: Linear(1, float("inf"), 9), "end must be a finite number"),
+        (lambda: Linear(1, 0, steps=0), "steps must be an integer of at least 1"),
+        (lambda: Cosine(1, 0, steps=1e5), "Cosine: steps"),
+        (lambda: Linear(1, 0, 9, delay=-1), "delay"),
+        (lambda: Exponential(1, 0, half_life=0), "half_life"),
         (lambda: Piecewise(()), "points must be a non-empty tuple of"),
         (lambda: Piecewise(((0, 1), (5,))), "an integer of at least 0, a finite number"),
         (lambda: Piecewise(((0.5, 1),)), "an integer of at least 0, a finite number"),
@@ -189,7 +198,7 @@ def test_a_schedule_is_bounded_by_its_largest_weight(schedule, bound):
         (lambda: OnPlateau(min_improvement=-1.0), "min_improvement"),
         (lambda: OnPlateau(metric="reward"), "'task_return' or 'success'"),
         (lambda: anneal(TaskReward(), 0.5), "0.5 \\* term"),
-        (lambda: anneal(1.0, Linear()), "expressions"),
+        (lambda: anneal(1.0, Linear(1, 0, 100_000)), "expressions"),
     ],
 )
 def test_bad_settings_are_explained(build, message):

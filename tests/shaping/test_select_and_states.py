@@ -66,7 +66,19 @@ def test_selectors_read_entries_of_dicts():
 
 @pytest.mark.parametrize(
     "text",
-    ["", "observation", "obs[", "obs[-1]", "obs[3:3]", "features", "features[0]", "obs.a.b", "obs[1,2]", 3],
+    [
+        "",
+        "observation",
+        "obs[",
+        "obs[-1]",
+        "obs[3:3]",
+        "features",
+        "features[0]",
+        "obs..b",
+        "ended.a",
+        "obs[1,2]",
+        3,
+    ],
 )
 def test_what_is_no_selector_is_refused(text):
     with pytest.raises(ExpressionError, match=r"[sS]elector"):
@@ -89,7 +101,10 @@ def test_selectors_are_checked_against_spaces():
     with pytest.raises(ObservationError, match="no array of numbers"):
         selector("obs.mission").width(spec)
     pair = gym.spaces.Tuple((gym.spaces.Discrete(3), gym.spaces.Discrete(2)))
-    with pytest.raises(ObservationError, match="no array of numbers"):
+    assert selector("obs.1").width(Spec(1, pair, gym.spaces.Discrete(2))) == 1
+    with pytest.raises(
+        ObservationError, match=r"a Tuple, so 'obs' is ambiguous: select one entry, e.g. 'obs.0'"
+    ):
         selector("obs").width(Spec(1, pair, gym.spaces.Discrete(2)))
     with pytest.raises(ObservationError, match="not a Dict"):
         selector("obs.image").width(Spec(1, gym.spaces.Discrete(3), gym.spaces.Discrete(2)))

@@ -40,7 +40,7 @@ PART = Potential("obs[0]", gamma=0.99)
         (2, TASK + constrained(TASK, {PART: 1.0})),
         (1, blend(TASK, PART)),
         (2, TASK + blend(TASK, PART)),
-        (2, TASK + anneal(TASK, Linear())),
+        (2, TASK + anneal(TASK, Linear(1, 0, 100_000))),
         (2, TASK + group_relative(TASK)),
         (1, TASK + trusted(PART)),
         (1, TASK + when(TASK, PART)),

@@ -250,7 +250,7 @@ def test_pretrained_without_shaping_then_shaped_goes_on():
     "change",
     [
         clip,
-        lambda held: anneal(held, Linear()),
+        lambda held: anneal(held, Linear(1, 0, 100_000)),
         lambda held: when(TaskReward(), held),
         lambda held: held * 2.0,
     ],

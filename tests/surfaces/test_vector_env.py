@@ -59,13 +59,18 @@ class Dense(VectorEnv):
         if "final_obs" in infos:
             ended = terminated | truncated
             report["final_obs"] = self.dense(obs, infos["final_obs"], ended)
-            report["final_info"] = {
-                name: np.where(ended.reshape(-1, *(1,) * (values.ndim - 1)), values, infos[name])
-                for name, values in infos["final_info"].items()
-                if not name.startswith("_")
-            }
+            report["final_info"] = self.final(infos["final_info"], infos, ended)
         flags = self.reused("terminated", terminated), self.reused("truncated", truncated)
         return self.reused("obs", obs), self.reused("rewards", rewards), *flags, report
+
+    def final(self, last: dict[str, Any], infos: dict[str, Any], ended: np.ndarray) -> dict[str, Any]:
+        return {
+            name: self.final(values, infos[name], ended)
+            if isinstance(values, dict)
+            else np.where(ended.reshape(-1, *(1,) * (values.ndim - 1)), values, infos[name])
+            for name, values in last.items()
+            if not name.startswith("_")
+        }
 
     def dense(self, obs: Any, final: Any, ended: np.ndarray) -> Any:
         if isinstance(obs, dict):
