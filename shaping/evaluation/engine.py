@@ -13,6 +13,7 @@ measures it once.
 
 from __future__ import annotations
 
+import copy
 import warnings
 from collections.abc import Callable, Mapping
 from typing import Any, Literal, TypeAlias
@@ -321,6 +322,12 @@ class RewardEngine:
         shaped, records = self.ledger.post_step(contributions, transitions, clock)
         return shaped, contributions, records
 
+    def abandon(self, lanes: np.ndarray) -> list[EpisodeRecord]:
+        """Forget the open episodes of the lanes of a (B,) mask, which are reset before their end; return their books so far."""
+        if self.tape is not None:
+            self.tape.forget(lanes)
+        return self.ledger.abandoned(np.flatnonzero(lanes), self.clock)
+
     # ------------------------------------------------------------------ when a reward is needed
 
     def combine(self, parts: Parts, episodes: Episodes, *, fresh: bool = False) -> list[Array]:
@@ -402,11 +409,14 @@ class RewardEngine:
     # ------------------------------------------------------------------ state
 
     def state_dict(self) -> State:
-        """Return everything the engine remembers, as nested plain values (see `shapegym.shaping.files.state_files`)."""
+        """Return everything the engine remembers now, as nested plain values (see `shapegym.shaping.files.state_files`).
+
+        Nothing in it is shared with the engine: it is a snapshot.
+        """
         return {
             "clock": self.clock,
-            "terms": dict(zip(self.term_names, self.states, strict=True)),
-            "carries": {str(index): carry for index, carry in enumerate(self.carries)},
+            "terms": dict(zip(self.term_names, copy.deepcopy(self.states), strict=True)),
+            "carries": {str(index): copy.deepcopy(carry) for index, carry in enumerate(self.carries)},
             "ledger": self.ledger.state_dict(),
             "tape": {} if self.tape is None else self.tape.state_dict(),
             "models": {
@@ -436,8 +446,8 @@ class RewardEngine:
                 ) from error
         self.memories[:] = memories
         self.clock = int(state["clock"])
-        self.states = [state["terms"][name] for name in self.term_names]
-        self.carries = [state["carries"][str(index)] for index in range(len(self.carries))]
+        self.states = [copy.deepcopy(state["terms"][name]) for name in self.term_names]
+        self.carries = [copy.deepcopy(state["carries"][str(index)]) for index in range(len(self.carries))]
         self.ledger.load_state_dict(state["ledger"])
         if self.tape is not None:
             self.tape.load_state_dict(state["tape"])

@@ -5,12 +5,14 @@ The task's own return is recorded here whatever the expression does with it, and
 
 from __future__ import annotations
 
+import warnings
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from shapegym.shaping.errors import NonFiniteError
+from shapegym.shaping.evaluation.success import UNREADABLE, success_of
 from shapegym.shaping.kernels.accounting import book_block, book_step
 from shapegym.shaping.transitions import Episodes, State, Transitions
 
@@ -54,6 +56,7 @@ class Ledger:
     def __init__(self, addends: tuple[str, ...], num_lanes: int) -> None:
         self.addends = addends
         self.books = np.zeros((3 + len(addends), num_lanes))
+        self._doubted = False
 
     def post_step(
         self, contributions: np.ndarray, transitions: Transitions, clock: int
@@ -68,7 +71,7 @@ class Ledger:
             return shaped, []
         lanes = np.flatnonzero((t.terminated | t.truncated) & t.active)
         where = np.stack([np.zeros_like(lanes), lanes], axis=1)
-        success = t.next_features.get("success")
+        success = success_of(t.next_features)
         return shaped, self._records(
             count,
             contributions[:, None],
@@ -93,7 +96,7 @@ class Ledger:
             task: (T, B), the task rewards.
             episodes: the block's segments.
             clock: global step of the block's first row.
-            success: (T, B) bool, or None if unknown.
+            success: (T, B), as `shapegym.shaping.evaluation.success.truths`, or None.
 
         Raises:
             NonFiniteError: if a sum of contributions is not finite, although the parts were (a combinator overflowed).
@@ -114,6 +117,11 @@ class Ledger:
             ended,
         )
         return shaped, self._records(count, contributions, where, ended, clock, success)
+
+    def abandoned(self, lanes: np.ndarray, clock: int) -> list[EpisodeRecord]:
+        """Return the books of open episodes that will not end, of lanes by number."""
+        where = np.stack([np.zeros_like(lanes), lanes], axis=1)
+        return self._records(len(lanes), self.books[:, None], where, self.books[:, lanes].T, clock, None)
 
     def _records(
         self,
@@ -140,13 +148,26 @@ class Ledger:
                 task_return=task_return,
                 shaped_return=shaped_return,
                 parts=dict(zip(self.addends, parts, strict=True)),
-                success=None if success is None else bool(success[step, lane]),
+                success=None if success is None else self._solved(success[step, lane], lane),
                 clock=clock + step * num_lanes,
             )
             for (step, lane), (length, task_return, shaped_return, *parts) in zip(
                 where[:count].tolist(), ended[:count].tolist(), strict=True
             )
         ]
+
+    def _solved(self, success: float, lane: int) -> bool | None:
+        if success in (False, True):
+            return bool(success)
+        if success == UNREADABLE and not self._doubted:
+            self._doubted = True
+            warnings.warn(
+                f"Lane {lane}: the info says success in a form that is not one truth value (several values, a text, a number "
+                "between 0 and 1), so episodes are booked without it. Let the environment say True or False (np.all of several).",
+                RuntimeWarning,
+                stacklevel=2,
+            )
+        return None
 
     def state_dict(self) -> State:
         """Return the books of the open episodes."""

@@ -6,22 +6,40 @@ import numpy as np
 
 from shapegym.shaping.transitions import Episodes, State, Transitions
 
+_PAGE = 64  # steps
+
 
 class Tape:
-    """Parts of every step of each lane's open episode; grows by doubling."""
+    """Parts of every step of each lane's open episode, in pages that lanes take and give back: a lane keeps its own steps only.
+
+    Attributes:
+        lengths: steps of each lane's open episode so far, (B,) int64.
+    """
 
     def __init__(self, num_terms: int, num_lanes: int) -> None:
-        self.parts = np.zeros((64, num_terms, num_lanes))
         self.lengths = np.zeros(num_lanes, dtype=np.int64)
+        self._pages = np.zeros((0, _PAGE, num_terms))
+        self._free: list[int] = []
+        self._taken: list[list[int]] = [[] for _ in range(num_lanes)]
+        self._last = np.zeros(num_lanes, dtype=np.int64)  # of each lane's pages
 
     def append(self, parts: np.ndarray, transitions: Transitions | Episodes) -> None:
         """Add the parts (N, B) of the active rows of one step."""
-        self.lengths[transitions.first & transitions.active] = 0
+        self.forget(transitions.first & transitions.active)
         lanes = np.flatnonzero(transitions.active)
-        if len(lanes) and self.lengths[lanes].max() == len(self.parts):
-            self.parts = np.concatenate([self.parts, np.zeros_like(self.parts)])
-        self.parts[self.lengths[lanes], :, lanes] = parts[:, lanes].T
+        places = self.lengths[lanes] % _PAGE
+        for lane in lanes[places == 0].tolist():
+            self._last[lane] = page = self._take_page()
+            self._taken[lane].append(page)
+        self._pages[self._last[lanes], places] = parts[:, lanes].T
         self.lengths[lanes] += 1
+
+    def forget(self, lanes: np.ndarray) -> None:
+        """Give up the open episodes of the lanes of a (B,) mask."""
+        for lane in np.flatnonzero(lanes & (self.lengths > 0)).tolist():
+            self._free += self._taken[lane]
+            self._taken[lane] = []
+            self.lengths[lane] = 0
 
     def close(self, lanes: np.ndarray, terminated: np.ndarray) -> tuple[np.ndarray, Episodes]:
         """Return the whole episodes of ``lanes`` as a block (N, T, len(lanes)) in which all end at the last step, and forget them.
@@ -31,24 +49,44 @@ class Tape:
         lengths = self.lengths[lanes]
         longest = int(lengths.max())
         rows = np.arange(longest)[:, None] - (longest - lengths)
-        active = rows >= 0
-        parts = np.where(active, self.parts[np.maximum(rows, 0), :, lanes].transpose(2, 0, 1), 0.0)
-        self.lengths[lanes] = 0
-        last = np.zeros_like(active)
+        parts = np.zeros((self._pages.shape[2], longest, len(lanes)))
+        for column, lane in enumerate(lanes.tolist()):
+            parts[:, longest - lengths[column] :, column] = self._steps(lane).T
+        self.forget(np.isin(np.arange(len(self.lengths)), lanes))
+        last = np.zeros(rows.shape, dtype=bool)
         last[-1] = True
-        return np.ascontiguousarray(parts), Episodes(rows == 0, last & terminated, last & ~terminated, active)
+        return parts, Episodes(rows == 0, last & terminated, last & ~terminated, rows >= 0)
 
     def state_dict(self) -> State:
-        """Return the open episodes."""
-        return {
-            "parts": self.parts[: max(1, int(self.lengths.max(initial=0)))].copy(),
-            "lengths": self.lengths.copy(),
-        }
+        """Return the open episodes: ``parts`` of all steps, one lane after the other, (sum of ``lengths``, N)."""
+        steps = [self._steps(lane) for lane in range(len(self.lengths))]
+        return {"parts": np.concatenate(steps), "lengths": self.lengths.copy()}
 
     def load_state_dict(self, state: State) -> None:
         """Continue from `state_dict`."""
-        self.parts = np.array(state["parts"])
-        self.lengths = np.array(state["lengths"])
+        self.__init__(self._pages.shape[2], len(self.lengths))  # type: ignore[misc]  # everything anew
+        self.lengths[:] = state["lengths"]
+        stops = np.cumsum(self.lengths)
+        for lane, (start, stop) in enumerate(zip(stops - self.lengths, stops, strict=True)):
+            for place in range(start, stop, _PAGE):
+                page = self._take_page()
+                self._taken[lane].append(page)
+                self._last[lane] = page
+                steps = state["parts"][place : min(place + _PAGE, stop)]
+                self._pages[page, : len(steps)] = steps
+
+    def _steps(self, lane: int) -> np.ndarray:
+        """Return the steps of a lane's open episode, (length, N)."""
+        rows = self._pages[self._taken[lane]].reshape(-1, self._pages.shape[2])
+        return rows[: self.lengths[lane]]
+
+    def _take_page(self) -> int:
+        if not self._free:
+            count = len(self._pages)
+            grown = max(1, count)
+            self._pages = np.concatenate([self._pages, np.zeros((grown, *self._pages.shape[1:]))])
+            self._free = list(range(count, count + grown))
+        return self._free.pop()
 
 
 def whole_episode(length: int, terminated: bool) -> Episodes:

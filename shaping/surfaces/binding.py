@@ -2,23 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+import warnings
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, ClassVar, Literal, TypedDict
 
 import gymnasium as gym
+import numpy as np
 from gymnasium.error import ResetNeeded
 
-from shapegym.shaping.errors import suggest
+from shapegym.shaping.errors import WiringError, suggest
 from shapegym.shaping.evaluation.answers import Correspondence
 from shapegym.shaping.evaluation.engine import RewardEngine
+from shapegym.shaping.evaluation.ledger import EpisodeRecord
 from shapegym.shaping.files.state_files import load_engine, save_engine
 from shapegym.shaping.surfaces.collect import Collector
+from shapegym.shaping.surfaces.intake import SHAPED_TWICE
 from shapegym.shaping.transitions import Spec
 from shapegym.shaping.types import Expression
-
-PAID = ("task_reward", "shaped_reward", "reward_parts")
-"""Info keys of every step that was paid."""
 
 
 class BindingOptions(TypedDict, total=False):
@@ -47,6 +48,21 @@ def require_options(taker: str, options: Iterable[str]) -> None:
     for name in options:
         if name not in known:
             raise TypeError(f"{taker} takes no option {name!r}.{suggest(name, known)}")
+
+
+def require_unshaped(surface: Binding) -> None:
+    """Raise `WiringError` if what ``surface`` was put around is shaped, as far as it lives in this process."""
+    if inner := next((layer for layer in _inside(surface) if isinstance(layer, Binding)), None):
+        raise WiringError(SHAPED_TWICE.format(type(inner).__name__))
+
+
+def _inside(layer: Any) -> Iterator[Any]:
+    """Yield what a wrapper of any library wraps, and what that wraps."""
+    for name in ("env", "venv", "par_env", "aec_env", "envs", "vec_envs"):
+        inner = vars(layer).get(name) if hasattr(layer, "__dict__") else None
+        for each in inner if isinstance(inner, (list, tuple)) else () if inner is None else (inner,):
+            yield each
+            yield from _inside(each)
 
 
 class Binding:
@@ -84,6 +100,7 @@ class Binding:
         """
         surface = type(self).__name__
         require_options(surface, options)
+        require_unshaped(self)
         given: dict[str, Any] = {**options}
         of_spec = {name: given.pop(name) for name in ("gamma", "seed") if name in given}
         worlds = (0,) * len(agents)
@@ -95,6 +112,29 @@ class Binding:
             self.engine.require_online(surface)
         self._collector = Collector(self.engine)
         self._started = False
+        self._cut_after: set[int] = set()
+        self._said_cut = False
+
+    def _abandon(self, lanes: np.ndarray) -> list[EpisodeRecord]:
+        """Close the books of open episodes that are reset before their end, in the lanes of a (B,) mask.
+
+        Warns where it looks as if something outside ended them, which this surface cannot see.
+        """
+        records = self.engine.abandon(lanes) if lanes.any() else []
+        lengths, before = {record.length for record in records}, self._cut_after
+        self._cut_after = lengths or before
+        lost = self.engine.tape is not None
+        if lengths and not self._said_cut and (lost or max(lengths & before, default=1) > 1):
+            self._said_cut = True
+            surface, paid = type(self).__name__, " What was to be paid at its end is lost." if lost else ""
+            warnings.warn(
+                f"{surface}: an episode was reset after {max(lengths)} steps without having ended.{paid} If something outside ends "
+                f"episodes, such as a TimeLimit around it, put it inside: {surface}(TimeLimit(env, ...), ...), or "
+                "gym.make(..., max_episode_steps=...).",
+                RuntimeWarning,
+                stacklevel=4,
+            )
+        return records
 
     def _require_reset(self) -> None:
         if not self._started:

@@ -9,6 +9,7 @@ import numpy as np
 from shapegym.shaping.evaluation.engine import RewardEngine
 from shapegym.shaping.evaluation.ledger import EpisodeRecord
 from shapegym.shaping.evaluation.steps import StepStore
+from shapegym.shaping.evaluation.success import success_of
 from shapegym.shaping.transitions import Episodes, Transitions
 
 
@@ -54,7 +55,7 @@ class Block:
 
     def append(self, parts: np.ndarray, transitions: Transitions) -> None:
         """Add one step; all its rows must be active. ``parts`` is (N, B)."""
-        success = transitions.next_features.get("success")
+        success = success_of(transitions.next_features)
         self._steps.append(
             {
                 "parts": parts.T,

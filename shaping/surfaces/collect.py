@@ -13,10 +13,12 @@ from typing import Any
 import gymnasium as gym
 import numpy as np
 
-from shapegym.shaping.arrays import allocate, tree_write
-from shapegym.shaping.errors import FeatureError, suggest
+from shapegym.shaping.arrays import allocate
+from shapegym.shaping.errors import FeatureError, ObservationError, suggest
 from shapegym.shaping.evaluation.engine import RewardEngine
+from shapegym.shaping.evaluation.success import truth, truths
 from shapegym.shaping.states.names import names_in, path_in
+from shapegym.shaping.surfaces.intake import as_feature, as_info, write_lane, write_lanes
 from shapegym.shaping.transitions import Features, Observation, Transitions
 
 SUCCESS_KEYS = ("success", "is_success")
@@ -69,7 +71,7 @@ class Collector:
 
     def begin_lane(self, lane: int, obs: Any) -> None:
         """Let ``lane`` start an episode in ``obs``."""
-        tree_write(self.transitions.next_obs, lane, obs)
+        write_lane(self.transitions.next_obs, lane, obs)
         self.transitions.first[lane] = True
 
     def begin(self, obs: Observation, features: Features, lanes: np.ndarray) -> None:
@@ -87,21 +89,13 @@ class Collector:
         }
 
 
-def write_lanes(rows: Any, values: Any, lanes: np.ndarray | None = None) -> None:
-    """``rows[lanes] = values[lanes]`` for a batch of members, all of them by default.
-
-    ``values`` is a batch as Gymnasium lays it out, or an object array with one member a lane (its ``final_obs``).
-    """
-    if _holds_objects(values) or _holds_objects(rows):
-        for lane in range(len(values)) if lanes is None else np.flatnonzero(lanes).tolist():
-            tree_write(rows, lane, values[lane])
-    elif not isinstance(rows, np.ndarray):
-        for key in rows if isinstance(rows, dict) else range(len(rows)):
-            write_lanes(rows[key], values[key], lanes)
-    elif lanes is None:
-        rows[...] = values
-    else:
-        rows[lanes] = values[lanes]
+def batch_success(infos: Mapping[str, Any]) -> np.ndarray | None:
+    """Return what Gymnasium's batched infos say of success, (B,): 1, 0, or NaN in lanes that say nothing; None if none says."""
+    key = next((key for key in SUCCESS_KEYS if key in infos), None)
+    if key is None:
+        return None
+    said, values = infos.get(f"_{key}"), truths(infos[key])
+    return values if said is None or np.all(said) else np.where(said, values, np.nan)
 
 
 def choose(values: np.ndarray, others: np.ndarray, lanes: np.ndarray) -> np.ndarray:
@@ -150,17 +144,17 @@ def follow(path: Iterable[str], info: Mapping[str, Any]) -> Any:
     return value
 
 
-def lane_features(info: Mapping[str, Any], names: Iterable[str], when: str) -> dict[str, np.ndarray]:
+def lane_features(info: Mapping[str, Any] | None, names: Iterable[str], when: str) -> dict[str, np.ndarray]:
     """Return the named features of one lane, each (1, ...), and its success if the info says.
 
     Raises:
         FeatureError: if ``info`` lacks one.
+        ObservationError: if it is no dict, or a value is no array.
     """
-    features = {}
-    for name in names:
-        features[name] = np.asarray(follow(find_path(name, info, when), info))[None]
-    if (success := success_in(info)) is not None:  # for the books: not required
-        features.setdefault("success", np.asarray(success)[None])
+    info = as_info(info)
+    features = {name: as_feature(follow(find_path(name, info, when), info), name)[None] for name in names}
+    if "success" not in features and (success := success_in(info)) is not None:  # for the books: not required
+        features["success"] = np.array([truth(success)])
     return features
 
 
@@ -169,14 +163,23 @@ def stack_features(
 ) -> dict[str, np.ndarray]:
     """Return the named features of the lanes, each (B, ...), from one info a lane; zeros for a lane without an info (None).
 
+    Lanes whose infos say nothing of success have NaN there, unless it is read.
+
     Raises:
         FeatureError: if an info lacks one.
+        ObservationError: if the lanes give one in different shapes.
     """
     found = [None if info is None else lane_features(info, names, when) for info in infos]
     known = [features for features in found if features is not None]
     stacked = {}
     for name in dict.fromkeys(name for features in known for name in features):
-        blank = np.zeros_like(next(features[name] for features in known if name in features))
+        given = [features[name] for features in known if name in features]
+        if any(values.shape != given[0].shape for values in given):
+            shapes = ", ".join(sorted({str(values.shape[1:]) for values in given}))
+            raise ObservationError(
+                f"The feature {name!r} has different shapes in different lanes: {shapes}. Pad it to one."
+            )
+        blank = np.zeros_like(given[0]) if name in names else np.array([np.nan])
         stacked[name] = np.concatenate([blank if row is None else row.get(name, blank) for row in found])
     return stacked
 
@@ -187,7 +190,3 @@ def missing_feature(name: str, info: Mapping[str, Any], when: str) -> FeatureErr
         f"The feature {name!r} is missing in the info of {when}. The environment must give it in every info."
         f"{suggest(name, names_in(info))}"
     )
-
-
-def _holds_objects(rows: Any) -> bool:
-    return isinstance(rows, np.ndarray) and rows.dtype == object

@@ -2,16 +2,25 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, Unpack
 
 import numpy as np
-from pettingzoo import ParallelEnv
+from pettingzoo import AECEnv, ParallelEnv
 from pettingzoo.utils import BaseParallelWrapper
 
-from shapegym.shaping.arrays import tree_write
-from shapegym.shaping.errors import ObservationError
+from shapegym.shaping.errors import ObservationError, WiringError
+from shapegym.shaping.evaluation.ledger import EpisodeRecord
 from shapegym.shaping.surfaces.binding import Binding, BindingOptions
 from shapegym.shaping.surfaces.collect import declared_features, stack_features
+from shapegym.shaping.surfaces.intake import (
+    as_info,
+    as_returned,
+    described,
+    one_flag,
+    one_reward,
+    write_lane,
+)
 from shapegym.shaping.types import Expression
 
 
@@ -20,7 +29,7 @@ class ShapedParallelEnv(Binding, BaseParallelWrapper):  # type: ignore[misc]  # 
 
     Lanes are ``possible_agents`` in order, and terms that share statistics between lanes (lifetime counts) share them between
     agents. An agent that is not alive makes no transition. One that appears, at reset or later, starts an episode; it makes its
-    first transition, and is first paid, at the step after. Infos carry the keys of `ShapedEnv`.
+    first transition, and is first paid, at the step after. Infos carry the keys of `ShapedEnv`; None counts as an empty one.
 
     Args:
         env: the parallel environment; all its agents must have equal spaces.
@@ -28,11 +37,17 @@ class ShapedParallelEnv(Binding, BaseParallelWrapper):  # type: ignore[misc]  # 
         options: see `BindingOptions`.
 
     Raises:
+        WiringError: for an AEC environment, whose agents act in turns.
         ObservationError: if two agents have different spaces.
         ShapingError: if the expression cannot be bound to this environment.
     """
 
     def __init__(self, env: ParallelEnv, expression: Expression, **options: Unpack[BindingOptions]) -> None:
+        if isinstance(env, AECEnv):
+            raise WiringError(
+                f"The agents of {env} act in turns (an AECEnv), and rewards are of steps in which all act. Convert it first: "
+                "pettingzoo.utils.conversions.aec_to_parallel(env)."
+            )
         super().__init__(env)
         agents = list(env.possible_agents)
         _require_equal_spaces(env, agents)
@@ -46,8 +61,11 @@ class ShapedParallelEnv(Binding, BaseParallelWrapper):  # type: ignore[misc]  # 
         self, seed: int | None = None, options: dict[str, Any] | None = None
     ) -> tuple[dict[Any, Any], dict[Any, dict[str, Any]]]:
         """Start an episode of every agent that is there."""
-        obs, infos = self.env.reset(seed=seed, options=options)
+        obs, infos = as_returned(self.env.reset(seed=seed, options=options), "reset")
+        infos = self._infos_of(obs, infos)
         self._require_known(obs)
+        if self._started:
+            self._report(infos, self._abandon(self._alive & ~self._collector.transitions.first))
         self._alive[:] = False
         self._collector.transitions.active[:] = False
         self._begin(obs, infos)
@@ -59,29 +77,31 @@ class ShapedParallelEnv(Binding, BaseParallelWrapper):  # type: ignore[misc]  # 
     ) -> tuple[dict[Any, Any], dict[Any, float], dict[Any, bool], dict[Any, bool], dict[Any, dict[str, Any]]]:
         """Advance every living agent by one step; raises `ObservationError` if one of them got no action."""
         self._require_reset()
-        idle = [agent for agent, lane in self._lanes.items() if self._alive[lane] and agent not in actions]
-        if idle:
+        transitions = self._collector.transitions
+        living = [(agent, lane) for agent, lane in self._lanes.items() if self._alive[lane]]
+        if idle := [agent for agent, _ in living if agent not in actions]:
             raise ObservationError(
                 f"Agents {idle} are alive but got no action; every living agent needs one."
             )
-        obs, rewards, terminated, truncated, infos = self.env.step(actions)
+        for agent, lane in living:
+            write_lane(transitions.action, lane, actions[agent], "action")
+        obs, rewards, terminated, truncated, infos = as_returned(self.env.step(actions), "step")
+        infos = self._infos_of(obs, infos)
         self._require_known(obs)
-        transitions = self._collector.transitions
         acting = [
-            infos.get(agent, {}) if alive and agent in obs else None
+            infos[agent] if alive and agent in obs else None
             for agent, alive in zip(self._lanes, self._alive, strict=True)
         ]
         for (agent, lane), info in zip(self._lanes.items(), acting, strict=True):
             transitions.active[lane] = active = info is not None
-            transitions.reward[lane] = rewards[agent] if active else 0.0
-            transitions.terminated[lane] = active and terminated[agent]
-            transitions.truncated[lane] = active and truncated[agent]
+            transitions.reward[lane] = one_reward(_of(agent, rewards, "reward")) if active else 0.0
+            for name, flags in (("terminated", terminated), ("truncated", truncated)):
+                getattr(transitions, name)[lane] = active and one_flag(_of(agent, flags, name), name)
         if transitions.active.any():
             self._collector.advance(stack_features(acting, self._collector.names, "a step"))
             for agent, lane in self._lanes.items():
                 if transitions.active[lane]:
-                    tree_write(transitions.next_obs, lane, obs[agent])
-                    tree_write(transitions.action, lane, actions[agent])
+                    write_lane(transitions.next_obs, lane, obs[agent])
             shaped, contributions, records = self.engine.step(transitions)
         else:  # every agent is gone, or about to appear again
             contributions = np.zeros((len(self.engine.addends), len(self._lanes)))
@@ -93,21 +113,32 @@ class ShapedParallelEnv(Binding, BaseParallelWrapper):  # type: ignore[misc]  # 
         report = {}
         for agent, reward in rewards.items():
             lane = self._lanes[agent]
-            paid_parts = contributions[:, lane].tolist()
-            report[agent] = self._paid_info(
-                infos.get(agent, {}), float(reward), shaped[lane].item(), paid_parts
-            )
-        agents = list(self._lanes)
-        for record in records:
-            report[agents[record.lane]]["shaping_episode"] = record.as_info()
+            task, paid_parts = one_reward(reward), contributions[:, lane].tolist()
+            report[agent] = self._paid_info(infos.get(agent, {}), task, shaped[lane].item(), paid_parts)
+        self._report(report, records)
         paid = {agent: info["shaped_reward"] for agent, info in report.items()}
         return obs, paid, terminated, truncated, report
+
+    def _report(self, infos: dict[Any, dict[str, Any]], records: list[EpisodeRecord]) -> None:
+        agents = list(self._lanes)
+        for record in records:
+            if (agent := agents[record.lane]) in infos:
+                infos[agent]["shaping_episode"] = record.as_info()
 
     def _require_known(self, obs: dict[Any, Any]) -> None:
         if unknown := obs.keys() - self._lanes.keys():
             raise ObservationError(
                 f"The environment has agents {sorted(map(str, unknown))} that are not in its possible_agents."
             )
+
+    def _infos_of(self, obs: Any, infos: Any) -> dict[Any, dict[str, Any]]:
+        """Return an info for every agent that is there, empty where the environment says nothing."""
+        if not isinstance(obs, Mapping):
+            raise ObservationError(
+                f"The environment returned {described(obs)} as observations; a ParallelEnv returns a dict with one for each agent."
+            )
+        infos = as_info(infos, "infos")
+        return {agent: {**as_info(infos.get(agent))} for agent in dict.fromkeys((*obs, *infos))}
 
     def _begin(self, obs: dict[Any, Any], infos: dict[Any, dict[str, Any]]) -> None:
         """Let the agents that are there and were not alive start episodes."""
@@ -133,3 +164,12 @@ def _require_equal_spaces(env: ParallelEnv, agents: list[Any]) -> None:
                     f"One expression is measured over all agents at once, so they need equal spaces, but the {kind} of "
                     f"{agents[0]!r} is {ours} and that of {agent!r} is {theirs}. Pad or adapt them first (SuperSuit does)."
                 )
+
+
+def _of(agent: Any, values: Any, what: str) -> Any:
+    """Return an agent's reward or flag."""
+    if not isinstance(values, Mapping) or agent not in values:
+        raise ObservationError(
+            f"The environment returned no {what} for {agent!r}, which acted; it returned {described(values)}."
+        )
+    return values[agent]

@@ -10,10 +10,10 @@ from collections import deque
 from typing import Any, ClassVar, Unpack
 
 import numpy as np
-from stable_baselines3.common.vec_env import VecEnv, VecEnvWrapper, VecMonitor
+from stable_baselines3.common.vec_env import DummyVecEnv, VecEnv, VecEnvWrapper, VecMonitor
 from stable_baselines3.common.vec_env.base_vec_env import VecEnvObs, VecEnvStepReturn
 
-from shapegym.shaping.arrays import tree_map, tree_write
+from shapegym.shaping.arrays import tree_map
 from shapegym.shaping.errors import ObservationError, WiringError
 from shapegym.shaping.evaluation.ledger import EpisodeRecord
 from shapegym.shaping.surfaces.binding import Binding, BindingOptions
@@ -24,8 +24,8 @@ from shapegym.shaping.surfaces.collect import (
     follow,
     stack_features,
     success_in,
-    write_lanes,
 )
+from shapegym.shaping.surfaces.intake import hold_lanes, lane_rewards, write_lane, write_lanes
 from shapegym.shaping.transitions import Features, Transitions
 from shapegym.shaping.types import Expression
 
@@ -46,6 +46,8 @@ class TransitionVecEnv(Binding, VecEnvWrapper):
         super().__init__(venv)
         spaces = venv.observation_space, venv.action_space
         self._bind(expression, options, venv.num_envs, *spaces, declared_features(venv))
+        if isinstance(venv.unwrapped, DummyVecEnv):
+            hold_lanes(venv.unwrapped.envs)
         self._records: deque[EpisodeRecord] = deque(maxlen=MAX_RECORDS)
         self._lanes_source = venv.venv if isinstance(venv, VecMonitor) else venv
         self._has_arrays = not isinstance(self._lanes_source, VecEnvWrapper) and hasattr(
@@ -84,7 +86,7 @@ class TransitionVecEnv(Binding, VecEnvWrapper):
             raise WiringError(
                 "The environment was stepped before its first reset, so s_t is unknown: call reset() first."
             )
-        write_lanes(self.transitions.action, np.asarray(actions))
+        write_lanes(self.transitions.action, actions, what="action")
         self.venv.step_async(actions)
 
     def _next_transitions(self) -> tuple[Transitions, VecEnvStepReturn]:
@@ -92,7 +94,7 @@ class TransitionVecEnv(Binding, VecEnvWrapper):
         step = obs, reward, dones, infos = self.venv.step_wait()
         self._take_starts()
         transitions = self._read_arrays() if self._has_arrays else self._read_infos(obs, dones, infos)
-        transitions.reward[:] = reward
+        transitions.reward[:] = lane_rewards(reward, self.num_envs)
         if dones.any():
             self._plan_starts(np.array(dones, dtype=bool), obs)
         return transitions, step
@@ -118,7 +120,7 @@ class TransitionVecEnv(Binding, VecEnvWrapper):
                     f"The episode of lane {lane} ended, but its info has no 'terminal_observation', so the state it ended in is "
                     "unknown. An SB3 VecEnv must put it there when it resets the lane."
                 )
-            tree_write(transitions.next_obs, lane, info["terminal_observation"])
+            write_lane(transitions.next_obs, lane, info["terminal_observation"])
             transitions.truncated[lane] = truncated = bool(info.get("TimeLimit.truncated", False))
             transitions.terminated[lane] = not truncated
         return transitions

@@ -14,17 +14,27 @@ from collections.abc import Mapping
 from typing import Any, Unpack
 
 import numpy as np
-from gymnasium.vector import AutoresetMode, VectorEnv, VectorWrapper
+from gymnasium.vector import AutoresetMode, SyncVectorEnv, VectorEnv, VectorWrapper
 
 from shapegym.shaping.arrays import tree_join, tree_map
 from shapegym.shaping.errors import WiringError
-from shapegym.shaping.surfaces.binding import PAID, Binding, BindingOptions
+from shapegym.shaping.evaluation.ledger import EpisodeRecord
+from shapegym.shaping.surfaces.binding import Binding, BindingOptions
 from shapegym.shaping.surfaces.collect import (
+    batch_success,
     choose,
     declared_features,
     find_path,
     missing_feature,
-    success_in,
+)
+from shapegym.shaping.surfaces.intake import (
+    PAID,
+    as_feature,
+    as_info,
+    as_returned,
+    hold_lanes,
+    lane_flags,
+    lane_rewards,
     write_lanes,
 )
 from shapegym.shaping.types import Expression
@@ -35,7 +45,8 @@ class ShapedVectorEnv(Binding, VectorWrapper[Any, Any, Any, Any, np.ndarray]):
 
     Infos get ``task_reward`` (B,), ``shaped_reward`` (B,) and ``reward_parts`` (name -> (B,), what each addend paid), and, when
     episodes end, ``shaping_episode``: a dict of (B,) arrays (``task_return``, ``shaped_return``, ``length``, ``success`` and,
-    by name, ``parts``) whose rows hold where ``_shaping_episode`` does. Every key has Gymnasium's mask ``_key``.
+    by name, ``parts``) whose rows hold where ``_shaping_episode`` does, and success where ``_success`` inside of it does too. Every
+    key has Gymnasium's mask ``_key``. An episode that is reset before its end has it in the infos of that reset.
 
     Args:
         envs: the vector environment, in any autoreset mode.
@@ -55,6 +66,8 @@ class ShapedVectorEnv(Binding, VectorWrapper[Any, Any, Any, Any, np.ndarray]):
         self.autoreset_mode = _autoreset_mode(envs)
         spaces = envs.single_observation_space, envs.single_action_space
         self._bind(expression, options, envs.num_envs, *spaces, declared_features(envs))
+        if isinstance(envs.unwrapped, SyncVectorEnv):
+            hold_lanes(envs.unwrapped.envs)
         self._all = np.ones(envs.num_envs, dtype=bool)
         self._ended = np.zeros(envs.num_envs, dtype=bool)
 
@@ -64,7 +77,10 @@ class ShapedVectorEnv(Binding, VectorWrapper[Any, Any, Any, Any, np.ndarray]):
         """Start episodes in all lanes, or in those of ``options["reset_mask"]``."""
         mask = (options or {}).get("reset_mask")
         lanes = self._all if mask is None else np.array(mask, dtype=bool)
-        obs, infos = self.env.reset(seed=seed, options=options)
+        obs, infos = as_returned(self.env.reset(seed=seed, options=options), "reset")
+        infos = as_info(infos, "infos")
+        if self._started:
+            infos = self._with_records(infos, self._abandon(lanes & ~self._ended))
         self._begin(obs, infos, lanes)
         self._ended = self._ended & ~lanes
         self._started = True
@@ -73,11 +89,13 @@ class ShapedVectorEnv(Binding, VectorWrapper[Any, Any, Any, Any, np.ndarray]):
     def step(self, actions: Any) -> tuple[Any, np.ndarray, np.ndarray, np.ndarray, dict[str, Any]]:
         """Advance every lane by one step."""
         self._require_reset()
-        obs, rewards, terminated, truncated, infos = self.env.step(actions)
         transitions = self._collector.transitions
-        transitions.reward = task = np.array(rewards, dtype=np.float64)
-        transitions.terminated = np.asarray(terminated, dtype=bool)
-        transitions.truncated = np.asarray(truncated, dtype=bool)
+        write_lanes(transitions.action, actions, what="action")
+        obs, rewards, terminated, truncated, infos = as_returned(self.env.step(actions), "step")
+        infos = as_info(infos, "infos")
+        transitions.reward = task = lane_rewards(rewards, self.num_envs)
+        transitions.terminated = lane_flags(terminated, self.num_envs, "terminated")
+        transitions.truncated = lane_flags(truncated, self.num_envs, "truncated")
         ended = transitions.terminated | transitions.truncated
         replaced = None
         if self.autoreset_mode is AutoresetMode.NEXT_STEP:
@@ -85,7 +103,6 @@ class ShapedVectorEnv(Binding, VectorWrapper[Any, Any, Any, Any, np.ndarray]):
         elif self.autoreset_mode is AutoresetMode.SAME_STEP and ended.any():
             replaced = ended
         self._collector.advance(self._next_features(infos, transitions.active, replaced))
-        write_lanes(transitions.action, actions)
         write_lanes(transitions.next_obs, obs)
         if replaced is not None:
             write_lanes(transitions.next_obs, infos["final_obs"], replaced)
@@ -94,16 +111,25 @@ class ShapedVectorEnv(Binding, VectorWrapper[Any, Any, Any, Any, np.ndarray]):
         np.logical_not(transitions.active, out=transitions.first)
         if replaced is not None:
             self._begin(obs, infos, replaced)
-        self._ended = ended
+        self._ended = ended if replaced is None else np.zeros_like(ended)
         infos = self._paid_info(infos, task, shaped.copy(), contributions.copy())
         everywhere = self._all.copy()
         infos |= {f"_{key}": everywhere for key in PAID}
-        if records:
-            lanes = np.array([record.lane for record in records])
-            columns = tree_join(np.array, [record.as_info() for record in records])
-            infos["shaping_episode"] = tree_map(lambda column: self._spread(column, lanes), columns)
-            infos["_shaping_episode"] = np.isin(np.arange(self.num_envs), lanes)
-        return obs, shaped, terminated, truncated, infos
+        return obs, shaped, terminated, truncated, self._with_records(infos, records)
+
+    def _with_records(self, infos: Mapping[str, Any], records: list[EpisodeRecord]) -> dict[str, Any]:
+        """Return ``infos`` with finished episodes, every array (B,) as Gymnasium lays out nested infos."""
+        if not records:
+            return dict(infos)
+        lanes = np.array([record.lane for record in records])
+        known = [record.success is not None for record in records]
+        rows = [{**record.as_info(), "success": bool(record.success)} for record in records]
+        columns = {**tree_join(np.array, rows), "_success": np.array(known)}
+        return {
+            **infos,
+            "shaping_episode": tree_map(lambda column: self._spread(column, lanes), columns),
+            "_shaping_episode": np.isin(np.arange(self.num_envs), lanes),
+        }
 
     def _begin(self, obs: Any, infos: Mapping[str, Any], lanes: np.ndarray) -> None:
         features = {name: _pick(infos, name, lanes, "reset") for name in self._collector.names_before}
@@ -125,8 +151,8 @@ class ShapedVectorEnv(Binding, VectorWrapper[Any, Any, Any, Any, np.ndarray]):
                 features[name] = _pick(last, name, replaced, "an episode's last step (final_info)")
                 if not replaced.all():
                     features[name] = choose(features[name], _pick(infos, name, ~replaced, "a step"), replaced)
-        if (success := success_in(last)) is not None:  # for the books: not required
-            features.setdefault("success", np.asarray(success))
+        if "success" not in features and (success := batch_success(last)) is not None:  # for the books
+            features["success"] = success
         return features
 
     def _spread(self, column: np.ndarray, lanes: np.ndarray) -> np.ndarray:
@@ -155,4 +181,4 @@ def _pick(infos: Mapping[str, Any], name: str, lanes: np.ndarray, when: str) -> 
         if present is not None and (lanes > present).any():
             raise missing_feature(name, infos, when)
         place = place[key]
-    return np.asarray(place)
+    return as_feature(place, name)
