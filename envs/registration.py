@@ -6,7 +6,7 @@ and `gymnasium.make_vec(id, num_envs, **knobs)` pass further arguments on to the
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from inspect import get_annotations
 from typing import Any, cast
@@ -16,8 +16,10 @@ from gymnasium.envs.registration import EnvSpec, load_env_creator
 from gymnasium.vector import AutoresetMode
 
 from shapegym.envs.dynamics import Dynamics
+from shapegym.envs.finite_task import FiniteTask
 from shapegym.envs.grid.families.ids import GRID_IDS
 from shapegym.envs.native import NativeEnv, NativeVectorEnv
+from shapegym.envs.tabular.finite_dynamics import FiniteDynamics
 
 NAMESPACE = "shapegym"
 _SINGLE_FORM = f"{__name__}:make_env"
@@ -102,8 +104,15 @@ TABLE: tuple[EnvRow, ...] = (
 
 
 def build(builder: str, **knobs: Any) -> Dynamics:
-    """The dynamics of an id, without an environment around them."""
-    return cast("Dynamics", load_env_creator(builder)(**knobs))
+    """The dynamics of an id, without an environment around them.
+
+    A builder that is annotated to return a bare `FiniteTask` also takes ``observation``, as `FiniteDynamics` does.
+    """
+    shown = {}
+    if "observation" in knobs and issubclass(_made_by(builder), FiniteTask):
+        shown["observation"] = knobs.pop("observation")
+    made: Any = load_env_creator(builder)(**knobs)
+    return FiniteDynamics(made, **shown) if isinstance(made, FiniteTask) else cast("Dynamics", made)
 
 
 def dynamics_class(spec: EnvSpec) -> type[Dynamics]:
@@ -113,11 +122,40 @@ def dynamics_class(spec: EnvSpec) -> type[Dynamics]:
     """
     if spec.entry_point != _SINGLE_FORM or "builder" not in spec.kwargs:
         return Dynamics
-    builder: Any = load_env_creator(spec.kwargs["builder"])
+    made = _made_by(spec.kwargs["builder"])
+    return (
+        FiniteDynamics if issubclass(made, FiniteTask) else made if issubclass(made, Dynamics) else Dynamics
+    )
+
+
+def _made_by(name: str) -> type:
+    """What a builder is, or is annotated to return; `object` if it does not say."""
+    builder: Any = load_env_creator(name)
     made = builder if isinstance(builder, type) else get_annotations(builder).get("return")
     if isinstance(made, str):  # which it is under `from __future__ import annotations`
         made = builder.__globals__.get(made)
-    return made if isinstance(made, type) and issubclass(made, Dynamics) else Dynamics
+    return made if isinstance(made, type) else object
+
+
+def register_task(id: str, builder: Callable[..., FiniteTask | Dynamics] | str, **knobs: Any) -> None:
+    """Give a task of your own an id; it is then played, single and vectorised, trained on, solved and audited as ours are.
+
+    Args:
+        id: such as "Mine/Walk-v0".
+        builder: a function at the top of a module, or its name "module:function", that returns a `FiniteTask`
+            (`shapegym.envs.outcomes.finite_task` makes one) or a `Dynamics`; environments are made by calling it.
+        **knobs: its arguments; `gymnasium.make` takes others.
+
+    Raises:
+        TypeError: the function cannot be found by a name, as workers have to find it.
+    """
+    if not isinstance(builder, str):
+        if "<" in builder.__qualname__ or "." in builder.__qualname__:
+            raise TypeError(
+                f"{builder.__qualname__} is no function at the top of a module, where workers could find it"
+            )
+        builder = f"{builder.__module__}:{builder.__qualname__}"
+    _register(id, {"builder": builder, **knobs})
 
 
 def make_env(builder: str, *, render_mode: str | None = None, **knobs: Any) -> NativeEnv:
@@ -144,9 +182,10 @@ def register_all() -> None:
     """Register every id of the table with Gymnasium; a second call changes nothing."""
     for row in TABLE:
         if row.id not in gym.registry:
-            gym.register(
-                row.id,
-                entry_point=_SINGLE_FORM,
-                vector_entry_point=f"{__name__}:make_vector_env",
-                kwargs={"builder": row.builder, **row.knobs},
-            )
+            _register(row.id, {"builder": row.builder, **row.knobs})
+
+
+def _register(id: str, kwargs: Mapping[str, Any]) -> None:
+    gym.register(
+        id, entry_point=_SINGLE_FORM, vector_entry_point=f"{__name__}:make_vector_env", kwargs=dict(kwargs)
+    )

@@ -6,7 +6,7 @@ Importing the package registers its environments with Gymnasium under ``shapegym
   `anneal` with `Linear`, `normalize`, `clip`; `guarantee_of`; `load_reward`, `dump_reward`;
 * to pay it: `wire` and `check_wiring` for Stable-Baselines3, `ShapedEnv` for Gymnasium, `adapt_features` for environments that
   are not ours;
-* to train and judge: `make_vec_env`, `make_agent`, `evaluate`.
+* to train and judge: `make_vec_env`, `make_agent`, `evaluate`; `tabulate` for exact answers on finite tasks.
 
 All of the reward algebra is `shapegym.shaping`, the other surfaces are in `shapegym.shaping.surfaces`, and sweeps, reports and
 comparisons in `shapegym.experiments`. Surfaces and agents are imported when they are first used, because torch and
@@ -46,6 +46,7 @@ _WHEN_USED = {
     "evaluate": "agents",
     "make_agent": "agents",
     "make_vec_env": "agents",
+    "tabulate": "agents.finite.tabulate",
     "wire": "shaping.surfaces.wiring",
 }
 
@@ -81,6 +82,7 @@ __all__ = [
     "normalize",
     "shaping",
     "state_function",
+    "tabulate",
     "wire",
 ]
 

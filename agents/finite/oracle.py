@@ -12,8 +12,7 @@ import gymnasium as gym
 import numpy as np
 from numpy.typing import NDArray
 
-from shapegym.agents.errors import AgentError
-from shapegym.envs.native import dynamics_of
+from shapegym.agents.finite.model import model_of
 from shapegym.envs.tabular.solver import optimal_actions, value_iteration
 
 
@@ -23,27 +22,22 @@ class OptimalPolicy:
     The value iteration behind it has no time limit: with a discount close to 1 the policy takes the fastest way to a sparse reward.
 
     Args:
-        env: an environment of a finite task, or its id.
+        env: an environment that is a finite task, or its id, as `tabulate` takes it.
         gamma: discount in [0, 1).
 
     Attributes:
         actions: best action of each state, (S,) int64.
 
     Raises:
-        AgentError: if the environment is no finite task.
+        TabulationError: if the environment is no finite task.
     """
 
     def __init__(self, env: gym.Env | str, gamma: float = 0.999) -> None:
-        env = gym.make(env) if isinstance(env, str) else env
-        dynamics = dynamics_of(env)
-        if dynamics is None or dynamics.finite is None:
-            raise AgentError(
-                f"{env} is no finite task of shapegym.envs.tabular, so it has no exact solution."
-            )
-        task = dynamics.finite
+        model = model_of(env)
+        task = model.task
         _, q = value_iteration(*task.tables(), gamma, task.terminal, tolerance=1e-8)
         self.actions: NDArray[np.int64] = optimal_actions(q).argmax(axis=1)
-        self._dynamics = dynamics
+        self._states_of = model.states_of
 
     def predict(
         self,
@@ -57,7 +51,7 @@ class OptimalPolicy:
 
     def states_of(self, observation: Any) -> NDArray[np.int64]:
         """Return the tabular states (B,) that observations (B, ...) show."""
-        return self._dynamics.states_of(observation)
+        return self._states_of(observation)
 
 
 class RandomPolicy:

@@ -15,9 +15,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from shapegym.agents.errors import TabulationError
-from shapegym.envs.dynamics import Dynamics
+from shapegym.agents.finite.model import model_of
 from shapegym.envs.finite_task import FiniteTask
-from shapegym.envs.native import dynamics_of
 from shapegym.shaping.evaluation.engine import RewardEngine
 from shapegym.shaping.promises import Replay
 from shapegym.shaping.transitions import Episodes, Spec, Transitions
@@ -50,6 +49,8 @@ class Tables:
         branch_shaped: (S, A, K), what each branch pays.
         branch_parts: addend -> (S, A, K); they add up to `branch_shaped`.
         branch_parts_at_deadline: the same for the last step before a deadline; `branch_parts` if there is none.
+        action_names: what actions are called; empty where they have no names.
+        notes: what was taken for granted about the task, in words.
     """
 
     finite: FiniteTask
@@ -57,6 +58,8 @@ class Tables:
     branch_shaped: Array
     branch_parts: dict[str, Array]
     branch_parts_at_deadline: dict[str, Array]
+    action_names: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
 
     @property
     def terminal(self) -> NDArray[np.bool_]:
@@ -107,7 +110,8 @@ def tabulate(env: str | gym.Env, expression: Expression, gamma: float) -> Tables
     """Return the tables of ``expression`` on a finite task.
 
     Args:
-        env: an environment of a finite task, or its id.
+        env: an environment that is a finite task, or its id: one of shapegym.envs, one that carries its model (``unwrapped.P``, as
+            FrozenLake, Taxi and CliffWalking do), or one whose tables were registered (`register_tables`).
         expression: elementwise, of terms that are pure in the transition.
         gamma: the agent's discount, in [0, 1].
 
@@ -115,17 +119,16 @@ def tabulate(env: str | gym.Env, expression: Expression, gamma: float) -> Tables
         TabulationError: if the environment is no finite task, or what a term pays does not follow from s, a and s'; it is named.
         ShapingError: if the expression cannot be bound to the task.
     """
-    env = gym.make(env) if isinstance(env, str) else env
-    dynamics, task = finite_dynamics(env)
+    model = model_of(env)
+    task, seen = model.task, model.seen
     require_tabular(expression)
-    spec = Spec(1, env.observation_space, env.action_space, dynamics.declared, gamma)
-    seen = dynamics.observe_states()
+    spec = Spec(1, model.observation_space, model.action_space, model.features, gamma)
     parts = _branch_parts(task, seen, expression, spec, last=False)
     at_deadline = _branch_parts(task, seen, expression, spec, last=True) if task.deadline else parts
     total = np.zeros(task.next_state.shape)
     for part in parts.values():
         total += part
-    return Tables(task, gamma, total, parts, at_deadline)
+    return Tables(task, gamma, total, parts, at_deadline, model.action_names, model.notes)
 
 
 def _branch_parts(
@@ -160,22 +163,6 @@ def _branch_parts(
         parts[name] = np.zeros(task.next_state.shape)
         parts[name][branches] = paid
     return parts
-
-
-def finite_dynamics(env: gym.Env) -> tuple[Dynamics, FiniteTask]:
-    """Return what an environment plays, and the finite task that it is.
-
-    Raises:
-        TabulationError: if it is no finite task, or a wrapper shows other observations than the task's.
-    """
-    dynamics = dynamics_of(env)
-    if dynamics is None or dynamics.finite is None:
-        raise TabulationError(f"{_name(env)} is no finite task of shapegym.envs, so it has no tables.")
-    if env.observation_space != dynamics.observation_space or env.action_space != dynamics.action_space:
-        raise TabulationError(
-            f"{_name(env)} shows other observations or actions than its task. Tabulate the task without that wrapper."
-        )
-    return dynamics, dynamics.finite
 
 
 def require_tabular(expression: Expression) -> None:
@@ -227,10 +214,6 @@ def pay_all(expression: Expression, spec: Spec, transitions: Transitions) -> tup
     block = Episodes(*(flag[None] for flag in flags))
     paid = [np.broadcast_to(value, (1, lanes))[0] for value in engine.combine(parts, block, fresh=True)]
     return tuple(engine.addends), np.stack(paid)
-
-
-def _name(env: gym.Env) -> str:
-    return env.spec.id if env.spec else str(env)
 
 
 def _features_before(task: FiniteTask, expression: Expression) -> dict[str, NDArray[Any]]:

@@ -87,6 +87,7 @@ class FeatureAdapter(gym.Wrapper[Any, Any, Any, Any], gym.utils.RecordConstructo
     Attributes:
         features: The space of every feature, those of the wrapped environment included.
         captions: The text of every event id; empty where no extractor declares any.
+        extractors: How each of the adapter's own features is read.
 
     Example:
         >>> import gymnasium as gym
@@ -127,7 +128,7 @@ class FeatureAdapter(gym.Wrapper[Any, Any, Any, Any], gym.utils.RecordConstructo
             raise ValueError(
                 f"An environment has one list of event captions, but {len(captions)} were declared."
             )
-        self._extractors = dict(extractors)
+        self.extractors = dict(extractors)
         self._before: Mapping[str, Any] = {}
         self.features = {**inner, **{name: extractor.space for name, extractor in extractors.items()}}
         self.captions = captions[0] if captions else ()
@@ -148,7 +149,7 @@ class FeatureAdapter(gym.Wrapper[Any, Any, Any, Any], gym.utils.RecordConstructo
         return obs, reward, terminated, truncated, {**info, **self._extract(moment)}
 
     def _extract(self, moment: Moment) -> dict[str, Any]:
-        for name, extractor in self._extractors.items():
+        for name, extractor in self.extractors.items():
             try:
                 moment.now[name] = extractor(moment)
             except Exception as error:
@@ -156,3 +157,13 @@ class FeatureAdapter(gym.Wrapper[Any, Any, Any, Any], gym.utils.RecordConstructo
                 raise
         self._before = moment.now
         return moment.now
+
+
+def extractors_of(env: gym.Env[Any, Any]) -> Mapping[str, Extractor]:
+    """How the features of an environment are read, by all adapters around it, the innermost first; empty without any."""
+    found: dict[str, Extractor] = {}
+    while isinstance(env, gym.Wrapper):
+        if isinstance(env, FeatureAdapter):
+            found = {**env.extractors, **found}
+        env = env.env
+    return found

@@ -18,7 +18,6 @@ from shapegym.agents.errors import TabulationError
 from shapegym.agents.finite.explore import Explored, explore
 from shapegym.agents.finite.tabulate import Tables, tabulate
 from shapegym.envs.dynamics import Dynamics
-from shapegym.envs.native import dynamics_of
 from shapegym.experiments.audit.maps import HeatMap, over_cells
 from shapegym.experiments.audit.recording import record
 from shapegym.experiments.audit.shares import Shares, exact_shares, run_shares
@@ -65,16 +64,27 @@ class Audit:
     certificate: Certificate | None = None  # None where the task is not known exactly
     telescoping: Telescoping | None = None  # of recorded episodes; None where tables tell
     distances: tuple[RewardDistance, ...] = ()  # to the task reward
+    exact: bool = False  # whether the whole task was looked at, and no part of it by chance
     searched: bool = False  # whether exploits were looked for
     exploit: Walkthrough | None = None  # one, or None
     shares: tuple[Shares, ...] = ()  # what kinds of behaviour are paid
     maps: tuple[HeatMap, ...] = field(default=(), compare=False)  # over the cells of a grid
 
     @property
+    def proved(self) -> bool:
+        """Whether it is known, and not only guessed from samples: exactly, by an exploit, or by how the expression is made."""
+        return self.exact or self.exploit is not None or self._invariant_by_construction
+
+    @property
+    def _invariant_by_construction(self) -> bool:
+        return Keeps.POLICIES in self.claimed.keeps and self.pays_task
+
+    @property
     def violated(self) -> bool:
         """Whether it claims to leave the set of optimal policies alone and does not."""
-        proof, claims = self.certificate, Keeps.POLICIES in self.claimed.keeps and self.pays_task
-        return claims and proof is not None and not proof.invariant and proof.optima != "same"
+        proof = self.certificate
+        fails = proof is not None and not proof.invariant and proof.optima != "same"
+        return self._invariant_by_construction and fails
 
     @property
     def sound(self) -> bool:
@@ -92,7 +102,7 @@ class Audit:
             )
         if self.certificate is not None and self.certificate.invariant:
             return "Sound: on this task it orders all policies as the task does."
-        if self.certificate is None and Keeps.POLICIES in self.claimed.keeps and self.pays_task:
+        if self.certificate is None and self._invariant_by_construction:
             return "Invariant by its construction; this task has no tables to check that exactly."
         if not self.searched:
             return "Nothing is proved: this reward was only recorded on this task."
@@ -139,13 +149,11 @@ def audit(
     known = (run_shares(run),) if run is not None else ()
     env = make_env(env_id, **with_features(env_id, expression, {}))
     try:
-        dynamics = dynamics_of(env)
-        if dynamics is not None and dynamics.finite is not None:
-            try:
-                found = _of_tables(about, tabulate(env, expression, gamma))
-                return replace(found, shares=found.shares + known)
-            except TabulationError as error:
-                about = replace(about, notes=(f"No tables: {error}",))
+        try:
+            found = _of_tables(about, tabulate(env, expression, gamma))
+            return replace(found, shares=found.shares + known)
+        except TabulationError as error:
+            about = replace(about, notes=(f"No tables: {error}",))
         try:
             seen = explore(env, expression, gamma, states=states, seed=seed)
             about = _of_search(about, seen, env.unwrapped.dynamics)  # type: ignore[attr-defined]
@@ -161,7 +169,10 @@ def audit(
 def _of_tables(about: Audit, tables: Tables) -> Audit:
     """Everything, exactly."""
     finite, gamma = tables.finite, tables.gamma
-    notes = [f"Values have no time limit; shares are of episodes of at most {tables.max_steps} steps."]
+    notes = [
+        f"Values have no time limit; shares are of episodes of at most {tables.max_steps} steps.",
+        *tables.notes,
+    ]
     if gamma == 1:
         notes.append(_LOOPS_ONLY)
     proof: Certificate | None = None
@@ -184,10 +195,11 @@ def _of_tables(about: Audit, tables: Tables) -> Audit:
             best = mdp.best_q(mdp.expected(reward)).argmax(axis=1)
             behaviours[name] = np.eye(finite.n_actions)[best]
     return replace(
-        _of_model(about, tables, states, events, proof),
+        _of_model(about, tables, states, events, proof, names=tables.action_names),
         basis=f"tables of {finite.n_states} states and {finite.n_actions} actions: exact",
         notes=(*about.notes, *notes),
         distances=tuple(_distances(tables, gamma)),
+        exact=True,
         searched=True,
         shares=tuple(exact_shares(tables, name, policy) for name, policy in behaviours.items()),
     )
@@ -212,10 +224,20 @@ def _of_search(about: Audit, seen: Explored, dynamics: Dynamics) -> Audit:
         "The task paid nothing there, so there is no solution to compare with: search more states.": not solved,
     }
     return replace(
-        _of_model(about, seen, seen.features, events, proof, dynamics=dynamics, allowed=seen.allowed),
+        _of_model(
+            about,
+            seen,
+            seen.features,
+            events,
+            proof,
+            names=dynamics.action_names,
+            grid=dynamics.grid_size is not None,
+            allowed=seen.allowed,
+        ),
         basis="search by snapshots and recorded episodes",
         notes=(*about.notes, *(note for note, holds in notes.items() if holds)),
         distances=tuple(_distances(seen, about.gamma)) if seen.complete else (),
+        exact=seen.complete,
         searched=solved,
     )
 
@@ -227,7 +249,8 @@ def _of_model(
     events: Mapping[tuple[int, int, int], str],
     proof: Certificate | None,
     *,
-    dynamics: Dynamics | None = None,
+    names: Sequence[str] = (),
+    grid: bool = False,
     allowed: NDArray[np.bool_] | None = None,
 ) -> Audit:
     """What a finite model shows, however it came about: an exploit, and where on a plane what is paid."""
@@ -240,9 +263,9 @@ def _of_model(
         start=known.start,
         allowed=allowed,
     )
-    names = action_names(known.P.shape[1], () if dynamics is None else dynamics.action_names)
-    maps = _maps(known, proof, states, grid=dynamics is not None and dynamics.grid_size is not None)
-    return replace(about, certificate=proof, exploit=walk_through(found, states, names, events), maps=maps)
+    called = action_names(known.P.shape[1], names)
+    walk = walk_through(found, states, called, events)
+    return replace(about, certificate=proof, exploit=walk, maps=_maps(known, proof, states, grid=grid))
 
 
 def _certificate(known: Tables | Explored, gamma: float) -> Certificate:

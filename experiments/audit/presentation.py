@@ -66,7 +66,12 @@ def html(audit: Audit) -> str:
 
 def as_data(audit: Audit) -> dict[str, Any]:
     """Return the audit as plain data, for JSON."""
-    said = {"claimed": str(audit.claimed), "verdict": audit.verdict, "sound": audit.sound}
+    said = {
+        "claimed": str(audit.claimed),
+        "verdict": audit.verdict,
+        "sound": audit.sound,
+        "proved": audit.proved,
+    }
     return dict(finite(asdict(audit) | said))
 
 
@@ -74,7 +79,7 @@ def show(audit: Audit, console: Console) -> None:
     """Print the audit."""
     console.print(escape(audit.reward), style="bold")
     console.print(f"on {audit.env}, gamma {audit.gamma:g}; {audit.basis}")
-    color = "green" if audit.sound and audit.searched else "yellow" if audit.sound else "bold red"
+    color = "green" if audit.sound and audit.proved else "yellow" if audit.sound else "bold red"
     console.print(f"\n[{color}]{escape(audit.verdict)}[/]\n")
     told = ((heading, escape(text)) for heading, text in facts(audit) if heading != "exploits")
     console.print(table(Column(style="dim", no_wrap=True), rows=told, bare=True, show_header=False))

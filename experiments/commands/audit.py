@@ -14,6 +14,9 @@ from shapegym.experiments.named import require_env, reward_named
 
 _FORMATS = (".html", ".json")
 
+UNSOUND, NOTHING_PROVED = 1, 3
+"""Exit codes beside 0 for "it is sound" and 2 for "it could not be audited"."""
+
 
 def audit(
     reward: Annotated[str, typer.Argument(help="A reward file, or the name of a ready one.")],
@@ -37,7 +40,11 @@ def audit(
     ] = None,
     _imports: Imports = None,
 ) -> None:
-    """Ask whether a reward can be trusted on a task. Exit code 1 if it can be exploited or claims what is not so."""
+    """Ask whether a reward can be trusted on a task.
+
+    Exit code 0: it can, and that is proved. 1: it can be exploited, or claims what is not so. 2: it could not be audited. 3: no
+    fault was found, but nothing is proved either: the reward was only recorded, or searched in part.
+    """
     with explained():
         from shapegym.experiments.audit.evidence import audit as gather
         from shapegym.experiments.audit.maps import PICTURES, draw
@@ -65,4 +72,6 @@ def audit(
             draw(list(found.maps), maps)
             out.print(f"Heat maps: {maps}", soft_wrap=True)
     if not found.sound:
-        raise typer.Exit(1)
+        raise typer.Exit(UNSOUND)
+    if not found.proved:
+        raise typer.Exit(NOTHING_PROVED)

@@ -259,6 +259,22 @@ def test_the_command_exits_by_its_verdict_and_writes_files(tmp_path):
     assert json.loads(data.read_text(encoding="utf-8"))["exploit"]["turn"]
 
 
+def test_exit_codes_tell_proof_from_ignorance(tmp_path):
+    """0 is kept for what is proved; a recording without a finding has a code of its own, and help names all four."""
+    cost, count = tmp_path / "cost.yaml", tmp_path / "count.yaml"
+    cost.write_text("reward: {sum: [task_reward, {constant: {value: -0.05}}]}", encoding="utf-8")
+    count.write_text("reward: {sum: [task_reward, {count_bonus: {key: obs}}]}", encoding="utf-8")
+    assert run(cost, "--env", "FrozenLake-v1").exit_code == 1
+    assert run("goal_distance", "--env", "FrozenLake-v1").exit_code == 0
+    recorded = run(count, "--env", "FrozenLake-v1", "--rollouts", 5, "--out", tmp_path / "a.json")
+    assert recorded.exit_code == 3, recorded.output
+    assert "Nothing is proved" in recorded.output
+    data = json.loads((tmp_path / "a.json").read_text(encoding="utf-8"))
+    assert (data["sound"], data["proved"]) == (True, False)
+    said = " ".join(run("--help").output.split())
+    assert all(f"{code}: " in said or f"code {code}" in said for code in range(4))
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
