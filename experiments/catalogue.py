@@ -136,10 +136,14 @@ def explain(expression: Expression, env_id: str, gamma: float, console: Console)
             declared = getattr(venv, "features", None) or (
                 venv.get_attr("features")[0] if venv.has_attr("features") else None
             )
-            RewardEngine(expression, Spec(1, venv.observation_space, venv.action_space, declared, gamma))
+            spec = Spec(1, venv.observation_space, venv.action_space, declared, gamma)
+            engine = RewardEngine(expression, spec)
         finally:
             venv.close()
         console.print(f"[green]It fits {env_id}.[/]")
+        for term, name in zip(engine.terms, engine.term_names, strict=True):
+            if remark := term.remark(spec):
+                console.print(f"[yellow]{escape(f'{name!r}: {remark}')}[/]")
         if declared is None:
             console.print(
                 "[yellow]The environment declares no features: whether it has those that the reward reads shows when it runs.[/]"

@@ -18,6 +18,7 @@ from shapegym.shaping.evaluation.engine import RewardEngine
 from shapegym.shaping.files.reward_files import dump_reward, load_reward
 from shapegym.shaping.files.state_files import load_engine, save_engine
 from shapegym.shaping.promises import Guarantee, Replay
+from shapegym.shaping.states.arithmetic import maximum, minimum
 from shapegym.shaping.states.distance import Distance, ExponentialKernel, Gaussian, Tiered
 from shapegym.shaping.states.functions import Read, StateFunction, Table, state_function
 from shapegym.shaping.terms.best_so_far import BestSoFar
@@ -113,6 +114,8 @@ __all__ = [
     "load_reward",
     "log_sigmoid_and",
     "look_ahead_advice",
+    "maximum",
+    "minimum",
     "normalize",
     "redistribute",
     "reference_quantiles",

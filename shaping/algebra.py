@@ -17,7 +17,7 @@ import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import reduce
-from typing import Any, ClassVar
+from typing import Any, ClassVar, overload
 
 import numpy as np
 from typing_extensions import override
@@ -25,6 +25,7 @@ from typing_extensions import override
 from shapegym.shaping.errors import ExpressionError
 from shapegym.shaping.limits import Extended, Unfit, fit
 from shapegym.shaping.promises import Keeps
+from shapegym.shaping.states.functions import StateFunction
 from shapegym.shaping.transitions import Array, Spec, State, Transitions
 from shapegym.shaping.types import Combinator, Example, Expression, Operands, Term, times_task_is_paid
 
@@ -243,9 +244,13 @@ def multiply(left: Expression | float, right: Expression | float) -> Expression:
     return Scale(of, by)
 
 
-def clip(of: Expression, low: float = -1.0, high: float = 1.0) -> Expression:
-    """Limit ``of`` to [low, high]. See `Clip`."""
-    return Clip(of, low, high)
+@overload
+def clip(of: Expression, low: float = ..., high: float = ...) -> Expression: ...
+@overload
+def clip(of: StateFunction, low: float = ..., high: float = ...) -> StateFunction: ...
+def clip(of: Any, low: float = -1.0, high: float = 1.0) -> Any:
+    """Limit an expression to [low, high], see `Clip`; or a state function, see `Clipped`: a potential of that keeps its promise."""
+    return of.clip(low, high) if isinstance(of, StateFunction) else Clip(of, low, high)
 
 
 def lift(operand: Expression | float) -> Expression:

@@ -63,12 +63,13 @@ def require_readable(node: Any, spec: Spec) -> None:
         mark.check(value, spec)
 
 
-_ITSELF = Reads(
+ITSELF = Reads(
     lambda value: value,
     features=lambda value: value.reads,
     of_step=lambda value: value.of_step,
     check=lambda value, spec: value.check(spec),
 )
+"""How a `Reading` is read."""
 
 
 def _readings(node: Any) -> Iterator[tuple[Reads, Any]]:
@@ -86,5 +87,5 @@ def _marked(hint: Any, value: Any) -> Iterator[tuple[Reads, Any]]:
             yield from ((mark, value),) if takes(base, value) else ()
         elif get_origin(base) is tuple and isinstance(value, tuple):
             yield from (found for entry in value for found in _marked(get_args(base)[0], entry))
-        elif isinstance(value, Reading) and base is not type(None):
-            yield _ITSELF, value
+        elif isinstance(value, Reading) and takes(base, value):
+            yield ITSELF, value

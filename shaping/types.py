@@ -284,6 +284,10 @@ class Term(Expression, Reader, ABC):
         require_readable(self, spec)
         return {}
 
+    def remark(self, spec: Spec) -> str | None:
+        """Return what a user should be told of the term on this environment before training, with advice, or None."""
+        return None
+
     def observe(self, transitions: Transitions, state: State, *inputs: Any) -> None:
         """Update ``state`` in place with transitions that just happened. Called exactly once for each, before `measure`.
 

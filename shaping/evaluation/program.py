@@ -138,8 +138,8 @@ class Program:
             if reader.looks != "after" and reader.of_step:
                 raise ExpressionError(
                     f"{kind} {self.name_of(reader)!r} compares states, and {reader.of_step[0]!r} describes the step between "
-                    "them: it is the same on neither side. Pay for it with StateReward, Event (trigger='level') or Compare, such as "
-                    "Compare('action', '!=', 'previous_action')."
+                    "them: it is the same on neither side. Pay for it with StateReward, Event (trigger='level') or Compare, such "
+                    "as Compare('action', '!=', 'previous_action')."
                 )
             for feature in (*reader.reads, *reader.reads_before):
                 if declared is not None and path_in(declared, feature) is None:

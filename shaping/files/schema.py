@@ -12,8 +12,8 @@ from shapegym.shaping.limits import bare, fields_of, hints_of, is_required, memb
 from shapegym.shaping.states.functions import STATE_FUNCTIONS, StateFunction
 from shapegym.shaping.types import NODES, Combinator, Model, Node, Term, snake_case
 
-ROOMS = ("terms", "combinators", "weights", "models")
-"""Packages of `shapegym.shaping` in which nodes live."""
+ROOMS = ("states", "terms", "combinators", "weights", "models")
+"""Packages of `shapegym.shaping` in which nodes and state functions live."""
 
 
 def know_all_nodes() -> None:

@@ -8,7 +8,8 @@ A state function is data (a frozen dataclass) like everything in an expression. 
 
     TaskReward() + Potential(height, gamma=0.99)
 
-It is referred to by its registered name, so an expression with it prints, pickles and loads from YAML (``phi: height``).
+It is referred to by its registered name, so an expression with it prints, pickles and loads from YAML (``phi: height``). State
+functions add, multiply and so on: see `shapegym.shaping.states.arithmetic`.
 """
 
 from __future__ import annotations
@@ -25,8 +26,8 @@ from typing_extensions import override
 from shapegym.shaping.discovery import HOW_TO_IMPORT, load_plugins
 from shapegym.shaping.errors import ExpressionError, ObservationError, ShapingError, UnknownNameError, suggest
 from shapegym.shaping.limits import Via
-from shapegym.shaping.reading import Reading, Reads
-from shapegym.shaping.states.select import Selector, SelectsOne, is_selector, meant, selector
+from shapegym.shaping.reading import ITSELF, Reading, Reads
+from shapegym.shaping.states.select import ANY, Selector, SelectsOne, is_selector, meant, selector
 from shapegym.shaping.transitions import Features, Observation
 from shapegym.shaping.types import register
 
@@ -47,11 +48,68 @@ class StateFunction(Reading, ABC):
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
-        register(STATE_FUNCTIONS, cls)
+        if "abstract" not in cls.__dict__:
+            register(STATE_FUNCTIONS, cls)
 
     @abstractmethod
     def value(self, obs: Observation, features: Features) -> np.ndarray:
         """Return Phi, (B,) float64."""
+
+    # `shapegym.shaping.states.arithmetic` sets these: it builds state functions, so it imports this module.
+    _plus: ClassVar[Callable[..., StateFunction]]
+    _times: ClassVar[Callable[..., StateFunction]]
+    _power: ClassVar[Callable[..., StateFunction]]
+    _absolute: ClassVar[Callable[..., StateFunction]]
+    _clipped: ClassVar[Callable[..., StateFunction]]
+
+    def __add__(self, other: StateFunction | float | str) -> StateFunction:
+        return StateFunction._plus(self, other)
+
+    def __radd__(self, other: float | str) -> StateFunction:
+        return StateFunction._plus(other, self)
+
+    def __sub__(self, other: StateFunction | float | str) -> StateFunction:
+        return StateFunction._plus(self, _negative(other))
+
+    def __rsub__(self, other: float | str) -> StateFunction:
+        return StateFunction._plus(other, -self)
+
+    def __mul__(self, other: StateFunction | float | str) -> StateFunction:
+        return StateFunction._times(self, other)
+
+    def __rmul__(self, other: float | str) -> StateFunction:
+        return StateFunction._times(other, self)
+
+    def __truediv__(self, other: StateFunction | float | str) -> StateFunction:
+        return StateFunction._times(self, _inverse(other))
+
+    def __rtruediv__(self, other: float | str) -> StateFunction:
+        return StateFunction._times(other, StateFunction._power(self, -1.0))
+
+    def __pow__(self, exponent: float) -> StateFunction:
+        return StateFunction._power(self, exponent)
+
+    def __neg__(self) -> StateFunction:
+        return StateFunction._times(-1.0, self)
+
+    def __abs__(self) -> StateFunction:
+        return StateFunction._absolute(self)
+
+    def clip(self, low: float, high: float) -> StateFunction:
+        """Return it limited to [low, high]."""
+        return StateFunction._clipped(self, low, high)
+
+
+def _negative(operand: Any) -> Any:
+    return -operand if isinstance(operand, (int, float)) else StateFunction._times(-1.0, operand)
+
+
+def _inverse(operand: Any) -> Any:
+    if isinstance(operand, (int, float)):
+        if operand == 0:
+            raise ExpressionError("A state function cannot be divided by 0.")
+        return 1.0 / operand
+    return StateFunction._power(operand, -1.0)
 
 
 @dataclass(frozen=True)
@@ -210,6 +268,37 @@ Phi: TypeAlias = Annotated[
     "a state function such as Distance(...) or the name of one (decorate your own with @state_function)",
 ]
 """A field that holds a state function, which a name or a selector may stand for; read it with `as_state_function`."""
+
+
+def _as_rows(source: StateFunction | str) -> StateFunction | str:
+    if isinstance(source, StateFunction) or source in _CALLABLES:
+        return as_state_function(source)
+    ANY.read(source)
+    return source
+
+
+def _mark(source: StateFunction | str) -> Reads:
+    return ANY if isinstance(source, str) else ITSELF
+
+
+Rows: TypeAlias = Annotated[
+    StateFunction | str,
+    Reads(
+        _as_rows,
+        features=lambda source: _mark(source).features(source),
+        of_step=lambda source: _mark(source).of_step(source),
+        check=lambda source, spec: _mark(source).check(source, spec),
+    ),
+    "a selector such as 'obs[0]' or a state function",
+]
+"""A field that holds what is read as a row of numbers: a selector of any width, or a state function; read it with `rows_of`."""
+
+
+def rows_of(source: StateFunction | str, obs: Observation, features: Features) -> np.ndarray:
+    """Return what a field `Rows` reads of B states, (B, n)."""
+    if isinstance(source, str):
+        return selector(source).read(obs, features)
+    return source.value(obs, features)[:, None]
 
 
 def _read_or_explain(text: str) -> StateFunction:

@@ -283,16 +283,18 @@ def _of_step(text: str) -> tuple[str, ...]:
     return selector(text).of_step
 
 
-_ANY = Reads(
+ANY = Reads(
     _require_selector,
     keep=False,
     features=_feature,
     of_step=_of_step,
     check=lambda text, spec: selector(text).width(spec),
 )
-_ONE = replace(_ANY, check=lambda text, spec: selector(text).require_one(selector(text).width(spec)))
+"""How a selector of any width is read."""
 
-Selects: TypeAlias = Annotated[str, _ANY, "a selector such as 'obs[0]'"]
+_ONE = replace(ANY, check=lambda text, spec: selector(text).require_one(selector(text).width(spec)))
+
+Selects: TypeAlias = Annotated[str, ANY, "a selector such as 'obs[0]'"]
 """A field that holds a selector."""
 
 SelectsOne: TypeAlias = Annotated[str, _ONE, "a selector such as 'obs[0]'"]

@@ -86,6 +86,7 @@ EXPLANATIONS: dict[str, str] = {
         "{what} does not learn the weights of a blend, which stay as they began. Train with BARFI, or say learn=False if that is "
         "meant."
     ),
+    "term-remark": "{what}",
     "guarantee-lost": "{what}, so these may change. Add the part that keeps them outside of this node.",
 }
 """What each finding means and what to do, by its code."""
@@ -219,6 +220,9 @@ def _expressions(model: BaseAlgorithm) -> Iterator[Finding]:
             yield _finding("task-paid-twice", "warning", times)
         if learns_weights(engine.expression) and not getattr(model, "learns_weights", False):
             yield _finding("weights-stay", "info", type(model).__name__)
+        for term, name in zip(engine.terms, engine.term_names, strict=True):
+            if remark := term.remark(engine.spec):
+                yield _finding("term-remark", "warning", f"{name!r}: {remark}")
         for loss in guarantee_losses(engine.expression):
             if (
                 Keeps.POLICIES in loss.lost and isinstance(loss.node, Combinator) and not loss.node.linear

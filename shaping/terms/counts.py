@@ -3,22 +3,24 @@
 Visits are counted exactly: a hash table holds every distinct key in full, so two states are never taken for one. A key of n bytes
 takes 1.5 to 3 times (n rounded up to a multiple of 8) + 16 bytes, and memory grows with the distinct keys only (for episode counts,
 with those of the open episodes). Where states hardly ever repeat (images, continuous observations) nothing would be counted twice:
-give a coarser key (a feature, a ``resolution``) or `SimHash`.
+give a coarser key (a feature, a state function, a ``resolution``) or `SimHash`.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import numpy as np
+from annotated_types import MinLen
 from typing_extensions import override
 
 from shapegym.shaping.errors import ExpressionError, ObservationError
 from shapegym.shaping.kernels.counts import project_signs, tally
 from shapegym.shaping.limits import Count, Limited, Natural, NonNegative, Positive
 from shapegym.shaping.promises import Replay
-from shapegym.shaping.states.select import Selects, selector
+from shapegym.shaping.states.functions import Read, Rows, StateFunction, rows_of
+from shapegym.shaping.states.select import selector
 from shapegym.shaping.terms.events import EVENT
 from shapegym.shaping.transitions import Spec, State, Transitions
 from shapegym.shaping.types import Example, Term
@@ -59,7 +61,8 @@ class CountBonus(Term):
     episode counts are stamped.
 
     Args:
-        key: selector of the numbers that make a state's key. -0.0 is 0.0; otherwise keys are equal if every number is.
+        key: what makes a state's key: a selector, a state function or the name of one, or a tuple of such. -0.0 is 0.0; otherwise
+            keys are equal if every number is.
         beta: the bonus of the first visit.
         exponent: how fast the bonus decays, >= 0.
         scope: count over the run and all lanes ("lifetime"), or in each lane's open episode ("episode").
@@ -67,7 +70,7 @@ class CountBonus(Term):
         resolution: count x as the multiple of ``resolution`` that is nearest to it; None counts it as it is.
     """
 
-    key: Selects = "obs"
+    key: Rows | Annotated[tuple[Rows, ...], MinLen(1)] = "obs"
     beta: float = 1.0
     exponent: NonNegative = 0.5
     scope: Literal["lifetime", "episode"] = "lifetime"
@@ -93,13 +96,14 @@ class CountBonus(Term):
             Example(cls("obs", scope="episode", exponent=3.0), "discrete"),
             Example(cls("obs", resolution=0.5, beta=0.2)),
             Example(cls("obs.observation", hashing=SimHash(bits=6)), "dict"),
+            Example(cls(("features.agent_pos", 4 * Read("features.progress"), "action"))),
         )
 
     def init(self, spec: Spec) -> State:
         """Return a table that is empty until the first batch says how wide a key is."""
         return {
             **super().init(spec),
-            "dtype": _declared_dtype(self.key, spec),
+            "dtype": self._declared_dtype(spec),
             "width": 0,
             "owners": np.arange(spec.num_lanes if self.scope == "episode" else 1, dtype=np.uint64),
             "keys": np.zeros((0, 0), dtype=np.uint64),
@@ -143,14 +147,42 @@ class CountBonus(Term):
             return self.beta / np.sqrt(visits)
         return self.beta / visits.astype(np.float64) ** self.exponent
 
+    @override
+    def remark(self, spec: Spec) -> str | None:
+        if self.scope == "episode" or self.hashing is not None or self.resolution is not None:
+            return None
+        spaces = [selector(key).space(spec) for key in self._keys if isinstance(key, str)]
+        if not any(space is not None and np.dtype(space.dtype).kind == "f" for space in spaces):
+            return None
+        return (
+            f"it counts {_shown(self.key)} exactly, and these are floats: where they hardly ever repeat every state is new, so the "
+            "bonus never falls and its memory grows with every step. Give a resolution (CountBonus(..., resolution=0.1)), "
+            "hashing=SimHash(), or a coarser key; if the numbers are few, all is well."
+        )
+
+    @property
+    def _keys(self) -> tuple[StateFunction | str, ...]:
+        return self.key if isinstance(self.key, tuple) else (self.key,)
+
     def _values(self, transitions: Transitions) -> np.ndarray:
         """Return the numbers of each key, (B, n)."""
-        values = selector(self.key).read(*transitions.after)
-        if values.dtype.kind not in "biuf" or values.dtype.itemsize > 8:
-            raise ObservationError(
-                f"CountBonus: {self.key!r} selects {values.dtype}; a key is made of integers, bools or floats."
-            )
-        return values
+        obs, features = transitions.after
+        columns = [rows_of(key, obs, features) for key in self._keys]
+        for key, values in zip(self._keys, columns, strict=True):
+            if values.dtype.kind not in "biuf" or values.dtype.itemsize > 8:
+                raise ObservationError(
+                    f"CountBonus: {_shown(key)} selects {values.dtype}; a key is made of integers, bools or floats."
+                )
+        return columns[0] if len(columns) == 1 else np.hstack(columns)
+
+    def _declared_dtype(self, spec: Spec) -> str:
+        """Return the dtype of the spaces that the key is read from, or "" if one of them is not declared.
+
+        Buffers store observations in the dtype of the space, whatever the environment returned, and keys must be equal in both.
+        """
+        spaces = [None if isinstance(key, StateFunction) else selector(key).space(spec) for key in self._keys]
+        dtypes = [space.dtype for space in spaces if space is not None and space.dtype is not None]
+        return np.result_type(*dtypes).str if len(dtypes) == len(spaces) else ""
 
     def _open(self, values: np.ndarray, state: State) -> None:
         """Make the empty table, now that the width of a key is known."""
@@ -165,13 +197,13 @@ class CountBonus(Term):
         """Return the keys as words, (B, W) uint64, word 0 being the owner: 0 over a lifetime."""
         if values.shape[1] != state["width"]:
             raise ObservationError(
-                f"CountBonus: {self.key!r} selects {values.shape[1]} numbers a lane; it began with {state['width']}."
+                f"CountBonus: {_shown(self.key)} selects {values.shape[1]} numbers a lane; it began with {state['width']}."
             )
         exact = self.hashing is None and self.resolution is None
         if exact and values.dtype.kind == "f" and np.dtype(state["dtype"]).kind != "f":
             raise ObservationError(
-                f"CountBonus: {self.key!r} gave {np.dtype(state['dtype'])} at first and {values.dtype} now, which would be cut to "
-                "whole numbers. Declare the feature's space (env.features), or give a resolution or SimHash."
+                f"CountBonus: {_shown(self.key)} gave {np.dtype(state['dtype'])} at first and {values.dtype} now, which would be "
+                "cut to whole numbers. Declare the feature's space (env.features), or give a resolution or SimHash."
             )
         if self.hashing is None:
             return _words(values, state["dtype"], self.resolution)
@@ -209,10 +241,8 @@ def _words(values: np.ndarray, dtype: str, resolution: float | None) -> np.ndarr
     return rows
 
 
-def _declared_dtype(key: str, spec: Spec) -> str:
-    """Return the dtype of the space that the key is read from, or "" if none is declared.
-
-    Buffers store observations in the dtype of the space, whatever the environment returned, and keys must be equal in both.
-    """
-    space = selector(key).space(spec)
-    return "" if space is None or space.dtype is None else np.dtype(space.dtype).str
+def _shown(key: Any) -> str:
+    """A key as messages name it."""
+    if isinstance(key, tuple):
+        return f"({', '.join(map(_shown, key))})"
+    return repr(key) if isinstance(key, str) else str(key)

@@ -16,8 +16,11 @@ from hypothesis import strategies as st
 from shapegym.shaping.algebra import TaskReward
 from shapegym.shaping.errors import ExpressionError, ObservationError
 from shapegym.shaping.evaluation.engine import RewardEngine
+from shapegym.shaping.files.reward_files import dumps, loads
 from shapegym.shaping.kernels.counts import project_signs, tally
 from shapegym.shaping.promises import Replay
+from shapegym.shaping.states.functions import Read, state_function
+from shapegym.shaping.surfaces.gym_env import ShapedEnv
 from shapegym.shaping.terms.counts import CountBonus, SimHash
 from shapegym.shaping.transitions import Spec, State, Transitions
 
@@ -293,3 +296,75 @@ def test_an_undeclared_feature_that_turns_out_to_be_a_float_is_not_cut():
     visit(bonus, state, batch(np.zeros((1, 1)), height=np.array([0])))
     with pytest.raises(ObservationError, match=r"'features.height' gave int64 at first and float64 now"):
         visit(bonus, state, batch(np.zeros((1, 1)), height=np.array([0.2])))
+
+
+@state_function
+def cell_of_pair(obs, features):
+    place, room = obs
+    return np.floor(4 * place[:, 0]) + 10 * room
+
+
+class Pair(gym.Env):
+    """A Tuple observation: a place that hardly repeats, and a room."""
+
+    observation_space = gym.spaces.Tuple((box(2, np.float32), gym.spaces.Discrete(3)))
+    action_space = ACTION
+
+    def reset(self, *, seed=None, options=None):
+        super().reset(seed=seed)
+        self.t = 0
+        return self.seen(), {}
+
+    def seen(self):
+        return np.array([self.t / 5, self.t], np.float32), self.t % 2
+
+    def step(self, action):
+        self.t += 1
+        return self.seen(), 0.0, False, False, {}
+
+
+@pytest.mark.parametrize(
+    ("key", "visits"),
+    [
+        ("obs.0", [1, 1, 1, 1, 1]),  # 0.2, 0.4, 0.6, 0.8, 1.0
+        ("obs.1", [1, 1, 2, 2, 3]),
+        (cell_of_pair, [1, 1, 1, 1, 1]),  # 0 1 2 3 4 in rooms 1 0 1 0 1
+        ("cell_of_pair", [1, 1, 1, 1, 1]),
+        (0 * Read("obs.1"), [1, 2, 3, 4, 5]),
+        (("obs.1", "action"), [1, 1, 2, 1, 3]),  # rooms 1 0 1 0 1, actions 0 0 0 1 0
+        (("obs.1", 0 * Read("action")), [1, 1, 2, 2, 3]),
+    ],
+)
+def test_keys_are_selectors_state_functions_and_tuples_of_them(key, visits):
+    bonus = CountBonus(key, exponent=1.0)
+    assert loads(dumps(bonus)) == bonus
+    env = ShapedEnv(Pair(), bonus)
+    env.reset(seed=0)
+    paid = [env.step(action)[1] for action in (0, 0, 0, 1, 0)]
+    assert paid == [1 / visit for visit in visits]
+
+
+def test_a_tuple_observation_says_how_it_can_be_counted():
+    with pytest.raises(ObservationError, match=r"'obs.0' \(entries: 0, 1\).*or write a state function"):
+        ShapedEnv(Pair(), CountBonus("obs"))
+
+
+@pytest.mark.parametrize(
+    ("bonus", "said"),
+    [
+        (CountBonus("obs"), True),
+        (CountBonus(("obs[0]", "features.room")), True),
+        (CountBonus("features.height"), True),
+        (CountBonus("obs", resolution=0.1), False),
+        (CountBonus("obs", hashing=SimHash()), False),
+        (CountBonus("obs", scope="episode"), False),
+        (CountBonus("features.room"), False),
+        (CountBonus("features.undeclared"), False),
+        (CountBonus(Read("obs[0]")), False),  # nobody knows how many values a function has
+    ],
+)
+def test_exact_counts_of_floats_draw_a_remark(bonus, said):
+    features = {"room": gym.spaces.Discrete(3), "height": box(1)}
+    remark = bonus.remark(Spec(1, box(2), ACTION, features))
+    assert bool(remark) == said
+    assert not said or "resolution" in remark

@@ -29,6 +29,7 @@ from shapegym.shaping.surfaces.sb3_replay import HindsightReplay
 from shapegym.shaping.surfaces.sb3_vec import MeasuringVecEnv, ShapedVecEnv
 from shapegym.shaping.surfaces.vector_env import ShapedVectorEnv
 from shapegym.shaping.surfaces.wiring import engine_of, wire
+from shapegym.shaping.terms.counts import CountBonus, SimHash
 from shapegym.shaping.terms.potential import Potential
 from shapegym.shaping.weights.blend import blend
 from shapegym.shaping.weights.normalize import normalize
@@ -187,6 +188,10 @@ CORRECT = {
     "a running scale with a discount of its own": lambda: wire(
         ppo(dummy()), TaskReward() + normalize(Constant(0.1), "return", gamma=0.5)
     ),
+    "counts of floats in steps": lambda: wire(ppo(dummy()), TaskReward() + CountBonus("obs", resolution=0.5)),
+    "counts of floats in hashes": lambda: wire(
+        dqn(dummy()), TaskReward() + CountBonus("obs", hashing=SimHash(8))
+    ),
     "a bonus without guarantee": lambda: wire(ppo(dummy()), TaskReward() + 0.1),
 }
 
@@ -327,6 +332,10 @@ WRONG = {
     "weights that nobody learns": (
         lambda: wire(ppo(dummy()), blend(TaskReward(), Potential("features.progress"))),
         [("weights-stay", "info")],
+    ),
+    "lifetime counts of floats": (
+        lambda: wire(ppo(dummy()), TaskReward() + CountBonus("obs", beta=0.1)),
+        [("term-remark", "warning")],
     ),
     "a clipped potential": (
         lambda: wire(ppo(dummy()), TaskReward() + _clipped()),
