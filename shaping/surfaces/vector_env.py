@@ -40,7 +40,7 @@ from shapegym.shaping.surfaces.intake import (
 from shapegym.shaping.types import Expression
 
 
-class ShapedVectorEnv(Binding, VectorWrapper[Any, Any, Any, Any, np.ndarray]):
+class ShapedVectorEnv(Binding, VectorWrapper):
     """Pays the shaped rewards of an expression instead of the task's; the task's own stay in the infos.
 
     Infos get ``task_reward`` (B,), ``shaped_reward`` (B,) and ``reward_parts`` (name -> (B,), what each addend paid), and, when
