@@ -11,7 +11,8 @@ model = PPO("MlpPolicy", "CartPole-v1", n_steps=64, batch_size=64, seed=0)
 sg.wire(model, REWARD)
 model.learn(256)
 task = model.rollout_buffer.settled.task
-assert (task == 1.0).all() and abs(model.rollout_buffer.settled.shaped - task).max() > 1e-3
+assert (task == 1.0).all()
+assert abs(model.rollout_buffer.settled.shaped - task).max() > 1e-3
 assert not sg.check_wiring(model)
 
 model = DQN("MlpPolicy", "CartPole-v1", learning_starts=100, gamma=0.99, seed=0)

@@ -24,7 +24,9 @@ model.learn(128)
 settled = model.rollout_buffer.settled
 bonus = settled.shaped - settled.task
 assert model.rollout_buffer.rewards.shape == (32, 4)
-assert (bonus > 0).all() and (bonus <= 0.1).all() and set(np.unique(settled.task)) <= {-1.0, 0.0, 1.0}
+assert (bonus > 0).all()
+assert (bonus <= 0.1).all()
+assert set(np.unique(settled.task)) <= {-1.0, 0.0, 1.0}
 assert not [finding for finding in sg.check_wiring(model) if finding.severity == "error"]
 print("supersuit, wired: the bonus lies in the rollout buffer")
 

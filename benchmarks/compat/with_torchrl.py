@@ -47,7 +47,8 @@ env = GymWrapper(flat()).auto_register_info_dict()
 check_env_specs(env)
 data = env.rollout(30)["next"]
 parts = data["reward_parts/task_reward"] + data["reward_parts/scale"]
-assert torch.allclose(data["reward"][:, 0], parts.float(), atol=1e-6) and (data["task_reward"] == 1).all()
+assert torch.allclose(data["reward"][:, 0], parts.float(), atol=1e-6)
+assert (data["task_reward"] == 1).all()
 print("torchrl infos: the task's reward and all parts are tensors")
 
 GymEnv("shapegym/FourRooms-v0").rollout(20)
