@@ -40,12 +40,16 @@ class EpisodeRecord:
     clock: int
 
     def as_info(self) -> dict[str, Any]:
-        """Return the record as plain values, the way surfaces put it into ``info["shaping_episode"]``."""
+        """Return the record as plain values, the way surfaces put it into ``info["shaping_episode"]``.
+
+        There is no ``success`` where the environment does not say: readers of infos take numbers.
+        """
+        success = {} if self.success is None else {"success": self.success}
         return {
             "task_return": self.task_return,
             "shaped_return": self.shaped_return,
             "length": self.length,
-            "success": self.success,
+            **success,
             "parts": self.parts,
         }
 

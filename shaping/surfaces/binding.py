@@ -32,6 +32,8 @@ class BindingOptions(TypedDict, total=False):
         pay_at_end: allow episodic nodes, paying an episode's sum at its last step: late credit, so a different algorithm.
         learn_every: steps between two fits of what learns, where rewards are paid at once; 128 if not given.
         answers: the correspondence of nodes that ask an annotator, with a log on disk for runs that are to be repeated.
+        flat_info: infos without nesting, every entry of ours an array or scalar of NumPy under a key such as
+            ``reward_parts/potential``, for libraries that make tensors of infos; no if not given.
     """
 
     gamma: float | None
@@ -40,6 +42,7 @@ class BindingOptions(TypedDict, total=False):
     pay_at_end: bool
     learn_every: int | None
     answers: Correspondence | None
+    flat_info: bool
 
 
 def require_options(taker: str, options: Iterable[str]) -> None:
@@ -103,6 +106,7 @@ class Binding:
         require_unshaped(self)
         given: dict[str, Any] = {**options}
         of_spec = {name: given.pop(name) for name in ("gamma", "seed") if name in given}
+        self._flat_info = given.pop("flat_info", False)
         worlds = (0,) * len(agents)
         spec = Spec(
             num_lanes, observation_space, action_space, features, agents=agents, worlds=worlds, **of_spec
@@ -156,6 +160,18 @@ class Binding:
     def _paid_info(
         self, info: Mapping[str, Any], task: Any, shaped: Any, contributions: Any
     ) -> dict[str, Any]:
-        """Return ``info`` and, under the keys `PAID`, what a step paid: numbers of one lane, or arrays of all."""
+        """Return ``info`` and, what a step paid: numbers of one lane, or arrays of all."""
         parts = dict(zip(self.engine.addends, contributions, strict=True))
-        return {**info, "task_reward": task, "shaped_reward": shaped, "reward_parts": parts}
+        return self._told(info, {"task_reward": task, "shaped_reward": shaped, "reward_parts": parts})
+
+    def _told(self, info: Mapping[str, Any], said: Mapping[str, Any]) -> dict[str, Any]:
+        """Return ``info`` with what is ``said``, nested or flat as was asked for."""
+        return {**info, **(dict(_flattened(said)) if self._flat_info else said)}
+
+
+def _flattened(tree: Mapping[str, Any], under: str = "") -> Iterator[tuple[str, Any]]:
+    for key, value in tree.items():
+        if isinstance(value, Mapping):
+            yield from _flattened(value, f"{under}{key}/")
+        else:
+            yield f"{under}{key}", np.asarray(value)[()]  # a scalar of NumPy, which has a dtype

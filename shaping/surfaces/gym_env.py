@@ -20,9 +20,9 @@ class ShapedEnv(Binding, gym.Wrapper[Any, Any, Any, Any], RecordConstructorArgs)
     """Pays the shaped reward of an expression instead of the task's; the task's own stays in ``info``.
 
     Every info gets ``task_reward``, ``shaped_reward`` and ``reward_parts`` (what each addend paid). The last one of an episode
-    gets ``shaping_episode``: ``task_return``, ``shaped_return``, ``length``, ``success`` and ``parts``, the sum of each addend.
-    An episode that is reset before its end has it in the info of that reset. Around Gymnasium's ``Autoreset`` the step that only
-    resets is no transition and pays 0.
+    gets ``shaping_episode``: ``task_return``, ``shaped_return``, ``length``, ``success`` (if the environment says) and ``parts``,
+    the sum of each addend. An episode that is reset before its end has it in the info of that reset. Around Gymnasium's
+    ``Autoreset`` the step that only resets is no transition and pays 0.
 
     Time limits belong inside, ``ShapedEnv(TimeLimit(env, ...), ...)``: outside, the end of an episode is not seen here.
 
@@ -54,7 +54,7 @@ class ShapedEnv(Binding, gym.Wrapper[Any, Any, Any, Any], RecordConstructorArgs)
         info = as_info(info)
         if self._started and not self._ended:
             for record in self._abandon(self._lane):
-                info = {**info, "shaping_episode": record.as_info()}
+                info = self._told(info, {"shaping_episode": record.as_info()})
         self._begin(obs, info)
         return obs, info
 
@@ -80,7 +80,7 @@ class ShapedEnv(Binding, gym.Wrapper[Any, Any, Any, Any], RecordConstructorArgs)
         paid = float(shaped[0])
         info = self._paid_info(as_info(info), reward, paid, contributions[:, 0].tolist())
         if records:
-            info["shaping_episode"] = records[0].as_info()
+            info = self._told(info, {"shaping_episode": records[0].as_info()})
         return obs, paid, terminated, truncated, info
 
     def _begin(self, obs: Any, info: Any) -> None:

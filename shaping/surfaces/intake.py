@@ -17,9 +17,6 @@ import numpy as np
 from shapegym.shaping.arrays import allocate
 from shapegym.shaping.errors import ObservationError, WiringError
 
-PAID = ("task_reward", "shaped_reward", "reward_parts")
-"""Info keys of every step that was paid."""
-
 SHAPED_TWICE = (
     "The environment is shaped already by {}: its rewards would be shaped twice. Shape the plain environment, with one expression "
     "for all (their sum)."

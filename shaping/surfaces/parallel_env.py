@@ -123,7 +123,7 @@ class ShapedParallelEnv(Binding, BaseParallelWrapper):  # type: ignore[misc]  # 
         agents = list(self._lanes)
         for record in records:
             if (agent := agents[record.lane]) in infos:
-                infos[agent]["shaping_episode"] = record.as_info()
+                infos[agent] = self._told(infos[agent], {"shaping_episode": record.as_info()})
 
     def _require_known(self, obs: dict[Any, Any]) -> None:
         if unknown := obs.keys() - self._lanes.keys():

@@ -186,7 +186,7 @@ class ShapedVecEnv(TransitionVecEnv):
         transitions, (obs, _, dones, infos) = self._next_transitions()
         self.last_shaped_reward, self.last_contributions, records = self.engine.step(transitions)
         for record in records:
-            infos[record.lane]["shaping_episode"] = record.as_info()
+            infos[record.lane].update(self._told({}, {"shaping_episode": record.as_info()}))
         self._records.extend(records)
         return obs, self.last_shaped_reward.astype(np.float32), dones, infos
 

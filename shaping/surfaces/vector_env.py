@@ -28,7 +28,6 @@ from shapegym.shaping.surfaces.collect import (
     missing_feature,
 )
 from shapegym.shaping.surfaces.intake import (
-    PAID,
     as_feature,
     as_info,
     as_returned,
@@ -113,9 +112,15 @@ class ShapedVectorEnv(Binding, VectorWrapper):
             self._begin(obs, infos, replaced)
         self._ended = ended if replaced is None else np.zeros_like(ended)
         infos = self._paid_info(infos, task, shaped.copy(), contributions.copy())
-        everywhere = self._all.copy()
-        infos |= {f"_{key}": everywhere for key in PAID}
         return obs, shaped, terminated, truncated, self._with_records(infos, records)
+
+    def _told(
+        self, info: Mapping[str, Any], said: Mapping[str, Any], lanes: np.ndarray | None = None
+    ) -> dict[str, Any]:
+        """Return infos with what is ``said`` and Gymnasium's mask of the ``lanes`` (B,) that it holds for, all if not given."""
+        added = super()._told({}, said)
+        mask = (self._all if lanes is None else lanes).copy()
+        return {**info, **added, **{f"_{key}": mask for key in added}}
 
     def _with_records(self, infos: Mapping[str, Any], records: list[EpisodeRecord]) -> dict[str, Any]:
         """Return ``infos`` with finished episodes, every array (B,) as Gymnasium lays out nested infos."""
@@ -125,11 +130,8 @@ class ShapedVectorEnv(Binding, VectorWrapper):
         known = [record.success is not None for record in records]
         rows = [{**record.as_info(), "success": bool(record.success)} for record in records]
         columns = {**tree_join(np.array, rows), "_success": np.array(known)}
-        return {
-            **infos,
-            "shaping_episode": tree_map(lambda column: self._spread(column, lanes), columns),
-            "_shaping_episode": np.isin(np.arange(self.num_envs), lanes),
-        }
+        spread = tree_map(lambda column: self._spread(column, lanes), columns)
+        return self._told(infos, {"shaping_episode": spread}, np.isin(np.arange(self.num_envs), lanes))
 
     def _begin(self, obs: Any, infos: Mapping[str, Any], lanes: np.ndarray) -> None:
         features = {name: _pick(infos, name, lanes, "reset") for name in self._collector.names_before}

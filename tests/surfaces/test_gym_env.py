@@ -71,8 +71,21 @@ def test_infos_keep_the_task_reward_the_parts_and_the_episode() -> None:
     assert record["task_return"] == 3.0
     assert record["shaped_return"] == pytest.approx(2.7)
     assert record["length"] == 3
-    assert record["success"] is None
+    assert "success" not in record  # the environment does not say
     assert record["parts"] == pytest.approx({"task_reward": 3.0, "phi": -0.3})
+
+
+def test_flat_infos_hold_the_same_as_arrays_without_nesting() -> None:
+    nested, flat = (episode(ShapedEnv(Walk(), TaskReward() + PHI, flat_info=how)) for how in (False, True))
+    for (paid, info), (also_paid, tensors) in zip(nested, flat, strict=True):
+        assert paid == also_paid
+        assert all(isinstance(value, np.generic) for value in tensors.values())
+        assert tensors["task_reward"] == info["task_reward"]
+        for name, part in info["reward_parts"].items():
+            assert tensors[f"reward_parts/{name}"] == part
+    record = nested[-1][1]["shaping_episode"]
+    assert flat[-1][1]["shaping_episode/task_return"] == record["task_return"]
+    assert flat[-1][1]["shaping_episode/parts/phi"] == record["parts"]["phi"]
 
 
 def test_buffers_of_the_environment_may_be_reused() -> None:

@@ -134,6 +134,19 @@ def test_infos_have_gymnasiums_layout() -> None:
     assert "shaping_episode" not in envs.step(np.zeros(3, int))[4]
 
 
+def test_flat_infos_are_arrays_with_a_mask_each() -> None:
+    both = [ShapedVectorEnv(scripted(3), TaskReward() + PHI, flat_info=how) for how in (False, True)]
+    for envs in both:
+        envs.reset()
+    nested, flat = (envs.step(np.zeros(3, int))[4] for envs in both)
+    for name in ("task_reward", "phi"):
+        np.testing.assert_array_equal(flat[f"reward_parts/{name}"], nested["reward_parts"][name])
+        assert flat[f"_reward_parts/{name}"].all()
+    np.testing.assert_array_equal(flat["shaping_episode/length"], nested["shaping_episode"]["length"])
+    np.testing.assert_array_equal(flat["_shaping_episode/length"], nested["_shaping_episode"])
+    assert all(isinstance(value, np.ndarray) for key, value in flat.items() if "/" in key)
+
+
 def test_what_was_returned_is_not_overwritten_by_later_steps() -> None:
     envs = ShapedVectorEnv(Dense(scripted(3, AutoresetMode.SAME_STEP)), TaskReward() + PHI)
     envs.reset()
