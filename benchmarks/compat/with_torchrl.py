@@ -32,7 +32,7 @@ def vector():
     """Return three lanes that TorchRL resets itself."""
     kwargs = {"autoreset_mode": gym.vector.AutoresetMode.SAME_STEP}
     envs = gym.make_vec("CartPole-v1", num_envs=3, vectorization_mode="sync", vector_kwargs=kwargs)
-    return ShapedVectorEnv(envs, REWARD, gamma=GAMMA)
+    return ShapedVectorEnv(envs, REWARD, gamma=GAMMA, flat_info=True)
 
 
 torch.manual_seed(0)

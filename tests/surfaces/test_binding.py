@@ -71,7 +71,8 @@ def test_options_reach_spec_and_engine(name):
 @every_surface
 def test_an_unknown_option_is_named_with_the_nearest(name):
     with pytest.raises(
-        TypeError, match=rf"{name} takes no option 'gama'\. Did you mean 'gamma'\? Known: answers, flat_info, gamma, "
+        TypeError,
+        match=rf"{name} takes no option 'gama'\. Did you mean 'gamma'\? Known: answers, flat_info, gamma, ",
     ):
         SURFACES[name](gama=0.9)
 
