@@ -83,7 +83,7 @@ class CostMeter:
         self._model = model
         self._surface = find_surface(model.env)
         # The environment from its outermost wrapper, and what the surface wraps, if there is one.
-        self._worlds = [_within_normalization(model.env)]
+        self._worlds: list[Any] = [_within_normalization(model.env)]
         if self._surface is not None:
             self._worlds = [
                 *(world for world in self._worlds if world is not self._surface),

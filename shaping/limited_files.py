@@ -13,8 +13,7 @@ import re
 import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
-from io import BufferedReader
-from typing import Any, TypeAlias
+from typing import Any, BinaryIO, TypeAlias
 
 from shapegym.shaping.errors import said_as
 
@@ -40,7 +39,7 @@ _FLAGS = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_CLOEXEC", 0
 
 
 @contextmanager
-def opened(path: PathLike, error: type[Exception], what: str = "file") -> Iterator[BufferedReader]:
+def opened(path: PathLike, error: type[Exception], what: str = "file") -> Iterator[BinaryIO]:
     """Open a regular file to read bytes.
 
     Args:

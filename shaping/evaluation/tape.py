@@ -62,13 +62,6 @@ class Tape:
         steps = [self._steps(lane) for lane in range(len(self.lengths))]
         return {"parts": np.concatenate(steps), "lengths": self.lengths.copy()}
 
-    def check_state(self, state: State) -> None:
-        """Raise a ValueError if the steps of the open episodes are not all there; the form is known to be right."""
-        if state["parts"].shape != (steps := int(state["lengths"].sum()), self._pages.shape[2]):
-            raise ValueError(
-                f"its tape is of {state['parts'].shape}, and its open episodes have {steps} steps"
-            )
-
     def load_state_dict(self, state: State) -> None:
         """Continue from `state_dict`."""
         self.__init__(self._pages.shape[2], len(self.lengths))  # type: ignore[misc]  # everything anew

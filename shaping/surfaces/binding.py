@@ -55,17 +55,17 @@ def require_options(taker: str, options: Iterable[str]) -> None:
 
 def require_unshaped(surface: Binding) -> None:
     """Raise `WiringError` if what ``surface`` was put around is shaped, as far as it lives in this process."""
-    if inner := next((layer for layer in _inside(surface) if isinstance(layer, Binding)), None):
+    if inner := next((layer for layer in inside(surface) if isinstance(layer, Binding)), None):
         raise WiringError(SHAPED_TWICE.format(type(inner).__name__))
 
 
-def _inside(layer: Any) -> Iterator[Any]:
+def inside(layer: Any) -> Iterator[Any]:
     """Yield what a wrapper of any library wraps, and what that wraps."""
     for name in ("env", "venv", "par_env", "aec_env", "envs", "vec_envs"):
         inner = vars(layer).get(name) if hasattr(layer, "__dict__") else None
         for each in inner if isinstance(inner, (list, tuple)) else () if inner is None else (inner,):
             yield each
-            yield from _inside(each)
+            yield from inside(each)
 
 
 class Binding:

@@ -24,7 +24,7 @@ from shapegym.shaping.evaluation.engine import RewardEngine
 from shapegym.shaping.promises import Keeps
 from shapegym.shaping.surfaces.binding import Binding
 from shapegym.shaping.surfaces.gym_env import ShapedEnv
-from shapegym.shaping.surfaces.layers import batch_layers, lane_layers, shaped_layers
+from shapegym.shaping.surfaces.layers import batch_layers, is_wrapped, lane_layers, shaped_layers
 from shapegym.shaping.surfaces.sb3_buffers import HindsightBuffer
 from shapegym.shaping.surfaces.sb3_vec import MeasuringVecEnv, ShapedVecEnv
 from shapegym.shaping.tree import guarantee_losses, has_task_reward, keeps_of, learns_weights
@@ -34,7 +34,7 @@ Severity: TypeAlias = Literal["error", "warning", "info"]
 
 EXPLANATIONS: dict[str, str] = {
     "unshaped": "No expression shapes this model: it learns from the task reward alone. Use shapegym.wire.",
-    "buffer-detached": "The shaped buffer was loaded from a file and has no expression. Load it before shapegym.wire.",
+    "buffer-detached": "The shaped buffer was loaded and has no expression. Call shapegym.wire, after load_replay_buffer.",
     "measured-not-paid": (
         "The environment measures an expression, but the buffer does not pay it: it was replaced after shapegym.wire. Wire a new "
         "model, after loading its buffer."
@@ -177,7 +177,7 @@ def _vec_normalize(model: BaseAlgorithm) -> Iterator[Finding]:
 
 
 def _normalize_reward(model: BaseAlgorithm) -> Iterator[Finding]:
-    if shaped_layers(model) and _is_wrapped(model, NormalizeReward):
+    if shaped_layers(model) and is_wrapped(model.env, NormalizeReward):
         yield _finding("reward-normalised-by-lane", "warning")
 
 
@@ -185,7 +185,7 @@ def _hindsight(model: BaseAlgorithm) -> Iterator[Finding]:
     """SB3's HER calls ``compute_reward`` of the innermost environment, past every wrapper."""
     if isinstance(_buffer(model), HerReplayBuffer):
         names = [type(layer).__name__ for layer in batch_layers(model) if isinstance(layer, ShapedVecEnv)]
-        names += [kind.__name__ for kind in (ShapedEnv, gym.RewardWrapper) if _is_wrapped(model, kind)]
+        names += [kind.__name__ for kind in (ShapedEnv, gym.RewardWrapper) if is_wrapped(model.env, kind)]
         for name in names:
             yield _finding("missed-by-hindsight", "error", name)
 
@@ -255,10 +255,6 @@ def _engines(model: BaseAlgorithm) -> list[RewardEngine]:
     """One engine for each expression: the lanes of a ``DummyVecEnv`` have equal ones."""
     engines = [layer.engine for layer in shaped_layers(model)]
     return list({engine.expression: engine for engine in engines}.values())
-
-
-def _is_wrapped(model: BaseAlgorithm, kind: type[gym.Wrapper]) -> bool:
-    return model.env is not None and any(model.env.env_is_wrapped(kind))
 
 
 def _is_foreign(layer: Any) -> bool:

@@ -14,7 +14,9 @@ import torch as th
 from stable_baselines3.common.type_aliases import DictReplayBufferSamples
 from stable_baselines3.common.vec_env import VecNormalize
 from stable_baselines3.her.her_replay_buffer import HerReplayBuffer
+from typing_extensions import override
 
+from shapegym.shaping.surfaces.sb3_buffers import as_stored
 from shapegym.shaping.surfaces.sb3_replay import HindsightReplay
 
 
@@ -27,6 +29,12 @@ class ShapedHerReplayBuffer(HindsightReplay, HerReplayBuffer):
         "has no outcome under a goal that was never pursued. Use a plain replay buffer, or an expression without episodic nodes."
     )
     sample = HerReplayBuffer.sample
+
+    @override
+    def cut(self, lanes: np.ndarray) -> None:
+        super().cut(lanes)
+        for lane in np.flatnonzero(lanes & (self._current_ep_start != self.pos)).tolist():
+            self._compute_episode_length(lane)
 
     def _get_real_samples(
         self, batch_indices: np.ndarray, env_indices: np.ndarray, env: VecNormalize | None = None
@@ -42,16 +50,24 @@ class ShapedHerReplayBuffer(HindsightReplay, HerReplayBuffer):
         task_rewards = samples.rewards.cpu().numpy().astype(np.float64).reshape(-1)
         rows = batch_indices * self.n_envs + env_indices
         seen = self.recall(rows)
+        goals = self.recall(self._goal_rows).next_obs["achieved_goal"]
         virtual = replace(
             seen,
-            obs={**seen.obs, "desired_goal": self._goals},
-            next_obs={**seen.next_obs, "desired_goal": self._goals},
+            obs={**seen.obs, "desired_goal": goals},
+            next_obs={**seen.next_obs, "desired_goal": goals},
             reward=task_rewards,
         )
-        shaped = self.source.engine.pay(self.remeasure(rows, virtual)).astype(np.float32)
+        shaped = as_stored(self.source.engine.pay(self.remeasure(rows, virtual)))
         return samples._replace(rewards=th.as_tensor(shaped.reshape(-1, 1), device=samples.rewards.device))
 
     def _sample_goals(self, batch_indices: np.ndarray, env_indices: np.ndarray) -> np.ndarray:
-        """Remember the virtual goals; SB3 returns them only normalised."""
-        self._goals = super()._sample_goals(batch_indices, env_indices)
-        return self._goals
+        """Remember which transitions the virtual goals come from: SB3 keeps goals as the policy sees them.
+
+        SB3's own choice is made on a view of the buffer in which the goals are the numbers of their rows.
+        """
+        view = object.__new__(type(self))
+        numbers = np.arange(self.buffer_size * self.n_envs).reshape(self.buffer_size, self.n_envs)
+        view.__dict__.update(self.__dict__, next_observations={"achieved_goal": numbers})
+        self._goal_rows = super(ShapedHerReplayBuffer, view)._sample_goals(batch_indices, env_indices)
+        goals: np.ndarray = self.next_observations["achieved_goal"][np.divmod(self._goal_rows, self.n_envs)]
+        return goals

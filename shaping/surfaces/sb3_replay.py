@@ -7,7 +7,7 @@ out of date (a weight that is annealed, a lifetime count) the sampled transition
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from stable_baselines3.common.buffers import DictReplayBuffer, NStepReplayBuffer, ReplayBuffer
@@ -18,7 +18,7 @@ from shapegym.shaping.arrays import tree_map
 from shapegym.shaping.errors import HindsightError, WiringError
 from shapegym.shaping.evaluation.engine import RewardEngine
 from shapegym.shaping.evaluation.tape import whole_episode
-from shapegym.shaping.surfaces.sb3_buffers import HindsightBuffer, require_task_reward
+from shapegym.shaping.surfaces.sb3_buffers import HindsightBuffer, as_stored, require_task_reward
 from shapegym.shaping.surfaces.sb3_vec import MeasuringVecEnv
 from shapegym.shaping.surfaces.stored_rows import StoredRows
 from shapegym.shaping.transitions import Transitions
@@ -63,7 +63,6 @@ class HindsightReplay(HindsightBuffer, _Replay):
         self.episode_length = np.zeros((self.buffer_size, self.n_envs), dtype=np.int64)
         # By lane: how many steps of its open episode are stored, -1 if not all of them are.
         self._open = np.full(self.n_envs, -1, dtype=np.int64)
-        self._seen = source.steps
 
     def check(self, engine: RewardEngine) -> None:
         """Raise a `ShapingError` if this buffer cannot pay the expression of ``engine``."""
@@ -93,41 +92,40 @@ class HindsightReplay(HindsightBuffer, _Replay):
                 f"The loaded buffer was paid by {expression} with gamma={gamma} for {self.n_envs} lane(s), and this is "
                 f"{engine.expression} with gamma={engine.spec.gamma} for {source.num_envs}. Wire the expression that filled it."
             )
-        self._source = source
+        self._attach(source)
         self._open[:] = -1
-        self._seen = source.steps
 
-    def __getstate__(self) -> dict[str, Any]:
-        """Everything but the environment."""
-        state = dict(cast("dict[str, Any]", super().__getstate__()))
-        state["_source"] = None
-        return state
+    @property
+    def was_paid(self) -> bool:
+        """Whether the buffer belongs to an expression: it was wired, here or before it was saved."""
+        return hasattr(self, "_paid_by")
 
     def reset(self) -> None:
         """Empty the buffer."""
         super().reset()
-        self.episode_length[:] = 0
-        self._open[:] = -1
+        if self.was_paid:
+            self.episode_length[:] = 0
+            self._open[:] = -1
 
     def add(
         self, obs: Any, next_obs: Any, action: np.ndarray, reward: np.ndarray, done: np.ndarray, infos: Any
     ) -> None:
         """Store a transition of every lane with the parts that were measured when it happened.
 
+        The first one after a stopped rollout is left out: it does not begin in the last state that the model saw.
+
         Raises:
-            WiringError: if the environment made no step since the last call, or the reward was changed on the way.
+            WiringError: if the model was loaded and not wired, somebody else stepped its environment, or the reward was changed.
             HindsightError: if an episode is longer than the buffer.
+            NonFiniteError: if a shaped reward does not fit into a float32.
         """
         source = self.source
-        missed = source.steps - self._seen - 1
-        if missed < 0:
-            raise WiringError(
-                "A transition was stored, but the environment that measures made no step. The model's environment was replaced "
-                "after shapegym.wire (set_env): make a new model and wire it."
-            )
-        self._seen = source.steps
+        lost = source.take(infos[0])
         settled = source.settle()
         require_task_reward(np.asarray(reward), settled.task[-1])
+        self.cut(np.full(self.n_envs, True) if lost else source.transitions.first)
+        if lost:
+            return
         position = self.pos
         super().add(obs, next_obs, action, reward, done, infos)
         self.parts[position] = source.last_parts.T
@@ -135,9 +133,15 @@ class HindsightReplay(HindsightBuffer, _Replay):
         if self.memory is not None:
             self.memory.write(position, source.transitions)
         if source.engine.episodic:
-            self._extend_episodes(position, source.transitions, missed)
+            self._extend_episodes(position, source.transitions)
         else:
-            self.rewards[position] = settled.shaped[-1]
+            self.rewards[position] = as_stored(settled.shaped[-1])
+
+    def cut(self, lanes: np.ndarray) -> None:
+        """Let no episode of the lanes of a (B,) mask go on from the last transition stored: `learn` has begun another."""
+        self._open[lanes] = -1
+        if self.optimize_memory_usage:  # the next state is about to be overwritten
+            self.dones[self.pos - 1, lanes] = 1.0
 
     def sample(self, batch_size: int, env: VecNormalize | None = None) -> Any:
         """Sample transitions with the shaped rewards that they have now.
@@ -162,7 +166,7 @@ class HindsightReplay(HindsightBuffer, _Replay):
         engine = self.source.engine
         if not engine.episodic:
             rows = np.unique(rows)
-            self.rewards.reshape(-1)[rows] = engine.pay(self.remeasure(rows))
+            self.rewards.reshape(-1)[rows] = as_stored(engine.pay(self.remeasure(rows)))
             return
         steps, lanes = np.divmod(rows, self.n_envs)
         for first in np.unique(self.episode_start[steps, lanes] * self.n_envs + lanes):
@@ -203,12 +207,10 @@ class HindsightReplay(HindsightBuffer, _Replay):
         view.__dict__.update(self.__dict__, **arrays, n_envs=1, buffer_size=self.buffer_size * self.n_envs)
         return super(HindsightReplay, view)._get_samples(rows, env)
 
-    def _extend_episodes(self, position: int, transitions: Transitions, missed: int) -> None:
+    def _extend_episodes(self, position: int, transitions: Transitions) -> None:
         for lane in np.flatnonzero(self.episode_length[position]):
             self._forget(position, int(lane))
         length = self._open
-        if missed:  # steps that were not stored leave a gap
-            length[:] = -1
         length[transitions.first] = 0
         length[length >= 0] += 1
         for lane in np.flatnonzero(length > self.buffer_size):
@@ -235,9 +237,8 @@ class HindsightReplay(HindsightBuffer, _Replay):
     ) -> None:
         if terminated is None:
             terminated = self.memory.terminated(int(steps[-1]) * self.n_envs + lane)  # type: ignore[union-attr]
-        self.rewards[steps, lane] = self.source.engine.pay(
-            parts[:, :, None], whole_episode(len(steps), terminated)
-        )[:, 0]
+        paid = self.source.engine.pay(parts[:, :, None], whole_episode(len(steps), terminated))
+        self.rewards[steps, lane] = as_stored(paid[:, 0])
 
     def _forget(self, position: int, lane: int) -> None:
         """The transition was overwritten. What is left of its episode stays paid, but cannot be measured again as a whole."""
@@ -263,6 +264,11 @@ class ShapedNStepReplayBuffer(HindsightReplay, NStepReplayBuffer):
         "when it ends. Use n_steps=1, or an expression without episodic nodes."
     )
     sample = ReplayBuffer.sample
+
+    @override
+    def cut(self, lanes: np.ndarray) -> None:
+        super().cut(lanes)
+        self.timeouts[self.pos - 1, lanes & (self.dones[self.pos - 1] == 0)] = 1.0
 
     def _get_samples(self, batch_inds: np.ndarray, env: VecNormalize | None = None) -> Any:
         if self.source.engine.moves:

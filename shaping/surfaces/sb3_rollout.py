@@ -1,12 +1,12 @@
 """The on-policy surface: rollout buffers that pay a whole rollout just before its advantages are computed.
 
 SB3 adds the truncation bootstrap gamma * V(s_T) to the task reward before the buffer gets it, and computes advantages before
-``on_rollout_end``. So the buffer adds the difference shaped - task to what it holds, and then lets SB3 go on.
+``on_rollout_end``. So the buffer puts the shaped reward in the task's place, keeps what was added, and then lets SB3 go on.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch as th
@@ -16,8 +16,8 @@ from stable_baselines3.common.buffers import DictRolloutBuffer, RolloutBuffer
 
 from shapegym.shaping.errors import HindsightError, WiringError
 from shapegym.shaping.surfaces.block import Settled
-from shapegym.shaping.surfaces.sb3_buffers import HindsightBuffer, require_task_reward
-from shapegym.shaping.surfaces.sb3_vec import MeasuringVecEnv
+from shapegym.shaping.surfaces.sb3_buffers import HindsightBuffer, as_stored, require_task_reward
+from shapegym.shaping.surfaces.sb3_vec import MAX_LOST, STEPPED_BY_OTHERS, MeasuringVecEnv, drowns
 from shapegym.shaping.types import EpisodicCombinator, Expression, is_episodic, walk
 
 if TYPE_CHECKING:
@@ -45,26 +45,40 @@ class HindsightRollout(HindsightBuffer, _Rollout):
         super().allocate(source, keep_observations)
 
     def reset(self) -> None:
-        """Empty the buffer; steps made outside of rollouts (an evaluation, an aborted rollout) enter the books only."""
+        """Empty the buffer; a step that a stopped rollout left behind enters the books only."""
+        stopped = not getattr(self, "full", False)
         super().reset()
-        self.source.settle()
+        if self.is_attached:  # SB3's constructor calls this too
+            self.source.settle()
+            self._begun = self.source.steps
+            self._may_lose = MAX_LOST if stopped else 0
+
+    def add(self, *args: Any, **kwargs: Any) -> None:
+        """Store a step of every lane.
+
+        Raises:
+            WiringError: if the model was loaded and not wired, or somebody else stepped its environment.
+        """
+        lost = self.source.take()
+        if lost > self._may_lose or self.source.steps - self._begun != self.pos + 1:
+            raise WiringError(STEPPED_BY_OTHERS)
+        super().add(*args, **kwargs)
 
     def compute_returns_and_advantage(self, last_values: th.Tensor, dones: np.ndarray) -> None:
         """Pay the rollout, then compute returns and advantages.
 
         Raises:
-            WiringError: if the environment made other steps than those in the buffer, or their rewards were changed on the way.
+            WiringError: if the rewards were changed on their way from the environment.
+            NonFiniteError: if a shaped reward does not fit into a float32.
         """
-        made = self.source.unsettled
-        if made != self.pos:
-            raise WiringError(
-                f"The rollout holds {self.pos} steps, but {made} were made since it began. Do not step the training environment "
-                "during a rollout (evaluate on another one), and wire the model that trains on it."
-            )
         self.settled = settled = self.source.settle()
-        kept = ~settled.truncated  # where truncated, SB3 has added its bootstrap
-        require_task_reward(self.rewards[kept], settled.task[kept])
-        self.rewards[...] = self.rewards + (settled.shaped - settled.task)
+        cut, lost = settled.truncated, drowns(settled.task, settled.truncated)
+        require_task_reward(self.rewards[~cut], settled.task[~cut])
+        shaped = as_stored(settled.shaped)
+        # What SB3 added where an episode was truncated. It knows neither the shaped reward nor, where that is huge, the task's.
+        bootstrap = self.rewards[cut] - np.where(lost, 0.0, settled.task)[cut].astype(np.float32)
+        self.rewards[...] = shaped
+        self.rewards[cut] += bootstrap
         super().compute_returns_and_advantage(last_values, dones)
 
 

@@ -6,10 +6,14 @@
 
 from __future__ import annotations
 
+import sys
 from collections import deque
+from collections.abc import Mapping
+from types import FrameType
 from typing import Any, ClassVar, Unpack
 
 import numpy as np
+from stable_baselines3.common.base_class import BaseAlgorithm
 from stable_baselines3.common.vec_env import DummyVecEnv, VecEnv, VecEnvWrapper, VecMonitor
 from stable_baselines3.common.vec_env.base_vec_env import VecEnvObs, VecEnvStepReturn
 
@@ -26,6 +30,8 @@ from shapegym.shaping.surfaces.collect import (
     success_in,
 )
 from shapegym.shaping.surfaces.intake import hold_lanes, lane_rewards, write_lane, write_lanes
+from shapegym.shaping.surfaces.layers import vec_layers
+from shapegym.shaping.surfaces.sb3_stand_in import StandInVecEnv
 from shapegym.shaping.transitions import Features, Transitions
 from shapegym.shaping.types import Expression
 
@@ -33,8 +39,34 @@ MAX_RECORDS = 10_000
 """Finished episodes that are kept until somebody drains them; the oldest are forgotten first."""
 
 
-class TransitionVecEnv(Binding, VecEnvWrapper):
-    """Turns the steps of a ``VecEnv`` into `Transitions`; the base of the two surfaces below.
+MAX_LOST = 1
+"""Steps that may be made and not stored: a callback that stops a rollout does so before its step is."""
+
+LARGEST_BESIDE_BOOTSTRAP = 1e4
+"""The task reward beside which a float32 still resolves a bootstrap to a thousandth."""
+
+STEP_KEY = "shaping_step"
+"""Info key of the first lane: which step of a `MeasuringVecEnv` it was."""
+
+STEPPED_BY_OTHERS = (
+    "Do not step the training environment of a wired model: an evaluation on it (EvalCallback or evaluate_policy with "
+    "model.get_env()) or a callback has moved it on, so what the model stores next is not what was measured, and it does not begin "
+    "in the state that the model saw. Evaluate on an environment of its own; after an evaluation on this one, learn anew with "
+    "reset_num_timesteps=True."
+)
+NOT_TAKEN = (
+    "A model learns from an environment that is measured for another model, or its buffer was exchanged after shapegym.wire "
+    "(load_replay_buffer): it would learn from the task reward alone. Give every model an environment of its own, load its buffer, "
+    "and wire it."
+)
+NOT_STEPPED = (
+    "A transition was stored, but the environment that measures made no step. The model's environment was replaced after "
+    "shapegym.wire (set_env): make a new model, or load this one on the new environment (Algorithm.load), and wire it."
+)
+
+
+class TransitionVecEnv(Binding):
+    """Mixin that turns the steps of ``venv`` into `Transitions`; what the two surfaces below share.
 
     SB3 resets a lane in the step that ends its episode: the true successor is then ``infos[i]["terminal_observation"]``, the
     features of the new episode's first state are in ``reset_infos[i]``, and ``TimeLimit.truncated`` tells truncation from
@@ -42,12 +74,15 @@ class TransitionVecEnv(Binding, VecEnvWrapper):
     ``terminated``, ``truncated`` and the dicts ``features``, ``next_features``), and then nothing here loops over lanes.
     """
 
+    venv: VecEnv
+    num_envs: int
+
     def __init__(self, venv: VecEnv, expression: Expression, **options: Unpack[BindingOptions]) -> None:
-        super().__init__(venv)
+        super().__init__(venv)  # type: ignore[call-arg]  # of the class that this is mixed into
         spaces = venv.observation_space, venv.action_space
         self._bind(expression, options, venv.num_envs, *spaces, declared_features(venv))
-        if isinstance(venv.unwrapped, DummyVecEnv):
-            hold_lanes(venv.unwrapped.envs)
+        if isinstance(innermost := vec_layers(venv)[-1], DummyVecEnv):
+            hold_lanes(innermost.envs)
         self._records: deque[EpisodeRecord] = deque(maxlen=MAX_RECORDS)
         self._lanes_source = venv.venv if isinstance(venv, VecMonitor) else venv
         self._has_arrays = not isinstance(self._lanes_source, VecEnvWrapper) and hasattr(
@@ -128,10 +163,8 @@ class TransitionVecEnv(Binding, VecEnvWrapper):
     def _plan_starts(self, lanes: np.ndarray, obs: VecEnvObs) -> None:
         features: Features = {}
         if self._collector.names_before and not self._has_arrays:
-            infos = [
-                info if starts else None
-                for info, starts in zip(self.venv.unwrapped.reset_infos, lanes, strict=True)
-            ]
+            given = getattr(vec_layers(self.venv)[-1], "reset_infos", [{}] * self.num_envs)
+            infos = [info if starts else None for info, starts in zip(given, lanes, strict=True)]
             features = stack_features(infos, self._collector.names_before, "a reset")
         self._starts = (lanes, tree_map(np.copy, obs), features)
 
@@ -148,7 +181,7 @@ class TransitionVecEnv(Binding, VecEnvWrapper):
             self._collector.begin(obs, features, lanes)
 
 
-class ShapedVecEnv(TransitionVecEnv):
+class ShapedVecEnv(TransitionVecEnv, VecEnvWrapper):
     """Pays the shaped reward of an expression instead of the task's.
 
     Where an episode ends, the lane's info gets ``shaping_episode``: ``task_return``, ``shaped_return``, ``length``, ``success`` and
@@ -191,10 +224,15 @@ class ShapedVecEnv(TransitionVecEnv):
         return obs, self.last_shaped_reward.astype(np.float32), dones, infos
 
 
-class MeasuringVecEnv(TransitionVecEnv):
+class MeasuringVecEnv(TransitionVecEnv, StandInVecEnv):
     """Measures every transition and leaves the task reward as it is: a rollout or replay buffer pays later, with hindsight.
 
-    Episodes are booked when a buffer settles them, which on-policy is after the rollout: use `drain_records`; infos hold none.
+    It stands in the place of ``venv``, and counts as one of its class. Episodes are booked when a buffer settles them, which
+    on-policy is after the rollout: use `drain_records`; infos hold none.
+
+    A buffer that reads from it says so (`begin`) and takes every step (`take`). Then a model of another buffer cannot learn from
+    it, and what is stored is what was measured. An evaluation between two calls of ``learn`` enters the books; ``learn`` must then
+    begin with a reset.
 
     Args:
         venv: the environments.
@@ -219,27 +257,104 @@ class MeasuringVecEnv(TransitionVecEnv):
         self.steps = 0
         self.last_parts = np.zeros((len(self.engine.terms), self.num_envs))
         self._block = Block(capacity)
+        self._is_bootstrapped = not options.get("pay_at_end")
+        self._taken: int | None = None
+        """The steps made when the buffer took its last; None while no buffer reads."""
+        self._reset_at = 0
+        self._reset_since_taken = False
 
     @property
     def unsettled(self) -> int:
         """Steps that wait for `settle`."""
         return self._block.length
 
+    def reset(self) -> VecEnvObs:
+        """Start an episode in every lane.
+
+        Raises:
+            WiringError: if it is a model of another buffer that begins to learn.
+        """
+        if self._taken is not None and not self._is_read_by(_learner()):
+            raise WiringError(NOT_TAKEN)
+        obs = super().reset()
+        self._reset_at, self._reset_since_taken = self.steps, True
+        return obs
+
+    def step_async(self, actions: np.ndarray) -> None:
+        """Start a step.
+
+        Raises:
+            WiringError: before the first reset, or if the buffer was exchanged and took none of the last steps.
+        """
+        if self._taken is not None and not self._reset_since_taken and self.steps - self._taken > MAX_LOST:
+            raise WiringError(NOT_TAKEN)
+        super().step_async(actions)
+
     def step_wait(self) -> VecEnvStepReturn:
-        """Finish a step; the rewards are the task's."""
-        transitions, step = self._next_transitions()
+        """Finish a step; the rewards are the task's, but for those beside which a bootstrap drowns (`drowns`)."""
+        transitions, (obs, reward, dones, infos) = self._next_transitions()
         self.last_parts = self.engine.measure(transitions)
-        if self._block.full:  # steps that no buffer wanted, such as an evaluation's
+        if self._block.full:  # steps that no buffer wanted
             self.settle()
         self._block.append(self.last_parts, transitions)
         self.steps += 1
-        return step
+        infos[0] = {**infos[0], STEP_KEY: self.steps}
+        if self._is_bootstrapped and (lost := drowns(transitions.reward, transitions.truncated)).any():
+            reward = np.where(lost, 0, reward).astype(reward.dtype)
+        return obs, reward, dones, infos
+
+    def _is_read_by(self, model: BaseAlgorithm | None) -> bool:
+        buffers = (getattr(model, name, None) for name in ("rollout_buffer", "replay_buffer"))
+        return model is None or any(getattr(buffer, "_source", None) is self for buffer in buffers)
+
+    def begin(self) -> None:
+        """Start to expect that every step is taken."""
+        self._taken = self.steps
+
+    def take(self, info: Mapping[str, Any] | None = None) -> int:
+        """Say that the last step is being stored; return how many before it are lost, because a callback stopped the rollout.
+
+        Args:
+            info: of the first lane of what is being stored, if the buffer gets it.
+
+        Raises:
+            WiringError: if the model's environment is another, or somebody else has moved it on.
+        """
+        made = self.steps - (self._taken or 0)
+        if made < 1:
+            raise WiringError(NOT_STEPPED)
+        since_reset = self.steps - self._reset_at
+        begun = self._reset_since_taken and since_reset == 1
+        moved = self._reset_since_taken and not begun and (made > 1 or since_reset < 1)
+        if moved or (info is not None and info.get(STEP_KEY, self.steps) != self.steps):
+            raise WiringError(STEPPED_BY_OTHERS)
+        self.begin()
+        self._reset_since_taken = False
+        return 0 if begun else made - 1
 
     def settle(self) -> Settled:
         """Pay and book the steps made since the last call (the latest ``capacity`` of them)."""
         settled = self._block.settle(self.engine)
         self._records.extend(settled.records)
         return settled
+
+
+def _learner() -> BaseAlgorithm | None:
+    """The model whose ``learn`` is resetting the environment, if one is: SB3's environments are not told who uses them."""
+    frame: FrameType | None = sys._getframe(1)
+    while frame is not None and frame.f_code.co_name != "_setup_learn":
+        frame = frame.f_back if frame.f_code.co_name in ("reset", "_learner") else None
+    model = None if frame is None else frame.f_locals.get("self")
+    return model if isinstance(model, BaseAlgorithm) else None
+
+
+def drowns(task: np.ndarray, truncated: np.ndarray) -> np.ndarray:
+    """Return where a bootstrap would be lost beside the task reward, (..., B) bool: beside a large one or a NaN.
+
+    Where an episode is truncated, on-policy algorithms add their bootstrap to the reward that they get, in float32. There it is 0
+    instead, and the buffer adds what was settled.
+    """
+    return truncated & ~(np.abs(task) <= LARGEST_BESIDE_BOOTSTRAP)
 
 
 def _pick(features: Features, names: tuple[str, ...], when: str) -> dict[str, np.ndarray]:

@@ -23,9 +23,9 @@ from shapegym.shaping.evaluation.engine import RewardEngine
 from shapegym.shaping.surfaces import sb3_her, sb3_rollout  # noqa: F401  deriving shaped buffers registers them
 from shapegym.shaping.surfaces.binding import BindingOptions, require_options
 from shapegym.shaping.surfaces.gym_env import ShapedEnv
-from shapegym.shaping.surfaces.layers import batch_layers, shaped_layers
+from shapegym.shaping.surfaces.layers import batch_layers, is_wrapped, shaped_layers, vec_layers
 from shapegym.shaping.surfaces.parallel_env import ShapedParallelEnv
-from shapegym.shaping.surfaces.sb3_buffers import HindsightBuffer
+from shapegym.shaping.surfaces.sb3_buffers import HindsightBuffer, WiredHere
 from shapegym.shaping.surfaces.sb3_replay import HindsightReplay
 from shapegym.shaping.surfaces.sb3_vec import MeasuringVecEnv, ShapedVecEnv
 from shapegym.shaping.surfaces.vector_env import ShapedVectorEnv
@@ -41,7 +41,8 @@ def wire(model_or_env: Any, expression: Expression, **options: Unpack[BindingOpt
     An SB3 algorithm is changed in place and returned. Its innermost ``VecEnv`` is measured, so that terms see observations and
     task rewards as the environment gives them, and its rollout or replay buffer is replaced by one that pays with hindsight. The
     rewards that the environment returns stay the task's: ``ep_rew_mean`` and evaluations report the task. Wire before learning.
-    After ``Algorithm.load`` (and ``model.load_replay_buffer``), wire again and restore what terms remember with ``load_engine``.
+    After ``Algorithm.load`` (and ``model.load_replay_buffer``), wire again and restore what terms remember with ``load_engine``; a
+    loaded model that is not wired refuses to learn.
 
     An environment (SB3 ``VecEnv``, Gymnasium ``Env`` or ``VectorEnv``, PettingZoo ``ParallelEnv``) is returned wrapped by the
     surface that pays at every step.
@@ -105,28 +106,37 @@ def _wire_model(model: BaseAlgorithm, expression: Expression, options: BindingOp
         raise DiscountError(
             f"gamma={gamma} was given, but the model discounts with {discount}. Leave gamma out."
         )
-    outer, venv = None, cast(VecEnv, model.env)
-    while isinstance(venv, VecEnvWrapper):
-        outer, venv = venv, venv.venv
+    *between, venv = vec_layers(model)
     bound: BindingOptions = {**options, "gamma": discount, "pay_at_end": not rolls_out}
     measuring = MeasuringVecEnv(venv, expression, capacity=buffer.buffer_size if rolls_out else 1, **bound)
     shaped: HindsightBuffer
-    if isinstance(buffer, HindsightReplay):
+    if isinstance(buffer, HindsightReplay) and buffer.was_paid:
         buffer.reattach(measuring)
         shaped = buffer
     else:
-        between = [layer for layer in batch_layers(model) if isinstance(layer, VecEnvWrapper)]
         keep = not all(isinstance(layer, _HAND_OBSERVATIONS_ON) for layer in between)
         shaped_class = HindsightBuffer.registry[type(buffer)]
         shaped = shaped_class.in_place_of(buffer, measuring, keep_observations=keep)
     # Nothing was changed up to here; nothing can fail from here on.
-    if outer is None:
-        model.env = measuring
+    if between:
+        cast(VecEnvWrapper, between[-1]).venv = measuring
     else:
-        outer.venv = measuring
+        model.env = measuring
     setattr(model, name, shaped)
+    _make_loading_safe(model, name, type(shaped))
     model._last_obs = None  # learn() resets the environment, so that the first s_t is measured
     return model
+
+
+def _make_loading_safe(model: BaseAlgorithm, name: str, shaped_class: type[HindsightBuffer]) -> None:
+    """Let what `Algorithm.load` makes of the saved model have a shaped buffer too, which refuses to learn before it is wired.
+
+    An algorithm that asks for no class of buffer (RecurrentPPO) refuses where SB3 asks every one before it learns.
+    """
+    if getattr(model, f"{name}_class", None) is not None:
+        setattr(model, f"{name}_class", shaped_class)
+    else:
+        model.action_noise = WiredHere()
 
 
 def _buffer_of(model: BaseAlgorithm) -> tuple[str, Any]:
@@ -151,10 +161,10 @@ def _obstacles(model: BaseAlgorithm, buffer: Any, options: BindingOptions) -> It
             f"{algorithm} has no rollout or replay buffer to pay with hindsight. Wrap its environment instead: "
             "shapegym.wire(env, expression, gamma=...)."
         )
-    if isinstance(buffer, HindsightBuffer):
-        if buffer.is_attached:
-            yield "This model is wired already: its rewards would be shaped twice. Wire a new model."
-    elif not rolls_out and buffer.size() > 0:
+    was_paid = isinstance(buffer, HindsightReplay) and buffer.was_paid
+    if isinstance(buffer, HindsightBuffer) and buffer.is_attached:
+        yield "This model is wired already: its rewards would be shaped twice. Wire a new model."
+    elif not rolls_out and not was_paid and buffer.size() > 0:
         yield (
             f"The replay buffer holds {buffer.size()} transitions with unshaped rewards. Wire before learning, or empty it first "
             "(model.replay_buffer.reset())."
@@ -170,6 +180,11 @@ def _obstacles(model: BaseAlgorithm, buffer: Any, options: BindingOptions) -> It
     for layer in shaped_layers(model):
         yield (
             f"The model's environment is shaped already by {type(layer).__name__}: its rewards would be shaped twice. Give the "
+            "model the plain environment, one of its own (model.set_env)."
+        )
+    if is_wrapped(model.env, ShapedEnv):
+        yield (
+            "The model's environment is shaped already by ShapedEnv, in its workers: its rewards would be shaped twice. Give the "
             "model the plain environment."
         )
     for layer in batch_layers(model):

@@ -26,7 +26,6 @@ from shapegym.shaping.errors import ExpressionError
 from shapegym.shaping.kernels.moments import accumulate_returns
 from shapegym.shaping.limits import Count, Positive
 from shapegym.shaping.promises import Replay
-from shapegym.shaping.remembered import COUNTS, Remembers
 from shapegym.shaping.terms.events import EVENT
 from shapegym.shaping.terms.potential import PROGRESS
 from shapegym.shaping.transitions import Spec, State, Transitions
@@ -78,7 +77,6 @@ class Multiplier(Term):
 
     bound: ClassVar[float] = 1.0
     replay: ClassVar[Replay] = Replay.FROZEN
-    remembers: ClassVar[Remembers] = {"episodes": COUNTS, "lengths": COUNTS}
 
     @override
     @classmethod
