@@ -14,7 +14,7 @@ from stable_baselines3.common.vec_env import VecEnv
 from shapegym.agents.errors import SettingsError
 from shapegym.agents.evaluation import Evaluation, evaluate
 from shapegym.agents.metrics import JsonLines
-from shapegym.shaping.audit.alarms import Alarm, Watch, harmless_parts, task_parts
+from shapegym.shaping.audit.alarms import Alarm, Watch, harmless_parts, task_parts, unpaid_parts
 from shapegym.shaping.evaluation.ledger import EpisodeRecord
 from shapegym.shaping.limits import Count, checked
 from shapegym.shaping.surfaces.collect import success_in
@@ -72,7 +72,9 @@ class ShapingCallback(BaseCallback):
         if self._surface is not None:
             self._clock_offset = self.num_timesteps - self._surface.engine.clock
             reward = self._surface.engine.expression
-            self._watch = Watch(self.model._total_timesteps, harmless_parts(reward), task_parts(reward))
+            self._watch = Watch(
+                self.model._total_timesteps, harmless_parts(reward), task_parts(reward), unpaid_parts(reward)
+            )
         if self.folder is not None:
             self._file = JsonLines(Path(self.folder) / EPISODES_FILE, resume_at=self.num_timesteps)
             solved = [row["step"] for row in self._file.kept if row["success"]]

@@ -21,7 +21,14 @@ from shapegym.shaping.errors import UnknownNameError, suggest
 from shapegym.shaping.evaluation.engine import RewardEngine
 from shapegym.shaping.files.schema import node_help
 from shapegym.shaping.transitions import Spec
-from shapegym.shaping.tree import guarantee_losses, guarantee_of, has_task_reward, learns_weights, part_names
+from shapegym.shaping.tree import (
+    addends_of,
+    guarantee_losses,
+    guarantee_of,
+    has_task_reward,
+    learns_weights,
+    part_names,
+)
 from shapegym.shaping.types import Expression, is_episodic, snake_case, times_task_is_paid
 
 
@@ -112,7 +119,7 @@ def nodes(name: str) -> Table:
 def explain(expression: Expression, env_id: str, gamma: float, console: Console) -> None:
     """Print an expression, its parts and its guarantee; with an environment, whether it can be bound."""
     console.print(escape(str(expression)), style="bold")
-    console.print(f"parts: {', '.join(part_names(expression.addends))}")
+    console.print(f"parts: {', '.join(part_names(addends_of(expression)))}")
     console.print(f"guarantee: {guarantee_of(expression)}")
     for loss in guarantee_losses(expression):
         console.print(f"  {escape(str(loss))}")

@@ -8,8 +8,11 @@ from shapegym.shaping.algebra import Constant, TaskReward, clip
 from shapegym.shaping.combinators.advice import ActionPotential, LookAhead, look_ahead_advice
 from shapegym.shaping.combinators.bounds import Delta, cap, delta
 from shapegym.shaping.combinators.elementwise import geometric_mean, log_sigmoid_and, sign, when
+from shapegym.shaping.combinators.episode_sharpe import EpisodeSharpe
 from shapegym.shaping.combinators.gate import Gate, gate
 from shapegym.shaping.combinators.groups import GroupRelative, group_relative
+from shapegym.shaping.combinators.logged import Logged
+from shapegym.shaping.combinators.max_drawdown import MaxDrawdown
 from shapegym.shaping.combinators.means import HarmonicMean, harmonic_mean, reference_quantiles
 from shapegym.shaping.combinators.redistribute import Redistribute, redistribute
 from shapegym.shaping.combinators.renorm import Renorm, renorm
@@ -23,6 +26,7 @@ from shapegym.shaping.states.distance import Distance, ExponentialKernel, Gaussi
 from shapegym.shaping.states.functions import Read, StateFunction, Table, state_function
 from shapegym.shaping.terms.best_so_far import BestSoFar
 from shapegym.shaping.terms.counts import CountBonus, SimHash
+from shapegym.shaping.terms.differential_sharpe import DifferentialSharpe
 from shapegym.shaping.terms.events import Compare, Event, Milestones
 from shapegym.shaping.terms.goals import GoalReached, StateReward
 from shapegym.shaping.terms.occupancy import OccupancyPenalty
@@ -30,6 +34,7 @@ from shapegym.shaping.terms.output import ModelOutput
 from shapegym.shaping.terms.potential import Potential
 from shapegym.shaping.terms.progress import Progress
 from shapegym.shaping.terms.team import TeamMean
+from shapegym.shaping.terms.team_difference import TeamDifference
 from shapegym.shaping.transitions import Spec, Transitions
 from shapegym.shaping.tree import guarantee_losses, guarantee_of
 from shapegym.shaping.types import Combinator, EpisodicCombinator, Expression, Term
@@ -53,8 +58,10 @@ __all__ = [
     "Cosine",
     "CountBonus",
     "Delta",
+    "DifferentialSharpe",
     "Distance",
     "DynamicPotential",
+    "EpisodeSharpe",
     "EpisodicCombinator",
     "Event",
     "Exponential",
@@ -68,7 +75,9 @@ __all__ = [
     "HarmonicMean",
     "LearnedWeight",
     "Linear",
+    "Logged",
     "LookAhead",
+    "MaxDrawdown",
     "Milestones",
     "ModelOutput",
     "Multiplier",
@@ -91,6 +100,7 @@ __all__ = [
     "StateReward",
     "Table",
     "TaskReward",
+    "TeamDifference",
     "TeamMean",
     "Term",
     "Tiered",

@@ -129,6 +129,7 @@ class Scale(Combinator):
     by: float = 1.0
 
     linear: ClassVar[bool] = True
+    paid = property(lambda self: self.of.paid)
 
     @override
     @classmethod
@@ -165,6 +166,14 @@ class Product(Combinator):
     of: Operands
 
     named_after = property(lambda self: self.of[0])  # weights come second
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if logged := next((factor for factor in self.of if not factor.paid), None):
+            raise ExpressionError(
+                f"Product: {logged} is logged and not paid, so as a factor it would make everything 0. Multiply inside: "
+                f"{type(logged).__name__}(a * b)."
+            )
 
     @override
     @classmethod

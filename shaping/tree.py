@@ -72,9 +72,29 @@ def compares_episodes(expression: Expression) -> EpisodicCombinator | None:
     return next((node for node in nodes if not node.alone), None)
 
 
-def has_task_reward(expression: Expression) -> bool:
-    """Whether the task's own reward is part of the expression: paid, or read by a term."""
-    return any(times_task_is_paid(node) for node in walk(expression) if isinstance(node, Expression))
+def has_task_reward(expression: Node) -> bool:
+    """Whether the task's own reward is part of the expression: paid, or read by a term; not if it is only logged."""
+    if not isinstance(expression, Expression):
+        return any(map(has_task_reward, expression.children))
+    return expression.paid and (
+        times_task_is_paid(expression) > 0 or any(map(has_task_reward, expression.children))
+    )
+
+
+def paid_addends(expression: Expression) -> tuple[Expression, ...]:
+    """Return the contributions that add up to the value."""
+    return tuple(addend for addend in expression.addends if addend.paid)
+
+
+def logged_parts(expression: Expression) -> tuple[Expression, ...]:
+    """Return the nodes, anywhere in it, that are logged and not paid."""
+    nodes = (node for node in walk(expression) if isinstance(node, Expression) and not node.paid)
+    return tuple(dict.fromkeys(node for node in nodes if all(child.paid for child in node.children)))
+
+
+def addends_of(expression: Expression) -> tuple[Expression, ...]:
+    """Return what stands in the books: the contributions that add up to the value, and behind them what is only logged."""
+    return (*paid_addends(expression), *logged_parts(expression))
 
 
 def learns_weights(expression: Expression) -> bool:

@@ -149,6 +149,9 @@ class Expression(Node):
     linear: ClassVar[bool] = False
     """Whether the value is a weighted sum of the operands', with fixed weights (`Sum`, `Scale`)."""
 
+    paid: ClassVar[bool | property] = True
+    """Whether anything of it is paid; else it is only logged (`Logged`)."""
+
     named_after: ClassVar[Expression | property | None] = None
     """The operand after which the part is called in logs when it has no name of its own."""
 

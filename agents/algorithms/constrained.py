@@ -176,7 +176,8 @@ class ConstrainedPPO(PPO):
         settled = self.rollout_buffer.settled  # type: ignore[attr-defined]
         parts = dict(zip(self._surface().engine.terms, settled.parts, strict=True))
         values, weights = [], []
-        for paid, addend in zip(settled.contributions, self._addends, strict=True):
+        paid_each = settled.contributions[: len(self._addends)]  # behind them stands what is only logged
+        for paid, addend in zip(paid_each, self._addends, strict=True):
             is_plain = isinstance(addend.weight, Constant)
             values.append(paid if is_plain else _value(addend.value, parts))
             weights.append(float(np.broadcast_to(_value(addend.weight, parts), paid.shape)[-1, 0]))

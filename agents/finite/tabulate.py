@@ -212,8 +212,11 @@ def pay_all(expression: Expression, spec: Spec, transitions: Transitions) -> tup
     parts = engine.measure(transitions)[:, None]
     flags = (transitions.first, transitions.terminated, transitions.truncated, transitions.active)
     block = Episodes(*(flag[None] for flag in flags))
-    paid = [np.broadcast_to(value, (1, lanes))[0] for value in engine.combine(parts, block, fresh=True)]
-    return tuple(engine.addends), np.stack(paid)
+    number = engine.program.num_paid  # behind them stands what is only logged
+    paid = [
+        np.broadcast_to(value, (1, lanes))[0] for value in engine.combine(parts, block, fresh=True)[:number]
+    ]
+    return tuple(engine.addends[:number]), np.array(paid).reshape(number, lanes)
 
 
 def _features_before(task: FiniteTask, expression: Expression) -> dict[str, NDArray[Any]]:

@@ -15,7 +15,9 @@ from __future__ import annotations
 
 import copy
 import warnings
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from functools import reduce
+from operator import add
 from typing import Any, Literal, TypeAlias
 
 import numpy as np
@@ -66,7 +68,8 @@ class RewardEngine:
         program: the expression taken apart.
         terms: the distinct terms, in order of evaluation (N of them).
         term_names: their names.
-        addends: names of the contributions that add up to the shaped reward (K of them).
+        addends: names of what stands in the books (K of them): the contributions that add up to the shaped reward, and behind them
+            what is only logged.
         episodic: whether some reward is known only in hindsight.
         states: the terms' states, in order.
         memories: what the models remember, in the order of ``program.models``.
@@ -110,7 +113,7 @@ class RewardEngine:
         self.memories: list[Memory] = [model.init(spec) for model in program.models]
         self.carries = program.fresh_carries(spec.num_lanes)
         self.previous = PreviousActions((name for reader in program.readers for name in reader.of_step), spec)
-        self.ledger = Ledger(self.addends, spec.num_lanes)
+        self.ledger = Ledger(self.addends, spec.num_lanes, program.num_paid)
         learned = [reader for reader in program.readers if reader.learned]
         whole_episodes = any(reader.fits_on == "episodes" for reader in learned)
         self._recorder = Recorder(spec.num_lanes, whole_episodes=whole_episodes) if learned else None
@@ -307,7 +310,7 @@ class RewardEngine:
         """Pay for transitions that just happened.
 
         Returns:
-            The shaped rewards (B,), the contribution of each addend (K, B) (reused by the next call), and the finished episodes.
+            The shaped rewards (B,), the value of each addend (K, B) (reused by the next call), and the finished episodes.
         """
         clock = self.clock
         parts = self.measure(transitions)
@@ -342,6 +345,10 @@ class RewardEngine:
         carries = self.program.fresh_carries(num_lanes) if fresh else self.carries
         return [evaluate(parts, episodes, carries) for evaluate in self.program.evaluators]
 
+    def total(self, contributions: Sequence[Array]) -> Array:
+        """Return the shaped reward that contributions add up to, without those that are only logged."""
+        return reduce(add, contributions[: self.program.num_paid], 0.0)
+
     def settle(
         self,
         parts: np.ndarray,
@@ -370,10 +377,11 @@ class RewardEngine:
         carries = (
             self.program.fresh_carries(episodes.first.shape[1]) if episodes is not None else self.carries
         )
-        total = self.program.evaluators[0](parts, episodes, carries)
-        for evaluate in self.program.evaluators[1:]:
-            total = total + evaluate(parts, episodes, carries)
-        return np.broadcast_to(total, parts.shape[1:])
+        paid = [
+            evaluate(parts, episodes, carries)
+            for evaluate in self.program.evaluators[: self.program.num_paid]
+        ]
+        return np.broadcast_to(self.total(paid), parts.shape[1:])
 
     def remeasure(
         self, transitions: Transitions, parts: np.ndarray, *, relabelled: bool = False

@@ -26,7 +26,7 @@ class EpisodeRecord:
         length: steps.
         task_return: undiscounted sum of the task reward.
         shaped_return: undiscounted sum of what the agent was paid.
-        parts: undiscounted sum of each addend; their sum is ``shaped_return`` up to float addition.
+        parts: undiscounted sum of each addend; those that are paid add up to ``shaped_return``, up to float addition.
         success: whether the task was solved, or None if the environment does not say.
         clock: global steps when the batch that contains its last step began.
     """
@@ -57,8 +57,9 @@ class EpisodeRecord:
 class Ledger:
     """Sums rewards over the open episode of each lane and reports the finished ones."""
 
-    def __init__(self, addends: tuple[str, ...], num_lanes: int) -> None:
+    def __init__(self, addends: tuple[str, ...], num_lanes: int, num_paid: int) -> None:
         self.addends = addends
+        self._num_paid = num_paid
         self.books = np.zeros((3 + len(addends), num_lanes))
         self._doubted = False
 
@@ -68,9 +69,8 @@ class Ledger:
         """Book one step, as `post` books a block, with contributions (K, B); return shaped rewards (B,) and ended episodes."""
         t = transitions
         shaped = np.empty(len(t.reward))
-        count = book_step(
-            contributions, t.reward, t.first, t.terminated, t.truncated, t.active, shaped, self.books
-        )
+        flags = (t.first, t.terminated, t.truncated, t.active)
+        count = book_step(contributions, self._num_paid, t.reward, *flags, shaped, self.books)
         if count == 0:
             return shaped, []
         lanes = np.flatnonzero((t.terminated | t.truncated) & t.active)
@@ -110,6 +110,7 @@ class Ledger:
         ended = np.empty((len(where), len(self.books)))
         count = book_block(
             contributions,
+            self._num_paid,
             task,
             episodes.first,
             episodes.terminated,

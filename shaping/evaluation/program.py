@@ -17,7 +17,7 @@ from shapegym.shaping.errors import (
 )
 from shapegym.shaping.states.names import names_in, path_in
 from shapegym.shaping.transitions import Array, Episodes, Spec, State, Transitions
-from shapegym.shaping.tree import part_names, readers_of, reads_learned, replay_of
+from shapegym.shaping.tree import addends_of, paid_addends, part_names, readers_of, reads_learned, replay_of
 from shapegym.shaping.types import (
     Combinator,
     EpisodicCombinator,
@@ -48,8 +48,9 @@ class Program:
         models: the models among them, in order.
         term_names: names of the terms.
         model_names: names of the models.
-        addends: the contributions that add up to the shaped reward (K of them).
+        addends: what stands in the books (K of them): the contributions that add up to the shaped reward, then what is only logged.
         addend_names: their names.
+        num_paid: how many of them, from the first, add up to the shaped reward.
         evaluators: one for each addend.
         inputs: of every reader, in the order of `readers`.
         episodic_nodes: the nodes that need whole episodes, in the order of their carries.
@@ -72,11 +73,12 @@ class Program:
         names = part_names((*self.terms, *self.models))
         self.term_names, self.model_names = names[: len(self.terms)], names[len(self.terms) :]
         self._check_reading()
-        self.addends = expression.addends
+        self.addends = addends_of(expression)
+        self.num_paid = len(paid_addends(expression))
         self.addend_names = part_names(self.addends)
         self.episodic = is_episodic(expression)
         self.episodic_nodes: list[EpisodicCombinator] = []
-        self.evaluators = [self._compile(node) for node in self.addends]
+        self.evaluators = [self._compile(node if node.paid else node.children[0]) for node in self.addends]
         self.inputs: list[list[Input]] = [
             [self._input(node) for node in reader.inputs] for reader in self.readers
         ]

@@ -32,6 +32,7 @@ def screen_parts(parts: np.ndarray, active: np.ndarray) -> int:
 @jit
 def book_step(
     contributions: np.ndarray,
+    num_paid: int,
     task: np.ndarray,
     first: np.ndarray,
     terminated: np.ndarray,
@@ -40,7 +41,7 @@ def book_step(
     shaped: np.ndarray,
     books: np.ndarray,
 ) -> int:
-    """Sum contributions (K, B) left to right into ``shaped`` (B,) and keep the books of every lane's open episode.
+    """Sum the first ``num_paid`` contributions (K, B) left to right into ``shaped`` (B,); keep the books of the open episodes.
 
     A row that is no transition is paid nothing: its contributions are set to 0, whatever a combinator makes of zero parts.
 
@@ -55,8 +56,8 @@ def book_step(
     for lane in range(num_lanes):
         if not active[lane]:
             contributions[:, lane] = 0.0
-    shaped[:] = contributions[0]
-    for addend in range(1, num_addends):
+    shaped[:] = 0.0
+    for addend in range(num_paid):
         for lane in range(num_lanes):
             shaped[lane] += contributions[addend, lane]
     for lane in range(num_lanes):
@@ -81,6 +82,7 @@ def book_step(
 @jit
 def book_block(
     contributions: np.ndarray,
+    num_paid: int,
     task: np.ndarray,
     first: np.ndarray,
     terminated: np.ndarray,
@@ -105,7 +107,15 @@ def book_block(
     ended = 0
     for t in range(num_steps):
         count = book_step(
-            contributions[:, t], task[t], first[t], terminated[t], truncated[t], active[t], shaped[t], books
+            contributions[:, t],
+            num_paid,
+            task[t],
+            first[t],
+            terminated[t],
+            truncated[t],
+            active[t],
+            shaped[t],
+            books,
         )
         if count < 0:
             return count - t * num_lanes

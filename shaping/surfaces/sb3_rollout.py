@@ -85,7 +85,7 @@ class HindsightRollout(HindsightBuffer, _Rollout):
 def _require_additive(expression: Expression) -> None:
     """Check that what a gate holds back for later rollouts reaches the agent as it is: only sums take it apart."""
     for node in filter(lambda node: isinstance(node, Expression), walk(expression)):
-        additive = node.linear or (isinstance(node, EpisodicCombinator) and node.additive)
+        additive = node.linear or not node.paid or (isinstance(node, EpisodicCombinator) and node.additive)
         inner = next(filter(is_episodic, node.children), None)
         if inner is not None and not additive:
             raise HindsightError(

@@ -434,7 +434,7 @@ def _episode_sums(bench: Bench, lengths: Sequence[int], gamma: Any) -> np.ndarra
         ]
         contributions = engine.combine(parts, Episodes(*marks))
         shape = parts.shape[1:]
-        paid.append(sum(np.broadcast_to(value, shape) for value in contributions) * marks[3])
+        paid.append(np.broadcast_to(engine.total(contributions), shape) * marks[3])
     sums, total, age = [], np.zeros(bench.spec.num_lanes), np.zeros(bench.spec.num_lanes)
     for step, rewards in zip(bench.stream, np.concatenate(paid), strict=True):
         age = np.where(step.first & step.active, 0, age)

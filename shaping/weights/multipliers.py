@@ -29,6 +29,7 @@ from shapegym.shaping.promises import Replay
 from shapegym.shaping.terms.events import EVENT
 from shapegym.shaping.terms.potential import PROGRESS
 from shapegym.shaping.transitions import Spec, State, Transitions
+from shapegym.shaping.tree import paid_addends
 from shapegym.shaping.types import Elementwise, Example, Expression, Term, walk
 
 Hold = Literal["at_most", "at_least", "equal"]
@@ -180,7 +181,7 @@ def weighted_addends(expression: Expression) -> tuple[Weighted, ...]:
             f"{expression} has no multiplier, so nothing is constrained. Build the reward with "
             "constrained(objective, {part: threshold}), or train with PPO."
         )
-    return tuple(map(_take_apart, expression.addends))
+    return tuple(map(_take_apart, paid_addends(expression)))
 
 
 def _take_apart(addend: Expression) -> Weighted:

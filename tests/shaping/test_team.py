@@ -15,6 +15,7 @@ from shapegym.shaping.evaluation.engine import RewardEngine
 from shapegym.shaping.promises import Keeps, Replay
 from shapegym.shaping.terms.events import Event
 from shapegym.shaping.terms.team import TeamMean
+from shapegym.shaping.terms.team_difference import TeamDifference
 from shapegym.shaping.transitions import Spec, Transitions
 from shapegym.shaping.tree import guarantee_of, largest, replay_of
 from shapegym.shaping.types import times_task_is_paid
@@ -91,3 +92,38 @@ def test_facts():
     assert times_task_is_paid(TeamMean(TaskReward())) == 0  # it reads the task and does not pay it
     with pytest.raises(ExpressionError, match="TeamMean: of must be known at its step, but Gate"):
         TeamMean(gate(Constant(1.0), threshold=0.0))
+
+
+@given(
+    worlds=st.lists(st.sampled_from([0, 1, 2, 7, 900]), min_size=1, max_size=12).map(tuple),
+    seed=st.integers(0, 9999),
+)
+def test_the_difference_is_to_the_others_that_are_still_there(worlds, seed):
+    rng = np.random.default_rng(seed)
+    engine = RewardEngine(TeamDifference(TaskReward()), spec(worlds))
+    for _ in range(5):
+        rewards, active = rng.normal(size=len(worlds)), rng.random(len(worlds)) < 0.7
+        paid = engine.step(step(rewards, active))[0]
+        for lane, world in enumerate(worlds):
+            others = [
+                rewards[other]
+                for other, its in enumerate(worlds)
+                if its == world and active[other] and other != lane
+            ]
+            if active[lane]:
+                baseline = sum(others) / len(others) if others else 0.0
+                assert paid[lane] == pytest.approx(rewards[lane] - baseline, abs=1e-12)
+        for world in set(worlds):
+            team = [lane for lane, its in enumerate(worlds) if its == world and active[lane]]
+            assert len(team) == 1 or sum(paid[team]) == pytest.approx(0.0, abs=1e-9)
+
+
+def test_the_difference_is_the_difference_reward_of_a_mean_if_the_others_fare_as_before():
+    """D_i = G(z) - G(z without i), Wolpert & Tumer 2002, for G the mean over the team."""
+    rewards = np.array([1.0, 4.0, -2.0, 7.0])
+    engine = RewardEngine(TeamDifference(TaskReward()), spec((0,) * 4))
+    paid = engine.step(step(rewards, np.ones(4, dtype=bool)))[0]
+    for lane in range(4):
+        assert paid[lane] / 4 == pytest.approx(rewards.mean() - np.delete(rewards, lane).mean())
+    assert largest(TeamDifference(Event("obs", 0.5))) == 1.0
+    assert replay_of(TeamDifference(Event("obs", 0.5))) is Replay.STAMP

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-from functools import reduce
-from operator import add
-
 import numpy as np
 import torch
 from torch import Tensor
@@ -86,7 +83,7 @@ class LearnedReward:
             start += width
         nothing = np.zeros((1, len(batch)), dtype=bool)
         contributions = self.engine.combine(parts, Episodes(nothing, nothing, nothing, ~nothing))
-        total: Tensor = reduce(add, contributions)
+        total: Tensor = self.engine.total(contributions)
         return total[0]
 
     def live(self) -> list[Tensor]:
