@@ -10,6 +10,8 @@ from typing import Any, TypeVar
 import numba
 from numba.core import event
 
+from shapegym.kernel_cache import compiled
+
 Kernel = TypeVar("Kernel", bound=Callable[..., Any])
 prange = numba.prange
 
@@ -29,7 +31,7 @@ def jit(function: Kernel) -> Kernel:
     No fastmath: the same seed and actions give the same bits on every run. error_model="numpy": a division by
     zero gives inf or nan as in NumPy, without a branch in the loop.
     """
-    return _cached(numba.njit(cache=True, error_model="numpy")(function))
+    return _cached(compiled(function, error_model="numpy"))
 
 
 def jit_parallel(function: Kernel) -> Kernel:
@@ -38,7 +40,7 @@ def jit_parallel(function: Kernel) -> Kernel:
     For loops over chunks of lanes that call a kernel each, so that results do not depend on the number of
     threads and little code goes through the parallel compiler.
     """
-    return _cached(numba.njit(cache=True, error_model="numpy", parallel=True)(function))
+    return _cached(compiled(function, error_model="numpy", parallel=True))
 
 
 def _cached(dispatcher: Any) -> Any:
@@ -49,7 +51,8 @@ def _cached(dispatcher: Any) -> Any:
     none of that process's: it would be compiled once more.
     """
     if hasattr(dispatcher, "_cache"):  # with NUMBA_DISABLE_JIT=1 it is the plain function
-        dispatcher._cache._cache_file._source_stamp = _STAMP
+        if hasattr(dispatcher._cache, "_cache_file"):  # without a folder there is none
+            dispatcher._cache._cache_file._source_stamp = _STAMP
         name = dispatcher.__name__
         dispatcher.__reduce_ex__ = lambda protocol: name
     return dispatcher

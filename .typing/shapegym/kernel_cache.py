@@ -1,0 +1,1 @@
+../../shapegym/kernel_cache.py
