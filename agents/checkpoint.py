@@ -1,9 +1,10 @@
 """Exact resume: train N steps, save, load in a new process, train N more, and get what 2 N steps in one go give, to the last bit.
 
-A checkpoint is a folder: SB3's own zip (parameters, optimisers, schedules, counters, last observations), the replay buffer with the
-parts of its rewards, the reward's state, and everything around the agent: environments, their wrappers, random streams. It is
-consistent only between two rollouts, so save after ``learn`` or with `CheckpointCallback`. Exactness is for the CPU with one thread
-and the same versions of the libraries. SB3's zip contains pickled objects: load checkpoints that you trust.
+A checkpoint is a folder: the model (parameters, optimisers, settings, counters), the replay buffer with the parts of its rewards,
+the reward's state, and everything around the agent: environments, their wrappers, random streams. It is consistent only between two
+rollouts, so save after ``learn`` or with `CheckpointCallback`. Exactness is for the CPU with one thread and the same versions of
+the libraries. Nothing of it is code (`shapegym.agents.model_files`), unless the model has settings that are functions; then SB3's
+zip, which is pickled Python, lies beside the rest, and is read only by who says ``trust=True``.
 """
 
 from __future__ import annotations
@@ -14,8 +15,7 @@ import os
 import shutil
 import uuid
 import warnings
-import zipfile
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -31,9 +31,10 @@ from shapegym.agents.algorithms.registry import algorithm_of
 from shapegym.agents.bridge import VectorEnvBridge
 from shapegym.agents.callbacks import find_surface
 from shapegym.agents.errors import CheckpointError
+from shapegym.agents.model_files import LAST, WHY_TRUST, code_of, load_model, save_model
 from shapegym.agents.randomness import capture_randomness, restore_randomness
 from shapegym.agents.state_tree import read_tree, write_tree
-from shapegym.shaping.errors import StateFileError, said_as
+from shapegym.shaping.errors import said_as
 from shapegym.shaping.evaluation.answers import Correspondence
 from shapegym.shaping.files.state_files import load_engine, save_engine
 from shapegym.shaping.limits import Count, checked
@@ -42,12 +43,13 @@ from shapegym.shaping.surfaces.wiring import wire
 from shapegym.shaping.types import Expression
 
 FORMAT = "shapegym checkpoint"
-FORMAT_VERSION = 2
-MANIFEST, MODEL, REPLAY, REWARD = "manifest.json", "model.zip", "replay.npz", "reward.npz"
-SURROUNDINGS, WRAPPER = "surroundings.npz", "wrapper{}.npz"
-_LAST = ("_last_obs", "_last_original_obs", "_last_episode_starts")
-"""What a model knows of its environments; wiring makes it forget."""
+FORMAT_VERSION = 3
+PICKLED_VERSION = 2
+"""The last one whose model is pickled Python."""
 
+MANIFEST, MODEL, REPLAY, REWARD = "manifest.json", "model.npz", "replay.npz", "reward.npz"
+PICKLED_MODEL = "model.zip"
+SURROUNDINGS, WRAPPER = "surroundings.npz", "wrapper{}.npz"
 _VERSIONS_OF = ("shapegym", "stable-baselines3", "sb3-contrib", "torch", "numpy", "gymnasium")
 
 
@@ -95,6 +97,7 @@ def load_checkpoint(
     algorithm: type[BaseAlgorithm] | None = None,
     device: str = "cpu",
     answers: Correspondence | None = None,
+    trust: bool = False,
 ) -> BaseAlgorithm:
     """Return the model of a checkpoint on ``env``, wired to ``reward``, ready to go on; a warning says if new episodes begin.
 
@@ -108,9 +111,11 @@ def load_checkpoint(
         algorithm: for a class that nobody registered.
         device: of the networks.
         answers: of a reward that asks an annotator, with the log of the run.
+        trust: read a model that is partly pickled Python, which can run anything.
 
     Raises:
-        CheckpointError: if the checkpoint is corrupt or foreign, or was saved with another environment or reward.
+        CheckpointError: if the checkpoint is corrupt or foreign, was saved with another environment or reward, or needs
+            ``trust``.
     """
     folder = Path(folder)
     manifest = read_manifest(folder)
@@ -118,14 +123,11 @@ def load_checkpoint(
     _require_same("the number of lanes", manifest["num_envs"], env.num_envs)
     algorithm = algorithm or algorithm_of(manifest["algorithm"]).kind
     _require_same("the algorithm", manifest["algorithm"], algorithm.__name__)
-    causes = (ValueError, KeyError, OSError, StateFileError, zipfile.BadZipFile)
-    with said_as(CheckpointError, causes, f"{folder} cannot be resumed on this environment: ", ""):
-        model = algorithm.load(folder / MODEL, env=env, device=device, force_reset=False)
-        if reward is not None:
-            saved = {
-                key: manifest[key] for key in ("on_nonfinite", "learn_every") if manifest[key] is not None
-            }
-            wire(model, reward, seed=manifest["reward_seed"], answers=answers, **saved)
+    model = _load_model(folder, manifest, env, algorithm, device, trust)
+    if reward is not None:
+        saved = {key: manifest[key] for key in ("on_nonfinite", "learn_every") if manifest[key] is not None}
+        wire(model, reward, seed=manifest["reward_seed"], answers=answers, **saved)
+    with said_as(CheckpointError, Exception, f"{folder} cannot be resumed on this environment: ", "."):
         _restore(folder, manifest, model)
     return model
 
@@ -143,7 +145,7 @@ def read_manifest(folder: str | Path) -> dict[str, Any]:
     ):
         manifest = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
         known = manifest["format"], manifest["format_version"]
-    if known != (FORMAT, FORMAT_VERSION):
+    if known not in ((FORMAT, FORMAT_VERSION), (FORMAT, PICKLED_VERSION)):
         raise CheckpointError(
             f"{folder} is a {known[0]!r} of version {known[1]}; this reads {FORMAT!r} of version {FORMAT_VERSION}."
         )
@@ -162,7 +164,9 @@ def _write_files(folder: Path, model: BaseAlgorithm) -> None:
     env = model.env
     assert env is not None  # noqa: S101  # checked by the caller
     surface = find_surface(env)
-    model.save(folder / MODEL)
+    save_model(folder / MODEL, model)
+    if code := code_of(model):
+        model.save(folder / PICKLED_MODEL)
     write_tree(folder / SURROUNDINGS, _surroundings(model))
     for depth, wrapper in enumerate([*batch_layers(env)][:-1]):
         write_tree(folder / WRAPPER.format(depth), wrapper)
@@ -174,6 +178,7 @@ def _write_files(folder: Path, model: BaseAlgorithm) -> None:
         "format": FORMAT,
         "format_version": FORMAT_VERSION,
         "algorithm": type(model).__name__,
+        "code": code,
         "num_timesteps": model.num_timesteps,
         "num_envs": model.n_envs,
         "reward": None if surface is None else str(surface.engine.expression),
@@ -201,10 +206,29 @@ def _surroundings(model: BaseAlgorithm) -> dict[str, Any]:
         )
     return {
         "base": snapshot,
-        "last": {name: getattr(model, name) for name in _LAST},
+        "last": {name: getattr(model, name) for name in LAST},
         "lstm": _plain_lstm(model),
         "randomness": capture_randomness(model.action_space),
     }
+
+
+def _load_model(
+    folder: Path,
+    manifest: Mapping[str, Any],
+    env: VecEnv,
+    algorithm: type[BaseAlgorithm],
+    device: str,
+    trust: bool,
+) -> BaseAlgorithm:
+    code = manifest.get("code", ["all settings"])
+    if not code:
+        return load_model(folder / MODEL, env, algorithm=algorithm, device=device)
+    if not trust:
+        raise CheckpointError(
+            f"{folder} keeps a part of its model as pickled Python ({', '.join(code)}), {WHY_TRUST}"
+        )
+    with said_as(CheckpointError, Exception, f"{folder} cannot be resumed on this environment: ", "."):
+        return algorithm.load(folder / PICKLED_MODEL, env=env, device=device, force_reset=False)
 
 
 def _restore(folder: Path, manifest: dict[str, Any], model: BaseAlgorithm) -> None:
@@ -319,7 +343,7 @@ def _plain_lstm(model: BaseAlgorithm) -> Any:
 
 def _restore_lstm(model: BaseAlgorithm, saved: dict[str, Any]) -> None:
     tensors = {
-        name: tuple(torch.from_numpy(values).to(model.device) for values in pair)
+        name: tuple(torch.as_tensor(values).to(model.device) for values in pair)
         for name, pair in saved.items()
     }
     model._last_lstm_states = model._last_lstm_states._replace(**tensors)  # type: ignore[attr-defined]
