@@ -14,8 +14,11 @@ from __future__ import annotations
 
 import importlib
 import pkgutil
+import sys
 import warnings
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from functools import cache
 from importlib.metadata import entry_points
 
@@ -59,6 +62,27 @@ def load_plugins() -> dict[str, str]:
     return failures
 
 
+_asking: ContextVar[str] = ContextVar("asking", default="")
+"""Whose data is being read; empty where it is the person's own."""
+
+
+@contextmanager
+def only_loaded(asking: object, *, trust: bool = False) -> Iterator[None]:
+    """Within the block, data lead to modules that are loaded already, and import no others.
+
+    A folder that somebody sent may name any module, and importing one runs it.
+
+    Args:
+        asking: the folder; for the error.
+        trust: the person knows where it comes from: import what it names.
+    """
+    token = _asking.set("" if trust else str(asking))
+    try:
+        yield
+    finally:
+        _asking.reset(token)
+
+
 def import_modules(names: Iterable[str], asked_by: str) -> None:
     """Import modules of other people, which register what they define.
 
@@ -67,7 +91,8 @@ def import_modules(names: Iterable[str], asked_by: str) -> None:
         asked_by: who wants them, for errors: "--import", or the name of a file. It begins the sentence.
 
     Raises:
-        PluginError: if one is no module name (a path), is not installed, or fails; says what to do.
+        PluginError: if one is no module name (a path), is not installed, or fails; or if it is not loaded within `only_loaded`; says
+            what to do.
     """
     for name in names:
         parts = name.split(".") if isinstance(name, str) else [""]
@@ -75,6 +100,11 @@ def import_modules(names: Iterable[str], asked_by: str) -> None:
             raise PluginError(
                 f"{asked_by} names the module {name!r}, which is no name of a module, such as mypackage.rewards. Paths are not "
                 "imported: install the package (pip install -e .), or put its folder on PYTHONPATH."
+            )
+        if (asking := _asking.get()) and name not in sys.modules:
+            raise PluginError(
+                f"{asking} asks to import the module {name!r}, which would run its code. If you know that module, name it: "
+                f"--import {name}. If you know where all of this comes from: --trust."
             )
         try:
             importlib.import_module(name)
