@@ -12,6 +12,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import re
 import shutil
 import uuid
 import warnings
@@ -37,7 +38,8 @@ from shapegym.agents.state_tree import read_tree, write_tree
 from shapegym.shaping.errors import said_as
 from shapegym.shaping.evaluation.answers import Correspondence
 from shapegym.shaping.files.state_files import load_engine, save_engine
-from shapegym.shaping.limits import Count, checked
+from shapegym.shaping.limited_files import read_object
+from shapegym.shaping.limits import Count, Natural, checked
 from shapegym.shaping.surfaces.layers import batch_layers
 from shapegym.shaping.surfaces.wiring import wire
 from shapegym.shaping.types import Expression
@@ -50,6 +52,20 @@ PICKLED_VERSION = 2
 MANIFEST, MODEL, REPLAY, REWARD = "manifest.json", "model.npz", "replay.npz", "reward.npz"
 PICKLED_MODEL = "model.zip"
 SURROUNDINGS, WRAPPER = "surroundings.npz", "wrapper{}.npz"
+_MANIFEST: dict[str, Any] = {
+    "algorithm": str,
+    "num_timesteps": Natural,
+    "num_envs": Count,
+    "reward": str | None,
+    "reward_seed": int,
+    "on_nonfinite": str,
+    "learn_every": Count | None,
+    "layers": list[str],
+    "files": dict[str, str],
+}
+"""What a manifest says, and its kinds."""
+_FILE = re.compile(r"(model|replay|reward|surroundings|wrapper[0-9]+)\.npz|model\.zip")
+
 _VERSIONS_OF = ("shapegym", "stable-baselines3", "sb3-contrib", "torch", "numpy", "gymnasium")
 
 
@@ -139,19 +155,19 @@ def read_manifest(folder: str | Path) -> dict[str, Any]:
         CheckpointError: if the folder is no checkpoint, or a file is missing or was changed.
     """
     folder = Path(folder)
-    causes = (OSError, ValueError, KeyError, TypeError)
-    with said_as(
-        CheckpointError, causes, f"{folder} is no checkpoint: its {MANIFEST} cannot be read (", ")."
-    ):
-        manifest = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
-        known = manifest["format"], manifest["format_version"]
+    manifest = read_object(folder / MANIFEST, CheckpointError, "manifest")
+    known = manifest.get("format"), manifest.get("format_version")
     if known not in ((FORMAT, FORMAT_VERSION), (FORMAT, PICKLED_VERSION)):
         raise CheckpointError(
-            f"{folder} is a {known[0]!r} of version {known[1]}; this reads {FORMAT!r} of version {FORMAT_VERSION}."
+            f"{folder / MANIFEST} is of {known[0]!r}, version {known[1]!r}; this reads {FORMAT!r}, version {FORMAT_VERSION}."
         )
+    for name, hint in _MANIFEST.items():
+        checked(f"{folder / MANIFEST}: {name}", hint, manifest.get(name), CheckpointError)
     for name, digest in manifest["files"].items():
         path = folder / name
-        if not path.is_file():
+        if not _FILE.fullmatch(name):
+            raise CheckpointError(f"{folder / MANIFEST} names the file {name!r}, which no checkpoint has.")
+        if path.is_symlink() or not path.is_file():
             raise CheckpointError(f"{folder} is incomplete: {name} is missing. Take an earlier checkpoint.")
         if _digest(path) != digest:
             raise CheckpointError(

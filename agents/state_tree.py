@@ -29,7 +29,10 @@ from stable_baselines3.common.vec_env import VecEnv
 
 from shapegym.agents.algorithms.bilevel.episodes import EpisodeBuffer
 from shapegym.agents.class_names import can_be_named, class_named, name_of
+from shapegym.agents.errors import CheckpointError
 from shapegym.shaping.evaluation.engine import RewardEngine
+from shapegym.shaping.limited_archives import read_arrays
+from shapegym.shaping.limited_files import parse_json
 from shapegym.shaping.types import Expression
 
 Arrays = dict[str, np.ndarray]
@@ -83,7 +86,8 @@ def read_tree(path: Path, live: Any = None) -> Any:
     """Return the value in a `write_tree` file, restored into ``live`` if that is an object.
 
     Raises:
-        ValueError, KeyError, TypeError, OSError: if it is none, or has not the form of ``live``.
+        CheckpointError: if it is none, or larger than it says.
+        ValueError, KeyError, TypeError: if it has not the form of ``live``.
     """
     return unpack(*read_packed(path), live)
 
@@ -92,11 +96,13 @@ def read_packed(path: Path) -> tuple[Any, Arrays]:
     """Return what `unpack` takes of a `write_tree` file.
 
     Raises:
-        ValueError, KeyError, OSError: if it is none.
+        CheckpointError: if it is none, or larger than it says.
     """
-    with np.load(path, allow_pickle=False) as file:
-        arrays = {name: file[name] for name in file.files}
-    return json.loads(str(arrays.pop(_TREE))), arrays
+    arrays = read_arrays(path, CheckpointError)
+    if _TREE not in arrays:
+        raise CheckpointError(f"{path} holds no {_TREE}: it is none of the files of a checkpoint.")
+    text = str(arrays.pop(_TREE)).encode()
+    return parse_json(text, CheckpointError, f"The {_TREE} of {path}", finite=False), arrays
 
 
 # ---------------------------------------------------------------------- packing

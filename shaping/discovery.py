@@ -91,8 +91,8 @@ def import_modules(names: Iterable[str], asked_by: str) -> None:
         asked_by: who wants them, for errors: "--import", or the name of a file. It begins the sentence.
 
     Raises:
-        PluginError: if one is no module name (a path), is not installed, or fails; or if it is not loaded within `only_loaded`; says
-            what to do.
+        PluginError: if one is no module name (a path), is not installed, fails, or is not loaded within `only_loaded`; says what to
+            do.
     """
     for name in names:
         parts = name.split(".") if isinstance(name, str) else [""]

@@ -31,6 +31,7 @@ from shapegym.shaping.states.functions import Read
 from shapegym.shaping.terms.counts import CountBonus
 from shapegym.shaping.terms.potential import Potential
 from shapegym.shaping.weights.blend import blend
+from shapegym.shaping.weights.multipliers import constrained
 
 register_all()
 
@@ -39,6 +40,7 @@ REWARD = TaskReward() + 0.1 * Potential(Read("features.state")) + 0.2 * CountBon
 BLEND = blend(
     TaskReward(), 0.1 * Potential(Read("features.state")), form="table", read="features.state", size=6
 )
+CONSTRAINED = constrained(TaskReward(), {CountBonus(key="features.state"): 0.5}, every=3)
 OFF_POLICY = {
     "learning_starts": 30,
     "buffer_size": 80,
@@ -98,7 +100,14 @@ CASES = {
             "discount_learning_rate": 0.1,
         },
     ),
+    "ConstrainedPPO": ("ConstrainedPPO", corridor, CONSTRAINED, {"n_steps": 16, "batch_size": 16}),
     "DQN": ("DQN", corridor, REWARD, OFF_POLICY),
+    "QRDQN": (
+        "QRDQN",
+        corridor,
+        REWARD,
+        {**OFF_POLICY, "policy_kwargs": {"net_arch": [8], "n_quantiles": 5}},
+    ),
     "DQN before its buffer is full": ("DQN", corridor, REWARD, {**OFF_POLICY, "buffer_size": 1000}),
     "DQN with a gate": ("DQN", corridor, gate(REWARD, threshold=0.5), OFF_POLICY),
     "PPO with a gate": ("PPO", corridor, gate(REWARD, threshold=0.5), {"n_steps": 16, "batch_size": 16}),
@@ -270,7 +279,7 @@ def test_a_damaged_file_is_named(tmp_path, name, damage):
 def test_a_folder_that_is_no_checkpoint_is_refused(tmp_path, text):
     if text is not None:
         (tmp_path / "manifest.json").write_text(text)
-    with pytest.raises(CheckpointError, match=r"no checkpoint|'other' of version 1"):
+    with pytest.raises(CheckpointError, match=r"manifest\.json (cannot be read|is not JSON|holds|is of)"):
         read_manifest(tmp_path)
 
 
