@@ -63,6 +63,8 @@ def make_vec_env(
     spec = env_spec(env_id)
     try:
         venv = _lanes(spec, num_envs, grid_view, kwargs)
+    except MemoryError as error:
+        raise SettingsError(f"There is no memory for {num_envs} lanes of {spec.id}: {error}") from error
     except (TypeError, ValueError) as error:
         if not kwargs:
             raise

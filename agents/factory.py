@@ -21,6 +21,18 @@ from shapegym.shaping.surfaces.binding import BindingOptions
 from shapegym.shaping.surfaces.wiring import wire
 from shapegym.shaping.types import Expression
 
+_REJECTIONS = (
+    AssertionError,
+    ArithmeticError,
+    AttributeError,
+    LookupError,
+    MemoryError,
+    RuntimeError,
+    TypeError,
+    ValueError,
+)
+"""What SB3, NumPy and torch raise for settings of a wrong kind, out of range, or larger than the memory."""
+
 
 def make_agent(
     algo: str,
@@ -88,7 +100,7 @@ def make_agent(
             tensorboard_log=tensorboard_log,
             **arguments,
         )
-    except (AssertionError, TypeError, ValueError) as error:
+    except _REJECTIONS as error:
         raise SettingsError(f"{algo} rejects these settings: {error} ({chosen.as_dict()})") from error
     if reward is not None:
         options: BindingOptions = {"seed": seed or 0, **(binding or {})}

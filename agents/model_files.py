@@ -21,12 +21,16 @@ from stable_baselines3.common.vec_env import VecEnv
 
 from shapegym.agents.algorithms.registry import algorithm_of
 from shapegym.agents.errors import CheckpointError
-from shapegym.agents.state_tree import Arrays, is_state, read_packed, unpack, write_tree
+from shapegym.agents.settings import hyper_parameters
+from shapegym.agents.state_tree import Arrays, is_state, pack, read_packed, unpack, write_tree
 from shapegym.shaping.errors import said_as
 
 FORMAT = "shapegym model 1"
 LAST = ("_last_obs", "_last_original_obs", "_last_episode_starts")
 """What a model knows of its environments; wiring makes it forget."""
+
+_MOVES = {"action_noise", "policy_kwargs"}
+"""Settings that algorithms complete when they begin to learn."""
 
 _MADE_ANEW = {*LAST, "_last_lstm_states", "observation_space", "action_space", "lr_schedule"}
 WHY_TRUST = "and reading that runs whatever is in it. If you made it, or trust who did, say so: trust=True, or --trust."
@@ -79,6 +83,26 @@ def load_model(
         if saved["algorithm"] != kind.__name__:
             raise ValueError(f"it is a {saved['algorithm']}, not a {kind.__name__}")
         return _made(kind, env, device, saved, arrays)
+
+
+def require_settings(source: Path, model: BaseAlgorithm, fresh: BaseAlgorithm) -> None:
+    """Raise `CheckpointError` if a loaded model has other hyper-parameters than one that was made as asked."""
+    if type(model.policy) is not type(fresh.policy):
+        raise CheckpointError(
+            f"{source} has a {type(model.policy).__name__}; the run asks for a {type(fresh.policy).__name__}."
+        )
+    for name in sorted(hyper_parameters(type(fresh).__name__) - _MOVES):
+        asked, saved = (_plain(getattr(one, name, None)) for one in (fresh, model))
+        if asked != saved:
+            raise CheckpointError(
+                f"{source} was saved with {name}={getattr(model, name, None)!r}; the run asks for {getattr(fresh, name, None)!r}."
+            )
+
+
+def _plain(value: Any) -> Any:
+    """What two settings are compared by; functions are not."""
+    arrays: Arrays = {}
+    return (pack(value, arrays), [array.tolist() for array in arrays.values()]) if is_state(value) else None
 
 
 def _made(

@@ -12,14 +12,19 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from functools import cache
-from typing import Any
+from typing import Annotated, Any
 
+from annotated_types import Ge, Le
 from stable_baselines3.common.base_class import BaseAlgorithm
 
 from shapegym.agents.algorithms.registry import algorithm_of
 from shapegym.agents.errors import SettingsError
 from shapegym.shaping.errors import suggest
-from shapegym.shaping.limits import Count, Limited, NonNegative
+from shapegym.shaping.limits import Limited, NonNegative
+
+MOST_LANES = 2**20
+WIDEST_LAYER, MOST_LAYERS = 8192, 64
+"""What ``policy_kwargs: net_arch`` takes: a layer between two of that width has 256 MiB of weights."""
 
 _OURS = {"policy", "num_envs", "action_noise_std"}
 _GIVEN_BY_MAKE_AGENT = {"self", "env", "seed", "device", "verbose", "tensorboard_log", "_init_setup_model"}
@@ -41,7 +46,7 @@ class Settings(Limited):
 
     algo: str
     policy: str = "MlpPolicy"
-    num_envs: Count = 1
+    num_envs: Annotated[int, Ge(1), Le(MOST_LANES)] = 1
     action_noise_std: NonNegative = 0.0
     arguments: Mapping[str, Any] = field(default_factory=dict)
 
@@ -54,6 +59,17 @@ class Settings(Limited):
             )
         if self.action_noise_std and "action_noise" not in hyper_parameters(self.algo):
             raise SettingsError(f"{self.algo} explores by its own policy; it has no action_noise_std.")
+        for name, default in _defaults(algorithm_of(self.algo).kind).items():
+            value = self.arguments.get(name, default)
+            if isinstance(default, (int, float)) and isinstance(value, (str, dict, type(None))):
+                raise SettingsError(f"{self.algo}: {name} must be a number, got {value!r}.")
+        net = self.arguments.get("policy_kwargs") or {}
+        widths = _widths(net.get("net_arch", ()) if isinstance(net, Mapping) else ())
+        if len(widths) > MOST_LAYERS or any(not 1 <= width <= WIDEST_LAYER for width in widths):
+            raise SettingsError(
+                f"{self.algo}: policy_kwargs: net_arch takes up to {MOST_LAYERS} layers of 1 to {WIDEST_LAYER} units each, got "
+                f"{str(net['net_arch'])[:200]}."
+            )
 
     def as_dict(self) -> dict[str, Any]:
         """Return all hyper-parameters in one flat dict, as `resolve_settings` takes overrides."""
@@ -105,13 +121,27 @@ def hyper_parameters(algo: str) -> frozenset[str]:
 @cache
 def _arguments(kind: type[BaseAlgorithm]) -> frozenset[str]:
     """What the constructor takes, and what it hands on to its parent's as ``**kwargs``."""
-    names: set[str] = set()
+    return frozenset(_defaults(kind))
+
+
+@cache
+def _defaults(kind: type[BaseAlgorithm]) -> dict[str, Any]:
+    """The same with the defaults."""
+    found: dict[str, Any] = {}
     for cls in kind.__mro__:
         if "__init__" in vars(cls):
             parameters = inspect.signature(vars(cls)["__init__"]).parameters.values()
-            names |= {
-                each.name for each in parameters if each.kind not in (each.VAR_POSITIONAL, each.VAR_KEYWORD)
-            }
+            for each in parameters:
+                if each.kind not in (each.VAR_POSITIONAL, each.VAR_KEYWORD):
+                    found.setdefault(each.name, each.default)
             if not any(each.kind is each.VAR_KEYWORD for each in parameters):
                 break
-    return frozenset(names)
+    return found
+
+
+def _widths(net: Any) -> list[int]:
+    """All integers of a ``net_arch``, which is a list of them, or lists of them by network."""
+    if isinstance(net, (list, tuple, Mapping)):
+        parts = net.values() if isinstance(net, Mapping) else net
+        return [width for part in parts for width in _widths(part)]
+    return [net] if isinstance(net, int) else []

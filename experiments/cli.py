@@ -29,6 +29,7 @@ from shapegym.experiments.commands.sweep import sweep
 from shapegym.experiments.commands.verify import verify
 from shapegym.experiments.console import (
     Imports,
+    Trust,
     as_options,
     err,
     explained,
@@ -140,6 +141,10 @@ def train(
     resume: Annotated[
         Path | None, typer.Option(help="Continue the run in this folder, as it was asked for.")
     ] = None,
+    checkpoint: Annotated[
+        int | None, typer.Option(help="With --resume: from the checkpoint of this step, not from the last.")
+    ] = None,
+    trust: Trust = False,
     profile: Annotated[
         bool, typer.Option("--profile", help="Show where the time went, the reward term by term.")
     ] = False,
@@ -158,10 +163,12 @@ def train(
 
     with explained():
         if resume is not None:
-            refuse_others(context, "resume", "profile", "wandb", "imports")
+            refuse_others(context, "resume", "checkpoint", "trust", "profile", "wandb", "imports")
             config, folder = RunConfig.from_folder(resume), resume
-            require_recorded(imports, config.imports, folder)
+            require_recorded(imports, config.modules, folder)
             say_changes(run_folder.changed_versions(folder))
+        elif checkpoint is not None:
+            raise RunError("--checkpoint says where --resume goes on: add --resume FOLDER, or leave it out.")
         elif not env:
             raise RunError("Which environment? Give its id (`shapegym envs` lists them), or --resume FOLDER.")
         else:
@@ -200,7 +207,15 @@ def train(
                 bar.update(task, completed=step, news=news)
 
             try:
-                result = run(config, folder, resume=resume is not None, progress=report, wandb=wandb)
+                result = run(
+                    config,
+                    folder,
+                    resume=resume is not None,
+                    checkpoint=checkpoint,
+                    trust=trust,
+                    progress=report,
+                    wandb=wandb,
+                )
             except KeyboardInterrupt:
                 bar.stop()
                 begun = checkpoints(folder / run_folder.CHECKPOINTS)

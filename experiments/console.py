@@ -73,6 +73,16 @@ Imports: TypeAlias = Annotated[
 """The option of every command that looks things up by name."""
 
 
+Trust: TypeAlias = Annotated[
+    bool,
+    typer.Option(
+        "--trust",
+        help="Import the modules that the folder names, and unpickle its models: for folders that you or a friend made.",
+    ),
+]
+"""The option of every command that goes on with a folder."""
+
+
 def as_options(imports: Iterable[str] | None) -> str:
     """Return ``--import`` of every module as one would write it behind a command, or nothing."""
     return "".join(f" --import {name}" for name in imports or ())

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from shapegym.experiments.console import Imports, explained, out, pairs
+from shapegym.experiments.console import Imports, Trust, explained, out, pairs
 from shapegym.experiments.errors import RunError
 from shapegym.experiments.named import require_env
 
@@ -36,6 +36,7 @@ def record(
         float, typer.Option(help="Share of actions taken at random instead.", min=0, max=1)
     ] = 0.1,
     seed: Annotated[int, typer.Option(help="Of episodes and actions.", min=0)] = 0,
+    trust: Trust = False,
     _imports: Imports = None,
 ) -> None:
     """Record what a base policy does: the data that OccupancyPenalty keeps an agent near to."""
@@ -53,7 +54,7 @@ def record(
         else:
             if env or env_arg:
                 raise RunError("A run has its own environment: leave out --env and --env-arg.")
-            task, arguments, policy = _trained(Path(base))
+            task, arguments, policy = _trained(Path(base), trust)
         target.parent.mkdir(parents=True, exist_ok=True)
         record_base(
             policy,
@@ -79,17 +80,30 @@ def _reference(name: str, env_id: str, arguments: dict[str, Any]) -> Policy:
         env.close()
 
 
-def _trained(folder: Path) -> tuple[str, dict[str, Any], Policy]:
+def _trained(folder: Path, trust: bool) -> tuple[str, dict[str, Any], Policy]:
     """The task of a run, its arguments, and what was learned on it."""
     from shapegym.agents.algorithms.registry import algorithm_of
+    from shapegym.agents.environments import lanes_of
+    from shapegym.agents.model_files import WHY_TRUST, load_model
     from shapegym.experiments.runs import run_folder
     from shapegym.experiments.runs.run import RunConfig
+    from shapegym.shaping.discovery import only_loaded
+    from shapegym.shaping.errors import said_as
 
     if not folder.is_dir():
         raise RunError(f"There is no run folder {str(folder)!r}; give one, or random or optimal.")
     config = RunConfig.from_folder(folder)
-    config.import_modules()
-    model = folder / run_folder.MODEL
-    if not model.is_file():
-        raise RunError(f"{folder} has no {model.name}: finish it with `shapegym train --resume {folder}`.")
-    return config.env, dict(config.env_kwargs), algorithm_of(config.algo).kind.load(model, device="cpu")
+    with only_loaded(folder, trust=trust), lanes_of(config.env, 1, **config.env_kwargs) as venv:
+        model, pickled = folder / run_folder.MODEL, folder / run_folder.PICKLED_MODEL
+        if model.is_file():
+            policy = load_model(model, venv, algorithm=algorithm_of(config.algo).kind)
+        elif not pickled.is_file():
+            raise RunError(
+                f"{folder} has no {model.name}: finish it with `shapegym train --resume {folder}`."
+            )
+        elif not trust:
+            raise RunError(f"{folder} has only {pickled.name}, which is pickled Python, {WHY_TRUST}")
+        else:
+            with said_as(RunError, Exception, f"{pickled} cannot be loaded: "):
+                policy = algorithm_of(config.algo).kind.load(pickled, device="cpu")
+    return config.env, dict(config.env_kwargs), policy

@@ -19,18 +19,20 @@ from stable_baselines3.common.vec_env import VecEnv
 import shapegym.experiments.potentials  # noqa: F401  # registers the state functions that ready rewards refer to
 from shapegym.agents.algorithms.registry import algorithm_of
 from shapegym.agents.callbacks import EPISODES_FILE, EvaluationCallback, ShapingCallback, find_surface
-from shapegym.agents.checkpoint import CheckpointCallback, checkpoints, load_checkpoint
+from shapegym.agents.checkpoint import CheckpointCallback, checkpoints, load_checkpoint, read_manifest
 from shapegym.agents.environments import make_vec_env, with_features
+from shapegym.agents.errors import CheckpointError
 from shapegym.agents.evaluation import Evaluation, evaluate
 from shapegym.agents.factory import make_agent, torch_threads
 from shapegym.agents.metrics import read_json_lines
+from shapegym.agents.model_files import require_settings, save_model
 from shapegym.agents.profiling import CostMeter, Costs
 from shapegym.agents.settings import resolve_settings
 from shapegym.experiments.errors import RunError
 from shapegym.experiments.plain import plain
 from shapegym.experiments.runs import costs as cost_file
 from shapegym.experiments.runs import run_folder, tracking
-from shapegym.shaping.discovery import import_modules
+from shapegym.shaping.discovery import import_modules, only_loaded
 from shapegym.shaping.evaluation.answer_log import AnswerLog
 from shapegym.shaping.evaluation.answers import Correspondence, annotator_of
 from shapegym.shaping.files.reward_files import from_data
@@ -114,13 +116,19 @@ class RunConfig(Limited):
             if value or key not in ("imports", "learn_every")
         }
 
+    @property
+    def modules(self) -> tuple[str, ...]:
+        """Modules of other people that the request needs: its imports, and that of an environment ``module:id``."""
+        module = self.env.rpartition(":")[0]
+        return tuple(dict.fromkeys((*self.imports, *filter(None, [module]))))
+
     def import_modules(self) -> None:
-        """Import what the request imports, before anything that it names is looked up.
+        """Import what the request needs, before anything that it names is looked up.
 
         Raises:
             PluginError: if a module is not there or fails.
         """
-        import_modules(self.imports, "The request of this run")
+        import_modules(self.modules, "The request of this run")
 
 
 def train(
@@ -128,6 +136,8 @@ def train(
     folder: Path,
     *,
     resume: bool = False,
+    checkpoint: int | None = None,
+    trust: bool = False,
     progress: Progress | None = None,
     wandb: str = "",
     answers_of: Path | None = None,
@@ -137,47 +147,53 @@ def train(
     Args:
         config: the request.
         folder: of the run; new, or that of the run to continue.
-        resume: continue from the folder's last checkpoint.
+        resume: continue from the folder's last checkpoint; from an older one where that is damaged, which a warning says.
+        checkpoint: continue from the checkpoint of this step.
+        trust: the run to continue may import what it names and unpickle models: the person knows where it comes from.
         progress: told about the run as it goes on.
         wandb: project of Weights & Biases that shows the run too; empty for none. No part of the request.
         answers_of: folder of a run whose answers are repeated, where the reward asks somebody; nobody is asked then.
 
     Raises:
         RunError: if the folder does not fit the request, or ``wandb`` is asked for and not there.
-        AgentError: for settings that do not exist or do not fit.
+        AgentError: for settings that do not exist or do not fit, or checkpoints of which none can be used.
         ShapingError: for a reward that does not fit the environment or the agent, or a module that cannot be imported.
     """
-    config.import_modules()
-    reward = None if config.reward is None else from_data(config.reward)
-    settings = resolve_settings(config.algo, config.env, config.settings)
-    tracking.require(wandb)
-    earlier = None
-    if resume:
-        checkpoint = _last_checkpoint(folder)
-        earlier = cost_file.read(folder)
-    with torch_threads(1), ExitStack() as cleanup:
-        # Made before the model, because a checkpoint restores the random streams that they would draw from.
-        env_kwargs = with_features(config.env, reward, config.env_kwargs)
-        venv = _open(cleanup, make_vec_env(config.env, settings.num_envs, seed=config.seed, **env_kwargs))
-        eval_venv = _open(
-            cleanup, make_vec_env(config.env, min(config.eval_episodes, 16), **config.env_kwargs)
-        )
-        answers = _answers(reward, answers_of or folder, repeated=answers_of is not None)
-        if answers is not None:
-            cleanup.callback(answers.close)
+    with only_loaded(folder, trust=trust or not resume):
+        config.import_modules()
+        reward = None if config.reward is None else from_data(config.reward)
+        settings = resolve_settings(config.algo, config.env, config.settings)
+        tracking.require(wandb)
+        earlier = None
         if resume:
-            model = load_checkpoint(checkpoint, venv, reward, answers=answers)
-        else:
-            binding: BindingOptions = {"answers": answers}
-            if config.learn_every is not None:
-                binding["learn_every"] = config.learn_every
-            model = make_agent(
-                config.algo, venv, reward, seed=config.seed, settings=settings, binding=binding
+            begun = _checkpoint(folder, checkpoint)
+            earlier = cost_file.read(folder)
+        with torch_threads(1), ExitStack() as cleanup:
+            # Made before the model, because a checkpoint restores the random streams that they would draw from.
+            env_kwargs = with_features(config.env, reward, config.env_kwargs)
+            venv = _open(cleanup, make_vec_env(config.env, settings.num_envs, seed=config.seed, **env_kwargs))
+            eval_venv = _open(
+                cleanup, make_vec_env(config.env, min(config.eval_episodes, 16), **config.env_kwargs)
             )
-            algorithm_of(config.algo).check_reward(model)  # before there is a folder
-            run_folder.create(folder, request_of(config))
-        with tracking.tracked(wandb, folder, run_folder.read_config(folder), resume=resume):
-            return _learn(model, config, folder, eval_venv, progress, earlier)
+            answers = _answers(reward, answers_of or folder, repeated=answers_of is not None)
+            if answers is not None:
+                cleanup.callback(answers.close)
+            if resume:
+                fresh = make_agent(config.algo, venv, seed=config.seed, settings=settings)
+                model = load_checkpoint(begun, venv, reward, answers=answers, trust=trust)
+                require_settings(begun, model, fresh)
+                del fresh
+            else:
+                binding: BindingOptions = {"answers": answers}
+                if config.learn_every is not None:
+                    binding["learn_every"] = config.learn_every
+                model = make_agent(
+                    config.algo, venv, reward, seed=config.seed, settings=settings, binding=binding
+                )
+                algorithm_of(config.algo).check_reward(model)  # before there is a folder
+                run_folder.create(folder, request_of(config))
+            with tracking.tracked(wandb, folder, run_folder.read_config(folder), resume=resume):
+                return _learn(model, config, folder, eval_venv, progress, earlier)
 
 
 def request_of(config: RunConfig) -> dict[str, Any]:
@@ -248,7 +264,8 @@ def _learn(
         result = evaluate(model, eval_venv, config.eval_episodes, seed=EVALUATION_SEED, deterministic=False)
     finally:
         model.logger.close()
-    model.save(folder / run_folder.MODEL)
+    save_model(folder / run_folder.MODEL, model)
+    model.save(folder / run_folder.PICKLED_MODEL)
     assert model.env is not None  # noqa: S101  # it has just been trained
     surface = find_surface(model.env)
     if surface is not None:
@@ -288,10 +305,25 @@ class _Report(BaseCallback):
         return True
 
 
-def _last_checkpoint(folder: Path) -> Path:
+def _checkpoint(folder: Path, step: int | None) -> Path:
+    """Where a run goes on: at its last checkpoint that is whole, or at that of a step."""
     if run_folder.is_finished(folder):
         raise RunError(f"The run in {folder} is finished; there is nothing to resume.")
-    found = checkpoints(folder / run_folder.CHECKPOINTS)
+    found = {path.name.removeprefix("step_"): path for path in checkpoints(folder / run_folder.CHECKPOINTS)}
     if not found:
         raise RunError(f"{folder} has no checkpoint yet: start the run anew in another folder.")
-    return found[-1]
+    if step is not None:
+        if str(step) not in found:
+            raise RunError(f"{folder} has no checkpoint of step {step}: it has those of {', '.join(found)}.")
+        return found[str(step)]
+    *older, latest = found.values()
+    for path in (latest, *reversed(older)):
+        try:
+            read_manifest(path)
+        except CheckpointError as error:
+            damage = error
+            continue
+        if path != latest:
+            warnings.warn(f"{damage} The run goes on from {path.name}.", UserWarning, stacklevel=2)
+        return path
+    raise damage

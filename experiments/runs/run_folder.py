@@ -10,7 +10,8 @@
 ``evaluations.jsonl``  a row for every evaluation on the task
 ``tensorboard/``    event files
 ``checkpoints/``    what `--resume` continues from
-``model.zip``       the trained agent, as Stable-Baselines3 saves it
+``model.npz``       the trained agent, without code: what `shapegym record` reads
+``model.zip``       the same as Stable-Baselines3 saves it, pickled: for its ``load``; nothing here reads it unless told to trust it
 ``shaping.npz``     the reward's state (counts, statistics, schedules)
 ``costs.json``      wall-clock time and where it went; the one file that differs from repetition to repetition
 ``result.json``     the final evaluation; a folder without it is unfinished
@@ -31,9 +32,12 @@ import yaml
 
 from shapegym.experiments.errors import RunError
 from shapegym.shaping.atomic_file import replacing
+from shapegym.shaping.files.marked_yaml import read_yaml_file
+from shapegym.shaping.limited_files import read_object
 
 CONFIG, VERSIONS, RESULT, COSTS = "config.yaml", "versions.json", "result.json", "costs.json"
-TENSORBOARD, CHECKPOINTS, MODEL, SHAPING = "tensorboard", "checkpoints", "model.zip", "shaping.npz"
+TENSORBOARD, CHECKPOINTS, MODEL, SHAPING = "tensorboard", "checkpoints", "model.npz", "shaping.npz"
+PICKLED_MODEL = "model.zip"
 ANSWERS = "answers.jsonl"
 
 _PACKAGES = (
@@ -80,10 +84,7 @@ def read_config(folder: Path) -> dict[str, Any]:
     path = folder / CONFIG
     if not path.is_file():
         raise RunError(f"{folder} is no run folder: it has no {CONFIG}.")
-    try:
-        config = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise RunError(f"{path} cannot be read: {error}") from None
+    config, _ = read_yaml_file(path, "config", RunError)
     if not isinstance(config, dict):
         raise RunError(f"{path} holds {type(config).__name__}, not the keys of a run.")
     return config
@@ -96,10 +97,21 @@ def is_finished(folder: Path) -> bool:
 
 def changed_versions(folder: Path) -> dict[str, tuple[str, str]]:
     """Return what is another now than when the run began: name -> (then, now)."""
-    path = folder / VERSIONS
-    then = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
+    then = read_versions(folder) if (folder / VERSIONS).exists() else {}
     now = versions()
     return {name: (then[name], now[name]) for name in now if name in then and then[name] != now[name]}
+
+
+def read_versions(folder: Path) -> dict[str, str]:
+    """Return with what a run began.
+
+    Raises:
+        RunError: if the file is missing or damaged.
+    """
+    found = read_object(folder / VERSIONS, RunError)
+    if not all(isinstance(text, str) for text in found.values()):
+        raise RunError(f"{folder / VERSIONS} is damaged: a version is a text.")
+    return found
 
 
 def versions() -> dict[str, str]:

@@ -93,7 +93,7 @@ def test_train_fills_a_run_folder(reward, tmp_path):
     assert "stable-baselines3" in json.loads((folder / run_folder.VERSIONS).read_text())
     assert json.loads((folder / run_folder.RESULT).read_text())["steps"] == 512
     assert list((folder / run_folder.TENSORBOARD).glob("events*"))
-    assert PPO.load(folder / run_folder.MODEL).num_timesteps == 512
+    assert PPO.load(folder / run_folder.PICKLED_MODEL).num_timesteps == 512
     assert "not empty" in shapegym("train", "shapegym/Corridor-v0", "--out", str(folder), *SMALL, code=2)
 
 
@@ -122,7 +122,7 @@ def test_a_resumed_run_equals_an_uninterrupted_one(reward, tmp_path):
         train(config, tmp_path / "cut", progress=interrupt)
     assert not run_folder.is_finished(tmp_path / "cut")
     shapegym("train", "--resume", str(tmp_path / "cut"))
-    whole, cut = (PPO.load(tmp_path / name / run_folder.MODEL) for name in ("whole", "cut"))
+    whole, cut = (PPO.load(tmp_path / name / run_folder.PICKLED_MODEL) for name in ("whole", "cut"))
     for a, b in zip(whole.policy.parameters(), cut.policy.parameters(), strict=True):
         assert torch.equal(a, b)
     for name in (run_folder.RESULT, "episodes.jsonl"):

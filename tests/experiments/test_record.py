@@ -50,6 +50,9 @@ def test_a_run_is_recorded_on_its_own_task(tmp_path: Path) -> None:
     record(folder, "--out", target, "--steps", 50)
     assert len(load_base(target)) == 50
     assert "leave out --env" in record(folder, "--env", CORRIDOR, "--out", target, code=2)
+    (folder / "model.npz").unlink()
+    assert "--trust" in record(folder, "--out", target, code=2)
+    record(folder, "--out", target, "--steps", 50, "--trust")
     (folder / "model.zip").unlink()
     assert "--resume" in record(folder, "--out", target, code=2)
 
