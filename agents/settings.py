@@ -23,7 +23,7 @@ from shapegym.shaping.errors import suggest
 from shapegym.shaping.limits import Limited, NonNegative
 
 MOST_LANES = 2**20
-WIDEST_LAYER, MOST_LAYERS = 8192, 64
+WIDEST_LAYER, MOST_LAYERS = 8192, 512
 """What ``policy_kwargs: net_arch`` takes: a layer between two of that width has 256 MiB of weights."""
 
 _OURS = {"policy", "num_envs", "action_noise_std"}

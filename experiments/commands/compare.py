@@ -21,8 +21,9 @@ def compare(
     """Compare two sweeps, or two contenders, task by task: A minus B."""
     from shapegym.experiments.reports.comparison import compare as compared
     from shapegym.experiments.reports.comparison import differences, summary
+    from shapegym.shaping.discovery import only_loaded
 
-    with explained():
+    with explained(), only_loaded("This comparison"):
         comparisons = list(compared(a, b, on))
         for warning in dict.fromkeys(text for comparison in comparisons for text in comparison.warnings):
             err.print("[yellow]Warning:[/]", escape(warning))

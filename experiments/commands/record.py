@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -93,7 +94,9 @@ def _trained(folder: Path, trust: bool) -> tuple[str, dict[str, Any], Policy]:
     if not folder.is_dir():
         raise RunError(f"There is no run folder {str(folder)!r}; give one, or random or optimal.")
     config = RunConfig.from_folder(folder)
-    with only_loaded(folder, trust=trust), lanes_of(config.env, 1, **config.env_kwargs) as venv:
+    with only_loaded(folder, trust=trust), ExitStack() as cleanup:
+        config.import_modules()
+        venv = cleanup.enter_context(lanes_of(config.env, 1, **config.env_kwargs))
         model, pickled = folder / run_folder.MODEL, folder / run_folder.PICKLED_MODEL
         if model.is_file():
             policy = load_model(model, venv, algorithm=algorithm_of(config.algo).kind)

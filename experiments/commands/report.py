@@ -19,7 +19,8 @@ def report(
 ) -> None:
     """Write what a sweep has shown: one HTML file that needs nothing else, and Markdown beside it."""
     from shapegym.experiments import reports
+    from shapegym.shaping.discovery import only_loaded
 
-    with explained():
+    with explained(), only_loaded(folder):
         page = reports.report(folder, target)
         out.print(f"Report: {page}\nMarkdown: {page.with_suffix('.md')}", soft_wrap=True)

@@ -12,7 +12,16 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.live import Live
 
-from shapegym.experiments.console import Imports, as_options, err, explained, out, require_recorded, was_given
+from shapegym.experiments.console import (
+    Imports,
+    Trust,
+    as_options,
+    err,
+    explained,
+    out,
+    require_recorded,
+    was_given,
+)
 from shapegym.experiments.errors import RunError
 
 if TYPE_CHECKING:
@@ -68,6 +77,7 @@ def sweep(
     mixed: Annotated[
         bool, typer.Option("--mixed", help="Go on although there are results of other versions or machines.")
     ] = False,
+    trust: Trust = False,
     imports: Imports = None,
 ) -> None:
     """Compare rewards: train every entry of a suite with every seed. Interrupted sweeps go on where they stopped."""
@@ -92,6 +102,7 @@ def sweep(
                 wandb=wandb,
                 mixed=mixed,
                 imports=imports or (),
+                trust=trust,
                 watch=partial(_shown, opened),
             )
         except KeyboardInterrupt:
@@ -134,7 +145,7 @@ def _refuse_changes(context: typer.Context, folder: Path, imports: list[str]) ->
                 f"{folder} is a sweep and goes on as it was asked for: leave out {parameter.opts[0]}, or name the suite again."
             )
     if imports:
-        recorded = {name for job in read_plan(folder).jobs for name in job.config.imports}
+        recorded = {name for job in read_plan(folder).jobs for name in job.config.modules}
         require_recorded(imports, recorded, folder)
 
 

@@ -12,7 +12,7 @@ import typer
 from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from shapegym.experiments.console import Imports, err, explained, out
+from shapegym.experiments.console import Imports, Trust, err, explained, out
 
 if TYPE_CHECKING:
     from shapegym.experiments.sweeps.plan import Job
@@ -25,14 +25,16 @@ def verify(
     folder: Annotated[Path, typer.Argument(help="Folder of a sweep.")],
     runs: Annotated[int, typer.Option(help="How many runs to train again; 0: none.", min=0)] = 1,
     seed: Annotated[int, typer.Option(help="Which: draws the sample.", min=0)] = 0,
+    trust: Trust = False,
     _imports: Imports = None,
 ) -> None:
     """Check a sweep that somebody made: its index against its run folders, and sampled runs by training them again."""
     from shapegym.experiments.sweeps.results import Results
     from shapegym.experiments.sweeps.verification import check_books, sample
     from shapegym.experiments.sweeps.workspace import read_plan
+    from shapegym.shaping.discovery import only_loaded
 
-    with explained():
+    with explained(), only_loaded(folder, trust=trust):
         if wrong := list(check_books(folder)):
             _complain(wrong)
         else:

@@ -29,6 +29,7 @@ from shapegym.agents.model_files import require_settings, save_model
 from shapegym.agents.profiling import CostMeter, Costs
 from shapegym.agents.settings import resolve_settings
 from shapegym.experiments.errors import RunError
+from shapegym.experiments.inside import require_own
 from shapegym.experiments.plain import plain
 from shapegym.experiments.runs import costs as cost_file
 from shapegym.experiments.runs import run_folder, tracking
@@ -166,6 +167,7 @@ def train(
         tracking.require(wandb)
         earlier = None
         if resume:
+            require_own(folder)
             begun = _checkpoint(folder, checkpoint)
             earlier = cost_file.read(folder)
         with torch_threads(1), ExitStack() as cleanup:

@@ -31,6 +31,7 @@ from typing import Any
 import yaml
 
 from shapegym.experiments.errors import RunError
+from shapegym.experiments.inside import require_own
 from shapegym.shaping.atomic_file import replacing
 from shapegym.shaping.files.marked_yaml import read_yaml_file
 from shapegym.shaping.limited_files import read_object
@@ -84,6 +85,7 @@ def read_config(folder: Path) -> dict[str, Any]:
     path = folder / CONFIG
     if not path.is_file():
         raise RunError(f"{folder} is no run folder: it has no {CONFIG}.")
+    require_own(folder, below=False, written=False)
     config, _ = read_yaml_file(path, "config", RunError)
     if not isinstance(config, dict):
         raise RunError(f"{path} holds {type(config).__name__}, not the keys of a run.")

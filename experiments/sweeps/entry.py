@@ -56,6 +56,7 @@ def sweep(
     wandb: str = "",
     mixed: bool = False,
     imports: Sequence[str] = (),
+    trust: bool = False,
     watch: Callable[[Workspace], AbstractContextManager[Watcher]] | None = None,
 ) -> SweepResult:
     """Train every entry of a suite with every seed. What is finished in the folder already is kept.
@@ -80,6 +81,7 @@ def sweep(
         mixed: go on although there are results of other versions or machines.
         imports: modules of other people that define what the suite names, beside those that the suite imports itself. Workers
             import them too, and every run writes them down.
+        trust: a folder that goes on may import the modules that it names: the person knows where it comes from.
         watch: makes what is told of the sweep while it goes on.
 
     Returns:
@@ -91,15 +93,19 @@ def sweep(
     """
     with executor_on(on, workers, mixed=mixed) as executor:
         from shapegym.experiments.sweeps.loop import run_jobs
+        from shapegym.experiments.sweeps.suite import load_suite
         from shapegym.experiments.sweeps.workspace import SWEEP, open_workspace, read_header
+        from shapegym.shaping.discovery import import_modules, only_loaded
 
         if isinstance(source, (str, Path)) and (Path(source) / SWEEP).is_file():
             folder, header = Path(source), read_header(Path(source))
             request, wandb = header["request"], header["wandb"]
-            plan, chosen = _stored(folder, request)
+            with only_loaded(folder, trust=trust):
+                plan, chosen = _stored(folder, request)
         else:
+            import_modules(imports, "This sweep")
             request = {
-                "suite": _named(source),
+                "suite": load_suite(source).as_source(),
                 "quick": quick,
                 "only": only,
                 "seeds": seeds if seeds is None or isinstance(seeds, int) else list(seeds),
@@ -111,7 +117,8 @@ def sweep(
             }
             plan, chosen = _asked(request)
             folder = Path("sweeps") / plan.name if folder is None else Path(folder)
-        workspace = open_workspace(folder, plan, mixed=mixed, request=request, wandb=wandb)
+        with only_loaded(folder, trust=trust):
+            workspace = open_workspace(folder, plan, mixed=mixed, request=request, wandb=wandb)
         with (watch or _unseen)(workspace) as watcher:
             failures = run_jobs(workspace, chosen, executor, watcher.show, watcher.set_jobs)
     wanted = {job.id for job in chosen.jobs(workspace.rows)}
@@ -132,13 +139,6 @@ def executor_on(on: str, workers: int | None, *, mixed: bool) -> local_pool.Loca
 
         return RayExecutor(on, workers, mixed=mixed)
     raise RunError(f"--on takes local, ray or ray://HOST:PORT, not {on!r}.")
-
-
-def _named(source: str | Path | Suite | Mapping[str, Any]) -> str | dict[str, Any]:
-    """What a sweep writes down of its suite, to go on with: a name, a file, or all of it."""
-    if isinstance(source, (str, Path)):
-        return str(Path(source).resolve()) if Path(source).suffix else str(source)
-    return dict(source) if isinstance(source, Mapping) else source.as_source()
 
 
 def _asked(request: Mapping[str, Any]) -> tuple[Plan, Search]:
@@ -169,9 +169,14 @@ def _stored(folder: Path, request: Mapping[str, Any]) -> tuple[Plan, Search]:
     from shapegym.shaping.discovery import import_modules
 
     if request.get("search") in ("halving", "optuna"):
+        if isinstance(request["suite"], str) and Path(request["suite"]).suffix:  # of an older sweep
+            raise RunError(
+                f"{folder} names its suite by a file outside of it. Name the suite again: shapegym sweep {request['suite']} "
+                f"--out {folder}"
+            )
         return _asked(request)
     plan = read_plan(folder)
-    import_modules(dict.fromkeys(name for job in plan.jobs for name in job.config.imports), str(folder))
+    import_modules(dict.fromkeys(name for job in plan.jobs for name in job.config.modules), str(folder))
     return plan, Fixed(plan)
 
 

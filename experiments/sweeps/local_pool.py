@@ -10,6 +10,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from shapegym.experiments.inside import inside
 from shapegym.experiments.processes import News, Say, WorkerPool
 
 if TYPE_CHECKING:  # so that workers start while the rest is imported
@@ -60,7 +61,7 @@ class LocalPool(WorkerPool):
 def _run(folder: Path, job: Job, say: Say) -> JobEvent:
     from shapegym.experiments.sweeps.loop import attempt
 
-    with _printing_to(folder / log_of(job.id, os.getpid())):
+    with _printing_to(inside(folder, log_of(job.id, os.getpid()).as_posix())):
         return attempt(job, folder, say)
 
 

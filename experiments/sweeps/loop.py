@@ -25,6 +25,7 @@ from shapegym.agents.callbacks import ShapingCallback, keep_alarms_to_files
 from shapegym.agents.checkpoint import checkpoints
 from shapegym.agents.errors import AgentError, CheckpointError
 from shapegym.experiments.errors import RunError
+from shapegym.experiments.inside import inside
 from shapegym.experiments.runs import run_folder
 from shapegym.experiments.runs.run import Progress, request_of, train
 from shapegym.experiments.sweeps.plan import Job, Plan, digest_of, run_path
@@ -205,7 +206,7 @@ def message_of(error: Exception) -> str:
 
 @contextmanager
 def _alone(folder: Path, job_id: str) -> Iterator[None]:
-    path = folder / LOCKS / f"{digest_of(job_id)}.lock"
+    path = inside(folder, f"{LOCKS}/{digest_of(job_id)}.lock")
     path.parent.mkdir(parents=True, exist_ok=True)
     lock = FileLock(path)
     try:

@@ -14,15 +14,19 @@ from pathlib import Path
 from typing import Any
 
 from shapegym.experiments.errors import RunError
+from shapegym.experiments.inside import fault_of, inside
 from shapegym.experiments.runs.run import RunConfig
+from shapegym.shaping.limits import Limited, Natural
 
 _LONGEST_NAME = 240
 """Bytes in the name of a folder; file systems allow 255, and some of them are for what is written beside it."""
 
 
 @dataclass(frozen=True)
-class Job:
+class Job(Limited):
     """One training run of a comparison."""
+
+    misfit = RunError
 
     task: str  # name of the task in its suite, such as ``doorkey8``
     strategy: str  # name of the reward, such as ``potential``
@@ -30,7 +34,7 @@ class Job:
     # swept fields that differ from the suite's, name -> value
     variant: Mapping[str, Any] = field(default_factory=dict)
     # rung of a successive halving, 0 otherwise. Later rungs are decided by the results of earlier ones.
-    stage: int = 0
+    stage: Natural = 0
 
     @property
     def entry(self) -> str:
@@ -76,11 +80,19 @@ class Plan:
                 raise RunError(
                     f"Two runs of {self.name} are called {job.id}: give tasks, strategies and swept values other names."
                 )
-            if max(len(name.encode()) for name in job.id.split("/")) > _LONGEST_NAME:
-                raise RunError(
-                    f"{job.id} is too long for the name of a folder: sweep fewer fields at a time, or shorter values."
-                )
+            require_place(job.id)
             seen.add(job.id)
+
+
+def require_place(job_id: str) -> None:
+    """Raise `RunError` unless an id is ``TASK/STRATEGY/SEED`` and can be a folder within ``runs``."""
+    fault = fault_of(job_id) or (f"{job_id!r} is no TASK/STRATEGY/SEED" if job_id.count("/") != 2 else "")
+    if fault:
+        raise RunError(f"This id can be no folder: {fault}.")
+    if max(len(name.encode()) for name in job_id.split("/")) > _LONGEST_NAME:
+        raise RunError(
+            f"{job_id} is too long for the name of a folder: sweep fewer fields at a time, or shorter values."
+        )
 
 
 def in_fair_order(jobs: Iterable[Job]) -> tuple[Job, ...]:
@@ -95,8 +107,12 @@ def digest_of(data: Any) -> str:
 
 
 def run_path(folder: Path, job_id: str) -> Path:
-    """The run folder of a job within the folder of its sweep."""
-    return folder / "runs" / job_id
+    """Return the run folder of a job within the folder of its sweep.
+
+    Raises:
+        RunError: if the id or a link there leads out of it.
+    """
+    return inside(folder, f"runs/{job_id}")
 
 
 def value_name(value: Any) -> str:

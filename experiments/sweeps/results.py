@@ -12,23 +12,30 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from functools import cache
 from pathlib import Path
-from typing import Any, cast
+from typing import Annotated, Any, TypeAlias, cast
 
 import numpy as np
+from annotated_types import Ge, Le
 from numpy.typing import NDArray
 from pydantic import ConfigDict, TypeAdapter, ValidationError
 
 from shapegym.agents.callbacks import EVALUATIONS_FILE
+from shapegym.agents.errors import AgentError
 from shapegym.agents.metrics import read_json_lines
 from shapegym.experiments.errors import RunError
+from shapegym.experiments.inside import require_own
 from shapegym.experiments.runs import run_folder
 from shapegym.experiments.sweeps.plan import Job
 from shapegym.shaping.errors import said_as
+from shapegym.shaping.limited_files import LARGEST_DOCUMENT, opened, parse_json, read_bytes, read_object
 
 INDEX = "results.jsonl"
 CURVES = ("success_rate", "mean_return", "mean_length")
 COSTS = run_folder.COSTS
 """Wall-clock time and where it went; apart from the result, which is the same on every repetition."""
+
+Whole: TypeAlias = Annotated[int, Ge(-(2**53)), Le(2**53)]
+"""An integer that is a number of every other program too."""
 
 _TAKEN_OVER = ("success_rate", "mean_return", "mean_length", "episodes", "shaped_return", "parts")
 
@@ -59,24 +66,24 @@ class ResultRow:
     task: str
     strategy: str
     entry: str
-    seed: int
-    stage: int
+    seed: Whole
+    stage: Whole
     variant: Mapping[str, Any]
     digest: str
-    steps: int
+    steps: Whole
     success_rate: float | None
     mean_return: float
     mean_length: float
-    episodes: int
-    first_success: int | None
+    episodes: Whole
+    first_success: Whole | None
     shaped_return: float | None
     parts: Mapping[str, float]
-    curve: Mapping[str, list[int | float | None]]
+    curve: Mapping[str, list[Whole | float | None]]
     versions: Mapping[str, str]
-    costs: Mapping[str, int | float | Mapping[str, float]] = field(default_factory=dict)
+    costs: Mapping[str, Whole | float | Mapping[str, float]] = field(default_factory=dict)
     checksum: str = ""
     request: str = ""
-    alarms: Mapping[str, int] = field(default_factory=dict)
+    alarms: Mapping[str, Whole] = field(default_factory=dict)
 
     __pydantic_config__ = ConfigDict(extra="forbid", strict=True, allow_inf_nan=False)
 
@@ -117,12 +124,18 @@ def row_of(job: Job, folder: Path) -> ResultRow:
     Raises:
         RunError: if the run is not finished, or a file of it is damaged.
     """
-    path = folder / run_folder.RESULT
-    try:
-        text = path.read_bytes()
-        result = json.loads(text)
-        versions = json.loads((folder / run_folder.VERSIONS).read_text(encoding="utf-8"))
-        evaluations, costs = folder / EVALUATIONS_FILE, folder / COSTS
+    for name in (run_folder.RESULT, run_folder.CONFIG, run_folder.VERSIONS):
+        if not (folder / name).is_file():
+            raise RunError(f"The run in {folder} is not complete: it has no {name}.")
+    require_own(folder, below=False, written=False)
+    text = read_bytes(folder / run_folder.RESULT, RunError)
+    config = read_bytes(folder / run_folder.CONFIG, RunError)
+    result = parse_json(text, RunError, str(folder / run_folder.RESULT))
+    evaluations, costs = folder / EVALUATIONS_FILE, folder / COSTS
+    causes = (AgentError, ValueError, KeyError, TypeError, AttributeError)
+    with said_as(
+        RunError, causes, f"The run in {folder} is damaged: ", ". Delete the folder to run it again."
+    ):
         rows = read_json_lines(evaluations) if evaluations.exists() else []
         row = ResultRow(
             id=job.id,
@@ -137,22 +150,15 @@ def row_of(job: Job, folder: Path) -> ResultRow:
             first_success=result["steps_to_first_success"],
             **{name: result[name] for name in _TAKEN_OVER},
             curve={name: [row[name] for row in rows] for name in ("step", *CURVES)},
-            versions=versions,
-            costs=json.loads(costs.read_text(encoding="utf-8")) if costs.exists() else {},
+            versions=run_folder.read_versions(folder),
+            costs=read_object(costs, RunError) if costs.exists() else {},
             checksum=checksum(text),
-            request=checksum((folder / run_folder.CONFIG).read_bytes()),
+            request=checksum(config),
             alarms=result.get("alarms", {}),  # runs of older versions had none
         )
-        row.as_line()  # a number that is none stands in no index
-        return row
-    except FileNotFoundError as error:
-        raise RunError(
-            f"The run in {folder} is not complete: it has no {Path(error.filename).name}."
-        ) from None
-    except (ValueError, KeyError, TypeError) as error:
-        raise RunError(
-            f"The run in {folder} is damaged: {error!r}. Delete the folder to run it again."
-        ) from None
+        return ResultRow.from_line(
+            row.as_line()
+        )  # what the index cannot hold, or give back, does not get there
 
 
 @dataclass(frozen=True)
@@ -172,14 +178,19 @@ class Results:
         path = folder / INDEX
         if not path.is_file():
             raise RunError(f"{folder} holds no results yet: it has no {INDEX}. `shapegym sweep` makes them.")
+        require_own(folder, below=False, written=False)
         rows: dict[str, ResultRow] = {}
-        for number, line in enumerate(path.read_bytes().split(b"\n")[:-1], start=1):
-            after = f". Delete {INDEX}: `shapegym sweep` writes it anew."
-            with said_as(RunError, ValueError, f"{path}, line {number}, is damaged: ", after):
-                row = ResultRow.from_line(line.decode())
-            if row.id in rows:
-                raise RunError(f"{path}, line {number}: the run {row.id} is there twice.")
-            rows[row.id] = row
+        after, number = f". Delete {INDEX}: `shapegym sweep` writes it anew.", 0
+        with opened(path, RunError, "index") as file:
+            while (line := file.readline(LARGEST_DOCUMENT + 1)).endswith(b"\n") or len(
+                line
+            ) > LARGEST_DOCUMENT:
+                number += 1
+                with said_as(RunError, ValueError, f"{path}, line {number}, is damaged: ", after):
+                    row = ResultRow.from_line(line.decode())
+                if row.id in rows:
+                    raise RunError(f"{path}, line {number}: the run {row.id} is there twice.")
+                rows[row.id] = row
         return cls(folder, tuple(rows.values()))
 
 

@@ -148,10 +148,10 @@ class Suite(_Data):
         return self._origin.path.stem
 
     def as_source(self) -> str | dict[str, Any]:
-        """What `load_suite` makes this suite from again: its file if that says the same, else its data."""
-        if self._origin.path.is_file() and load_suite(self._origin.path) == self:
-            return str(self._origin.path.resolve())
-        return self.model_dump(mode="json")
+        """What `load_suite` makes this suite from again, wherever its file is then: the name of a ready one, else name and data."""
+        if self._origin.path == path_of(self.name):
+            return self.name
+        return {"name": self.name, "suite": self.model_dump(mode="json")}
 
     @property
     def axes(self) -> tuple[Axis, ...]:
@@ -286,7 +286,10 @@ def _read(source: str | Path | Mapping[str, Any] | Suite) -> tuple[Any, Origin]:
     if isinstance(source, Suite):
         return source.model_dump(), source._origin
     if isinstance(source, Mapping):
-        return deepcopy(dict(source)), Origin.of_data(source)
+        name, data = (
+            (source["name"], source["suite"]) if source.keys() == {"name", "suite"} else ("suite", source)
+        )
+        return deepcopy(data), Origin.of_data(data, str(name))
     if Path(source).suffix in (".yaml", ".yml"):
         return read_suite(Path(source))
     if (path := path_of(str(source))) is None:

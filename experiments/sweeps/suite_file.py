@@ -28,9 +28,9 @@ class Origin:
     places: Mapping[KeyPath, Place | tuple[()]]  # line and column of every key and list item; none in data
 
     @classmethod
-    def of_data(cls, data: Any) -> Origin:
+    def of_data(cls, data: Any, name: str = "suite") -> Origin:
         """That of data which no file holds."""
-        return cls(Path("suite"), dict.fromkeys(_paths(data), ()))
+        return cls(Path(f"{name}.yaml"), dict.fromkeys(_paths(data), ()))
 
     def error(self, path: KeyPath, message: str) -> RunError:
         """Return the error for what stands at ``path``, or would stand there."""

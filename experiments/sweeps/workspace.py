@@ -20,21 +20,41 @@ import json
 import shutil
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 from filelock import FileLock
 
 from shapegym.experiments.errors import RunError
+from shapegym.experiments.inside import inside, require_own
 from shapegym.experiments.runs import run_folder
 from shapegym.experiments.runs.run import RunConfig, request_of
-from shapegym.experiments.sweeps.plan import Job, Plan, run_path
+from shapegym.experiments.sweeps.plan import Job, Plan, require_place, run_path
 from shapegym.experiments.sweeps.results import INDEX, ResultRow, checksum, row_of
 from shapegym.shaping.atomic_file import replacing
+from shapegym.shaping.json_lines import append_rows, read_rows
+from shapegym.shaping.limited_files import LARGEST_DOCUMENT, opened, read_object
+from shapegym.shaping.limits import Count, Natural, checked
 
 SWEEP, PLAN, FAILURES = "sweep.json", "plan.jsonl", "failures.jsonl"
 LOCKS, TRASH = "locks", ".trash"
 FORMAT = "shapegym sweep"
+
+_HEADER: dict[str, Any] = {"name": str, "title": str, "request": Mapping, "wandb": str}
+_REQUEST: dict[str, Any] = {
+    "suite": str | Mapping,
+    "quick": bool,
+    "only": str,
+    "seeds": Count | tuple[Natural, ...] | None,
+    "set": tuple[str, ...],
+    "search": str | None,
+    "trials": Count | None,
+    "ablate": bool,
+    "imports": tuple[str, ...],
+}
+_LATER: dict[str, Any] = {"imports": ()}
+"""What older sweeps do not say."""
 
 
 class Workspace:
@@ -50,7 +70,7 @@ class Workspace:
         self.folder = folder
         self.plan = Plan("", "", ())
         self.rows: dict[str, ResultRow] = {}
-        self.lock = FileLock(folder / LOCKS / "books.lock")
+        self.lock = FileLock(inside(folder, f"{LOCKS}/books.lock"))
         self._index = folder / INDEX
         self._vetted: dict[str, Job] = {}
         self._read_to, self._last = 0, b""  # what of the index `rows` holds: its size and last line
@@ -81,7 +101,7 @@ class Workspace:
         with self.lock:
             self.refresh()
             if job.id not in self.rows:
-                _append(self._index, row.as_line())
+                append_rows(self._index, [asdict(row)])
                 self.refresh()
             failures = read_failures(self.folder)
             if failures.pop(job.id, None) is not None:
@@ -90,27 +110,30 @@ class Workspace:
     def note_failure(self, job_id: str, message: str) -> None:
         """Write down why a run failed."""
         with self.lock:
-            _append(self.folder / FAILURES, _failure_line(job_id, message))
+            append_rows(self.folder / FAILURES, [{"id": job_id, "message": message}])
 
     def refresh(self) -> None:
-        """Read what the index has gained."""
+        """Read what the index has gained.
+
+        Raises:
+            RunError: if it cannot be read.
+        """
         if not self._index.exists():
             self._forget()
             return
-        with self._index.open("rb") as file:
+        with opened(self._index, RunError, "index") as file:
             file.seek(self._read_to - len(self._last))
             if file.read(len(self._last)) != self._last:  # written anew
                 self._forget()
                 file.seek(0)
-            lines = file.read().splitlines(keepends=True)
-        if lines and not lines[-1].endswith(b"\n"):
-            del lines[-1]  # torn, or not yet whole
-        for line in lines:
-            with suppress(ValueError):  # `rebuild` mends it
-                row = ResultRow.from_line(line.decode())
-                self.rows.setdefault(row.id, row)
-        self._read_to += sum(map(len, lines))
-        self._last = lines[-1] if lines else self._last
+            while (line := file.readline(LARGEST_DOCUMENT)).endswith(
+                b"\n"
+            ):  # another is torn, or not yet whole
+                with suppress(ValueError):  # `rebuild` mends it
+                    row = ResultRow.from_line(line.decode())
+                    self.rows.setdefault(row.id, row)
+                self._read_to += len(line)
+                self._last = line
 
     def rebuild(self) -> None:
         """Make the index agree with the run folders.
@@ -181,6 +204,7 @@ def open_workspace(
             raise RunError(f"{folder} is no sweep: it has no {SWEEP}.")
         _require_empty(folder)
     (folder / LOCKS).mkdir(parents=True, exist_ok=True)
+    require_own(folder, below=False)
     workspace = Workspace(folder)
     with workspace.lock:
         if (folder / SWEEP).is_file():
@@ -209,40 +233,46 @@ def read_plan(folder: Path) -> Plan:
     """
     header = read_header(folder)
     path = folder / PLAN
-    try:
-        lines = path.read_text(encoding="utf-8").splitlines()
-    except FileNotFoundError:
-        raise RunError(f"{folder} has lost its {PLAN}: sweep the suite again into another folder.") from None
-    jobs = []
-    for number, line in enumerate(lines, start=1):
+    if not path.is_file():
+        raise RunError(f"{folder} has lost its {PLAN}: sweep the suite again into another folder.")
+    jobs: list[Job] = []
+    for number, data in enumerate(read_rows(path, RunError), start=1):
         try:
-            data = json.loads(line)
-            digest, _ = data.pop("digest"), data.pop("id")
-            jobs.append(Job(**{**data, "config": RunConfig(**data["config"])}))
-        except (ValueError, TypeError, KeyError, AttributeError) as error:
-            raise RunError(f"{path}, line {number}, is damaged: {error!r}.") from None
-        if jobs[-1].digest != digest:
+            job_id, digest = data.pop("id"), data.pop("digest")
+            job = Job(**{**data, "config": RunConfig(**data["config"])})
+            require_place(job.id)
+        except (RunError, ValueError, TypeError, KeyError, AttributeError) as error:
+            raise RunError(f"{path}, line {number}, is damaged: {_reason(error)}") from None
+        if (job.id, job.digest) != (job_id, digest):
             raise RunError(
-                f"{path}, line {number}: the request of {jobs[-1].id} was edited. Edit the suite instead."
+                f"{path}, line {number}: the request of {job.id} was edited. Edit the suite instead."
             )
-    return Plan(header["name"], header["title"], tuple(jobs))
+        jobs.append(job)
+    try:
+        return Plan(header["name"], header["title"], tuple(jobs))
+    except RunError as error:
+        raise RunError(f"{path}: {error}") from None
 
 
 def read_header(folder: Path) -> dict[str, Any]:
     """Return ``sweep.json``: name, title, shapegym, request, wandb.
 
     Raises:
-        RunError: if it is missing or damaged.
+        RunError: if it is missing or damaged, or something in the folder leads elsewhere.
     """
     path = folder / SWEEP
-    try:
-        header = json.loads(path.read_text(encoding="utf-8"))
-        if header["format"] != FORMAT:
-            raise ValueError(header["format"])
-    except FileNotFoundError:
-        raise RunError(f"{folder} is no sweep: it has no {SWEEP}.") from None
-    except (ValueError, KeyError, TypeError) as error:
-        raise RunError(f"{path} is damaged: {error!r}.") from None
+    if not path.is_file():
+        raise RunError(f"{folder} is no sweep: it has no {SWEEP}.")
+    require_own(folder, below=False, written=False)
+    header = read_object(path, RunError)
+    if header.get("format") != FORMAT:
+        raise RunError(f"{path} is damaged: its format is {header.get('format')!r}, not {FORMAT!r}.")
+    for key, hint in _HEADER.items():
+        header[key] = checked(f"{path} is damaged: {key}", hint, header.get(key), RunError)
+    for key, hint in _REQUEST.items() if header["request"] else ():
+        header["request"][key] = checked(
+            f"{path} is damaged: request.{key}", hint, header["request"].get(key, _LATER.get(key)), RunError
+        )
     return header
 
 
@@ -252,13 +282,16 @@ def wandb_project(folder: Path) -> str:
 
 
 def read_failures(folder: Path) -> dict[str, str]:
-    """Return why runs failed last: id -> message. Lines that are none are left out."""
-    failures = {}
-    with suppress(FileNotFoundError):
-        for line in (folder / FAILURES).read_text(encoding="utf-8").splitlines():
-            with suppress(ValueError, KeyError, TypeError):
-                data = json.loads(line)
-                failures[data["id"]] = data["message"]
+    """Return why runs failed last: id -> message.
+
+    Raises:
+        RunError: if a line is none.
+    """
+    path, failures = folder / FAILURES, dict[str, str]()
+    for number, data in enumerate(read_rows(path, RunError) if path.exists() else (), start=1):
+        if not (isinstance(data.get("id"), str) and isinstance(data.get("message"), str)):
+            raise RunError(f"{path}, line {number}, is damaged: it has no id and message. Delete {FAILURES}.")
+        failures[data["id"]] = data["message"]
     return failures
 
 
@@ -274,6 +307,10 @@ def require_unedited(job: Job, path: Path) -> None:
 def discard_checkpoints(path: Path) -> None:
     """Delete the checkpoints of a complete run: nobody needs them, and they are larger than all the rest."""
     shutil.rmtree(path / run_folder.CHECKPOINTS, ignore_errors=True)
+
+
+def _reason(error: Exception) -> str:
+    return str(error) if isinstance(error, RunError) else f"{error!r}."
 
 
 def _require_checksums(row: ResultRow, path: Path) -> None:
@@ -353,14 +390,12 @@ def _plan_line(job: Job) -> str:
     return json.dumps({"id": job.id, "digest": job.digest, **job.as_data()}) + "\n"
 
 
-def _failure_line(job_id: str, message: str) -> str:
-    return json.dumps({"id": job_id, "message": message}) + "\n"
-
-
 def _write_failures(folder: Path, failures: Mapping[str, str]) -> None:
     path = folder / FAILURES
     if failures:
-        _write_lines(path, [_failure_line(*item) for item in failures.items()])
+        _write_lines(
+            path, [json.dumps({"id": name, "message": text}) + "\n" for name, text in failures.items()]
+        )
     else:
         path.unlink(missing_ok=True)
 
@@ -368,14 +403,3 @@ def _write_failures(folder: Path, failures: Mapping[str, str]) -> None:
 def _write_lines(path: Path, lines: Iterable[str]) -> None:
     with replacing(path) as file:
         file.writelines(line.encode() for line in lines)
-
-
-def _append(path: Path, line: str) -> None:
-    """Append a line; a torn one before it, which a killed process left, is cut off."""
-    with path.open("a+b") as file:
-        size = file.seek(0, 2)
-        file.seek(max(size - 1, 0))
-        if file.read(1) not in (b"", b"\n"):
-            file.seek(0)
-            file.truncate(file.read().rfind(b"\n") + 1)
-        file.write(line.encode())

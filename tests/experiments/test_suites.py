@@ -211,7 +211,7 @@ MISFITS = {
     "algorithm that cannot act there": (edited("algo: DQN", "algo: SAC"), r"tasks.sea: .*Box actions"),
     "value that the algorithm rejects": (
         edited("{batch_size: 16}", "{learning_rate: fast}"),
-        r"tasks.sea: .*rejects",
+        r"tasks.sea.settings.learning_rate: .*must be a number",
     ),
     "gate where none can be": (
         edited("own: novelty", "own: {clip: {of: {gate: {of: [task_reward, 1], thresholds: [0]}}}}").replace(

@@ -29,6 +29,7 @@ from shapegym.experiments.sweeps.workspace import (
     read_failures,
     read_plan,
 )
+from shapegym.shaping.json_lines import encode_rows
 
 CONFIG = RunConfig(
     "shapegym/Corridor-v0",
@@ -164,7 +165,7 @@ def test_folders_that_are_no_sweep_or_anothers_are_refused(tmp_path, trained, da
         "other": "sweep of other, not of tiny",
         "text": "not empty",
         "file": "is a file",
-        "plan": "line 2, is damaged",
+        "plan": "line 2, is",
         "digest": "line 1: the request of corridor/sparse/0 was edited",
         "header": "sweep.json is damaged",
     }[damage]
@@ -329,17 +330,17 @@ def test_a_full_disk_fails_its_runs_and_the_rest_goes_on(tmp_path, trained, monk
 
 def test_a_disk_too_full_for_the_books_fails_no_more_than_that(tmp_path, trained, monkeypatch):
     opened = open_workspace(tmp_path, PLAN_OF_FOUR)
-    append = workspace._append
+    append = workspace.append_rows
 
-    def full(path, line):
+    def full(path, rows):
         with path.open("ab") as file:
-            file.write(line.encode()[:20])
+            file.write(encode_rows(rows)[:20])
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    monkeypatch.setattr(workspace, "_append", full)
+    monkeypatch.setattr(workspace, "append_rows", full)
     failed = run_jobs(opened, Fixed(PLAN_OF_FOUR), Here(), lambda event: None)
     assert len(failed) == 4
-    monkeypatch.setattr(workspace, "_append", append)
+    monkeypatch.setattr(workspace, "append_rows", append)
     assert swept(tmp_path) == ({}, [])  # nothing is repeated
     assert len(trained) == 4
     assert not (tmp_path / FAILURES).exists()

@@ -131,7 +131,7 @@ def test_damaged_files_are_named_and_not_compared(folder, name, content):
 def test_a_damaged_run_is_not_repeated(folder):
     (folder / "runs/corridor/count/1" / run_folder.VERSIONS).write_text("{")
     said = verify(folder, "--runs", 4, code=2)
-    assert "corridor/count/1 is damaged" in said
+    assert "count/1/versions.json is not JSON" in said
 
 
 def test_an_edited_result_is_named(folder):
