@@ -46,7 +46,7 @@ require("torchrl vector", GymWrapper(vector()).rollout(60, break_when_any_done=F
 env = GymWrapper(flat()).auto_register_info_dict()
 check_env_specs(env)
 data = env.rollout(30)["next"]
-parts = data["reward_parts/task_reward"] + data["reward_parts/scale"]
+parts = data["reward_parts/task_reward"] + data["reward_parts/potential"]
 assert torch.allclose(data["reward"][:, 0], parts.float(), atol=1e-6)
 assert (data["task_reward"] == 1).all()
 print("torchrl infos: the task's reward and all parts are tensors")
