@@ -18,14 +18,14 @@ def lanes(game):
     )
 
 
-model = PPO("MlpPolicy", lanes(parallel_env()), n_steps=32, batch_size=32, seed=0)
+model = PPO("MlpPolicy", lanes(parallel_env()), n_steps=32, batch_size=32)
 sg.wire(model, reward)
 model.learn(128)
 settled = model.rollout_buffer.settled
 bonus = settled.shaped - settled.task
 assert model.rollout_buffer.rewards.shape == (32, 4)
 assert (bonus > 0).all()
-assert (bonus <= 0.1).all()
+assert (bonus < 0.1 + 1e-9).all()
 assert set(np.unique(settled.task)) <= {-1.0, 0.0, 1.0}
 assert not [finding for finding in sg.check_wiring(model) if finding.severity == "error"]
 print("supersuit, wired: the bonus lies in the rollout buffer")
@@ -35,5 +35,5 @@ venv.reset()
 for _ in range(20):
     _, rewards, _, _ = venv.step(np.array([venv.action_space.sample() for _ in range(4)]))
     assert (np.abs(rewards - np.round(rewards)) > 0).any()
-PPO("MlpPolicy", venv, n_steps=32, batch_size=32, seed=0).learn(128)
+PPO("MlpPolicy", venv, n_steps=32, batch_size=32).learn(128)
 print("supersuit, shaped inside: trains on what the game pays")
