@@ -21,7 +21,7 @@ from shapegym.envs.foreign.minigrid_views import with_view
 from shapegym.envs.foreign.ready_features import adapt_features
 from shapegym.envs.registration import dynamics_class
 from shapegym.shaping.discovery import import_modules, load_plugins
-from shapegym.shaping.limits import Count, checked
+from shapegym.shaping.limits import Count, Seed, checked
 from shapegym.shaping.tree import terms_of
 from shapegym.shaping.types import Expression
 
@@ -55,10 +55,11 @@ def make_vec_env(
         **kwargs: of the environment.
 
     Raises:
-        SettingsError: if ``num_envs`` is below 1, the grid view is unknown, or the environment rejects its arguments.
+        SettingsError: if ``num_envs`` is below 1, the seed is none, the grid view is unknown, or the environment rejects its arguments.
         gymnasium.error.Error: if the id is not registered.
     """
     checked("num_envs", Count, num_envs, SettingsError)
+    checked("seed", Seed | None, seed, SettingsError)
     checked("grid_view", GridView, grid_view, SettingsError)
     spec = env_spec(env_id)
     try:

@@ -35,6 +35,7 @@ NonNegative: TypeAlias = Annotated[float, Ge(0)]
 Fraction: TypeAlias = Annotated[float, Ge(0), Le(1)]
 Count: TypeAlias = Annotated[int, Ge(1)]
 Natural: TypeAlias = Annotated[int, Ge(0)]
+Seed: TypeAlias = Annotated[int, Ge(0), Lt(2**63), "an integer in [0, 2**63)"]
 
 
 class Infinite:

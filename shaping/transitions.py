@@ -14,6 +14,7 @@ import gymnasium as gym
 import numpy as np
 
 from shapegym.shaping.errors import WorldError
+from shapegym.shaping.limits import Fraction, Seed, checked
 
 Array: TypeAlias = Any
 """A NumPy array, or, inside combinators, anything that shares its operations (a torch tensor)."""
@@ -113,6 +114,10 @@ class Spec:
         seed: of every random choice that terms and models make.
         agents: the name of each lane's agent where several share a world (PettingZoo), else none.
         worlds: the world of each lane, a number; none where every lane is a world of its own.
+
+    Raises:
+        ExpressionError: if seed or gamma is no such number.
+        WorldError: if there are not as many agents or worlds as lanes.
     """
 
     num_lanes: int
@@ -125,6 +130,8 @@ class Spec:
     worlds: tuple[int, ...] = ()
 
     def __post_init__(self) -> None:
+        object.__setattr__(self, "seed", checked("seed", Seed, self.seed))
+        object.__setattr__(self, "gamma", checked("gamma", Fraction | None, self.gamma))
         for key in ("agents", "worlds"):
             values = getattr(self, key)
             if values and len(values) != self.num_lanes:

@@ -1,4 +1,4 @@
-"""Kernels of running moments: how many values, their mean, and the sum of squared deviations from it. Arrays are (B,)."""
+"""Kernels of running moments: how many values, their mean, and how far they spread from it. Arrays are (B,)."""
 
 from __future__ import annotations
 
@@ -6,22 +6,26 @@ import numpy as np
 
 from shapegym.shaping.kernels._jit import jit
 
+LARGEST = 1e300
+"""Values beyond are left out: sums of several would overflow."""
+
 
 @jit
 def merge_moments(values: np.ndarray, active: np.ndarray, moments: np.ndarray) -> None:
-    """Add a batch to running moments, in place; inactive and non-finite values are left out.
+    """Add a batch to running moments, in place; inactive values are left out, and those beyond `LARGEST` or not finite.
 
     With batch moments (n_B, m_B, M_B), running ones (n_A, m_A, M_A) and d = m_B - m_A, the union has n = n_A + n_B,
-    m = m_A + d n_B / n and M = M_A + M_B + d^2 n_A n_B / n. Source: Chan, Golub & LeVeque 1983, eq. 1.5.
+    m = m_A + d n_B / n and M = M_A + M_B + d^2 n_A n_B / n. Source: Chan, Golub & LeVeque 1983, eq. 1.5. Kept is S = sqrt(M), so that
+    the square of no value overflows.
 
     Args:
-        moments: count, mean and sum of squared deviations, (3,) float64.
+        moments: count, mean, and root of the sum of squared deviations, (3,) float64.
     """
     count = 0.0
     origin = 0.0  # deviations from the first value: equal values have exactly no variance
     total = 0.0
     for lane in range(values.shape[0]):
-        if active[lane] and np.isfinite(values[lane]):
+        if active[lane] and abs(values[lane]) <= LARGEST:
             if count == 0.0:
                 origin = values[lane]
             count += 1.0
@@ -29,15 +33,27 @@ def merge_moments(values: np.ndarray, active: np.ndarray, moments: np.ndarray) -
     if count == 0.0:
         return
     mean = origin + total / count
-    squares = 0.0
+    furthest = 0.0
     for lane in range(values.shape[0]):
-        if active[lane] and np.isfinite(values[lane]):
-            squares += (values[lane] - mean) ** 2
+        if active[lane] and abs(values[lane]) <= LARGEST:
+            furthest = max(furthest, abs(values[lane] - mean))
+    squares = 0.0  # in units of the furthest deviation
+    if furthest > 0.0:
+        for lane in range(values.shape[0]):
+            if active[lane] and abs(values[lane]) <= LARGEST:
+                squares += ((values[lane] - mean) / furthest) ** 2
     share = count / (moments[0] + count)
     delta = mean - moments[1]
-    moments[2] += squares + delta * delta * moments[0] * share
+    within = _hypotenuse(moments[2], furthest * np.sqrt(squares))
+    moments[2] = _hypotenuse(within, abs(delta) * np.sqrt(moments[0] * share))
     moments[1] += delta * share
     moments[0] += count
+
+
+@jit
+def _hypotenuse(a: float, b: float) -> float:
+    longer, shorter = max(a, b), min(a, b)
+    return longer * np.sqrt(1.0 + (shorter / longer) ** 2) if longer > 0.0 else 0.0
 
 
 @jit

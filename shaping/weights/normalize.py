@@ -30,7 +30,8 @@ class RunningScale(Term):
     ``by="std"``: the variance of x. ``by="return"``: the variance of G_t = gamma G_{t-1} + x_t, as reward normalisation in OpenAI
     Baselines, VecNormalize and Gymnasium does (Engstrom et al. 2020, section 3, "reward scaling"). G starts anew with every
     episode, however the last one ended. The batch is counted before it is scaled; population variance, merged over batches as in
-    Chan, Golub & LeVeque 1983. Until two different values were seen, w_t = 1. Values that are not finite are left out.
+    Chan, Golub & LeVeque 1983. Until two different values were seen, all were one x, and w_t = 1 / max(1, |x|). Values that are not
+    finite, or beyond 1e300, are left out.
 
     Replay: frozen (the scale of now).
 
@@ -80,14 +81,14 @@ class RunningScale(Term):
 
     @override
     def measure(self, transitions: Transitions, state: State, *inputs: Any) -> np.ndarray:
-        count, _, squares = state["moments"]
-        scale = 1.0 / math.sqrt(squares / count + self.epsilon) if squares > 0.0 else 1.0
-        return np.full(transitions.num_lanes, scale)
+        count, mean, spread = state["moments"]
+        size = math.hypot(spread / math.sqrt(count), math.sqrt(self.epsilon)) if spread > 0.0 else max(1.0, abs(mean))
+        return np.full(transitions.num_lanes, 1.0 / size)
 
 
 @dataclass(frozen=True)
 class RunningMean(Term):
-    """w_t = the mean of all values so far, this batch included; values that are not finite are left out.
+    """w_t = the mean of all values so far, this batch included; values that are not finite, or beyond 1e300, are left out.
 
     Replay: frozen (the mean of now).
 

@@ -49,7 +49,7 @@ def test_merged_moments_are_those_of_the_whole_stream(batches, offset):
         assert merged[0] == len(seen)
         if seen:
             assert merged[1] == pytest.approx(mean, rel=1e-12, abs=1e-6)
-            assert merged[2] / merged[0] == pytest.approx(variance, rel=1e-6, abs=1e-6)
+            assert merged[2] ** 2 / merged[0] == pytest.approx(variance, rel=1e-6, abs=1e-6)
             assert merged[1] == pytest.approx(np.mean(seen), rel=1e-12, abs=1e-6)
 
 
@@ -79,12 +79,41 @@ def test_normalised_rewards_are_those_of_a_plain_loop(seed, lanes, by, center, c
             lane_rewards = [float(step.reward[lane]) for step in past]
             rewards += lane_rewards
             returns += discounted_returns(lane_rewards, [bool(step.first[lane]) for step in past], 0.9)
-        _, variance = moments(rewards if by == "std" else returns)
-        scale = (variance + 1e-4) ** -0.5 if variance > 1e-12 else 1.0
+        mean, variance = moments(rewards if by == "std" else returns)
+        scale = (variance + 1e-4) ** -0.5 if variance > 1e-12 else 1 / max(1.0, abs(mean))
         expected = (row.reward - (moments(rewards)[0] if center else 0.0)) * scale
         if clip is not None:
             expected = np.clip(expected, -clip, clip)
         np.testing.assert_allclose(paid[row.active], expected[row.active], rtol=1e-9, atol=1e-9)
+
+
+def paid_for(rewards: list[float], reward=None) -> list[float]:
+    """What each of one lane's rewards is paid as, at unit scale unless another expression is given."""
+    engine = RewardEngine(normalize(TASK) if reward is None else reward, spec(1))
+    stream = rows(random_stream(1, len(rewards), 1))
+    for row, value in zip(stream, rewards, strict=True):
+        row.reward[:] = value
+    return [float(engine.step(row)[0][0]) for row in stream]
+
+
+@pytest.mark.parametrize("size", [1.0, 1e30, 1e155, 1e200, 1e299])
+@pytest.mark.parametrize("by", ["std", "return"])
+def test_values_of_any_size_are_paid_at_unit_scale_from_the_first_on(size, by):
+    paid = paid_for([size, size, -size, size, -size, -size], normalize(TASK, by, gamma=0.5))
+    assert np.isfinite(paid).all()
+    assert max(map(abs, paid)) <= 4.01  # two returns of 1 and 1.5 are the closest
+    assert min(map(abs, paid)) >= 0.4
+
+
+@pytest.mark.parametrize("huge", [1e154, -1e160, 1e300, 1.7e308])
+def test_one_huge_value_leaves_finite_moments(huge):
+    merged = np.zeros(3)
+    for value in (1.0, 2.0, huge, 3.0):
+        merge_moments(np.array([value]), np.ones(1, dtype=bool), merged)
+    assert np.isfinite(merged).all()
+    assert merged[0] == (4 if abs(huge) <= 1e300 else 3)
+    if merged[0] == 4:
+        assert merged[2] == pytest.approx(abs(huge) * np.sqrt(0.75))
 
 
 @pytest.mark.parametrize("end", ["terminated", "truncated"])
