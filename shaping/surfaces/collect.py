@@ -16,7 +16,7 @@ import numpy as np
 from shapegym.shaping.arrays import allocate
 from shapegym.shaping.errors import FeatureError, ObservationError, suggest
 from shapegym.shaping.evaluation.engine import RewardEngine
-from shapegym.shaping.evaluation.success import truth, truths
+from shapegym.shaping.evaluation.success import UNREADABLE, truth, truths
 from shapegym.shaping.states.names import names_in, path_in
 from shapegym.shaping.surfaces.intake import as_feature, as_info, write_lane, write_lanes
 from shapegym.shaping.transitions import Features, Observation, Transitions
@@ -89,13 +89,15 @@ class Collector:
         }
 
 
-def batch_success(infos: Mapping[str, Any]) -> np.ndarray | None:
-    """Return what Gymnasium's batched infos say of success, (B,): 1, 0, or NaN in lanes that say nothing; None if none says."""
+def batch_success(infos: Mapping[str, Any], num_lanes: int) -> np.ndarray | None:
+    """Return what Gymnasium's batched infos say of success, (B,), as `truths`; None if they say nothing."""
     key = next((key for key in SUCCESS_KEYS if key in infos), None)
     if key is None:
         return None
-    said, values = infos.get(f"_{key}"), truths(infos[key])
-    return values if said is None or np.all(said) else np.where(said, values, np.nan)
+    values = np.asarray(infos[key])
+    read = truths(values) if values.shape[:1] == (num_lanes,) else np.full(num_lanes, UNREADABLE)
+    said = np.asarray(infos.get(f"_{key}", True))
+    return read if said.all() else np.where(said, read, np.nan)
 
 
 def choose(values: np.ndarray, others: np.ndarray, lanes: np.ndarray) -> np.ndarray:

@@ -153,7 +153,7 @@ class ShapedVectorEnv(Binding, VectorWrapper):
                 features[name] = _pick(last, name, replaced, "an episode's last step (final_info)")
                 if not replaced.all():
                     features[name] = choose(features[name], _pick(infos, name, ~replaced, "a step"), replaced)
-        if "success" not in features and (success := batch_success(last)) is not None:  # for the books
+        if "success" not in features and (success := batch_success(last, self.num_envs)) is not None:
             features["success"] = success
         return features
 
@@ -180,7 +180,7 @@ def _pick(infos: Mapping[str, Any], name: str, lanes: np.ndarray, when: str) -> 
     path, place = find_path(name, infos, when), infos
     for key in path:
         present = place.get(f"_{key}")
-        if present is not None and (lanes > present).any():
+        if present is not None and (lanes > np.asarray(present)).any():
             raise missing_feature(name, infos, when)
         place = place[key]
     return as_feature(place, name)

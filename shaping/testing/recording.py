@@ -90,7 +90,7 @@ def record(
     engine = RewardEngine(expression, spec, pay_at_end=True)
     before, after = engine.reads_before, tuple(dict.fromkeys((*engine.reads, *engine.reads_before)))
     actions.seed(seed)
-    starts = [one.reset(seed=seed + 100 * lane) for lane, one in enumerate(envs)]
+    starts = [one.reset(seed=seed + lane) for lane, one in enumerate(envs)]
     obs = stack_members(space, [start[0] for start in starts])
     features = _features([start[1] for start in starts], before)
     first, active = np.ones(lanes, dtype=bool), np.ones(lanes, dtype=bool)

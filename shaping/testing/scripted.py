@@ -116,9 +116,9 @@ class ScriptedEnv(gym.Env[Any, Any]):
     def reset(
         self, *, seed: int | None = None, options: dict[str, Any] | None = None
     ) -> tuple[Any, dict[str, Any]]:
-        """Begin the lane's next episode; a seed begins its first one."""
+        """Begin the lane's next episode; a seed begins the one of that number."""
         super().reset(seed=seed)
-        self._number = 0 if seed is not None else self._number + 1
+        self._number = seed if seed is not None else self._number + 1
         self._episode = scripted_episode(self._observation, self._lane, self._number)
         self._t = 0
         return self._episode.observations[0], dict(self._episode.features[0])

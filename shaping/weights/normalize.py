@@ -82,7 +82,11 @@ class RunningScale(Term):
     @override
     def measure(self, transitions: Transitions, state: State, *inputs: Any) -> np.ndarray:
         count, mean, spread = state["moments"]
-        size = math.hypot(spread / math.sqrt(count), math.sqrt(self.epsilon)) if spread > 0.0 else max(1.0, abs(mean))
+        size = (
+            math.hypot(spread / math.sqrt(count), math.sqrt(self.epsilon))
+            if spread > 0.0
+            else max(1.0, abs(mean))
+        )
         return np.full(transitions.num_lanes, 1.0 / size)
 
 

@@ -230,7 +230,7 @@ class OnPlateau(Schedule):
         ended = (transitions.terminated | transitions.truncated) & active
         if ended.any():
             scores = returns if self.metric == "task_return" else transitions.next_features["success"]
-            for score in scores[ended].tolist():
+            for score in np.sort(scores[ended]).tolist():  # lanes have no order
                 self._score(float(score), state)
 
     def _score(self, score: float, state: State) -> None:

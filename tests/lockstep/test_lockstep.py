@@ -110,7 +110,13 @@ def vector_env(
 
 def row_of(infos: dict[str, Any], lane: int) -> dict[str, Any]:
     return {
-        key: row_of(value, lane) if isinstance(value, dict) else value[lane] for key, value in infos.items()
+        key: row_of(value, lane)
+        if isinstance(value, dict)
+        else value[lane]
+        if infos.get(f"_{key}", np.ones(lane + 1))[lane]
+        else None
+        for key, value in infos.items()
+        if not key.startswith("_")
     }
 
 

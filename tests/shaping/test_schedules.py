@@ -119,12 +119,14 @@ def test_plateau_weights_are_those_of_a_plain_loop(
             *(getattr(step, name) for name in step.__dataclass_fields__), next_features=features
         )
         schedule.observe(row, state)
+        together = []
         for lane in range(lanes):
             if not step.active[lane]:
                 continue
             returns[lane] = (0.0 if step.first[lane] else returns[lane]) + float(step.reward[lane])
             if step.terminated[lane] or step.truncated[lane]:
-                scores.append(float(success[lane]) if metric == "success" else returns[lane])
+                together.append(float(success[lane]) if metric == "success" else returns[lane])
+        scores += sorted(together)
         expected = reference.plateau_weights(scores, 2.0, factor, patience, min_improvement, floor)
         before = pickle.dumps(state)
         np.testing.assert_array_equal(

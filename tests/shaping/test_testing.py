@@ -97,20 +97,30 @@ def test_a_broken_promise_is_found(methods: dict[str, Any], message: str) -> Non
         check_expression(node(**methods))
 
 
+@pytest.mark.parametrize("kind", Replay)
+def test_a_part_that_mixes_lanes_is_found_however_it_is_replayed(kind: Replay) -> None:
+    def mean(self: Any, transitions: Transitions, state: State) -> np.ndarray:
+        active = transitions.active
+        return np.full(transitions.num_lanes, transitions.reward[active].sum() / max(1, active.sum()))
+
+    with pytest.raises(ComplianceError, match=r"RECOMPUTE|other lanes|other rows"):
+        check_expression(node(replay=kind, measure=mean))
+
+
 def test_state_that_is_not_saved_is_found() -> None:
-    hidden: dict[int, tuple[State, float]] = {}  # holds the states, so that their ids stay their own
+    hidden: dict[int, tuple[State, Any]] = {}  # holds the states, so that their ids stay their own
 
     def init(self: Any, spec: Spec) -> State:
         return {"key": next(draws)}
 
-    def total(state: State) -> float:
+    def total(state: State) -> Any:
         return hidden.get(id(state), (state, 0.0))[1]
 
     def observe(self: Any, transitions: Transitions, state: State) -> None:
-        hidden[id(state)] = (state, total(state) + float(transitions.active.any()))
+        hidden[id(state)] = (state, total(state) + transitions.active)
 
     def measure(self: Any, transitions: Transitions, state: State) -> np.ndarray:
-        return np.full(transitions.num_lanes, total(state))
+        return np.zeros(transitions.num_lanes) + total(state)
 
     with pytest.raises(ComplianceError, match="after loading a saved state"):
         check_expression(node(init=init, observe=observe, measure=measure, replay=Replay.STAMP))

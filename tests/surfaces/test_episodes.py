@@ -1,0 +1,252 @@
+"""Where episodes end, and where they do not: what wraps an environment, resets before the end, and ends that never come."""
+
+from __future__ import annotations
+
+import copy
+import warnings
+from functools import partial
+from typing import Any
+
+import gymnasium as gym
+import numpy as np
+import pytest
+from gymnasium.vector import AutoresetMode, SyncVectorEnv
+from gymnasium.wrappers import (
+    Autoreset,
+    FlattenObservation,
+    NormalizeReward,
+    OrderEnforcing,
+    PassiveEnvChecker,
+    RecordEpisodeStatistics,
+    TimeLimit,
+    TransformReward,
+)
+from gymnasium.wrappers.vector import RecordEpisodeStatistics as VectorStatistics
+from stable_baselines3.common.vec_env import DummyVecEnv
+
+from shapegym.shaping.algebra import TaskReward
+from shapegym.shaping.arrays import flatten
+from shapegym.shaping.combinators.gate import gate
+from shapegym.shaping.errors import WiringError
+from shapegym.shaping.surfaces.gym_env import ShapedEnv
+from shapegym.shaping.surfaces.intake import PAID
+from shapegym.shaping.surfaces.sb3_vec import ShapedVecEnv
+from shapegym.shaping.surfaces.vector_env import ShapedVectorEnv
+from shapegym.shaping.terms.potential import Potential
+
+PHI = TaskReward() + Potential("obs[0]", gamma=0.9).named("phi")
+
+
+class Ladder(gym.Env[Any, Any]):
+    """Starts at 10 and climbs by 1 a step, paid 1; ends at ``top``; says of success what it is told to."""
+
+    observation_space = gym.spaces.Box(0, 1000, (1,), np.float64)
+    action_space = gym.spaces.Discrete(2)
+
+    def __init__(self, top: float = 12, success: Any = None) -> None:
+        self.top, self.success = top, success
+
+    def reset(self, *, seed: int | None = None, options: Any = None) -> Any:
+        super().reset(seed=seed)
+        self.at = 10.0
+        return np.array([self.at]), {}
+
+    def step(self, action: Any) -> Any:
+        self.at += 1
+        info = {} if self.success is None else {"success": self.success}
+        return np.array([self.at]), 1.0, self.at == self.top, False, info
+
+
+def records(env: gym.Env[Any, Any], steps: int, *, resets: bool = True) -> list[dict[str, Any]]:
+    """The finished episodes of so many steps, wherever they are reported."""
+    found = [env.reset(seed=0)[1]]
+    for _ in range(steps):
+        _, _, terminated, truncated, info = env.step(0)
+        found.append(info)
+        if resets and (terminated or truncated):
+            found.append(env.reset()[1])
+    return [info["shaping_episode"] for info in found if "shaping_episode" in info]
+
+
+EXPECTED = {"task_return": 2.0, "shaped_return": -9.1, "length": 2}
+
+
+def is_expected(record: dict[str, Any]) -> bool:
+    return all(record[key] == pytest.approx(value) for key, value in EXPECTED.items())
+
+
+# ---------------------------------------------------------------- wrappers in any order
+
+
+INSIDE = {
+    "Autoreset": Autoreset,
+    "TimeLimit": lambda env: TimeLimit(env, 9),
+    "RecordEpisodeStatistics": RecordEpisodeStatistics,
+    "OrderEnforcing": OrderEnforcing,
+    "PassiveEnvChecker": PassiveEnvChecker,
+    "FlattenObservation": FlattenObservation,
+    "TransformReward": lambda env: TransformReward(env, lambda reward: reward),
+    "Autoreset below others": lambda env: OrderEnforcing(RecordEpisodeStatistics(Autoreset(env))),
+}
+OUTSIDE = {name: wrap for name, wrap in INSIDE.items() if name != "PassiveEnvChecker"} | {
+    "NormalizeReward": NormalizeReward
+}
+
+
+@pytest.mark.parametrize("place", ["inside", "outside"])
+@pytest.mark.parametrize("name", OUTSIDE | INSIDE)
+def test_a_wrapper_changes_no_episode_wherever_it_stands(place: str, name: str) -> None:
+    wrap = (INSIDE if place == "inside" else OUTSIDE).get(name)
+    if wrap is None:
+        pytest.skip("meant for the other side")
+    shaped = ShapedEnv(wrap(Ladder()), PHI) if place == "inside" else wrap(ShapedEnv(Ladder(), PHI))
+    found = records(shaped, 6, resets="Autoreset" not in name)
+    assert len(found) == (2 if "Autoreset" in name else 3)
+    assert all(map(is_expected, found))
+
+
+def test_the_step_in_which_autoreset_resets_is_no_transition() -> None:
+    env = ShapedEnv(Autoreset(Ladder()), PHI)
+    env.reset(seed=0)
+    paid = [env.step(0) for _ in range(5)]
+    assert [step[1] for step in paid] == pytest.approx([0.9, -10.0, 0.0, 0.9, -10.0])
+    assert paid[2][4]["task_reward"] == paid[2][4]["shaped_reward"] == 0.0
+    assert paid[2][4]["reward_parts"] == {"task_reward": 0.0, "phi": 0.0}
+    assert env.engine.clock == 4
+
+
+def test_an_order_to_reset_comes_before_autoreset() -> None:
+    env = ShapedEnv(Autoreset(Ladder()), PHI)
+    for _ in range(2):
+        assert is_expected(records(env, 2, resets=False)[0])
+
+
+@pytest.mark.parametrize("mode", AutoresetMode)
+@pytest.mark.parametrize("place", ["inside", "outside"])
+def test_vector_wrappers_meet_arrays_of_numbers(mode: AutoresetMode, place: str) -> None:
+    lanes = SyncVectorEnv([partial(Ladder, success=True), Ladder], autoreset_mode=mode)
+    envs: Any = ShapedVectorEnv(VectorStatistics(lanes) if place == "inside" else lanes, PHI)
+    envs = VectorStatistics(envs) if place == "outside" else envs
+    envs.reset(seed=0)
+    for _ in range(2):
+        infos = envs.step(np.zeros(2, np.int64))[4]
+    ours = {key: infos[key] for key in (*PAID, "shaping_episode", "_shaping_episode")}
+    assert all(values.dtype.kind in "bif" for values in flatten(ours).values())  # which torch can read
+    record = infos["shaping_episode"]
+    assert infos["_shaping_episode"].tolist() == [True, True]
+    assert record["shaped_return"].tolist() == pytest.approx([-9.1, -9.1])
+    assert record["success"].tolist() == record["_success"].tolist() == [True, False]
+
+
+# ---------------------------------------------------------------- resets before the end
+
+
+def test_a_time_limit_outside_loses_no_books_and_is_pointed_at() -> None:
+    with pytest.warns(RuntimeWarning, match=r"reset after 3 steps.*TimeLimit.*inside"):
+        found = records(TimeLimit(ShapedEnv(Ladder(top=99), PHI), 3), 7)
+    assert [record["length"] for record in found] == [3, 3]
+    assert [record["task_return"] for record in found] == [3.0, 3.0]
+
+
+def test_what_a_gate_loses_by_a_time_limit_outside_is_said_at_once() -> None:
+    env = TimeLimit(ShapedEnv(Ladder(top=99), gate(TaskReward(), threshold=1.0), pay_at_end=True), 3)
+    with pytest.warns(RuntimeWarning, match="at its end is lost"):
+        records(env, 3)
+    inside = ShapedEnv(TimeLimit(Ladder(top=99), 3), gate(TaskReward(), threshold=1.0), pay_at_end=True)
+    assert [record["shaped_return"] for record in records(inside, 3)] == [6.0]
+
+
+def test_whoever_resets_now_and_then_hears_nothing() -> None:
+    env = ShapedEnv(Ladder(top=99), PHI)
+    for steps in (0, 1, 1, 1, 2, 5, 3):
+        records(env, steps)
+
+
+def test_a_masked_reset_reports_only_open_episodes_of_its_lanes() -> None:
+    envs = ShapedVectorEnv(
+        SyncVectorEnv([partial(Ladder, top) for top in (11, 99, 99)], autoreset_mode=AutoresetMode.DISABLED),
+        PHI,
+    )
+    envs.reset(seed=0)
+    envs.step(np.zeros(3, np.int64))
+    _, infos = envs.reset(options={"reset_mask": np.array([True, True, False])})
+    assert infos["_shaping_episode"].tolist() == [False, True, False]
+    assert infos["shaping_episode"]["length"].tolist() == [0, 1, 0]
+
+
+# ---------------------------------------------------------------- shaped twice
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda shaped: ShapedEnv(shaped(), PHI),
+        lambda shaped: ShapedEnv(TimeLimit(OrderEnforcing(shaped()), 5), PHI),
+        lambda shaped: ShapedVectorEnv(SyncVectorEnv([Ladder, shaped]), PHI),
+        lambda shaped: ShapedVectorEnv(ShapedVectorEnv(SyncVectorEnv([Ladder]), PHI), PHI),
+        lambda shaped: ShapedVectorEnv(VectorStatistics(SyncVectorEnv([shaped])), PHI),
+        lambda shaped: ShapedVecEnv(DummyVecEnv([lambda: OrderEnforcing(shaped())]), PHI),
+    ],
+)
+def test_shaping_inside_of_shaping_is_refused(make: Any) -> None:
+    with pytest.raises(WiringError, match=r"shaped already by Shaped.*twice.*plain environment"):
+        make(lambda: ShapedEnv(Ladder(), PHI))
+
+
+# ---------------------------------------------------------------- success of any shape
+
+
+@pytest.mark.parametrize(
+    ("said", "booked"),
+    [
+        (True, True),
+        (np.float32(0.0), False),
+        (1, True),
+        (np.array([True]), True),
+        (float("nan"), None),
+        ("yes", None),
+        (0.5, None),
+        (np.array([True, False]), None),
+        ([1, [2, 3]], None),
+        ({"arm": True}, None),
+    ],
+)
+def test_success_that_is_no_truth_value_stays_out_of_the_books(said: Any, booked: bool | None) -> None:
+    doubtful = booked is None and not isinstance(said, float | int) or said == 0.5
+    for make in (
+        lambda: ShapedEnv(Ladder(success=said), PHI),
+        lambda: ShapedVecEnv(DummyVecEnv([partial(Ladder, success=said)]), PHI),
+        lambda: ShapedVectorEnv(SyncVectorEnv([partial(Ladder, success=said)]), PHI),
+    ):
+        env: Any = make()
+        env.reset()
+        with warnings.catch_warnings(record=True) as heard:
+            warnings.simplefilter("always")
+            for _ in range(4):
+                step = env.step(0 if isinstance(env, ShapedEnv) else np.zeros(1, np.int64))
+                info = step[-1][0] if isinstance(env, ShapedVecEnv) else step[-1]
+                if "shaping_episode" in info:
+                    break
+        success = info["shaping_episode"]["success"]
+        if isinstance(env, ShapedVectorEnv):
+            success = bool(success[0]) if info["shaping_episode"]["_success"][0] else None
+        assert success is booked
+        assert [str(one.message)[:6] for one in heard] == (["Lane 0"] if doubtful else [])
+
+
+# ---------------------------------------------------------------- snapshots
+
+
+def test_a_state_dict_is_a_snapshot_and_engines_share_nothing() -> None:
+    env = ShapedEnv(Ladder(top=99), gate(PHI.of[1], threshold=0.0), pay_at_end=True)
+    env.reset()
+    env.step(0)
+    saved = env.engine.state_dict()
+    kept = copy.deepcopy(saved)
+    twins = [ShapedEnv(Ladder(top=99), gate(PHI.of[1], threshold=0.0), pay_at_end=True) for _ in range(2)]
+    for twin in twins:
+        twin.engine.load_state_dict(saved)
+        twin.reset()
+        twin.step(0)
+    env.step(0)
+    np.testing.assert_equal(saved, kept)
