@@ -21,7 +21,7 @@ from stable_baselines3.common.vec_env.base_vec_env import VecEnvIndices, VecEnvO
 
 from shapegym.agents.errors import BridgeError
 from shapegym.shaping.arrays import tree_join, tree_map, tree_take, tree_write
-from shapegym.shaping.surfaces.collect import declared_features, success_in
+from shapegym.shaping.surfaces.collect import batch_success, declared_features
 
 _FINAL = ("final_obs", "final_info")
 _OF_ONE_LANE = {"observation_space": "single_observation_space", "action_space": "single_action_space"}
@@ -51,7 +51,8 @@ class VectorEnvBridge(VecEnv):
 
     The vector environment must use SAME_STEP autoreset, which is SB3's own convention. Infos are empty dicts except for lanes whose
     episode ended: these carry ``terminal_observation``, ``TimeLimit.truncated``, ``episode`` as SB3's Monitor writes it (so no
-    Monitor is needed, and `env_is_wrapped` says that there is one), and ``is_success`` where the environment reports ``success``.
+    Monitor is needed, and `env_is_wrapped` says that there is one), and ``is_success`` where the environment reports ``success`` as
+    one truth value.
     Rewards stay float64.
 
     Args:
@@ -231,7 +232,7 @@ class VectorEnvBridge(VecEnv):
 
     def _report_ends(self, infos: list[dict[str, Any]], lanes: NDArray[np.int64], step: LastStep) -> None:
         elapsed = round(time.time() - self._start_time, 6)
-        success = success_in(step.next_features)
+        success = batch_success(step.next_features, self.num_envs)
         for lane in lanes.tolist():
             infos[lane] = {
                 "terminal_observation": tree_take(step.next_obs, lane),
@@ -242,7 +243,7 @@ class VectorEnvBridge(VecEnv):
                     "t": elapsed,
                 },
             }
-            if success is not None:
+            if success is not None and success[lane] in (False, True):
                 infos[lane]["is_success"] = bool(success[lane])
 
     def _require_snapshots(self) -> None:

@@ -55,7 +55,7 @@ def make_vec_env(
         **kwargs: of the environment.
 
     Raises:
-        SettingsError: if ``num_envs`` is below 1, the seed is none, the grid view is unknown, or the environment rejects its arguments.
+        SettingsError: if ``num_envs`` is below 1, the seed or the grid view is none, or the environment rejects its arguments.
         gymnasium.error.Error: if the id is not registered.
     """
     checked("num_envs", Count, num_envs, SettingsError)

@@ -15,8 +15,8 @@ def merge_moments(values: np.ndarray, active: np.ndarray, moments: np.ndarray) -
     """Add a batch to running moments, in place; inactive values are left out, and those beyond `LARGEST` or not finite.
 
     With batch moments (n_B, m_B, M_B), running ones (n_A, m_A, M_A) and d = m_B - m_A, the union has n = n_A + n_B,
-    m = m_A + d n_B / n and M = M_A + M_B + d^2 n_A n_B / n. Source: Chan, Golub & LeVeque 1983, eq. 1.5. Kept is S = sqrt(M), so that
-    the square of no value overflows.
+    m = m_A + d n_B / n and M = M_A + M_B + d^2 n_A n_B / n. Source: Chan, Golub & LeVeque 1983, eq. 1.5. Kept is sqrt(M): no
+    square overflows.
 
     Args:
         moments: count, mean, and root of the sum of squared deviations, (3,) float64.

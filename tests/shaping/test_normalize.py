@@ -156,7 +156,7 @@ def test_measuring_uses_the_statistics_of_now_and_changes_nothing():
     before = pickle.dumps(engine.states)
     (stored,) = rows(random_stream(4, 1, 8))
     parts = engine.remeasure(stored, np.vstack([stored.reward, np.zeros(8)]))
-    np.testing.assert_allclose(parts[1], (scale[2] / scale[0] + 1e-8) ** -0.5)
+    np.testing.assert_allclose(parts[1], (scale[2] ** 2 / scale[0] + 1e-8) ** -0.5)
     np.testing.assert_array_equal(parts[0], stored.reward)
     assert pickle.dumps(engine.states) == before
 
