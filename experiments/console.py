@@ -13,13 +13,13 @@ from typing import Annotated, Any, TypeAlias
 import gymnasium as gym
 import typer
 import yaml
-from rich.console import Console
 from rich.markup import escape
 
 from shapegym.experiments.errors import RunError
+from shapegym.experiments.visible import VisibleConsole
 
-out = Console(highlight=False)
-err = Console(stderr=True, highlight=False)
+out = VisibleConsole(highlight=False)
+err = VisibleConsole(stderr=True, highlight=False)
 
 
 @contextmanager
@@ -32,17 +32,22 @@ def explained() -> Iterator[None]:
     from shapegym.shaping.errors import ShapingError
 
     def say(message: Warning | str, *_: Any, **__: Any) -> None:
-        err.print(f"[yellow]Warning:[/] {escape(str(message))}")
+        err.print(f"[yellow]Warning:[/] {_told(message)}")
 
     shown = warnings.showwarning
     warnings.showwarning = say
     try:
         yield
     except (AgentError, ShapingError, RunError, gym.error.Error, OSError) as error:
-        err.print(f"[bold red]Error:[/] {escape(str(error))}")
+        err.print(f"[bold red]Error:[/] {_told(error)}")
         raise typer.Exit(2) from None
     finally:
         warnings.showwarning = shown
+
+
+def _told(message: object) -> str:
+    """A message for a console. Its lines after the first are indented: none of them looks like another message."""
+    return escape(str(message).replace("\n", "\n  "))
 
 
 def import_named(names: list[str] | None) -> list[str] | None:

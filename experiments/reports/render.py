@@ -9,6 +9,7 @@ from jinja2 import ChoiceLoader, Environment, PackageLoader, StrictUndefined
 
 from shapegym.experiments.reports import figures, words
 from shapegym.experiments.reports.page import Page
+from shapegym.experiments.visible import finalized
 
 
 def html(page: Page) -> str:
@@ -32,6 +33,7 @@ def templates(*rooms: str, escaped: bool = True) -> Environment:
     found = Environment(
         loader=ChoiceLoader([PackageLoader(f"shapegym.experiments.{room}") for room in rooms]),
         autoescape=escaped,
+        finalize=finalized,
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
