@@ -29,10 +29,13 @@ from shapegym.shaping.terms.counts import CountBonus, SimHash
 from shapegym.shaping.terms.differential_sharpe import DifferentialSharpe
 from shapegym.shaping.terms.events import Compare, Event, Milestones
 from shapegym.shaping.terms.goals import GoalReached, StateReward
+from shapegym.shaping.terms.machine_potential import MachinePotential
+from shapegym.shaping.terms.machine_state import MachineState
 from shapegym.shaping.terms.occupancy import OccupancyPenalty
 from shapegym.shaping.terms.output import ModelOutput
 from shapegym.shaping.terms.potential import Potential
 from shapegym.shaping.terms.progress import Progress
+from shapegym.shaping.terms.reward_machine import Edge, RewardMachine
 from shapegym.shaping.terms.team import TeamMean
 from shapegym.shaping.terms.team_difference import TeamDifference
 from shapegym.shaping.transitions import Spec, Transitions
@@ -61,6 +64,7 @@ __all__ = [
     "DifferentialSharpe",
     "Distance",
     "DynamicPotential",
+    "Edge",
     "EpisodeSharpe",
     "EpisodicCombinator",
     "Event",
@@ -77,6 +81,8 @@ __all__ = [
     "Linear",
     "Logged",
     "LookAhead",
+    "MachinePotential",
+    "MachineState",
     "MaxDrawdown",
     "Milestones",
     "ModelOutput",
@@ -91,6 +97,7 @@ __all__ = [
     "Renorm",
     "Replay",
     "RewardEngine",
+    "RewardMachine",
     "RunningMean",
     "RunningScale",
     "ShapingError",

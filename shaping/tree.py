@@ -184,10 +184,17 @@ class Loss:
         )
 
 
+def _valued(expression: Expression) -> Iterator[Expression]:
+    """The nodes whose values make that of the expression, children first; not what a term only reads."""
+    for child in expression.children if isinstance(expression, Combinator) else ():
+        yield from _valued(child)
+    yield expression
+
+
 def guarantee_losses(expression: Expression) -> tuple[Loss, ...]:
     """Return every place where a promise is lost, innermost first: why an expression does not keep optimal policies."""
     losses = []
-    for node in dict.fromkeys(node for node in walk(expression) if isinstance(node, Expression)):
+    for node in dict.fromkeys(_valued(expression)):
         after = guarantee_of(node)
         if isinstance(node, Combinator):
             operands = [guarantee_of(child) for child in node.children]
