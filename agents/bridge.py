@@ -145,6 +145,11 @@ class VectorEnvBridge(VecEnv):
         """Close the vector environment."""
         self.env.close()
 
+    def get_images(self) -> list[np.ndarray | None]:
+        """Return a picture of every lane, for SB3's recorders; None where the environment was made without a render mode."""
+        frames: Any = None if self.env.render_mode is None else self.env.render()
+        return [None] * self.num_envs if frames is None else list(frames)
+
     # ------------------------------------------------------------------ exact state
 
     @property

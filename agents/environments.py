@@ -17,6 +17,7 @@ from stable_baselines3.common.vec_env import DummyVecEnv, VecEnv
 
 from shapegym.agents.bridge import VectorEnvBridge
 from shapegym.agents.errors import SettingsError
+from shapegym.envs.dynamics import Dynamics
 from shapegym.envs.foreign.minigrid_views import with_view
 from shapegym.envs.foreign.ready_features import adapt_features
 from shapegym.envs.registration import dynamics_class
@@ -96,7 +97,11 @@ def make_env(env_id: str, *, grid_view: GridView = "flat", **kwargs: Any) -> gym
     """
     spec = env_spec(env_id)
     if _has_native_form(spec):
-        return gym.make(spec.id, **_of_view(spec, grid_view, kwargs))
+        # Gymnasium's wrapper knows the limit of the id alone; ours keep their own, whatever the arguments make it.
+        own_limit = (
+            {"max_episode_steps": -1, "id_limit": None} if dynamics_class(spec) is not Dynamics else {}
+        )
+        return gym.make(spec.id, **{**own_limit, **_of_view(spec, grid_view, kwargs)})
     return _make_lane(spec.id, grid_view, kwargs)
 
 

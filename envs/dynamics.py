@@ -64,6 +64,7 @@ class LaneBatch:
         everyone: (B,) bool, all True.
         outcome: Results of the step.
         elapsed: (B,) int64, steps of the running episode.
+        limit: Steps after which an episode is truncated; the task's `max_steps` unless somebody asked for others.
         truncated: (B,) bool, whether this step ran out of time.
         done: (B,) bool, whether this step ended the episode.
         observation: As `observe` writes it.
@@ -79,6 +80,7 @@ class LaneBatch:
     everyone: NDArray[np.bool_]
     outcome: StepOutcome
     elapsed: NDArray[np.int64]
+    limit: int
     truncated: NDArray[np.bool_]
     done: NDArray[np.bool_]
     observation: Any
@@ -116,7 +118,9 @@ class Dynamics(ABC):
             as MiniGrid reports it. By default it is terminated alone: its value is known.
         deadline: Whether the time limit is part of the task: it then terminates the episode, with nothing
             more to come, instead of truncating it.
+        pays_by_limit: Whether rewards count on `max_steps`, so that no longer limit makes sense.
         render_modes: What `render` offers, in Gymnasium's words; empty where there is nothing to see.
+        render_fps: Pictures a second that show episodes at a good speed.
         fingerprint: Text that identifies the task with all of its knobs; a snapshot goes back only where it
             is equal.
         finite: The task as tables, of a task that has them: exact questions about it then have answers.
@@ -136,7 +140,9 @@ class Dynamics(ABC):
     step_draws: int = 0
     truncates_terminal: bool = False
     deadline: bool = False
+    pays_by_limit: bool = False
     render_modes: tuple[str, ...] = ()
+    render_fps: int = 10
     fingerprint: str
     finite: FiniteTask | None = None
     grid_size: tuple[int, int] | None = None
@@ -244,14 +250,14 @@ class Dynamics(ABC):
         terminated, truncated = batch.outcome.terminated, batch.truncated
         ended = end_step(
             batch.active,
-            self.max_steps,
+            min(batch.limit, self.max_steps) if self.deadline else batch.limit,
             self.truncates_terminal,
             terminated,
             truncated,
             batch.elapsed,
             batch.done,
         )
-        if self.deadline:
+        if self.deadline and self.max_steps <= batch.limit:
             np.logical_or(terminated, truncated, out=terminated)
             truncated.fill(False)
         return ended

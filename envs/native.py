@@ -28,7 +28,7 @@ Tree = TypeVar("Tree")
 GoalReward = Callable[[NDArray[Any], NDArray[Any], Any], NDArray[np.float64]]
 
 
-_FPS = 10
+_ENDLESS = np.iinfo(np.int64).max
 _NO_MODE = 'there is no picture without a render mode: make the environment with render_mode="rgb_array", say'
 
 
@@ -84,6 +84,7 @@ class NativeVectorEnv(_Goals, gym.vector.VectorEnv[Any, Any, NDArray[Any]]):
         autoreset_mode: AutoresetMode | str = AutoresetMode.NEXT_STEP,
         copy: bool = True,
         render_mode: str | None = None,
+        max_episode_steps: int | None = None,
     ) -> None:
         """Allocate the lanes.
 
@@ -93,10 +94,12 @@ class NativeVectorEnv(_Goals, gym.vector.VectorEnv[Any, Any, NDArray[Any]]):
             autoreset_mode: See the class.
             copy: False returns the internal buffers, which the next call overwrites.
             render_mode: What `render` returns; "human" is for the single form alone.
+            max_episode_steps: Steps after which episodes are truncated; None for the task's own limit, -1 for none. A
+                deadline, or a limit that rewards count on, stays what it is.
 
         Raises:
             TypeError: A render mode for a task that has no picture.
-            ValueError: `num_envs` below 1, or an unknown autoreset or render mode.
+            ValueError: `num_envs` below 1, an unknown autoreset or render mode, or a limit that is none.
         """
         if num_envs < 1:
             raise ValueError(f"num_envs must be at least 1, got {num_envs}")
@@ -104,7 +107,11 @@ class NativeVectorEnv(_Goals, gym.vector.VectorEnv[Any, Any, NDArray[Any]]):
         self.num_envs = num_envs
         self.autoreset_mode = AutoresetMode(autoreset_mode)
         modes = [mode for mode in dynamics.render_modes if mode != "human"]
-        self.metadata = {"render_modes": modes, "render_fps": _FPS, "autoreset_mode": self.autoreset_mode}
+        self.metadata = {
+            "render_modes": modes,
+            "render_fps": dynamics.render_fps,
+            "autoreset_mode": self.autoreset_mode,
+        }
         self.render_mode = _checked_mode(render_mode, modes, dynamics)
         self.copy = copy
         self.single_observation_space = dynamics.observation_space
@@ -143,6 +150,7 @@ class NativeVectorEnv(_Goals, gym.vector.VectorEnv[Any, Any, NDArray[Any]]):
             everyone=self._everyone,
             outcome=self._outcome,
             elapsed=self._elapsed,
+            limit=_limit(dynamics, max_episode_steps),
             truncated=self._truncated,
             done=self._done,
             observation=self._observation,
@@ -329,19 +337,37 @@ class NativeEnv(_Goals, gym.Env[Any, Any]):
     and the other way round.
     """
 
-    def __init__(self, dynamics: Dynamics, *, render_mode: str | None = None) -> None:
+    def __init__(
+        self,
+        dynamics: Dynamics,
+        *,
+        render_mode: str | None = None,
+        max_episode_steps: int | None = None,
+        outer_limit: int | None = None,
+    ) -> None:
         """Allocate the lane.
 
         Args:
             dynamics: The task.
             render_mode: What `render` returns; in "human", reset and step show the state in a window.
+            max_episode_steps: As in the vector form.
+            outer_limit: Steps after which a wrapper around this environment is expected to cut episodes. If one does before
+                the task's own limit, that is said once.
 
         Raises:
             TypeError: A render mode for a task that has no picture.
             ValueError: An unknown render mode.
         """
-        self._lane = NativeVectorEnv(dynamics, 1, autoreset_mode=AutoresetMode.DISABLED, copy=False)
-        self.metadata = {"render_modes": list(dynamics.render_modes), "render_fps": _FPS}
+        self._lane = NativeVectorEnv(
+            dynamics,
+            1,
+            autoreset_mode=AutoresetMode.DISABLED,
+            copy=False,
+            max_episode_steps=max_episode_steps,
+        )
+        own = dynamics.max_steps
+        self._outer_limit = outer_limit if outer_limit is not None and outer_limit < own else None
+        self.metadata = {"render_modes": list(dynamics.render_modes), "render_fps": dynamics.render_fps}
         self.render_mode = _checked_mode(render_mode, dynamics.render_modes, dynamics)
         self.dynamics = dynamics
         self.observation_space = dynamics.observation_space
@@ -365,6 +391,8 @@ class NativeEnv(_Goals, gym.Env[Any, Any]):
         if options:
             raise ValueError(f"unknown reset options {sorted(options)}; the single form has none")
         lane = self._lane
+        if self._outer_limit is not None:
+            self._say_if_cut(self._outer_limit)
         lane.reset(seed=None if seed is None else [seed])
         super().reset(seed=None if seed is None else int(seed))
         if self.render_mode == "human":
@@ -409,6 +437,16 @@ class NativeEnv(_Goals, gym.Env[Any, Any]):
         """Close the window, if one is open."""
         self.dynamics.close()
 
+    def _say_if_cut(self, limit: int) -> None:
+        """Gymnasium knows the limit of the id alone, whatever the arguments say."""
+        if self._lane._elapsed.item(0) == limit and not self._lane._done.item(0):
+            self._outer_limit = None
+            own, name = self.dynamics.max_steps, self.spec.id if self.spec else self.dynamics.fingerprint
+            gym.logger.warn(
+                f"an episode of {name} was left after {limit} steps, the limit of its id, but with these arguments it has "
+                f"{own}: make it with max_episode_steps={own}"
+            )
+
     def snapshot(self) -> Snapshot:
         """Copy the exact state: task state, random stream, clock.
 
@@ -430,6 +468,28 @@ def dynamics_of(env: Any) -> Dynamics | None:
     """What an environment plays, single or vector form, in any wrappers; None for one that is not ours."""
     native = getattr(env, "unwrapped", env)
     return native.dynamics if isinstance(native, NativeEnv | NativeVectorEnv) else None
+
+
+def _limit(dynamics: Dynamics, asked: int | None) -> int:
+    """Steps after which episodes are truncated.
+
+    Raises:
+        ValueError: No limit, or a longer one than rewards allow.
+    """
+    if asked is not None and (
+        isinstance(asked, bool) or not isinstance(asked, int) or (asked < 1 and asked != -1)
+    ):
+        raise ValueError(
+            f"max_episode_steps must be an integer from 1 on, -1 for no limit, or None, got {asked!r}"
+        )
+    if dynamics.pays_by_limit and asked is not None and asked > dynamics.max_steps:
+        raise ValueError(
+            f"{dynamics.fingerprint}: its rewards count on its limit of {dynamics.max_steps} steps, so max_episode_steps="
+            f"{asked} cannot prolong it; say max_steps={asked}, which changes both"
+        )
+    if asked is None or (asked == -1 and dynamics.pays_by_limit):
+        return dynamics.max_steps
+    return _ENDLESS if asked == -1 else asked
 
 
 def _checked_mode(mode: str | None, offered: Sequence[str], dynamics: Dynamics) -> str | None:

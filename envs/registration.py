@@ -22,6 +22,8 @@ from shapegym.envs.native import NativeEnv, NativeVectorEnv
 from shapegym.envs.tabular.finite_dynamics import FiniteDynamics
 
 NAMESPACE = "shapegym"
+REWARD_THRESHOLD = 0.95
+"""Share of the best expected return at which a task counts as solved; FrozenLake's 0.70 is such a share of its 0.74."""
 _SINGLE_FORM = f"{__name__}:make_env"
 
 
@@ -33,11 +35,15 @@ class EnvRow:
         name: The id after the namespace, with version.
         builder: "module:function", a function that returns a `Dynamics` and is annotated with its class, or
             the class.
+        max_steps: The time limit of its episodes, which Gymnasium knows as `max_episode_steps`.
+        threshold: `REWARD_THRESHOLD` of what the best policy gets, where that is known exactly or is 1; None elsewhere.
         knobs: Arguments of the builder that differ from its defaults.
     """
 
     name: str
     builder: str
+    max_steps: int
+    threshold: float | None = None
     knobs: Mapping[str, Any] = field(default_factory=dict)
 
     @property
@@ -52,54 +58,79 @@ _HACK = f"{__package__}.hack"
 _GRID = f"{__package__}.grid.families"
 
 TABLE: tuple[EnvRow, ...] = (
-    EnvRow("Corridor-v0", f"{_TABULAR}.corridor:corridor"),
-    EnvRow("CorridorLong-v0", f"{_TABULAR}.corridor:corridor", {"length": 100}),
-    EnvRow("CorridorReset-v0", f"{_TABULAR}.corridor:corridor", {"length": 10, "setback": 9}),
-    EnvRow("DeepSea-v0", f"{_TABULAR}.deep_sea:deep_sea"),
-    EnvRow("DeepSeaHard-v0", f"{_TABULAR}.deep_sea:deep_sea", {"size": 20}),
-    EnvRow("DeepSeaStochastic-v0", f"{_TABULAR}.deep_sea:deep_sea", {"stochastic": True}),
-    EnvRow("RiverSwim-v0", f"{_TABULAR}.river_swim:river_swim"),
-    EnvRow("RiverSwimLong-v0", f"{_TABULAR}.river_swim:river_swim", {"length": 20}),
-    EnvRow("CombinationLock-v0", f"{_TABULAR}.combination_lock:combination_lock"),
+    EnvRow("Corridor-v0", f"{_TABULAR}.corridor:corridor", 200, 0.95),
+    EnvRow("CorridorLong-v0", f"{_TABULAR}.corridor:corridor", 1000, 0.95, {"length": 100}),
+    EnvRow("CorridorReset-v0", f"{_TABULAR}.corridor:corridor", 100, 0.95, {"length": 10, "setback": 9}),
+    EnvRow("DeepSea-v0", f"{_TABULAR}.deep_sea:deep_sea", 10, 0.94),
+    EnvRow("DeepSeaHard-v0", f"{_TABULAR}.deep_sea:deep_sea", 20, 0.94, {"size": 20}),
+    EnvRow("DeepSeaStochastic-v0", f"{_TABULAR}.deep_sea:deep_sea", 10, 0.36, {"stochastic": True}),
+    EnvRow("RiverSwim-v0", f"{_TABULAR}.river_swim:river_swim", 120, 6.9),
+    EnvRow("RiverSwimLong-v0", f"{_TABULAR}.river_swim:river_swim", 400, 20.19, {"length": 20}),
+    EnvRow("CombinationLock-v0", f"{_TABULAR}.combination_lock:combination_lock", 80, 0.95),
     EnvRow(
         "CombinationLockJam-v0",
         f"{_TABULAR}.combination_lock:combination_lock",
+        60,
+        0.95,
         {"length": 6, "on_error": "jam"},
     ),
-    EnvRow("FourRooms-v0", f"{_TABULAR}.four_rooms:four_rooms"),
+    EnvRow("FourRooms-v0", f"{_TABULAR}.four_rooms:four_rooms", 220, 0.95),
     EnvRow(
-        "FourRoomsSlippery-v0", f"{_TABULAR}.four_rooms:four_rooms", {"slip": 1 / 3, "random_start": True}
+        "FourRoomsSlippery-v0",
+        f"{_TABULAR}.four_rooms:four_rooms",
+        220,
+        0.95,
+        {"slip": 1 / 3, "random_start": True},
     ),
-    EnvRow("FourRoomsLarge-v0", f"{_TABULAR}.four_rooms:four_rooms", {"size": 19}),
-    EnvRow("OpenGrid-v0", f"{_TABULAR}.open_grid:open_grid"),
-    EnvRow("KeyDoor-v0", f"{_TABULAR}.key_door:key_door"),
-    EnvRow("KeyDoorSmall-v0", f"{_TABULAR}.key_door:key_door", {"size": 5}),
-    EnvRow("KeyDoorLarge-v0", f"{_TABULAR}.key_door:key_door", {"size": 11}),
-    EnvRow("ToolCalls-v0", f"{_HACK}.tool_calls:tool_calls"),
-    EnvRow("ToolChain-v0", f"{_HACK}.tool_calls:tool_chain"),
-    EnvRow("TomatoWatering-v0", f"{_HACK}.tomato_watering:tomato_watering"),
-    EnvRow("BoatRace-v0", f"{_HACK}.boat_race:boat_race"),
-    EnvRow("Vases-v0", f"{_HACK}.vases:vases"),
-    EnvRow("MisleadingCorridor-v0", f"{_HACK}.misleading_corridor:misleading_corridor"),
-    EnvRow("MountainCar-v0", f"{_CONTROL}.mountain_car:MountainCar"),
+    EnvRow("FourRoomsLarge-v0", f"{_TABULAR}.four_rooms:four_rooms", 380, 0.95, {"size": 19}),
+    EnvRow("OpenGrid-v0", f"{_TABULAR}.open_grid:open_grid", 40, 0.95),
+    EnvRow("KeyDoor-v0", f"{_TABULAR}.key_door:key_door", 196, 0.95),
+    EnvRow("KeyDoorSmall-v0", f"{_TABULAR}.key_door:key_door", 100, 0.95, {"size": 5}),
+    EnvRow("KeyDoorLarge-v0", f"{_TABULAR}.key_door:key_door", 484, 0.95, {"size": 11}),
+    EnvRow("ToolCalls-v0", f"{_HACK}.tool_calls:tool_calls", 12, 0.9),
+    EnvRow("ToolChain-v0", f"{_HACK}.tool_calls:tool_chain", 12, 0.9),
+    EnvRow("TomatoWatering-v0", f"{_HACK}.tomato_watering:tomato_watering", 100, 6.5),
+    EnvRow("BoatRace-v0", f"{_HACK}.boat_race:boat_race", 80, 2.85),
+    EnvRow("Vases-v0", f"{_HACK}.vases:vases", 60, 0.95),
+    EnvRow("MisleadingCorridor-v0", f"{_HACK}.misleading_corridor:misleading_corridor", 100, 0.95),
+    EnvRow("MountainCar-v0", f"{_CONTROL}.mountain_car:MountainCar", 200, 0.95),
     EnvRow(
         "MountainCarContinuous-v0",
         f"{_CONTROL}.mountain_car:MountainCar",
+        999,
+        0.95,
         {"continuous": True, "max_steps": 999},
     ),
-    EnvRow("Acrobot-v0", f"{_CONTROL}.acrobot:Acrobot"),
-    EnvRow("CartPoleSwingUp-v0", f"{_CONTROL}.cartpole_swingup:CartPoleSwingUp"),
-    EnvRow("CartPoleSwingUpDiscrete-v0", f"{_CONTROL}.cartpole_swingup:CartPoleSwingUp", {"discrete": True}),
-    EnvRow("PointMaze-v0", f"{_CONTROL}.point_maze:PointMaze"),
-    EnvRow("PointMazeOpen-v0", f"{_CONTROL}.point_maze:PointMaze", {"layout": "open"}),
-    EnvRow("PointMazeMedium-v0", f"{_CONTROL}.point_maze:PointMaze", {"layout": "medium"}),
-    EnvRow("PointMazeLarge-v0", f"{_CONTROL}.point_maze:PointMaze", {"layout": "large", "max_steps": 600}),
+    EnvRow("Acrobot-v0", f"{_CONTROL}.acrobot:Acrobot", 500, 0.95),
+    EnvRow("CartPoleSwingUp-v0", f"{_CONTROL}.cartpole_swingup:CartPoleSwingUp", 500, 0.95),
+    EnvRow(
+        "CartPoleSwingUpDiscrete-v0",
+        f"{_CONTROL}.cartpole_swingup:CartPoleSwingUp",
+        500,
+        0.95,
+        {"discrete": True},
+    ),
+    EnvRow("PointMaze-v0", f"{_CONTROL}.point_maze:PointMaze", 300, 0.95),
+    EnvRow("PointMazeOpen-v0", f"{_CONTROL}.point_maze:PointMaze", 300, 0.95, {"layout": "open"}),
+    EnvRow("PointMazeMedium-v0", f"{_CONTROL}.point_maze:PointMaze", 300, 0.95, {"layout": "medium"}),
+    EnvRow(
+        "PointMazeLarge-v0",
+        f"{_CONTROL}.point_maze:PointMaze",
+        600,
+        0.95,
+        {"layout": "large", "max_steps": 600},
+    ),
     EnvRow(
         "PointMazeGoal-v0",
         f"{_CONTROL}.point_maze:PointMaze",
+        300,
+        0.95,
         {"layout": "medium", "random_start": True, "random_goal": True, "goal_conditioned": True},
     ),
-    *(EnvRow(name, f"{_GRID}.{builder}", knobs) for name, builder, knobs in GRID_IDS),
+    *(
+        EnvRow(name, f"{_GRID}.{builder}", max_steps, knobs=knobs)
+        for name, builder, max_steps, knobs in GRID_IDS
+    ),
 )
 
 
@@ -158,9 +189,28 @@ def register_task(id: str, builder: Callable[..., FiniteTask | Dynamics] | str, 
     _register(id, {"builder": builder, **knobs})
 
 
-def make_env(builder: str, *, render_mode: str | None = None, **knobs: Any) -> NativeEnv:
-    """Entry point of the single form of every id in the table."""
-    return NativeEnv(build(builder, **knobs), render_mode=render_mode)
+def make_env(
+    builder: str, *, render_mode: str | None = None, id_limit: int | None = None, **knobs: Any
+) -> NativeEnv:
+    """Entry point of the single form of every id in the table.
+
+    `gymnasium.make` cuts episodes by a wrapper, after `max_episode_steps` or else the limit of the id. An environment whose
+    arguments leave that limit as it is leaves it to the wrapper, so that a longer one can be asked for.
+
+    Args:
+        builder: Of the dynamics.
+        render_mode: See `NativeEnv`.
+        id_limit: The limit that the id is registered with; None for an environment that keeps its own.
+        **knobs: Of the builder.
+    """
+    dynamics = build(builder, **knobs)
+    left_to_wrapper = id_limit == dynamics.max_steps
+    return NativeEnv(
+        dynamics,
+        render_mode=render_mode,
+        max_episode_steps=-1 if left_to_wrapper else None,
+        outer_limit=id_limit,
+    )
 
 
 def make_vector_env(
@@ -170,11 +220,21 @@ def make_vector_env(
     autoreset_mode: AutoresetMode | str = AutoresetMode.NEXT_STEP,
     copy: bool = True,
     render_mode: str | None = None,
+    id_limit: int | None = None,
+    max_episode_steps: int | None = None,
     **knobs: Any,
 ) -> NativeVectorEnv:
-    """Entry point of the vector form of every id in the table."""
+    """Entry point of the vector form of every id in the table.
+
+    `gymnasium.make_vec` fills in the limit of the id where none is asked for, whatever the arguments say; the task knows better.
+    """
     return NativeVectorEnv(
-        build(builder, **knobs), num_envs, autoreset_mode=autoreset_mode, copy=copy, render_mode=render_mode
+        build(builder, **knobs),
+        num_envs,
+        autoreset_mode=autoreset_mode,
+        copy=copy,
+        render_mode=render_mode,
+        max_episode_steps=None if max_episode_steps == id_limit else max_episode_steps,
     )
 
 
@@ -182,10 +242,15 @@ def register_all() -> None:
     """Register every id of the table with Gymnasium; a second call changes nothing."""
     for row in TABLE:
         if row.id not in gym.registry:
-            _register(row.id, {"builder": row.builder, **row.knobs})
+            _register(
+                row.id,
+                {"builder": row.builder, "id_limit": row.max_steps, **row.knobs},
+                max_episode_steps=row.max_steps,
+                reward_threshold=row.threshold,
+            )
 
 
-def _register(id: str, kwargs: Mapping[str, Any]) -> None:
+def _register(id: str, kwargs: dict[str, Any], **known: Any) -> None:
     gym.register(
-        id, entry_point=_SINGLE_FORM, vector_entry_point=f"{__name__}:make_vector_env", kwargs=dict(kwargs)
+        id, entry_point=_SINGLE_FORM, vector_entry_point=f"{__name__}:make_vector_env", kwargs=kwargs, **known
     )

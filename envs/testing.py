@@ -42,7 +42,9 @@ class _Subject:
     steps: int
 
     def single(self) -> gym.Env[Any, Any]:
-        return gym.make(self.id, **self.knobs).unwrapped
+        # With its own limit inside, as the vector form has it, and not in a wrapper around it.
+        own = {"id_limit": None} if "id_limit" in gym.spec(self.id).kwargs else {}
+        return gym.make(self.id, **own, **self.knobs).unwrapped
 
     def vector(self, lanes: int | None = None, **knobs: Any) -> Any:
         return gym.make_vec(self.id, num_envs=lanes or self.lanes, **{**self.knobs, **knobs}).unwrapped

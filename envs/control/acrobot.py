@@ -12,7 +12,9 @@ from numpy.typing import NDArray
 
 from shapegym.envs._jit import jit
 from shapegym.envs._knobs import at_least, positive
-from shapegym.envs.dynamics import Dynamics, State, StepOutcome
+from shapegym.envs.dynamics import State, StepOutcome
+from shapegym.envs.pictures.canvas import AGENT, DIM, GOAL, INK, THING, Canvas
+from shapegym.envs.pictures.drawn import Drawn
 
 # Two uniform links of 1 m and 1 kg with moments of inertia of 1 kg m².
 GRAVITY = 9.8
@@ -125,7 +127,7 @@ def _measure(joints: NDArray[np.float64], tip_height: NDArray[np.float64]) -> No
         tip_height[lane] = _tip_height(joints[lane, 0], joints[lane, 1])
 
 
-class Acrobot(Dynamics):
+class Acrobot(Drawn):
     """Swing a two-link pendulum, driven at its elbow only, until its tip is above a line.
 
     Description:
@@ -164,6 +166,7 @@ class Acrobot(Dynamics):
         TypeError, ValueError: An argument of the wrong type or out of range.
     """
 
+    render_fps = 30
     reset_draws = 4
     captions = ("", "you swing the tip above the line")
 
@@ -178,6 +181,20 @@ class Acrobot(Dynamics):
         self.observation_space = spaces.Box(-high, high, dtype=np.float32)
         self.features = {"tip_height": spaces.Box(-2.0, 2.0, (), np.float64)}
         self.fingerprint = f"Acrobot(line={self._line}, dt={self._dt}, max_steps={max_steps})"
+
+    def draw(self, lane: Mapping[str, NDArray[Any]]) -> Canvas:
+        """Both links, their joints, and the line that the tip must rise above."""
+        canvas = Canvas(360, 360, (-2.2, 2.2), (2.2, -2.2))
+        theta_1, theta_2 = lane["joints"][:2].tolist()
+        elbow = math.sin(theta_1), -math.cos(theta_1)
+        tip = elbow[0] + math.sin(theta_1 + theta_2), elbow[1] - math.cos(theta_1 + theta_2)
+        canvas.line([(-2.2, self._line), (2.2, self._line)], GOAL)
+        canvas.line([(0.0, 0.0), elbow], THING, 9)
+        canvas.line([elbow, tip], AGENT, 9)
+        canvas.disc((0.0, 0.0), 8, INK)
+        canvas.disc(elbow, 6, INK)
+        canvas.disc(tip, 4, DIM)
+        return canvas
 
     def allocate(self, lanes: int) -> State:
         """One row (theta_1, theta_2, and their speeds) a lane."""

@@ -12,7 +12,9 @@ from numpy.typing import NDArray
 
 from shapegym.envs._jit import jit
 from shapegym.envs._knobs import at_least, positive
-from shapegym.envs.dynamics import Dynamics, State, StepOutcome
+from shapegym.envs.dynamics import State, StepOutcome
+from shapegym.envs.pictures.canvas import AGENT, DIM, GOAL, INK, THING, WALL, Canvas
+from shapegym.envs.pictures.drawn import Drawn
 
 GRAVITY, CART_MASS, POLE_MASS, HALF_LENGTH, MAX_FORCE = 9.8, 1.0, 0.1, 0.5, 10.0
 TOTAL_MASS, POLE_MOMENT = CART_MASS + POLE_MASS, POLE_MASS * HALF_LENGTH
@@ -113,7 +115,7 @@ def _measure(
         upright[lane] = math.cos(cart[lane, 2])
 
 
-class CartPoleSwingUp(Dynamics):
+class CartPoleSwingUp(Drawn):
     """Swing a hanging pole up by moving its cart, and hold it upright near the middle of the rail.
 
     Description:
@@ -158,6 +160,7 @@ class CartPoleSwingUp(Dynamics):
         TypeError, ValueError: An argument of the wrong type or out of range.
     """
 
+    render_fps = 30
     reset_draws = 4
     captions = (
         "",
@@ -188,6 +191,23 @@ class CartPoleSwingUp(Dynamics):
         self.fingerprint = (
             f"CartPoleSwingUp(discrete={discrete}, hold={hold}, dt={self._dt}, max_steps={max_steps})"
         )
+
+    def draw(self, lane: Mapping[str, NDArray[Any]]) -> Canvas:
+        """The rail with the part that counts in green, the cart and the pole, and how long the pole has been held."""
+        canvas = Canvas(480, 240, (-1.2 * RAIL, 1.2 * RAIL), (1.8, -1.8))
+        x, theta = float(lane["cart"][0]), float(lane["cart"][2])
+        canvas.line([(-RAIL, 0.0), (RAIL, 0.0)], WALL, 4)
+        canvas.line([(-CENTRE, 0.0), (CENTRE, 0.0)], GOAL, 4)
+        for end in (-RAIL, RAIL):
+            canvas.line([(end, -0.15), (end, 0.15)], WALL, 4)
+        tip = x + 2.0 * HALF_LENGTH * math.sin(theta), 2.0 * HALF_LENGTH * math.cos(theta)
+        canvas.box((x - 0.3, -0.13), (x + 0.3, 0.13), THING)
+        canvas.line([(x, 0.0), tip], AGENT, 7)
+        canvas.disc((x, 0.0), 5, INK)
+        share = min(float(lane["held"]) / self._hold, 1.0)
+        canvas.box((-RAIL, -1.5), (RAIL, -1.4), DIM)
+        canvas.box((-RAIL, -1.5), (-RAIL + 2 * RAIL * share, -1.4), GOAL)
+        return canvas
 
     def allocate(self, lanes: int) -> State:
         """One row (x, its speed, theta, its speed) and a count of upright steps a lane."""

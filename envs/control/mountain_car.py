@@ -12,7 +12,9 @@ from numpy.typing import NDArray
 
 from shapegym.envs._jit import jit
 from shapegym.envs._knobs import at_least
-from shapegym.envs.dynamics import Dynamics, State, StepOutcome
+from shapegym.envs.dynamics import State, StepOutcome
+from shapegym.envs.pictures.canvas import AGENT, FLOOR, GOAL, INK, WALL, Canvas, Color
+from shapegym.envs.pictures.drawn import Drawn
 
 LEFT_WALL, RIGHT_END, MAX_SPEED = -1.2, 0.6, 0.07
 GRAVITY = 0.0025
@@ -71,7 +73,7 @@ def _reset(car: NDArray[np.float64], noise: NDArray[np.float64], mask: NDArray[n
             car[lane, 1] = 0.0
 
 
-class MountainCar(Dynamics):
+class MountainCar(Drawn):
     """Drive an underpowered car out of a valley, to the flag on the right hill.
 
     Description:
@@ -115,6 +117,7 @@ class MountainCar(Dynamics):
         TypeError, ValueError: An argument of the wrong type or out of range.
     """
 
+    render_fps = 30
     reset_draws = 1
     captions = ("", "you reach the flag", "you are at the left wall")
 
@@ -135,6 +138,23 @@ class MountainCar(Dynamics):
         self.fingerprint = (
             f"MountainCar(continuous={continuous}, max_steps={max_steps}, action_repeat={action_repeat})"
         )
+
+    def draw(self, lane: Mapping[str, NDArray[Any]]) -> Canvas:
+        """The hill, the car on it, and the flag."""
+        canvas = Canvas(480, 300, (LEFT_WALL - 0.1, RIGHT_END + 0.1), (1.4, 0.0))
+        xs = np.linspace(LEFT_WALL - 0.1, RIGHT_END + 0.1, 120).tolist()
+        hill = [(x, _height(x)) for x in xs]
+        canvas.shape([(xs[0], 0.0), *hill, (xs[-1], 0.0)], FLOOR)
+        canvas.line(hill, WALL, 3)
+        foot = _height(self._flag)
+        canvas.line([(self._flag, foot), (self._flag, foot + 0.22)], INK)
+        tip = foot + 0.22
+        canvas.shape([(self._flag, tip), (self._flag + 0.1, tip - 0.04), (self._flag, tip - 0.08)], GOAL)
+        x = float(lane["car"][0])
+        slope = math.atan2((_height(x + 1e-3) - _height(x - 1e-3)) * 300 / 1.4, 2e-3 * 480 / 2.0)
+        canvas.line([(LEFT_WALL, _height(LEFT_WALL)), (LEFT_WALL, _height(LEFT_WALL) + 0.15)], WALL, 4)
+        _draw_car(canvas, x, slope, AGENT, INK)
+        return canvas
 
     def allocate(self, lanes: int) -> State:
         """One row (position, velocity) a lane."""
@@ -179,3 +199,25 @@ class MountainCar(Dynamics):
         height *= 0.45
         height += 0.55
         features["goal_position"].fill(self._flag)
+
+
+def _height(x: float) -> float:
+    return 0.45 * math.sin(3.0 * x) + 0.55
+
+
+def _draw_car(canvas: Canvas, x: float, slope: float, body: Color, wheels: Color) -> None:
+    """A car of 40 pixels; ``slope`` is the angle of the ground in the picture."""
+    along, up = math.cos(slope), math.sin(slope)
+
+    def at(right: float, above: float) -> tuple[float, float]:
+        """Pixels from where the car stands."""
+        return (
+            x + (right * along - above * up) * 2.0 / 480,
+            _height(x) + (right * up + above * along) * 1.4 / 300,
+        )
+
+    canvas.shape(
+        [at(-20, 6), at(20, 6), at(18, 14), at(9, 15), at(5, 21), at(-9, 21), at(-13, 15), at(-20, 14)], body
+    )
+    for wheel in (-11, 11):
+        canvas.disc(at(wheel, 6), 5, wheels)

@@ -13,7 +13,9 @@ from numpy.typing import NDArray
 from shapegym.envs._jit import jit
 from shapegym.envs._knobs import at_least, positive
 from shapegym.envs.control.maze_layouts import read_maze
-from shapegym.envs.dynamics import Dynamics, State, StepOutcome
+from shapegym.envs.dynamics import State, StepOutcome
+from shapegym.envs.pictures.canvas import AGENT, FLOOR, GOAL, WALL, Canvas
+from shapegym.envs.pictures.drawn import Drawn
 
 # Half the side of the square around a cell's centre in which starts, and random goals, are drawn.
 SPREAD = 0.25
@@ -127,7 +129,7 @@ def _goal_rewards(
             out[row] = 0.0
 
 
-class PointMaze(Dynamics):
+class PointMaze(Drawn):
     """Steer a point through a maze of walls into a small disc around the goal.
 
     Description:
@@ -175,6 +177,7 @@ class PointMaze(Dynamics):
         TypeError, ValueError: An argument of the wrong type or out of range.
     """
 
+    render_fps = 30
     reset_draws = 6
     captions = ("", "you reach the goal", "you bump into a wall")
 
@@ -215,6 +218,18 @@ class PointMaze(Dynamics):
             f"random_start={random_start}, random_goal={random_goal}, goal_conditioned={goal_conditioned}, "
             f"max_steps={max_steps})"
         )
+
+    def draw(self, lane: Mapping[str, NDArray[Any]]) -> Canvas:
+        """The maze from above, the goal with its radius, and the point."""
+        columns, rows = self._walls.shape
+        side = max(400 // max(columns, rows), 16)
+        canvas = Canvas(columns * side, rows * side, (0, columns), (0, rows))
+        canvas.box((0, 0), (columns, rows), WALL)
+        for x, y in np.argwhere(~self._walls).tolist():
+            canvas.box((x, y), (x + 1, y + 1), FLOOR)
+        canvas.disc(tuple(lane["goal"].tolist()), self._radius * side, GOAL)
+        canvas.disc(tuple(lane["position"].tolist()), 0.16 * side, AGENT)
+        return canvas
 
     def allocate(self, lanes: int) -> State:
         """Position and goal (x, y) of every lane."""

@@ -16,6 +16,7 @@ from shapegym.envs.grid.sight.view import USUAL_VIEW, see_range, see_usual_range
 def advance_lane(
     rule: int,
     max_steps: int,
+    limit: int,
     truncates_terminal: bool,
     side: int,
     through_walls: bool,
@@ -47,7 +48,7 @@ def advance_lane(
     step_range(
         0, 1, rule, max_steps, pad, cells, facts, streams, actions, active, reward, terminated, success, event
     )
-    ended = end_step(active, max_steps, truncates_terminal, terminated, truncated, elapsed, done)
+    ended = end_step(active, limit, truncates_terminal, terminated, truncated, elapsed, done)
     if side == USUAL_VIEW:
         see_usual_range(0, 1, side, pad, through_walls, cells, facts, active, images)
     else:

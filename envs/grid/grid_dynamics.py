@@ -50,6 +50,7 @@ class GridDynamics(Dynamics):
     """
 
     truncates_terminal = True
+    pays_by_limit = True
     render_modes = Renderer.modes
     views: ClassVar[Mapping[str, Mapping[str, Any]]] = {
         "flat": {"observation": "flat"},
@@ -182,6 +183,7 @@ class GridDynamics(Dynamics):
         return (
             task.rule,
             task.max_steps,
+            batch.limit,
             self.truncates_terminal,
             observer.side,
             observer.through_walls,

@@ -12,15 +12,18 @@ from gymnasium import Space, spaces
 from gymnasium.vector.utils import create_empty_array
 from numpy.typing import NDArray
 
-from shapegym.envs.dynamics import Dynamics, State, StepOutcome
+from shapegym.envs.dynamics import State, StepOutcome
 from shapegym.envs.finite_task import FiniteTask
+from shapegym.envs.pictures.board import Board
+from shapegym.envs.pictures.canvas import Canvas
+from shapegym.envs.pictures.drawn import Drawn
 from shapegym.envs.tabular._stepper import one_hot_lanes, reset_lanes, step_lanes
 from shapegym.envs.tabular.solver import optimal_return, random_return
 
 Observation = Literal["one_hot", "coordinates", "index"]
 
 
-class FiniteDynamics(Dynamics):
+class FiniteDynamics(Drawn):
     """Plays a finite task.
 
     Args:
@@ -112,6 +115,14 @@ class FiniteDynamics(Dynamics):
         features["state"][...] = state["state"]
         for name, table in self.task.features.items():
             _rows(table, state["state"], features[name])
+
+    def draw(self, lane: Mapping[str, NDArray[Any]]) -> Canvas:
+        """The board of the state, from its features."""
+        return self._board.draw(int(lane["state"]))
+
+    @cached_property
+    def _board(self) -> Board:
+        return Board(self.task)
 
     def observe_states(self) -> NDArray[Any]:
         """Each state's row of what lanes in all of them would show."""

@@ -20,7 +20,7 @@ from shapegym.envs.native import NativeVectorEnv
 from shapegym.envs.registration import TABLE, build
 
 total, pattern = int(sys.argv[1]), sys.argv[2]
-rows = [row for row in TABLE if row.name in {name for name, _, _ in GRID_IDS} and pattern in row.name]
+rows = [row for row in TABLE if row.name in {name for name, *_ in GRID_IDS} and pattern in row.name]
 lanes, rng = 64, np.random.default_rng(0)
 looks = [("partial", 7), ("full", 7), ("onehot", 5), ("symbolic", 3), ("partial", 11)]
 for number, row in enumerate(rows):

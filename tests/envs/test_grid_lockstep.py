@@ -20,7 +20,7 @@ from shapegym.envs.grid.families.ids import GRID_IDS
 from shapegym.envs.grid.planner import Planner
 from shapegym.envs.native import NativeVectorEnv
 
-IDS = [name for name, _, _ in GRID_IDS]
+IDS = [name for name, *_ in GRID_IDS]
 Policy = Callable[[NativeVectorEnv, np.random.Generator], NDArray[np.int64]]
 
 

@@ -28,7 +28,7 @@ BUILDERS = {
 }
 ROWS = [
     (name, builder, knobs)
-    for name, path, knobs in GRID_IDS
+    for name, path, _, knobs in GRID_IDS
     if (builder := BUILDERS.get(path.partition(":")[2])) is not None
 ]
 VARIANTS = [

@@ -195,7 +195,7 @@ def test_unfitting_options_are_named(options: dict[str, Any], message: str) -> N
 def missions_of_minigrid() -> list[str]:
     """Every text that a mission space of the table's ids can give."""
     texts: set[str] = set()
-    newest = {name.rsplit("-", 1)[0]: name for name, _, _ in GRID_IDS}  # Gymnasium warns of older versions
+    newest = {name.rsplit("-", 1)[0]: name for name, *_ in GRID_IDS}  # Gymnasium warns of older versions
     for name in newest.values():
         space = gym.make(name, disable_env_checker=True).observation_space["mission"]
         texts.update(space.mission_func(*words) for words in product(*(space.ordered_placeholders or ())))

@@ -47,7 +47,7 @@ PEERS: dict[Builder, Callable[..., MiniGridEnv]] = {
     dynamic_obstacles: theirs.DynamicObstaclesEnv,
 }
 BUILDERS = {f"{builder.__module__.rpartition('.')[2]}:{builder.__name__}": builder for builder in PEERS}
-REGISTERED = [(BUILDERS[builder], knobs) for _, builder, knobs in GRID_IDS if builder in BUILDERS]
+REGISTERED = [(BUILDERS[builder], knobs) for _, builder, _, knobs in GRID_IDS if builder in BUILDERS]
 FURTHER: list[tuple[Builder, dict[str, Any]]] = [
     (crossing, {"size": 5, "num_crossings": 0}),
     (crossing, {"size": 5, "num_crossings": 9, "obstacle_type": "WALL"}),

@@ -46,7 +46,7 @@ from shapegym.envs.grid.ways.needs import DISTANCE, LOST, POSITION, STAGES, need
 from shapegym.envs.registration import TABLE, build
 from shapegym.experiments.potentials import needed_progress
 
-ROWS = [row for row in TABLE if row.name in {name for name, _, _ in GRID_IDS}]
+ROWS = [row for row in TABLE if row.name in {name for name, *_ in GRID_IDS}]
 LANES = 12
 STATES = ("open", "closed", "locked")
 

@@ -157,7 +157,6 @@ def test_the_vector_form_shows_every_lane() -> None:
         (DOOR_KEY, {"render_mode": "ansi"}, ValueError, "one of .'human', 'rgb_array'.* got 'ansi'"),
         (DOOR_KEY, {"tile_size": 0}, ValueError, "tile_size must be at least 1"),
         (DOOR_KEY, {"screen_size": "big"}, TypeError, "screen_size must be an integer, got 'big'"),
-        ("Corridor-v0", {"render_mode": "rgb_array"}, TypeError, "has no picture"),
     ],
 )
 def test_wrong_options_are_explained(id: str, options: dict[str, Any], error: Any, message: str) -> None:
@@ -182,8 +181,7 @@ def test_there_is_nothing_to_see_before_the_first_reset_or_without_a_mode(make: 
         assert env.render() is None
 
 
-def test_stable_baselines_makes_tasks_without_pictures() -> None:
+def test_stable_baselines_is_told_of_pictures() -> None:
     from stable_baselines3.common.env_util import make_vec_env
 
-    assert make_vec_env("shapegym/Corridor-v0").render_mode is None
     assert make_vec_env(f"shapegym/{DOOR_KEY}", env_kwargs={"observation": "flat"}).render_mode == "rgb_array"

@@ -1,0 +1,1 @@
+"""Pictures of what tasks look like: small drawings for videos and for people who want to see an episode."""
