@@ -13,6 +13,9 @@ from typing import Annotated, Any, get_args, get_origin
 from shapegym.shaping.limits import Limited, Via, fields_of, hints_of, members, takes
 from shapegym.shaping.transitions import Spec
 
+WHOLE = ""
+"""All of an observation, among the entries that are read."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Reads(Via):
@@ -21,11 +24,13 @@ class Reads(Via):
     Attributes:
         features: names the features that a value reads.
         of_step: names what a value reads that describes the step and not a state (`action`, `terminated`).
+        entries: names the entries of a Dict observation that a value reads; `WHOLE` is all of any observation.
         check: raises a `ShapingError` if a value cannot be read in an environment.
     """
 
     features: Callable[[Any], tuple[str, ...]]
     of_step: Callable[[Any], tuple[str, ...]] = lambda value: ()
+    entries: Callable[[Any], tuple[str, ...]] = lambda value: (WHOLE,)
     check: Callable[[Any, Spec], object] = lambda value, spec: None
 
 
@@ -42,6 +47,11 @@ class Reading(Limited):
         """What it reads that describes the step and not a state."""
         return of_step_in(self)
 
+    @property
+    def entries(self) -> tuple[str, ...]:
+        """Entries of the observation that it reads: all, unless its fields say which."""
+        return entries_of(self) if any(_readings(self)) else (WHOLE,)
+
     def check(self, spec: Spec) -> None:
         """Raise a `ShapingError` if it cannot be evaluated on this environment."""
         require_readable(self, spec)
@@ -57,6 +67,11 @@ def of_step_in(node: Any) -> tuple[str, ...]:
     return tuple(dict.fromkeys(name for mark, value in _readings(node) for name in mark.of_step(value)))
 
 
+def entries_of(node: Any) -> tuple[str, ...]:
+    """Return the entries of the observation that the fields of a node or state function read, or `WHOLE`."""
+    return tuple(dict.fromkeys(name for mark, value in _readings(node) for name in mark.entries(value)))
+
+
 def require_readable(node: Any, spec: Spec) -> None:
     """Raise a `ShapingError` if a field of a node or state function cannot be read in an environment."""
     for mark, value in _readings(node):
@@ -67,6 +82,7 @@ ITSELF = Reads(
     lambda value: value,
     features=lambda value: value.reads,
     of_step=lambda value: value.of_step,
+    entries=lambda value: value.entries,
     check=lambda value, spec: value.check(spec),
 )
 """How a `Reading` is read."""

@@ -40,7 +40,7 @@ from annotated_types import MinLen
 from shapegym.shaping.errors import ExpressionError, HindsightError
 from shapegym.shaping.limits import Limited, Unfit, Via
 from shapegym.shaping.promises import Keeps, Replay
-from shapegym.shaping.reading import features_of, of_step_in, require_readable
+from shapegym.shaping.reading import entries_of, features_of, of_step_in, require_readable
 from shapegym.shaping.transitions import Array, Episodes, Experience, Spec, State, Transitions
 
 NODES: dict[str, type[Node]] = {}
@@ -234,6 +234,11 @@ class Reader:
     def of_step(self) -> tuple[str, ...]:
         """What its fields select that describes the step and not a state, such as "action"; only a node that looks "after" can."""
         return of_step_in(self)
+
+    @property
+    def entries(self) -> tuple[str, ...]:
+        """Entries of the observation that its fields select (of either side), or `WHOLE`: what a replay buffer keeps for it."""
+        return entries_of(self)
 
     @property
     def inputs(self) -> tuple[Node, ...]:

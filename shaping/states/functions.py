@@ -26,7 +26,7 @@ from typing_extensions import override
 from shapegym.shaping.discovery import HOW_TO_IMPORT, load_plugins
 from shapegym.shaping.errors import ExpressionError, ObservationError, ShapingError, UnknownNameError, suggest
 from shapegym.shaping.limits import Via
-from shapegym.shaping.reading import ITSELF, Reading, Reads
+from shapegym.shaping.reading import ITSELF, WHOLE, Reading, Reads
 from shapegym.shaping.states.select import ANY, Selector, SelectsOne, is_selector, meant, selector
 from shapegym.shaping.transitions import Features, Observation
 from shapegym.shaping.types import register
@@ -188,6 +188,11 @@ class Call(StateFunction):
     def reads(self) -> tuple[str, ...]:
         return _CALLABLES[self.function][1]
 
+    @property
+    @override
+    def entries(self) -> tuple[str, ...]:
+        return (WHOLE,)
+
     def value(self, obs: Observation, features: Features) -> np.ndarray:
         """Return Phi; raises `ObservationError` unless the function returns one number a lane."""
         value = np.asarray(_CALLABLES[self.function][0](obs, features), dtype=np.float64)
@@ -263,6 +268,7 @@ Phi: TypeAlias = Annotated[
         as_state_function,
         features=lambda phi: as_state_function(phi).reads,
         of_step=lambda phi: as_state_function(phi).of_step,
+        entries=lambda phi: as_state_function(phi).entries,
         check=lambda phi, spec: as_state_function(phi).check(spec),
     ),
     "a state function such as Distance(...) or the name of one (decorate your own with @state_function)",
@@ -287,6 +293,7 @@ Rows: TypeAlias = Annotated[
         _as_rows,
         features=lambda source: _mark(source).features(source),
         of_step=lambda source: _mark(source).of_step(source),
+        entries=lambda source: _mark(source).entries(source),
         check=lambda source, spec: _mark(source).check(source, spec),
     ),
     "a selector such as 'obs[0]' or a state function",

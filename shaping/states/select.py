@@ -34,7 +34,7 @@ import numpy as np
 
 from shapegym.shaping.errors import ExpressionError, ObservationError, suggest
 from shapegym.shaping.limits import Unfit
-from shapegym.shaping.reading import Reads
+from shapegym.shaping.reading import WHOLE, Reads
 from shapegym.shaping.states.names import value_in
 from shapegym.shaping.transitions import Features, Observation, OfStep, Spec
 
@@ -279,6 +279,11 @@ def _feature(text: str) -> tuple[str, ...]:
     return () if feature is None else (feature,)
 
 
+def _entries_read(text: str) -> tuple[str, ...]:
+    read = selector(text)
+    return () if read.source != "obs" else read.path[:1] or (WHOLE,)
+
+
 def _of_step(text: str) -> tuple[str, ...]:
     return selector(text).of_step
 
@@ -288,6 +293,7 @@ ANY = Reads(
     keep=False,
     features=_feature,
     of_step=_of_step,
+    entries=_entries_read,
     check=lambda text, spec: selector(text).width(spec),
 )
 """How a selector of any width is read."""

@@ -18,11 +18,13 @@ from shapegym.shaping.arrays import tree_map
 from shapegym.shaping.errors import HindsightError, WiringError
 from shapegym.shaping.evaluation.engine import RewardEngine
 from shapegym.shaping.evaluation.tape import whole_episode
+from shapegym.shaping.promises import Replay
 from shapegym.shaping.surfaces.sb3_buffers import HindsightBuffer, as_stored, require_task_reward
 from shapegym.shaping.surfaces.sb3_vec import MeasuringVecEnv
 from shapegym.shaping.surfaces.stored_rows import StoredRows
 from shapegym.shaping.transitions import Transitions
 from shapegym.shaping.tree import compares_episodes
+from shapegym.shaping.types import Reader
 
 if TYPE_CHECKING:
     from stable_baselines3.common.buffers import ReplayBuffer as _Replay
@@ -54,7 +56,12 @@ class HindsightReplay(HindsightBuffer, _Replay):
         self.parts = np.zeros((self.buffer_size, self.n_envs, len(engine.terms)))
         self.task_rewards = np.zeros((self.buffer_size, self.n_envs))
         self.memory = (
-            StoredRows(engine.spec, self.buffer_size, keep_observations=keep_observations)
+            StoredRows(
+                engine.spec,
+                self.buffer_size,
+                keep_observations=keep_observations or self.optimize_memory_usage,
+                entries=self.entries(engine),
+            )
             if engine.moves or self.relabels
             else None
         )
@@ -63,6 +70,14 @@ class HindsightReplay(HindsightBuffer, _Replay):
         self.episode_length = np.zeros((self.buffer_size, self.n_envs), dtype=np.int64)
         # By lane: how many steps of its open episode are stored, -1 if not all of them are.
         self._open = np.full(self.n_envs, -1, dtype=np.int64)
+
+    def entries(self, engine: RewardEngine) -> set[str]:
+        """Return the entries of observations that are read when transitions are measured again."""
+        again = (Replay.FROZEN, Replay.RECOMPUTE) if self.relabels else (Replay.FROZEN,)
+        terms = zip(engine.terms, engine.program.replays, strict=True)
+        readers: list[Reader] = [*engine.program.models]
+        readers += [term for term, replay in terms if replay in again]
+        return {entry for reader in readers for entry in reader.entries}
 
     def check(self, engine: RewardEngine) -> None:
         """Raise a `ShapingError` if this buffer cannot pay the expression of ``engine``."""
@@ -73,10 +88,10 @@ class HindsightReplay(HindsightBuffer, _Replay):
             )
         if engine.episodic and self.no_episodes:
             raise HindsightError(self.no_episodes)
-        if self.optimize_memory_usage and (engine.episodic or engine.moves):
+        if self.optimize_memory_usage and engine.episodic:
             raise WiringError(
-                "optimize_memory_usage=True overwrites the last state of every episode, so transitions cannot be measured again or "
-                "sampled one by one, which this expression needs. Use optimize_memory_usage=False."
+                "optimize_memory_usage=True overwrites the last state of every episode, so transitions cannot be sampled one by "
+                "one, which this episodic expression needs. Use optimize_memory_usage=False."
             )
 
     def reattach(self, source: MeasuringVecEnv) -> None:
@@ -150,7 +165,7 @@ class HindsightReplay(HindsightBuffer, _Replay):
             HindsightError: if the expression is episodic and no episode has ended yet.
         """
         engine = self.source.engine
-        if not engine.episodic and not engine.moves:
+        if self.optimize_memory_usage or not (engine.episodic or engine.moves):
             return super().sample(batch_size, env)
         rows = self._choose(batch_size)
         if engine.moves:
@@ -187,8 +202,21 @@ class HindsightReplay(HindsightBuffer, _Replay):
             raise WiringError(
                 "This buffer keeps no transitions, because the parts of its expression never go out of date."
             )
+        task_rewards = self.task_rewards.reshape(-1)[rows]
+        if self.optimize_memory_usage:
+            return self.memory.read(rows, None, None, task_rewards)
         obs, next_obs = _merge_lanes(self.observations), _merge_lanes(self.next_observations)
-        return self.memory.read(rows, obs, next_obs, self.task_rewards.reshape(-1)[rows])
+        return self.memory.read(rows, obs, next_obs, task_rewards)
+
+    def _get_samples(self, batch_inds: np.ndarray, env: VecNormalize | None = None) -> Any:
+        """As SB3's, of steps whose lanes it draws only now: so all that it may read are measured again."""
+        if self.source.engine.moves:
+            read = np.unique(
+                (batch_inds[:, None] + np.arange(getattr(self, "n_steps", 1))) % self.buffer_size
+            )
+            read = read[read < self.size()]
+            self.refresh((read[:, None] * self.n_envs + np.arange(self.n_envs)).reshape(-1))
+        return super()._get_samples(batch_inds, env)
 
     def _choose(self, batch_size: int) -> np.ndarray:
         episodic = self.source.engine.episodic
@@ -269,13 +297,6 @@ class ShapedNStepReplayBuffer(HindsightReplay, NStepReplayBuffer):
     def cut(self, lanes: np.ndarray) -> None:
         super().cut(lanes)
         self.timeouts[self.pos - 1, lanes & (self.dones[self.pos - 1] == 0)] = 1.0
-
-    def _get_samples(self, batch_inds: np.ndarray, env: VecNormalize | None = None) -> Any:
-        if self.source.engine.moves:
-            window = np.unique((batch_inds[:, None] + np.arange(self.n_steps)) % self.buffer_size)
-            window = window[window < self.size()]  # SB3 draws the lane later, so all of them
-            self.refresh((window[:, None] * self.n_envs + np.arange(self.n_envs)).reshape(-1))
-        return super()._get_samples(batch_inds, env)
 
 
 def _merge_lanes(values: Any) -> Any:

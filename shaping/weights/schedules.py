@@ -35,7 +35,11 @@ from shapegym.shaping.types import Example, Expression, Term
 
 Metric: TypeAlias = Annotated[
     Literal["task_return", "success"],
-    Reads(lambda metric: metric, features=lambda metric: ("success",) if metric == "success" else ()),
+    Reads(
+        lambda metric: metric,
+        features=lambda metric: ("success",) if metric == "success" else (),
+        entries=lambda metric: (),
+    ),
 ]
 """What scores an episode: whether it succeeded, a feature of its last step, or its undiscounted task return."""
 

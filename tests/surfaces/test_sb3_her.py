@@ -1,21 +1,27 @@
 from copy import deepcopy
 
+import gymnasium as gym
 import numpy as np
 import pytest
 import torch
+from gymnasium import spaces
 from sb3_reference import Walk, potential
 from stable_baselines3 import DQN, SAC
-from stable_baselines3.common.vec_env import DummyVecEnv, VecNormalize
+from stable_baselines3.common.vec_env import DummyVecEnv, VecFrameStack, VecNormalize
 from stable_baselines3.her.her_replay_buffer import HerReplayBuffer
 
 from shapegym.shaping.algebra import Constant, TaskReward
 from shapegym.shaping.combinators.gate import gate
 from shapegym.shaping.errors import HindsightError
 from shapegym.shaping.states.distance import Distance
+from shapegym.shaping.states.functions import state_function
 from shapegym.shaping.surfaces.wiring import wire
+from shapegym.shaping.terms.counts import CountBonus
+from shapegym.shaping.terms.events import Event
+from shapegym.shaping.terms.goals import StateReward
 from shapegym.shaping.terms.potential import Potential
 from shapegym.shaping.weights.dynamic_potential import DynamicPotential
-from shapegym.shaping.weights.schedules import Linear
+from shapegym.shaping.weights.schedules import Linear, OnPlateau
 
 torch.set_num_threads(1)
 GAMMA = 0.9
@@ -160,3 +166,185 @@ def test_a_saved_buffer_goes_on_with_virtual_goals(tmp_path):
     data = again.replay_buffer.sample(200)
     np.testing.assert_allclose(data.rewards.numpy()[:, 0], expected(walks, data, 0.0)[0], atol=1e-5)
     again.learn(20)
+
+
+# ---------------------------------------------------------------------- what SB3 stores otherwise than it was given
+
+
+class Goals(gym.Env):
+    """A walk on 8 cells to a cell that is drawn anew in every episode, with goals of any kind; records nothing."""
+
+    action_space = spaces.Discrete(2)
+
+    def __init__(self, goal_space, show, features=None):
+        self.show, self.features_of = show, features or (lambda cell, goal: {})
+        self.observation_space = spaces.Dict(
+            dict.fromkeys(("observation", "achieved_goal", "desired_goal"), goal_space)
+        )
+
+    def _look(self):
+        look = {"observation": self.show(self.cell), "achieved_goal": self.show(self.cell)}
+        return {**look, "desired_goal": self.show(self.goal)}, self.features_of(self.cell, self.goal)
+
+    def reset(self, *, seed=None, options=None):
+        super().reset(seed=seed)
+        self.time, self.cell, self.goal = 0, *map(int, self.np_random.integers(0, 8, 2))
+        return self._look()
+
+    def step(self, action):
+        self.time += 1
+        self.cell = min(max(self.cell + 2 * int(action) - 1, 0), 7)
+        obs, info = self._look()
+        reward = self.compute_reward(obs["achieved_goal"], obs["desired_goal"], info)
+        return obs, float(np.asarray(reward).reshape(-1)[0]), False, self.time >= 10, info
+
+    def compute_reward(self, achieved_goal, desired_goal, info):
+        same = np.asarray(achieved_goal) == np.asarray(desired_goal)
+        return -1.0 + same.reshape(len(same) if same.ndim else 1, -1).all(axis=1)
+
+
+def picture(shape, axis):
+    def show(cell):
+        image = np.zeros(shape, dtype=np.uint8)
+        image[(slice(None),) * axis + (5 * cell,)] = 30 * cell + 10
+        return image
+
+    return show
+
+
+def box(shape, dtype=np.float32):
+    return spaces.Box(0, 255, shape, dtype)
+
+
+KINDS = {
+    "channels last": (box((40, 44, 3), np.uint8), picture((40, 44, 3), 0)),
+    "channels first": (box((3, 40, 44), np.uint8), picture((3, 40, 44), 1)),
+    "square": (box((40, 40, 3), np.uint8), picture((40, 40, 3), 0)),
+    "Discrete": (spaces.Discrete(8), lambda cell: cell),
+    "Discrete from 5": (spaces.Discrete(8, start=5), lambda cell: cell + 5),
+    "MultiDiscrete": (spaces.MultiDiscrete([4, 2]), lambda cell: np.array(divmod(cell, 2))),
+    "MultiBinary": (
+        spaces.MultiBinary(3),
+        lambda cell: np.array([cell >> bit & 1 for bit in range(3)], np.int8),
+    ),
+    "float64": (box((2,), np.float64), lambda cell: np.array([cell, 0.1 * cell])),
+}
+WRAPPERS = {
+    "plain": lambda venv: venv,
+    "stacked": lambda venv: VecFrameStack(venv, 2),
+    "normalised": lambda venv: VecNormalize(venv, norm_reward=False),
+}
+SPREAD = 0.01
+
+
+@state_function
+def spread(obs, features):
+    """How unlike goal and achieved goal are, in all their numbers; the shapes must be what the environment gives."""
+    achieved, goal = (np.asarray(obs[key], dtype=float) for key in ("achieved_goal", "desired_goal"))
+    assert achieved.shape == goal.shape, (achieved.shape, goal.shape)
+    return -SPREAD * np.abs(achieved - goal).reshape(len(goal), -1).sum(axis=1)
+
+
+def cell_of(values, show):
+    """Which cell a row of stored numbers, in any order of axes, shows; of stacked ones the newest."""
+    shown = [np.asarray(show(cell), dtype=float).ravel() for cell in range(8)]
+    rows = []
+    for row in values.reshape(len(values), -1).astype(float):
+        newest = row.reshape(-1, shown[0].size)[-1]
+        rows.append(
+            min(
+                range(8),
+                key=lambda cell: (
+                    np.abs(np.sort(shown[cell]) - np.sort(newest)).sum()
+                    if shown[0].size > 9
+                    else np.abs(shown[cell] - newest).sum()
+                ),
+            )
+        )
+    return np.array(rows)
+
+
+@pytest.mark.parametrize(
+    ("kind", "wrapper"),
+    [(kind, "plain") for kind in KINDS]
+    + [("float64", "stacked"), ("float64", "normalised"), ("channels first", "stacked")],
+)
+def test_terms_read_goals_as_the_environment_gave_them(kind, wrapper):
+    goal_space, show = KINDS[kind]
+    venv = WRAPPERS[wrapper](DummyVecEnv([lambda: Goals(goal_space, show) for _ in range(2)]))
+    model = make_model(venv, TaskReward() * 0.0 + Potential(spread), buffer_size=200, learning_starts=1000)
+    model.learn(120)
+    env = model.get_vec_normalize_env()
+    data = model.replay_buffer.sample(200, env=env)
+    before, after = (
+        {key: value.numpy() for key, value in side.items()}
+        for side in (data.observations, data.next_observations)
+    )
+    if env is not None:
+        before, after = env.unnormalize_obs(before), env.unnormalize_obs(after)
+    now, then, goal = (
+        cell_of(values, show)
+        for values in (before["achieved_goal"], after["achieved_goal"], before["desired_goal"])
+    )
+    size = [
+        [np.abs(np.asarray(show(a), float) - np.asarray(show(b), float)).sum() for b in range(8)]
+        for a in range(8)
+    ]
+    phi = -SPREAD * np.array(size)
+    np.testing.assert_allclose(
+        data.rewards.numpy()[:, 0], GAMMA * phi[then, goal] - phi[now, goal], rtol=1e-5, atol=1e-5
+    )
+    assert len(set(goal)) > 3
+
+
+# ---------------------------------------------------------------------- goals that HER cannot exchange
+
+NUMBER = (box((1,)), lambda cell: np.array([cell], dtype=np.float32))
+
+
+def goals_with(**features):
+    """Environments whose infos have features of a cell and a goal."""
+    tell = lambda cell, goal: {name: value(cell, goal) for name, value in features.items()}  # noqa: E731
+    return DummyVecEnv([lambda: Goals(*NUMBER, tell)])
+
+
+@pytest.mark.parametrize(
+    "expression",
+    [
+        TaskReward() + Potential(Distance("features.where", "features.goal_pos")),
+        TaskReward() + StateReward("features.target"),
+        TaskReward() + Event("features.success"),
+        TaskReward() + Potential("features.distance_to_it"),
+        TaskReward()
+        + DynamicPotential(Distance("obs.achieved_goal", "obs.desired_goal"), Linear(1.0, 0.0, 100)),
+    ],
+)
+def test_what_names_the_goal_elsewhere_is_refused_when_it_is_wired(expression):
+    names = ("where", "goal_pos", "target", "success", "distance_to_it")
+    venv = goals_with(**dict.fromkeys(names, lambda cell, goal: np.array([cell])))
+    with pytest.raises(HindsightError, match=r"HER exchanges the goal"):
+        make_model(venv, expression)
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        lambda cell, goal: np.array([goal]),
+        lambda cell, goal: goal,
+        lambda cell, goal: -abs(goal - cell),
+        lambda cell, goal: float((goal - cell) ** 2),
+    ],
+)
+def test_a_feature_that_holds_the_goal_is_found_before_a_batch_is_relabelled(value):
+    model = make_model(goals_with(x=value), TaskReward() + Potential("features.x"), learning_starts=1000)
+    model.learn(100)
+    with pytest.raises(HindsightError, match=r"features\.x"):
+        model.replay_buffer.sample(20)
+
+
+def test_weights_that_follow_success_and_features_of_the_agent_are_fine():
+    weighted = Potential("features.where") * OnPlateau(1.0, metric="success")
+    venv = goals_with(where=lambda cell, goal: cell / 7, success=lambda cell, goal: cell == goal)
+    model = make_model(venv, TaskReward() + weighted + CountBonus("features.where"))
+    model.learn(100)
+    model.replay_buffer.sample(20)

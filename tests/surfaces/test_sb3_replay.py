@@ -1,4 +1,6 @@
 from copy import deepcopy
+from dataclasses import dataclass
+from typing import ClassVar
 
 import gymnasium as gym
 import numpy as np
@@ -12,12 +14,15 @@ from stable_baselines3.common.vec_env import DummyVecEnv, VecFrameStack, VecNorm
 
 from shapegym.shaping.algebra import Constant, Scale, TaskReward, clip
 from shapegym.shaping.combinators.gate import Gate, gate
-from shapegym.shaping.errors import HindsightError, WiringError
+from shapegym.shaping.errors import HindsightError, ObservationError, WiringError
+from shapegym.shaping.promises import Replay
+from shapegym.shaping.reading import WHOLE
 from shapegym.shaping.surfaces.stored_rows import StoredRows
 from shapegym.shaping.surfaces.wiring import engine_of, wire
 from shapegym.shaping.terms.counts import CountBonus
 from shapegym.shaping.terms.potential import Potential
 from shapegym.shaping.transitions import Spec, Transitions
+from shapegym.shaping.types import Term
 from shapegym.shaping.weights.schedules import Linear
 
 torch.set_num_threads(1)
@@ -296,7 +301,7 @@ def test_what_n_step_returns_cannot_add_is_an_error():
         make_dqn(venv, GATED, n_steps=3)
 
 
-def test_memory_efficient_buffers_serve_pure_parts_only():
+def test_memory_efficient_buffers():
     walks, venv = make_walks()
     options = {"optimize_memory_usage": True, "replay_buffer_kwargs": {"handle_timeout_termination": False}}
     model = make_dqn(venv, PROGRESS, **options)
@@ -304,9 +309,81 @@ def test_memory_efficient_buffers_serve_pure_parts_only():
     np.testing.assert_allclose(
         model.replay_buffer.rewards[:30], additive([walk.log for walk in walks], GAMMA), atol=1e-6
     )
-    for expression in (GATED, FADING):
-        with pytest.raises(WiringError, match="optimize_memory_usage"):
-            make_dqn(make_walks()[1], expression, **options)
+    with pytest.raises(WiringError, match="optimize_memory_usage"):
+        make_dqn(make_walks()[1], GATED, **options)
+
+
+@pytest.mark.parametrize("key", ["features.progress", "obs[0]"])
+def test_memory_efficient_buffers_measure_again(key):
+    walks, venv = make_walks()
+    options = {"optimize_memory_usage": True, "replay_buffer_kwargs": {"handle_timeout_termination": False}}
+    model = make_dqn(venv, TaskReward() + CountBonus(key, beta=0.75), **options)
+    model.learn(60)
+    cells = [round(5 * step.next_progress) for walk in walks for step in walk.log]
+    rewards = {
+        float(step.obs[1]): step.reward + 0.75 * cells.count(round(5 * step.next_progress)) ** -0.5
+        for walk in walks
+        for step in walk.log
+    }
+    keys, sampled_rewards = sampled(model, 300)
+    np.testing.assert_allclose(sampled_rewards, [rewards[float(key)] for key in keys], atol=1e-6)
+
+
+def stored_observations(model):
+    """Numbers that the buffer keeps of observations beside SB3's own."""
+    kept = model.replay_buffer.memory._rows
+    return sum(
+        leaf.size
+        for side in ("obs", "next_obs")
+        for leaf in (
+            kept[side].values() if isinstance(kept.get(side), dict) else [kept.get(side, np.empty(0))]
+        )
+    )
+
+
+@pytest.mark.parametrize(
+    ("expression", "numbers"),
+    [
+        (CountBonus("features.progress"), 0),
+        (Constant(1.0) * Linear(1.0, 0.0, 10), 0),
+        (
+            TaskReward() + Potential("obs[0]") + CountBonus("features.progress"),
+            0,
+        ),  # the potential never moves
+        (CountBonus("obs[0]"), 2 * 1000 * 2),
+    ],
+)
+def test_no_observation_is_kept_that_nobody_reads_again(expression, numbers):
+    _, venv = make_walks(1)
+    model = make_dqn(VecNormalize(venv, norm_reward=False), expression)
+    model.learn(60)
+    model.replay_buffer.sample(20)
+    assert stored_observations(model) == numbers
+
+
+def test_of_dict_observations_single_entries_are_kept():
+    _, venv = make_walks(1, kind="dict")
+    model = make_dqn(VecFrameStack(venv, 2), CountBonus("obs.achieved_goal"), "MultiInputPolicy")
+    model.learn(60)
+    model.replay_buffer.sample(20)
+    assert stored_observations(model) == 2 * 1000 * 1
+
+
+def test_a_term_that_reads_without_saying_so_is_told():
+    @dataclass(frozen=True)
+    class Secret(Term):
+        replay: ClassVar[Replay] = Replay.FROZEN
+
+        def measure(self, transitions, state, *inputs):
+            return transitions.next_obs[:, 0].astype(float)
+
+    class Open(Secret):
+        entries = (WHOLE,)
+
+    _, venv = make_walks(1)
+    make_dqn(VecNormalize(venv, norm_reward=False), Open()).learn(60)
+    with pytest.raises(ObservationError, match="WHOLE"):
+        make_dqn(VecNormalize(make_walks(1)[1], norm_reward=False), Secret()).learn(60)
 
 
 def test_a_reward_edited_by_a_callback_is_an_error():
