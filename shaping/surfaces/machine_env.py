@@ -14,13 +14,10 @@ from shapegym.shaping.errors import ObservationError
 from shapegym.shaping.evaluation.ledger import EpisodeRecord
 from shapegym.shaping.surfaces.collect import declared_features
 from shapegym.shaping.surfaces.gym_env import ShapedEnv
-from shapegym.shaping.terms.reward_machine import RewardMachine
+from shapegym.shaping.terms.reward_machine import STATE, RewardMachine
 
 ENTRY = "machine"
 """The entry of a Dict observation that says where the machine is."""
-
-STATE = "machine_state"
-"""The feature that says where it is, a number."""
 
 
 class MachineObservation(gym.Wrapper[Any, Any, Any, Any], RecordConstructorArgs):

@@ -32,6 +32,9 @@ from shapegym.shaping.terms.events import Event
 from shapegym.shaping.transitions import Spec, State, Transitions
 from shapegym.shaping.types import Elementwise, Example, Expression, Term
 
+STATE = "machine_state"
+"""The feature by which `MachineObservation` tells the state of a machine, a number."""
+
 Name: TypeAlias = Annotated[str, MinLen(1), "the name of a state, a text"]
 
 
@@ -127,6 +130,15 @@ class RewardMachine(Term):
     @override
     def init(self, spec: Spec) -> State:
         return self.fresh(spec.num_lanes)
+
+    @override
+    def remark(self, spec: Spec) -> str | None:
+        if spec.features is None or STATE in spec.features:
+            return None
+        return (
+            "what it pays depends on the state that it is in, and a policy that does not see that cannot learn it: wrap the "
+            "environment (shapegym.shaping.surfaces.machine_env.MachineObservation), unless the observation tells."
+        )
 
     @override
     def observe(self, transitions: Transitions, state: State, *inputs: Any) -> None:

@@ -288,6 +288,16 @@ def test_an_episode_goes_on_if_the_machine_is_not_to_end_it() -> None:
     assert [env.step(action)[2] for action in (0, 1, 1)] == [False] * 3
 
 
+def test_a_machine_that_no_policy_sees_draws_a_remark() -> None:
+    for env, said in (
+        (Errand(), True),
+        (MachineObservation(Errand(), COFFEE), False),
+        (Errand(declare=False), False),
+    ):
+        shaped = ShapedEnv(env, COFFEE)
+        assert bool(COFFEE.remark(shaped.engine.spec)) is said
+
+
 def test_an_entry_that_is_taken_is_refused() -> None:
     with pytest.raises(ObservationError, match="has an entry 'machine' already"):
         MachineObservation(Errand(spaces.Dict({"machine": spaces.Discrete(2)})), COFFEE)

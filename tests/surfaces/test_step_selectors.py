@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import partial
-from typing import Any
+from typing import Any, ClassVar
 
 import gymnasium as gym
 import numpy as np
 import pytest
 from gymnasium import spaces
 from gymnasium.vector import AutoresetMode, SyncVectorEnv
+from pettingzoo import ParallelEnv
 from stable_baselines3 import SAC
 from stable_baselines3.common.vec_env import DummyVecEnv
 
@@ -19,6 +20,7 @@ from shapegym.shaping.combinators.elementwise import when
 from shapegym.shaping.errors import ExpressionError, ObservationError, ShapingError
 from shapegym.shaping.states.distance import Distance
 from shapegym.shaping.surfaces.gym_env import ShapedEnv
+from shapegym.shaping.surfaces.parallel_env import ShapedParallelEnv
 from shapegym.shaping.surfaces.sb3_vec import ShapedVecEnv
 from shapegym.shaping.surfaces.vector_env import ShapedVectorEnv
 from shapegym.shaping.surfaces.wiring import engine_of, wire
@@ -90,8 +92,46 @@ def on_sb3(expression: Expression, actions: list[Any], space: gym.Space) -> list
     return [float(venv.step(np.array([action, action]))[1][0]) for action in actions]
 
 
+class Together(ParallelEnv):
+    """Two agents that both stand still, and begin anew when the episode has ended."""
+
+    metadata: ClassVar[dict[str, Any]] = {"name": "together"}
+    possible_agents: ClassVar[list[str]] = ["a", "b"]
+
+    def __init__(self, space: gym.Space) -> None:
+        self.lanes = {agent: Still(space) for agent in self.possible_agents}
+
+    def observation_space(self, agent: str) -> gym.Space:
+        return Still.observation_space
+
+    def action_space(self, agent: str) -> gym.Space:
+        return self.lanes[agent].action_space
+
+    def reset(self, seed: int | None = None, options: Any = None) -> Any:
+        self.agents = list(self.possible_agents)
+        starts = {agent: lane.reset() for agent, lane in self.lanes.items()}
+        return {a: start[0] for a, start in starts.items()}, {a: start[1] for a, start in starts.items()}
+
+    def step(self, actions: Any) -> Any:
+        results = {agent: self.lanes[agent].step(action) for agent, action in actions.items()}
+        self.agents = [agent for agent in self.agents if not (results[agent][2] or results[agent][3])]
+        return tuple({agent: result[column] for agent, result in results.items()} for column in range(5))
+
+
+def on_pettingzoo(expression: Expression, actions: list[Any], space: gym.Space) -> list[float]:
+    game = ShapedParallelEnv(Together(space), expression)
+    game.reset()
+    rewards = []
+    for action in actions:
+        rewards.append(game.step(dict.fromkeys(game.agents, action))[1]["b"])
+        if not game.agents:
+            game.reset()
+    return rewards
+
+
 SURFACES: dict[str, Callable[..., list[float]]] = {
     "gym": on_gym,
+    "pettingzoo": on_pettingzoo,
     "next_step": partial(on_vector, mode=AutoresetMode.NEXT_STEP),
     "same_step": partial(on_vector, mode=AutoresetMode.SAME_STEP),
     "sb3": on_sb3,
@@ -120,7 +160,7 @@ def test_discrete_actions_and_their_change(run: Callable[..., list[float]]) -> N
     assert run(StateReward("action[1]") + StateReward("previous_action[0]"), pairs, several) == [2.0, 2.0]
 
 
-@pytest.mark.parametrize("run", [on_gym, SURFACES["next_step"], SURFACES["same_step"]])
+@pytest.mark.parametrize("run", [on_gym, on_pettingzoo, SURFACES["next_step"], SURFACES["same_step"]])
 def test_entries_of_dict_and_tuple_actions(run: Callable[..., list[float]]) -> None:
     actions = [
         {"arm": move, "grip": grip, "gaits": (gait, -move)}
