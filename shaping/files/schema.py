@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 from collections.abc import Iterable
 from dataclasses import Field, dataclass, is_dataclass
-from typing import Any
+from typing import Any, get_args, get_origin
 
 from shapegym.shaping.discovery import load_plugins, walk_package
 from shapegym.shaping.limits import bare, fields_of, hints_of, is_required, members, spelled
@@ -62,7 +62,8 @@ def node_help() -> tuple[NodeHelp, ...]:
     nodes: set[type] = {*NODES.values(), *STATE_FUNCTIONS.values()}
     for node in tuple(nodes):
         for hint in hints_of(node).values():
-            nodes.update(family(hint).values())
+            for taken in (hint, *_items(hint)):
+                nodes.update(family(taken).values())
     listing = [
         NodeHelp(
             snake_case(node.__name__),
@@ -92,6 +93,11 @@ def family(hint: Any) -> dict[str, type]:
                 snake_case(node.__name__): node for node in _registered(member) if issubclass(node, member)
             }
     return found
+
+
+def _items(hint: Any) -> list[Any]:
+    """What a list stands for, where a field takes one."""
+    return [item for taken in alternatives(hint) if get_origin(taken) is tuple for item in get_args(taken)]
 
 
 def kind_of(node: type) -> str:

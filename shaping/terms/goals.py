@@ -14,8 +14,9 @@ import numpy as np
 from typing_extensions import override
 
 from shapegym.shaping.limits import NonNegative
+from shapegym.shaping.states.arithmetic import maximum, minimum
 from shapegym.shaping.states.distance import Distance, ExponentialKernel, Gaussian, Norm, Tiered
-from shapegym.shaping.states.functions import Phi, as_state_function
+from shapegym.shaping.states.functions import Phi, Read, as_state_function
 from shapegym.shaping.states.select import Selects
 from shapegym.shaping.transitions import Spec, State, Transitions
 from shapegym.shaping.types import Example, Term
@@ -48,6 +49,8 @@ class StateReward(Term):
             Example(cls(Distance("features.agent_pos", "features.goal_pos", kernel=zones))),
             Example(0.1 * cls(Distance("action", "previous_action", "l2_squared"))),
             Example(cls("features.limb.joint.angle")),
+            Example(cls(maximum(abs(Read("obs[0]")), 2 * Read("features.progress") - 0.5).clip(0, 1) ** 2)),
+            Example(cls(minimum("action", Distance("obs[0]", (0.5,)) / 4))),
         )
 
     @override

@@ -46,6 +46,8 @@ class Edge(Limited):
     ``1 - a`` not a. A loop from a state to itself pays for events that change nothing.
     """
 
+    in_words: ClassVar[str] = "an edge such as Edge(source, on, target, reward)"
+
     source: Name
     on: Elementwise
     target: Name

@@ -71,7 +71,7 @@ def ours(registry) -> set[str]:
 
 def test_no_node_is_left_out():
     written = json.dumps([to_data(expression) for expression in EXPRESSIONS])
-    options = {"gaussian", "exponential_kernel", "tiered", "sim_hash"}
+    options = {"gaussian", "exponential_kernel", "tiered", "sim_hash", "edge"}
     for name in ours(NODES) | ours(STATE_FUNCTIONS) | options:
         assert f'"{name}"' in written, f"{name} has no round trip in EXPRESSIONS"
 
