@@ -130,7 +130,7 @@ class ShapingCallback(BaseCallback):
 
     def _from_record(self, record: EpisodeRecord) -> dict[str, Any]:
         step = record.clock + self._clock_offset + self.training_env.num_envs
-        return {"step": step, "lane": record.lane, **record.as_info()}
+        return {"step": step, "lane": record.lane, **record.as_info(), "success": record.success}
 
     def _from_monitor(self, lane: int) -> dict[str, Any]:
         info = self.locals["infos"][lane]

@@ -29,8 +29,8 @@ FORMAT = "shapegym model 1"
 LAST = ("_last_obs", "_last_original_obs", "_last_episode_starts")
 """What a model knows of its environments; wiring makes it forget."""
 
-_MOVES = {"action_noise", "policy_kwargs"}
-"""Settings that algorithms complete when they begin to learn."""
+_MOVES = {"action_noise", "policy_kwargs", "rollout_buffer_class", "replay_buffer_class"}
+"""Settings that wiring exchanges, or that algorithms complete when they begin to learn."""
 
 _MADE_ANEW = {*LAST, "_last_lstm_states", "observation_space", "action_space", "lr_schedule"}
 WHY_TRUST = "and reading that runs whatever is in it. If you made it, or trust who did, say so: trust=True, or --trust."

@@ -219,7 +219,7 @@ def train(
             except KeyboardInterrupt:
                 bar.stop()
                 begun = checkpoints(folder / run_folder.CHECKPOINTS)
-                go_on = f"Continue with: shapegym train --resume {folder}{as_options(imports)}"
+                go_on = f"Continue with: shapegym train --resume {folder}{as_options(config.modules)}"
                 err.print(f"\nStopped. {go_on if begun else 'There was no checkpoint yet.'}")
                 raise typer.Exit(130) from None
         summary = json.loads((folder / run_folder.RESULT).read_text(encoding="utf-8"))

@@ -108,14 +108,23 @@ def sweep(
         except KeyboardInterrupt:
             if not opened:
                 raise
-            err.print(
-                f"\nStopped. Go on with: shapegym sweep {opened[0]}{as_options(imports)}", soft_wrap=True
-            )
+            err.print(f"\nStopped. Go on with: shapegym sweep {_again(opened[0])}", soft_wrap=True)
             raise typer.Exit(130) from None
-        _conclude(found, imports)
+        _conclude(found)
 
 
-def _conclude(found: SweepResult, imports: list[str] | None) -> None:
+def _again(folder: Path) -> str:
+    """How a sweep goes on: its folder, and the modules that its runs need."""
+    return f"{folder}{as_options(_modules(folder))}"
+
+
+def _modules(folder: Path) -> dict[str, None]:
+    from shapegym.experiments.sweeps.workspace import read_plan
+
+    return dict.fromkeys(name for job in read_plan(folder).jobs for name in job.config.modules)
+
+
+def _conclude(found: SweepResult) -> None:
     from shapegym.experiments.sweeps.board import first_line, leaderboard
     from shapegym.experiments.sweeps.workspace import FAILURES
 
@@ -126,7 +135,7 @@ def _conclude(found: SweepResult, imports: list[str] | None) -> None:
         for job_id, message in list(found.failures.items())[:_SHOWN_FAILURES]:
             err.print(f"{job_id}: {first_line(message)}", markup=False)
         err.print(
-            f"All of them: {found.folder / FAILURES}. Try them again: shapegym sweep {found.folder}{as_options(imports)}",
+            f"All of them: {found.folder / FAILURES}. Try them again: shapegym sweep {_again(found.folder)}",
             soft_wrap=True,
         )
         raise typer.Exit(1)
@@ -135,7 +144,7 @@ def _conclude(found: SweepResult, imports: list[str] | None) -> None:
 def _refuse_changes(context: typer.Context, folder: Path, imports: list[str]) -> None:
     if not folder.is_dir():  # spares an import that workers need not wait for
         return
-    from shapegym.experiments.sweeps.workspace import SWEEP, read_plan
+    from shapegym.experiments.sweeps.workspace import SWEEP
 
     if not (folder / SWEEP).is_file():
         return
@@ -145,8 +154,7 @@ def _refuse_changes(context: typer.Context, folder: Path, imports: list[str]) ->
                 f"{folder} is a sweep and goes on as it was asked for: leave out {parameter.opts[0]}, or name the suite again."
             )
     if imports:
-        recorded = {name for job in read_plan(folder).jobs for name in job.config.modules}
-        require_recorded(imports, recorded, folder)
+        require_recorded(imports, _modules(folder), folder)
 
 
 def _say(line: str) -> None:

@@ -102,7 +102,9 @@ class ResultRow:
             return _rows().validate_json(line)
         except ValidationError as error:
             first = error.errors(include_url=False)[0]
-            path = (str(key) for key in first["loc"] if key not in ("int", "float"))  # which kind it tried
+            path = (
+                str(key) for key in first["loc"] if key not in ("constrained-int", "float")
+            )  # which kind it tried
             where = ".".join(path)
             fault = f"{where} is {first['input']!r}: {first['msg']}" if where else "it is no row of results"
             raise ValueError(fault) from None

@@ -286,10 +286,9 @@ def _read(source: str | Path | Mapping[str, Any] | Suite) -> tuple[Any, Origin]:
     if isinstance(source, Suite):
         return source.model_dump(), source._origin
     if isinstance(source, Mapping):
-        name, data = (
-            (source["name"], source["suite"]) if source.keys() == {"name", "suite"} else ("suite", source)
-        )
-        return deepcopy(data), Origin.of_data(data, str(name))
+        if source.keys() == {"name", "suite"}:  # as `Suite.as_source` writes it
+            return deepcopy(source["suite"]), Origin.of_data(source["suite"], f"{source['name']}.yaml")
+        return deepcopy(dict(source)), Origin.of_data(source)
     if Path(source).suffix in (".yaml", ".yml"):
         return read_suite(Path(source))
     if (path := path_of(str(source))) is None:

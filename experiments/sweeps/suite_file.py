@@ -30,7 +30,7 @@ class Origin:
     @classmethod
     def of_data(cls, data: Any, name: str = "suite") -> Origin:
         """That of data which no file holds."""
-        return cls(Path(f"{name}.yaml"), dict.fromkeys(_paths(data), ()))
+        return cls(Path(name), dict.fromkeys(_paths(data), ()))
 
     def error(self, path: KeyPath, message: str) -> RunError:
         """Return the error for what stands at ``path``, or would stand there."""

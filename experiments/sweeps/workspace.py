@@ -53,7 +53,7 @@ _REQUEST: dict[str, Any] = {
     "ablate": bool,
     "imports": tuple[str, ...],
 }
-_LATER: dict[str, Any] = {"imports": ()}
+_LATER: dict[str, Any] = {"request": {}, "wandb": "", "imports": ()}
 """What older sweeps do not say."""
 
 
@@ -268,7 +268,7 @@ def read_header(folder: Path) -> dict[str, Any]:
     if header.get("format") != FORMAT:
         raise RunError(f"{path} is damaged: its format is {header.get('format')!r}, not {FORMAT!r}.")
     for key, hint in _HEADER.items():
-        header[key] = checked(f"{path} is damaged: {key}", hint, header.get(key), RunError)
+        header[key] = checked(f"{path} is damaged: {key}", hint, header.get(key, _LATER.get(key)), RunError)
     for key, hint in _REQUEST.items() if header["request"] else ():
         header["request"][key] = checked(
             f"{path} is damaged: request.{key}", hint, header["request"].get(key, _LATER.get(key)), RunError
