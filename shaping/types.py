@@ -431,6 +431,9 @@ class EpisodicCombinator(Combinator, ABC):
     alone: ClassVar[bool] = True
     """Whether what an episode is paid depends on that episode alone, so that a replay buffer can pay it again."""
 
+    waits_for_end: ClassVar[bool | property] = True
+    """Whether something is paid only when an episode ends, also where rollouts are paid: on a task that never ends, never."""
+
     def carry(self, num_lanes: int) -> State:
         """Return what a block leaves for the next one, fresh.
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Annotated, Any
+from typing import Annotated, Any, ClassVar
 
 import gymnasium as gym
 import numpy as np
@@ -83,6 +83,7 @@ class LookAhead(EpisodicCombinator):
     gamma: Discount
 
     discount = property(lambda self: self.gamma)
+    waits_for_end: ClassVar[bool] = False
 
     @override
     @classmethod

@@ -14,6 +14,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import ClassVar
 
 import numpy as np
 from typing_extensions import override
@@ -43,6 +44,8 @@ class Delta(EpisodicCombinator):
     """
 
     of: Expression
+
+    waits_for_end: ClassVar[bool] = False
 
     @override
     @classmethod

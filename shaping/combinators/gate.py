@@ -87,6 +87,7 @@ class Gate(EpisodicCombinator):
 
     episodic = property(lambda self: self.per != "step")
     additive = property(lambda self: self.per == "episode" and self.outcome == "sum")
+    waits_for_end = property(lambda self: self.per == "episode" and self.fragments != "closed")
     discount = property(lambda self: None if self.fragments == "closed" else 1.0)
 
     def __post_init__(self) -> None:

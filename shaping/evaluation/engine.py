@@ -14,7 +14,6 @@ measures it once.
 from __future__ import annotations
 
 import copy
-import warnings
 from collections.abc import Callable, Mapping, Sequence
 from functools import reduce
 from operator import add
@@ -26,7 +25,6 @@ from shapegym.shaping.errors import (
     ExpressionError,
     HindsightError,
     LearningError,
-    NonFiniteError,
     ObservationError,
     StateFileError,
 )
@@ -37,12 +35,13 @@ from shapegym.shaping.evaluation.measured import MeasuredBlock, at_step
 from shapegym.shaping.evaluation.previous import PreviousActions
 from shapegym.shaping.evaluation.program import Outputs, Parts, Program
 from shapegym.shaping.evaluation.recorder import Recorder
-from shapegym.shaping.evaluation.tape import Tape
+from shapegym.shaping.evaluation.tape import Tape, pay_at_end
+from shapegym.shaping.evaluation.watch import Watch
 from shapegym.shaping.evaluation.worlds import require_common_ends
 from shapegym.shaping.kernels.accounting import screen_parts
 from shapegym.shaping.promises import Replay
 from shapegym.shaping.transitions import Array, Episodes, Spec, State, Transitions
-from shapegym.shaping.types import Expression, Memory, Model, Term, is_episodic
+from shapegym.shaping.types import Expression, Memory, Model, Term
 
 LEARN_EVERY = 128
 """Steps between two fits of what learns, where rewards are paid at once and nothing else is asked for."""
@@ -100,12 +99,8 @@ class RewardEngine:
                 f"learn_every is a number of steps, an integer of at least 1, got {learn_every!r}."
             )
         self.program = program = Program(expression, spec)
-        self.expression, self.spec, self.on_nonfinite, self.learn_every = (
-            expression,
-            spec,
-            on_nonfinite,
-            learn_every,
-        )
+        self.expression, self.spec = expression, spec
+        self.on_nonfinite, self.learn_every = on_nonfinite, learn_every
         self.terms, self.term_names = program.terms, program.term_names
         self.addends, self.episodic = program.addend_names, program.episodic
         self.clock = 0
@@ -127,8 +122,7 @@ class RewardEngine:
         looks = any(term.sees_world for term in self.terms)
         self._worlds = spec.world_of_lane if looks and spec.worlds else None
         self._is_plain = program.addends == self.terms
-        self._warned: set[str] = set()
-        self._heard: set[int] = set()
+        self._watch = Watch(program, pays_at_end=self.tape is not None)
         self.instrument()
 
     @property
@@ -228,10 +222,12 @@ class RewardEngine:
             parts[index] = value
         count: int = screen_parts(parts, transitions.active)
         if count < 0:
-            count = self._handle_nonfinite(parts, transitions)
+            count = self._screen(parts, transitions)
         if self._asks and count:
             self._asking.ask(self.clock, transitions, self._memory_of)
         self.clock += count
+        if self._watch.waits and count:
+            self._watch.see(transitions)
         if self._recorder is not None and count:
             self._recorder.append(transitions, parts)
             if self.learn_every is not None and len(self._recorder) >= self.learn_every:
@@ -265,7 +261,7 @@ class RewardEngine:
                 self._catch_up(index, position, block)
         if self.waits:
             if screen_parts(block.flat, block.batch.active) < 0:
-                self._handle_nonfinite(block.flat, block.batch)
+                self._screen(block.flat, block.batch)
             kept[...] = np.moveaxis(block.parts, 0, -1)
             self._latest = block.parts[:, -1]
         recorder.fitted()
@@ -321,7 +317,7 @@ class RewardEngine:
             for index, evaluate in enumerate(self.program.evaluators):
                 contributions[index] = evaluate(parts, None, self.carries)
         else:
-            self._pay_at_end(self.tape, parts, transitions)
+            self._pay_at_end(parts, transitions)
         shaped, records = self.ledger.post_step(contributions, transitions, clock)
         return shaped, contributions, records
 
@@ -364,11 +360,11 @@ class RewardEngine:
         """
         if self.tape is None:
             contributions = np.stack([np.broadcast_to(c, task.shape) for c in self.combine(parts, episodes)])
-            self._warn()
+            self._watch.listen(self.carries)
         else:
             contributions = np.empty((len(self.addends), *task.shape))
             for t in range(len(task)):
-                self._pay_at_end(self.tape, parts[:, t], episodes.at(t))
+                self._pay_at_end(parts[:, t], episodes.at(t))
                 contributions[:, t] = self._contributions
         return contributions, *self.ledger.post(contributions, task, episodes, clock, success)
 
@@ -400,7 +396,7 @@ class RewardEngine:
                 values = [get(fresh, outputs) for get in inputs]
                 fresh[index] = self._remeasures[index](transitions, self.states[index], *values)
         if screen_parts(fresh, transitions.active) < 0:
-            self._handle_nonfinite(fresh, transitions)
+            self._screen(fresh, transitions)
         return fresh
 
     @property
@@ -465,36 +461,26 @@ class RewardEngine:
         if self.previous:
             self.previous.load_state_dict(state["previous"])
 
+    def __getstate__(self) -> dict[str, Any]:
+        """Return what makes an equal engine, and what this one remembers: its closures are made anew."""
+        options = {
+            "on_nonfinite": self.on_nonfinite,
+            "pay_at_end": self.tape is not None,
+            "learn_every": self.learn_every,
+            "answers": self._asking.answers if self._asks else None,
+        }
+        return {"bound": (self.expression, self.spec), "options": options, "state": self.state_dict()}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__init__(*state["bound"], **state["options"])  # type: ignore[misc]
+        self.load_state_dict(state["state"])
+
     # ------------------------------------------------------------------ inside
 
-    def _pay_at_end(self, tape: Tape, parts: np.ndarray, transitions: Transitions | Episodes) -> None:
-        """Elementwise addends now; an episodic addend's sum over the episode at its last step."""
-        tape.append(parts, transitions)
-        for index, (node, evaluate) in enumerate(
-            zip(self.program.addends, self.program.evaluators, strict=True)
-        ):
-            self._contributions[index] = 0.0 if is_episodic(node) else evaluate(parts, None, self.carries)
-        lanes = np.flatnonzero((transitions.terminated | transitions.truncated) & transitions.active)
-        if not len(lanes):
-            return
-        block, episodes = tape.close(lanes, transitions.terminated[lanes])
-        carries = self.program.fresh_carries(len(lanes))
-        for carry, kept in zip(carries, self.carries, strict=True):
-            carry.update({"run": kept["run"]} if "run" in kept else {})
-        for index, (node, evaluate) in enumerate(
-            zip(self.program.addends, self.program.evaluators, strict=True)
-        ):
-            if is_episodic(node):
-                paid = evaluate(block, episodes, carries)
-                self._contributions[index, lanes] = np.where(episodes.active, paid, 0.0).sum(axis=0)
-        self._warn()
-
-    def _warn(self) -> None:
-        """Say what episodic nodes have to say, each once."""
-        for position, (node, carry) in enumerate(zip(self.program.episodic_nodes, self.carries, strict=True)):
-            if position not in self._heard and (message := node.warning(carry)):
-                self._heard.add(position)
-                warnings.warn(message, RuntimeWarning, stacklevel=3)
+    def _pay_at_end(self, parts: np.ndarray, transitions: Transitions | Episodes) -> None:
+        assert self.tape is not None  # noqa: S101  # asked by the caller
+        pay_at_end(self.program, self.tape, parts, transitions, self.carries, self._contributions)
+        self._watch.listen(self.carries)
 
     def _reject_shape(self, index: int, value: np.ndarray) -> None:
         raise ObservationError(
@@ -502,24 +488,5 @@ class RewardEngine:
             f"shape ({self.spec.num_lanes},)."
         )
 
-    def _handle_nonfinite(self, parts: np.ndarray, transitions: Transitions) -> int:
-        bad = ~np.isfinite(parts) & transitions.active
-        index, row = map(int, np.argwhere(bad)[0])
-        lane = row % self.spec.num_lanes
-        name = self.term_names[index]
-        message = (
-            f"Part {name!r} is {parts[index, row]} in lane {lane} at global step {self.clock} "
-            f"({int(bad.sum())} such value(s) in this batch)."
-        )
-        if self.on_nonfinite == "raise":
-            raise NonFiniteError(f"{message} Fix the term or its features, or bind with on_nonfinite='zero'.")
-        for term in np.flatnonzero(bad.any(axis=1)).tolist():
-            if self.term_names[term] not in self._warned:
-                self._warned.add(self.term_names[term])
-                warnings.warn(
-                    f"{message} Counted as 0; later ones of this term are not reported.",
-                    RuntimeWarning,
-                    stacklevel=3,
-                )
-        parts[bad] = 0.0
-        return int(np.count_nonzero(transitions.active))
+    def _screen(self, parts: np.ndarray, transitions: Transitions) -> int:
+        return self._watch.screen(parts, transitions, self.clock, zero=self.on_nonfinite == "zero")

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
+from shapegym.shaping.evaluation.program import Program
 from shapegym.shaping.transitions import Episodes, State, Transitions
+from shapegym.shaping.types import is_episodic
 
 _PAGE = 64  # steps
 
@@ -87,6 +89,41 @@ class Tape:
             self._pages = np.concatenate([self._pages, np.zeros((grown, *self._pages.shape[1:]))])
             self._free = list(range(count, count + grown))
         return self._free.pop()
+
+
+def pay_at_end(
+    program: Program,
+    tape: Tape,
+    parts: np.ndarray,
+    transitions: Transitions | Episodes,
+    carries: list[State],
+    contributions: np.ndarray,
+) -> None:
+    """Write what each addend pays at one step, (K, B): now, or of an episodic one the sum over an episode at its last step.
+
+    Args:
+        program: the expression.
+        tape: the open episodes, which the step is added to.
+        parts: of the step, (N, B).
+        transitions: of the step.
+        carries: what episodic nodes remember of a run; episodes are whole here, and leave nothing else.
+        contributions: output.
+    """
+    tape.append(parts, transitions)
+    addends = list(enumerate(zip(program.addends, program.evaluators, strict=True)))
+    for index, (node, evaluate) in addends:
+        contributions[index] = 0.0 if is_episodic(node) else evaluate(parts, None, carries)
+    lanes = np.flatnonzero((transitions.terminated | transitions.truncated) & transitions.active)
+    if not len(lanes):
+        return
+    block, episodes = tape.close(lanes, transitions.terminated[lanes])
+    whole = program.fresh_carries(len(lanes))
+    for carry, kept in zip(whole, carries, strict=True):
+        carry.update({"run": kept["run"]} if "run" in kept else {})
+    for index, (node, evaluate) in addends:
+        if is_episodic(node):
+            paid = evaluate(block, episodes, whole)
+            contributions[index, lanes] = np.where(episodes.active, paid, 0.0).sum(axis=0)
 
 
 def whole_episode(length: int, terminated: bool) -> Episodes:

@@ -44,6 +44,8 @@ from shapegym.shaping.types import NODES, Expression, Node, snake_case
 __all__ = [
     "Data",
     "RewardFile",
+    "as_expression",
+    "as_record",
     "dump_reward",
     "dumps",
     "file_from_data",
@@ -143,6 +145,34 @@ def load_reward(path: str | os.PathLike[str]) -> Expression:
 def read_reward(path: str | os.PathLike[str]) -> RewardFile:
     """Read a reward file. See `read`."""
     return read(read_text(path, RewardFileError, "reward file", limit=LARGEST_YAML), str(path))
+
+
+def as_expression(reward: Expression | Data | os.PathLike[str]) -> Expression:
+    """Return a reward however it is given: as it is, as plain data, or as the name of a reward file (``.yaml``, ``.yml``).
+
+    Raises:
+        RewardFileError: if data or file describe none.
+        PluginError: if the file imports what is no module, not there, or fails.
+    """
+    if isinstance(reward, Expression):
+        return reward
+    if isinstance(reward, os.PathLike) or (isinstance(reward, str) and reward.endswith((".yaml", ".yml"))):
+        return load_reward(reward)
+    know_all_nodes()
+    if isinstance(reward, dict) and "reward" in reward:
+        return file_from_data(reward, "The reward").expression
+    return from_data(reward)
+
+
+def as_record(expression: Expression | Data) -> Data:
+    """Return what `as_expression` makes an equal expression of, as plain data; what it imports too, if it is not all of shapegym.
+
+    What is no expression is returned as it is.
+    """
+    if not isinstance(expression, Expression):
+        return expression
+    imports, data = modules_of(expression), to_data(expression)
+    return {"imports": list(imports), "reward": data} if imports else data
 
 
 def dump_reward(expression: Expression, path: str | os.PathLike[str]) -> None:

@@ -28,6 +28,7 @@ from shapegym.shaping.errors import ExpressionError, ObservationError, ShapingEr
 from shapegym.shaping.limits import Via
 from shapegym.shaping.reading import ITSELF, WHOLE, Reading, Reads
 from shapegym.shaping.states.select import ANY, Selector, SelectsOne, is_selector, meant, selector
+from shapegym.shaping.states.travelling import Luggage, packed, unpacked
 from shapegym.shaping.transitions import Features, Observation
 from shapegym.shaping.types import register
 
@@ -193,6 +194,12 @@ class Call(StateFunction):
     def entries(self) -> tuple[str, ...]:
         return (WHOLE,)
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _arrived, (self.function, packed(_CALLABLES[self.function][0]), self.reads)
+
+    def __deepcopy__(self, memo: Any) -> Call:
+        return self
+
     def value(self, obs: Observation, features: Features) -> np.ndarray:
         """Return Phi; raises `ObservationError` unless the function returns one number a lane."""
         value = np.asarray(_CALLABLES[self.function][0](obs, features), dtype=np.float64)
@@ -202,6 +209,13 @@ class Call(StateFunction):
                 f"State function {self.function!r} returned shape {value.shape}; it must be one number a lane, shape {lanes}."
             )
         return value
+
+
+def _arrived(name: str, luggage: Luggage, reads: tuple[str, ...]) -> Call:
+    """Return a call whose pickle arrived in this process, with its function registered."""
+    if name not in _CALLABLES and (function := unpacked(luggage, name)) is not None:
+        _CALLABLES[name] = (function, reads)
+    return Call(name)
 
 
 def state_function(

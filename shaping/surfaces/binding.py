@@ -15,6 +15,7 @@ from shapegym.shaping.errors import WiringError, suggest
 from shapegym.shaping.evaluation.answers import Correspondence
 from shapegym.shaping.evaluation.engine import RewardEngine
 from shapegym.shaping.evaluation.ledger import EpisodeRecord
+from shapegym.shaping.files.reward_files import as_expression
 from shapegym.shaping.files.state_files import load_engine, save_engine
 from shapegym.shaping.surfaces.collect import Collector
 from shapegym.shaping.surfaces.intake import SHAPED_TWICE
@@ -111,7 +112,7 @@ class Binding:
         spec = Spec(
             num_lanes, observation_space, action_space, features, agents=agents, worlds=worlds, **of_spec
         )
-        self.engine = RewardEngine(expression, spec, **given)
+        self.engine = RewardEngine(as_expression(expression), spec, **given)
         if not self.has_hindsight:
             self.engine.require_online(surface)
         self._collector = Collector(self.engine)

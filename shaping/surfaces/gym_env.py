@@ -10,6 +10,7 @@ import numpy as np
 from gymnasium.utils import RecordConstructorArgs
 from gymnasium.wrappers import Autoreset
 
+from shapegym.shaping.files.reward_files import as_record
 from shapegym.shaping.surfaces.binding import Binding, BindingOptions
 from shapegym.shaping.surfaces.collect import declared_features, lane_features
 from shapegym.shaping.surfaces.intake import as_info, as_returned, one_flag, one_reward, write_lane
@@ -38,7 +39,7 @@ class ShapedEnv(Binding, gym.Wrapper[Any, Any, Any, Any], RecordConstructorArgs)
     def __init__(
         self, env: gym.Env[Any, Any], expression: Expression, **options: Unpack[BindingOptions]
     ) -> None:
-        RecordConstructorArgs.__init__(self, expression=expression, **options)
+        RecordConstructorArgs.__init__(self, expression=as_record(expression), **options)
         gym.Wrapper.__init__(self, env)
         spaces = env.observation_space, env.action_space
         self._bind(expression, options, 1, *spaces, declared_features(env))
