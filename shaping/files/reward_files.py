@@ -150,14 +150,16 @@ def read_reward(path: str | os.PathLike[str]) -> RewardFile:
 def as_expression(reward: Expression | Data | os.PathLike[str]) -> Expression:
     """Return a reward however it is given: as it is, as plain data, or as the name of a reward file (``.yaml``, ``.yml``).
 
+    What is none of these is returned too; whoever binds it refuses it.
+
     Raises:
         RewardFileError: if data or file describe none.
         PluginError: if the file imports what is no module, not there, or fails.
     """
-    if isinstance(reward, Expression):
-        return reward
     if isinstance(reward, os.PathLike) or (isinstance(reward, str) and reward.endswith((".yaml", ".yml"))):
         return load_reward(reward)
+    if not isinstance(reward, (str, dict)):
+        return reward
     know_all_nodes()
     if isinstance(reward, dict) and "reward" in reward:
         return file_from_data(reward, "The reward").expression

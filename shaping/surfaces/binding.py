@@ -142,8 +142,9 @@ class Binding:
         return records
 
     def _require_reset(self) -> None:
+        """Raise `ResetNeeded` before the first reset; and after a step that failed, of which nobody knows how far it went."""
         if not self._started:
-            raise ResetNeeded("Call reset() before step().")
+            raise ResetNeeded("Call reset() before step(), and again after a step that failed.")
 
     def save(self, path: str | Path) -> None:
         """Save what the terms remember; see `shapegym.shaping.files.state_files`."""

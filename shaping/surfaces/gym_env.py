@@ -65,6 +65,7 @@ class ShapedEnv(Binding, gym.Wrapper[Any, Any, Any, Any], RecordConstructorArgs)
         collector = self._collector
         transitions = collector.transitions
         write_lane(transitions.action, 0, action, "action")
+        self._started = False
         obs, task, terminated, truncated, info = as_returned(self.env.step(action), "step")
         if self._ended and self._resets_itself:
             self._begin(obs, info)
@@ -78,6 +79,7 @@ class ShapedEnv(Binding, gym.Wrapper[Any, Any, Any, Any], RecordConstructorArgs)
         write_lane(transitions.next_obs, 0, obs)
         shaped, contributions, records = self.engine.step(transitions)
         transitions.first[0] = self._ended = bool(terminated or truncated)
+        self._started = True
         paid = float(shaped[0])
         info = self._paid_info(as_info(info), reward, paid, contributions[:, 0].tolist())
         if records:

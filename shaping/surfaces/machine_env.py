@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, cast
 
 import gymnasium as gym
 import numpy as np
@@ -12,6 +12,7 @@ from gymnasium.utils import RecordConstructorArgs
 
 from shapegym.shaping.errors import ObservationError
 from shapegym.shaping.evaluation.ledger import EpisodeRecord
+from shapegym.shaping.files.reward_files import as_expression, as_record
 from shapegym.shaping.surfaces.collect import declared_features
 from shapegym.shaping.surfaces.gym_env import ShapedEnv
 from shapegym.shaping.terms.reward_machine import STATE, RewardMachine
@@ -45,8 +46,9 @@ class MachineObservation(gym.Wrapper[Any, Any, Any, Any], RecordConstructorArgs)
     """
 
     def __init__(self, env: gym.Env[Any, Any], machine: RewardMachine, *, ends: bool = True) -> None:
-        RecordConstructorArgs.__init__(self, machine=machine, ends=ends)
+        RecordConstructorArgs.__init__(self, machine=as_record(machine), ends=ends)
         gym.Wrapper.__init__(self, env)
+        machine = cast(RewardMachine, as_expression(machine))
         self.machine, self.ends = machine, ends
         self._walked = _Walk(env, machine)
         self._kind = _kind(env.observation_space)

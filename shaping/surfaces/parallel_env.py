@@ -85,12 +85,14 @@ class ShapedParallelEnv(Binding, BaseParallelWrapper):  # type: ignore[misc]  # 
             )
         for agent, lane in living:
             write_lane(transitions.action, lane, actions[agent], "action")
+        self._started = False
         obs, rewards, terminated, truncated, infos = as_returned(self.env.step(actions), "step")
         infos = self._infos_of(obs, infos)
         self._require_known(obs)
+        for agent, _ in living:
+            _of(agent, obs, "observation")
         acting = [
-            infos[agent] if alive and agent in obs else None
-            for agent, alive in zip(self._lanes, self._alive, strict=True)
+            infos[agent] if alive else None for agent, alive in zip(self._lanes, self._alive, strict=True)
         ]
         for (agent, lane), info in zip(self._lanes.items(), acting, strict=True):
             transitions.active[lane] = active = info is not None
@@ -109,6 +111,7 @@ class ShapedParallelEnv(Binding, BaseParallelWrapper):  # type: ignore[misc]  # 
         transitions.first[transitions.active] = False
         np.greater(transitions.active, transitions.terminated | transitions.truncated, out=self._alive)
         self._begin(obs, infos)
+        self._started = True
 
         report = {}
         for agent, reward in rewards.items():

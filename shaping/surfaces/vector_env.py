@@ -76,6 +76,8 @@ class ShapedVectorEnv(Binding, VectorWrapper):
         """Start episodes in all lanes, or in those of ``options["reset_mask"]``."""
         mask = (options or {}).get("reset_mask")
         lanes = self._all if mask is None else np.array(mask, dtype=bool)
+        if not lanes.all():
+            self._require_reset()
         obs, infos = as_returned(self.env.reset(seed=seed, options=options), "reset")
         infos = as_info(infos, "infos")
         if self._started:
@@ -90,6 +92,7 @@ class ShapedVectorEnv(Binding, VectorWrapper):
         self._require_reset()
         transitions = self._collector.transitions
         write_lanes(transitions.action, actions, what="action")
+        self._started = False
         obs, rewards, terminated, truncated, infos = as_returned(self.env.step(actions), "step")
         infos = as_info(infos, "infos")
         transitions.reward = task = lane_rewards(rewards, self.num_envs)
@@ -111,6 +114,7 @@ class ShapedVectorEnv(Binding, VectorWrapper):
         if replaced is not None:
             self._begin(obs, infos, replaced)
         self._ended = ended if replaced is None else np.zeros_like(ended)
+        self._started = True
         infos = self._paid_info(infos, task, shaped.copy(), contributions.copy())
         return obs, shaped, terminated, truncated, self._with_records(infos, records)
 

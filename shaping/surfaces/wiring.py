@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import Any, Unpack, cast
 
 import gymnasium as gym
-from pettingzoo import ParallelEnv
+from pettingzoo import AECEnv, ParallelEnv
 from stable_baselines3.common.base_class import BaseAlgorithm
 from stable_baselines3.common.buffers import BaseBuffer, RolloutBuffer
 from stable_baselines3.common.vec_env import (
@@ -75,6 +75,7 @@ _SURFACES: dict[type, Any] = {
     gym.Env: ShapedEnv,
     gym.vector.VectorEnv: ShapedVectorEnv,
     ParallelEnv: ShapedParallelEnv,
+    AECEnv: ShapedParallelEnv,  # which says what to do
 }
 
 

@@ -93,7 +93,7 @@ def test_a_models_option_says_when_a_replay_buffer_learns_and_none_when_a_rollou
 def test_a_spec_holds_the_given_options_as_plain_data():
     spec = ShapedEnv(gym.make("CartPole-v1"), TaskReward(), **OPTIONS).spec
     kwargs = spec.additional_wrappers[-1].kwargs
-    assert kwargs == {"expression": TaskReward(), **OPTIONS}
+    assert kwargs == {"expression": "task_reward", **OPTIONS}
     assert json.loads(spec.to_json())["additional_wrappers"][-1]["kwargs"]["learn_every"] == 7
     assert gym.make(spec).engine.learn_every == 7
 

@@ -10,6 +10,7 @@ from typing import Any
 import gymnasium as gym
 import numpy as np
 import pytest
+from gymnasium.error import ResetNeeded
 from gymnasium.vector import AutoresetMode, SyncVectorEnv
 from gymnasium.wrappers import (
     Autoreset,
@@ -26,11 +27,14 @@ from stable_baselines3.common.vec_env import DummyVecEnv
 
 from shapegym.shaping.algebra import TaskReward
 from shapegym.shaping.arrays import flatten
-from shapegym.shaping.combinators.gate import gate
+from shapegym.shaping.combinators.bounds import Delta
+from shapegym.shaping.combinators.gate import Gate, gate
+from shapegym.shaping.combinators.redistribute import Redistribute
 from shapegym.shaping.errors import WiringError
+from shapegym.shaping.evaluation import watch
 from shapegym.shaping.evaluation.tape import Tape
 from shapegym.shaping.surfaces.gym_env import ShapedEnv
-from shapegym.shaping.surfaces.sb3_vec import ShapedVecEnv
+from shapegym.shaping.surfaces.sb3_vec import MeasuringVecEnv, ShapedVecEnv
 from shapegym.shaping.surfaces.vector_env import ShapedVectorEnv
 from shapegym.shaping.terms.potential import Potential
 from shapegym.shaping.transitions import Episodes
@@ -174,6 +178,96 @@ def test_a_masked_reset_reports_only_open_episodes_of_its_lanes() -> None:
     _, infos = envs.reset(options={"reset_mask": np.array([True, True, False])})
     assert infos["_shaping_episode"].tolist() == [False, True, False]
     assert infos["shaping_episode"]["length"].tolist() == [0, 1, 0]
+
+
+# ---------------------------------------------------------------- steps that fail, ends that never come
+
+
+class Breaks(Ladder):
+    """Fails in the step that it is told to."""
+
+    def __init__(self, at: int) -> None:
+        super().__init__(top=14)
+        self.left = at
+
+    def step(self, action: Any) -> Any:
+        self.left -= 1
+        if self.left == 0:
+            raise RuntimeError("broken")
+        return super().step(action)
+
+
+@pytest.mark.parametrize("batch", [False, True])
+@pytest.mark.parametrize("at", [1, 3, 5])
+def test_after_a_step_that_failed_an_episode_begins_with_nothing(batch: bool, at: int) -> None:
+    held = gate(PHI.of[1], TaskReward(), threshold=4.0)
+    if batch:
+        lanes = SyncVectorEnv(
+            [partial(Breaks, at), partial(Ladder, 14)], autoreset_mode=AutoresetMode.DISABLED
+        )
+        env: Any = ShapedVectorEnv(lanes, held, pay_at_end=True)
+    else:
+        env = ShapedEnv(Breaks(at), held, pay_at_end=True)
+    action = np.zeros(2, np.int64) if batch else 0
+    env.reset()
+    for t in range(at):
+        if t and t % 4 == 0:
+            env.reset()
+        if t == at - 1:
+            with pytest.raises(RuntimeError, match="broken"):
+                env.step(action)
+        else:
+            env.step(action)
+    with pytest.raises(ResetNeeded, match="again after a step that failed"):
+        env.step(action)
+    env.reset()
+    for _ in range(4):
+        *_, info = env.step(action)
+    record = info["shaping_episode"]
+    assert np.ravel(record["length"])[0] == 4
+    assert np.ravel(record["shaped_return"])[0] == pytest.approx(4 + 0.9 * (11 + 12 + 13) - 10 - 11 - 12 - 13)
+
+
+ENDLESS = {
+    "ShapedEnv": lambda reward: ShapedEnv(Ladder(top=-1), reward, pay_at_end=True),
+    "ShapedVectorEnv": lambda reward: ShapedVectorEnv(
+        SyncVectorEnv([lambda: Ladder(-1)]), reward, pay_at_end=True
+    ),
+    "ShapedVecEnv": lambda reward: ShapedVecEnv(DummyVecEnv([lambda: Ladder(-1)]), reward, pay_at_end=True),
+    "rollouts": lambda reward: MeasuringVecEnv(DummyVecEnv([lambda: Ladder(-1)]), reward, capacity=64),
+    "replay": lambda reward: MeasuringVecEnv(
+        DummyVecEnv([lambda: Ladder(-1)]), reward, capacity=1, pay_at_end=True
+    ),
+}
+WAITS = gate(TaskReward(), threshold=0.0)
+
+
+@pytest.mark.parametrize("surface", ENDLESS)
+@pytest.mark.parametrize(
+    ("reward", "told"),
+    [
+        (WAITS, True),
+        (Redistribute(), True),
+        (PHI, False),
+        (Gate(WAITS.of, WAITS.thresholds, fragments="closed"), "at the end"),
+        (Delta(TaskReward()), "at the end"),
+        (gate(TaskReward(), threshold=0.0, per="step"), False),
+    ],
+)
+def test_whoever_waits_for_an_end_that_never_comes_is_told(
+    surface: str, reward: Any, told: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(watch, "ENDLESS", 30)
+    env: Any = ENDLESS[surface](reward)
+    env.reset()
+    action = 0 if surface == "ShapedEnv" else np.zeros(1, np.int64)
+    with warnings.catch_warnings(record=True) as heard:
+        warnings.simplefilter("always")
+        for _ in range(40):
+            env.step(action)
+    said = [str(one.message) for one in heard]
+    assert len(said) == (surface != "rollouts" if told == "at the end" else told)
+    assert all("No episode has ended in the first 30 steps" in text and "time limit" in text for text in said)
 
 
 # ---------------------------------------------------------------- shaped twice
