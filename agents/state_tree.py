@@ -44,7 +44,7 @@ _CONSTRUCTED = (VecEnv, BaseAlgorithm, gym.Space, torch.nn.Module, RewardEngine,
 _VALUES = (ActionNoise, ConstantSchedule, FloatSchedule, LinearSchedule, EpisodeBuffer)
 """Classes whose objects are made anew, beside the frozen dataclasses and named tuples of SB3 and this project."""
 
-_TRANSIENT = {"class_attributes", "metadata", "reset_infos", "_records"}
+_TRANSIENT = {"class_attributes", "metadata", "reset_infos", "_records", "_traces"}
 
 
 def pack(value: Any, arrays: Arrays) -> Any:

@@ -20,6 +20,7 @@ from shapegym.shaping.evaluation.engine import RewardEngine
 from shapegym.shaping.surfaces.goals import ACHIEVED, GOAL, require_independent, require_relabelled
 from shapegym.shaping.surfaces.sb3_buffers import as_stored
 from shapegym.shaping.surfaces.sb3_replay import HindsightReplay
+from shapegym.shaping.surfaces.sb3_vec import MeasuringVecEnv
 from shapegym.shaping.surfaces.stored_rows import Kept
 
 MAX_COMPARED = 1000
@@ -30,12 +31,16 @@ class ShapedHerReplayBuffer(HindsightReplay, HerReplayBuffer):
     """For SAC, TD3, DDPG, DQN and TQC with ``replay_buffer_class=HerReplayBuffer``."""
 
     relabels = True
-    _compared = 0
     no_episodes = (
         "HER gives single transitions another goal, and an episodic expression decides about a step from its whole episode, which "
         "has no outcome under a goal that was never pursued. Use a plain replay buffer, or an expression without episodic nodes."
     )
     sample = HerReplayBuffer.sample
+
+    @override
+    def allocate(self, source: MeasuringVecEnv, keep_observations: bool) -> None:
+        super().allocate(source, keep_observations)
+        self._compared = 0  # transitions that were stored when features were last compared with goals
 
     @override
     def check(self, engine: RewardEngine) -> None:

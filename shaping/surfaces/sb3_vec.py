@@ -9,6 +9,7 @@ from __future__ import annotations
 import sys
 from collections import deque
 from collections.abc import Mapping
+from operator import is_
 from types import FrameType
 from typing import Any, ClassVar, Unpack
 
@@ -49,9 +50,9 @@ STEP_KEY = "shaping_step"
 """Info key of the first lane: which step of a `MeasuringVecEnv` it was."""
 
 STEPPED_BY_OTHERS = (
-    "Do not step the training environment of a wired model: an evaluation on it (EvalCallback or evaluate_policy with "
-    "model.get_env()) or a callback has moved it on, so what the model stores next is not what was measured, and it does not begin "
-    "in the state that the model saw. Evaluate on an environment of its own; after an evaluation on this one, learn anew with "
+    "Do not step the training environment of a wired model, nor what is inside of it: an evaluation on it (EvalCallback or "
+    "evaluate_policy with model.get_env()), a callback or another model has moved it on, so the next transition does not begin "
+    "where the last one ended. Evaluate on an environment of its own; after an evaluation on this one, learn anew with "
     "reset_num_timesteps=True."
 )
 NOT_TAKEN = (
@@ -81,8 +82,10 @@ class TransitionVecEnv(Binding):
         super().__init__(venv)  # type: ignore[call-arg]  # of the class that this is mixed into
         spaces = venv.observation_space, venv.action_space
         self._bind(expression, options, venv.num_envs, *spaces, declared_features(venv))
-        if isinstance(innermost := vec_layers(venv)[-1], DummyVecEnv):
-            hold_lanes(innermost.envs)
+        self._lanes = vec_layers(venv)[-1]
+        if isinstance(self._lanes, DummyVecEnv):
+            hold_lanes(self._lanes.envs)
+        self._traces: list[Any] | None = None
         self._records: deque[EpisodeRecord] = deque(maxlen=MAX_RECORDS)
         self._lanes_source = venv.venv if isinstance(venv, VecMonitor) else venv
         self._has_arrays = not isinstance(self._lanes_source, VecEnvWrapper) and hasattr(
@@ -111,6 +114,7 @@ class TransitionVecEnv(Binding):
     def reset(self) -> VecEnvObs:
         """Start an episode in every lane."""
         obs = self.venv.reset()
+        self._traces = self._find_traces()
         self._plan_starts(np.ones(self.num_envs, dtype=bool), obs)
         self._started = True
         return obs
@@ -121,18 +125,25 @@ class TransitionVecEnv(Binding):
             raise WiringError(
                 "The environment was stepped before its first reset, so s_t is unknown: call reset() first."
             )
+        if self._traces is not None and not all(map(is_, self._traces, self._find_traces())):
+            raise WiringError(STEPPED_BY_OTHERS)
         write_lanes(self.transitions.action, actions, what="action")
         self.venv.step_async(actions)
 
     def _next_transitions(self) -> tuple[Transitions, VecEnvStepReturn]:
         """Finish the wrapped environment's step; return it as transitions, and as it is."""
         step = obs, reward, dones, infos = self.venv.step_wait()
+        self._traces = self._find_traces()
         self._take_starts()
         transitions = self._read_arrays() if self._has_arrays else self._read_infos(obs, dones, infos)
         transitions.reward[:] = lane_rewards(reward, self.num_envs)
         if dones.any():
             self._plan_starts(np.array(dones, dtype=bool), obs)
         return transitions, step
+
+    def _find_traces(self) -> list[Any]:
+        """Objects of the wrapped environment that are others after somebody resets it, or in some environments steps it."""
+        return [*vars(self._lanes).get("reset_infos", ()), vars(self._lanes).get("last_step")]
 
     def _read_arrays(self) -> Transitions:
         last = self._lanes_source.last_step  # type: ignore[attr-defined]
@@ -163,7 +174,7 @@ class TransitionVecEnv(Binding):
     def _plan_starts(self, lanes: np.ndarray, obs: VecEnvObs) -> None:
         features: Features = {}
         if self._collector.names_before and not self._has_arrays:
-            given = getattr(vec_layers(self.venv)[-1], "reset_infos", [{}] * self.num_envs)
+            given = getattr(self._lanes, "reset_infos", [{}] * self.num_envs)
             infos = [info if starts else None for info, starts in zip(given, lanes, strict=True)]
             features = stack_features(infos, self._collector.names_before, "a reset")
         self._starts = (lanes, tree_map(np.copy, obs), features)

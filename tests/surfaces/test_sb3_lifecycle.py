@@ -153,6 +153,18 @@ def test_evaluating_on_the_training_environment_is_an_error(name, kind):
         model.learn(20, callback=evaluation)
 
 
+@pytest.mark.parametrize("name", MODELS)
+def test_so_is_evaluating_on_what_it_was_made_of(name):
+    """SB3 hands on the variable that a user holds; measuring is not asked."""
+    venv = venv_of(walks("dict" if name == "HER" else "box"))
+    model = MODELS[name](venv)
+    with pytest.raises(WiringError, match="Do not step the training environment"):
+        model.learn(20, callback=EvalCallback(venv, eval_freq=4, n_eval_episodes=1, verbose=0, warn=False))
+    model.learn(8)
+    evaluate_policy(model, venv, n_eval_episodes=1)
+    model.learn(8)
+
+
 class Steps(BaseCallback):
     def __init__(self, when, reset=False):
         super().__init__()
