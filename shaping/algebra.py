@@ -25,6 +25,7 @@ from typing_extensions import override
 from shapegym.shaping.errors import ExpressionError
 from shapegym.shaping.limits import Extended, Unfit, fit
 from shapegym.shaping.promises import Keeps
+from shapegym.shaping.remembered import SAME, Remembers
 from shapegym.shaping.states.functions import StateFunction
 from shapegym.shaping.transitions import Array, Spec, State, Transitions
 from shapegym.shaping.types import Combinator, Example, Expression, Operands, Term, times_task_is_paid
@@ -57,6 +58,7 @@ class Constant(Term):
     value: float = 0.0
 
     bound = property(lambda self: abs(self.value))
+    remembers: ClassVar[Remembers] = {"value": (SAME,)}
 
     @override
     @classmethod

@@ -101,7 +101,7 @@ class Archive:
         return form
 
     def array(self, name: str) -> np.ndarray:
-        """Return the array ``name``, in this machine's byte order."""
+        """Return the array ``name``."""
         form = self.form(name)
         content = np.empty(form.nbytes, np.uint8)
         at = -form.offset
@@ -113,8 +113,7 @@ class Archive:
             raise ValueError(f"{name} is shorter than it says")
         if form.dtype.kind == "b" and content.max(initial=0) > 1:
             raise ValueError(f"{name} is of true and false, and has something else in it")
-        array = content.view(form.dtype).reshape(form.shape, order="F" if form.fortran else "C")
-        return array.astype(form.dtype.newbyteorder("="), copy=False)
+        return content.view(form.dtype).reshape(form.shape, order="F" if form.fortran else "C")
 
     def _chunks(self, name: str) -> Iterator[bytes]:
         """Pieces of an entry: asked for all at once, it would expand to whatever is in it, before its size is compared."""

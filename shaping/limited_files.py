@@ -13,7 +13,8 @@ import re
 import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any, BinaryIO, TypeAlias
+from io import BufferedReader
+from typing import Any, TypeAlias
 
 from shapegym.shaping.errors import said_as
 
@@ -39,7 +40,7 @@ _FLAGS = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_CLOEXEC", 0
 
 
 @contextmanager
-def opened(path: PathLike, error: type[Exception], what: str = "file") -> Iterator[BinaryIO]:
+def opened(path: PathLike, error: type[Exception], what: str = "file") -> Iterator[BufferedReader]:
     """Open a regular file to read bytes.
 
     Args:

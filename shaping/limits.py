@@ -125,9 +125,7 @@ def _fit(hint: Any, value: Any) -> Any:
             read = via.read(fitted)
             return read if via.keep else fitted
         fitted = _number(value, infinite=True) if Infinite in limits else _fit(base, value)
-        return (
-            fitted if fitted is not _MISFIT and all(_within(fitted, limit) for limit in limits) else _MISFIT
-        )
+        return fitted if fitted is not _MISFIT and all(within(fitted, limit) for limit in limits) else _MISFIT
     if len(alternatives := members(hint)) > 1:
         found = (_fit(member, value) for member in alternatives)
         return next((fitted for fitted in found if fitted is not _MISFIT), _MISFIT)
@@ -173,7 +171,8 @@ def _items(hints: tuple[Any, ...], value: Any) -> Any:
     return value if same else tuple(items)
 
 
-def _within(value: Any, limit: Any) -> bool:
+def within(value: Any, limit: Any) -> bool:
+    """Whether a value keeps a limit of `annotated_types`; what is none limits nothing."""
     if isinstance(limit, MinLen):
         return len(value) >= limit.min_length
     return type(limit) not in _RANGES or bool(_RANGES[type(limit)][1](value, _end(limit)))

@@ -19,6 +19,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from copy import deepcopy
 from itertools import pairwise
+from typing import Any
 from zlib import crc32
 
 import numpy as np
@@ -26,6 +27,7 @@ import torch
 from torch import Tensor, nn
 
 from shapegym.shaping.arrays import flatten, nest, tree_map
+from shapegym.shaping.remembered import misfits
 from shapegym.shaping.states.select import selector
 from shapegym.shaping.transitions import Features, Observation, Spec, State
 from shapegym.shaping.types import Model
@@ -46,7 +48,8 @@ class Networks:
         spec: what it is bound to.
         learning_rate: of Adam, over the parameters of all modules but the ``fixed`` ones; None if nothing is trained.
         fixed: names of modules that stay as they are.
-        numbers: plain values (`State`) that are saved with the parameters; ``memory.numbers``.
+        numbers: plain values (`State`) that are saved with the parameters; ``memory.numbers``. Their limits stand in the model's
+            ``remembers``, as ``"numbers/count"``.
         key: what the parameters depend on beside the seed; the model's fields by default.
     """
 
@@ -71,6 +74,9 @@ class Networks:
         self.optimiser = None if learning_rate is None else torch.optim.Adam(trained, lr=learning_rate)
         self.generator = torch.Generator().manual_seed(int(seeds[1]))
         self.numbers: State = numbers or {}
+        self._remembers: Any = {
+            path.removeprefix("numbers/"): limits for path, limits in model.remembers.items()
+        }
 
     def __getitem__(self, name: str) -> nn.Module:
         return self.modules[name]
@@ -128,14 +134,23 @@ class Networks:
             {".".join(path): value for path, value in flatten(tensors["modules"]).items()}
         )
         if self.optimiser is not None:
+            self._check_moments(tensors["moments"])
             moments = {int(index): entries for index, entries in tensors["moments"].items()}
             self.optimiser.load_state_dict({**self.optimiser.state_dict(), "state": moments})
         self.generator.set_state(tensors["stream"])
-        if state["numbers"].keys() != self.numbers.keys():
-            raise ValueError(
-                f"it has the numbers {', '.join(state['numbers'])}, not {', '.join(self.numbers)}"
-            )
+        for misfit in misfits(state["numbers"], self.numbers, self._remembers, "numbers/"):
+            raise ValueError(f"it {misfit}")
         self.numbers = deepcopy(state["numbers"])
+
+    def _check_moments(self, moments: State) -> None:
+        """Raise a ValueError if they are not those of Adam on these parameters; torch does not ask."""
+        trained = self.optimiser.param_groups[0]["params"] if self.optimiser is not None else []
+        for index, parameter in enumerate(trained) if moments else ():
+            shapes = {name: [*entry.shape] for name, entry in moments.get(str(index), {}).items()}
+            if shapes != {"step": [], "exp_avg": [*parameter.shape], "exp_avg_sq": [*parameter.shape]}:
+                raise ValueError(f"Adam's moments of parameter {index} have the shapes {shapes}")
+        if len(moments) > len(trained):
+            raise ValueError(f"it has Adam's moments of {len(moments)} parameters, not {len(trained)}")
 
 
 def perceptron(width: int, hidden: int, outputs: int, *, layers: int = 2) -> nn.Sequential:

@@ -41,6 +41,7 @@ from shapegym.shaping.errors import ExpressionError, HindsightError
 from shapegym.shaping.limits import Limited, Unfit, Via
 from shapegym.shaping.promises import Keeps, Replay
 from shapegym.shaping.reading import entries_of, features_of, of_step_in, require_readable
+from shapegym.shaping.remembered import Remembers
 from shapegym.shaping.transitions import Array, Episodes, Experience, Spec, State, Transitions
 
 NODES: dict[str, type[Node]] = {}
@@ -101,6 +102,10 @@ class Node(Limited):
     name: str | None = field(default=None, kw_only=True, compare=False)
 
     in_words: ClassVar[str] = "a node"
+
+    remembers: ClassVar[Remembers | property] = {}
+    """Limits of what a term's state or an episodic node's carry may hold, by path: which arrays grow, what is a count, what never
+    changes (`shapegym.shaping.remembered`). A file whose state breaks them, or has another form than a fresh one, is refused."""
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
@@ -295,6 +300,12 @@ class Term(Expression, Reader, ABC):
     def remark(self, spec: Spec) -> str | None:
         """Return what a user should be told of the term on this environment before training, with advice, or None."""
         return None
+
+    def check_state(self, state: State, fresh: State) -> None:
+        """Raise a ValueError if ``state``, of the form of ``fresh`` and within the limits of `remembers`, is none of this term.
+
+        For what lies between several values; by default nothing does.
+        """
 
     def observe(self, transitions: Transitions, state: State, *inputs: Any) -> None:
         """Update ``state`` in place with transitions that just happened. Called exactly once for each, before `measure`.

@@ -20,6 +20,7 @@ from shapegym.shaping.arrays import array_namespace
 from shapegym.shaping.errors import ObservationError
 from shapegym.shaping.kernels.episodes import successors
 from shapegym.shaping.promises import Keeps
+from shapegym.shaping.remembered import SAME, Remembers
 from shapegym.shaping.states.functions import Phi, Read, StateFunction, as_state_function
 from shapegym.shaping.terms.potential import Discount, agreed_gamma
 from shapegym.shaping.transitions import Array, Episodes, Spec, State, Transitions
@@ -36,6 +37,7 @@ class ActionPotential(Term):
 
     phis: Annotated[tuple[Phi, ...], MinLen(1)]
 
+    remembers: ClassVar[Remembers] = {"start": (SAME,)}
     looks = "before"
 
     @override

@@ -15,7 +15,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from typing import Annotated, Literal, TypeAlias
+from typing import Annotated, ClassVar, Literal, TypeAlias
 
 import numpy as np
 from annotated_types import MinLen
@@ -27,6 +27,7 @@ from shapegym.shaping.combinators.whole_episodes import Marks, held_back, totals
 from shapegym.shaping.errors import ExpressionError
 from shapegym.shaping.kernels.episodes import count_passes
 from shapegym.shaping.limits import Count, Extended
+from shapegym.shaping.remembered import COUNTS, At, Remembers
 from shapegym.shaping.terms.events import EVENT
 from shapegym.shaping.terms.potential import PROGRESS
 from shapegym.shaping.transitions import Array, Episodes, State
@@ -88,6 +89,7 @@ class Gate(EpisodicCombinator):
     episodic = property(lambda self: self.per != "step")
     additive = property(lambda self: self.per == "episode" and self.outcome == "sum")
     waits_for_end = property(lambda self: self.per == "episode" and self.fragments != "closed")
+    remembers: ClassVar[Remembers] = {"run/tallies": (At((slice(None), slice(2)), COUNTS),)}
     discount = property(lambda self: None if self.fragments == "closed" else 1.0)
 
     def __post_init__(self) -> None:

@@ -25,6 +25,7 @@ from shapegym.shaping.algebra import TaskReward, lift
 from shapegym.shaping.arrays import as_plain, like
 from shapegym.shaping.combinators.gate import Gate
 from shapegym.shaping.kernels.groups import CENTRED, LEAVE_ONE_OUT, STANDARD, relative_outcomes
+from shapegym.shaping.remembered import COUNTS, At, Remembers
 from shapegym.shaping.terms.potential import PROGRESS
 from shapegym.shaping.transitions import Array, Episodes, State
 from shapegym.shaping.types import EpisodicCombinator, Example, Expression
@@ -60,6 +61,7 @@ class GroupRelative(EpisodicCombinator):
 
     additive: ClassVar[bool] = True
     alone: ClassVar[bool] = False
+    remembers: ClassVar[Remembers] = {"run/count": COUNTS, "run/batches": (At((slice(None), 0), COUNTS),)}
 
     @override
     @classmethod

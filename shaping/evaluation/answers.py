@@ -13,10 +13,12 @@ import json
 import warnings
 from collections import deque
 from collections.abc import Iterable, Sequence
+from typing import Any
 
 from shapegym.shaping.errors import AnnotationError
 from shapegym.shaping.evaluation.annotators import Annotator, Answer, Question
 from shapegym.shaping.evaluation.answer_log import AnswerLog, as_logged, encode_line
+from shapegym.shaping.limited_files import parse_json
 from shapegym.shaping.transitions import State
 from shapegym.shaping.types import Model, Term
 
@@ -154,11 +156,17 @@ class Correspondence:
         Raises:
             AnnotationError: as `AnswerLog.rest`; nothing has changed then.
         """
+        numbers, pending = (
+            parse_json(state[key].encode(), AnnotationError, f"What the state says of {key} questions")
+            for key in ("numbers", "pending")
+        )
+        if not _are_numbers(numbers) or not isinstance(pending, list) or not all(map(_is_question, pending)):
+            raise AnnotationError("The state has no numbers by asker and no list of pending questions.")
         self._ahead = deque(self.log.rest(int(state["position"])))
         self.position = int(state["position"])
         self._clock = int(state["clock"])
-        self._numbers = json.loads(state["numbers"])
-        questions = [Question(**fields) for fields in json.loads(state["pending"])]
+        self._numbers = numbers
+        questions = [Question(**fields) for fields in pending]
         self.pending = {question.id: question for question in questions}
         self._unsent = dict(self.pending)
 
@@ -248,3 +256,14 @@ class Correspondence:
             self._warned.add(counter)
             text = f"{message} Said once; further ones are counted in Correspondence.{counter}."
             warnings.warn(text, RuntimeWarning, stacklevel=3)
+
+
+def _are_numbers(data: Any) -> bool:
+    return isinstance(data, dict) and all(isinstance(number, int) for number in data.values())
+
+
+def _is_question(data: Any) -> bool:
+    match data:
+        case {"asker": str(), "number": int(), "payload": _}:
+            return len(data) == 3
+    return False

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from shapegym.shaping.errors import AnnotationError
 from shapegym.shaping.evaluation.annotators import Question
 from shapegym.shaping.evaluation.answers import Correspondence, annotator_of
 from shapegym.shaping.evaluation.program import Program
@@ -33,8 +34,12 @@ class Asking:
     def hear(self, clock: int, memory_of: MemoryOf) -> None:
         """Hand out the answers that have come; errors instead of answers are left out."""
         for question, answer in self.answers.take(clock):
+            reader = self._askers.get(question.asker)
+            if reader is None:
+                raise AnnotationError(
+                    f"The question {question.id} is of no part of this reward: the state or the log belongs to another one."
+                )
             if answer.error is None:
-                reader = self._askers[question.asker]
                 reader.answered(question.payload, answer.payload, memory_of(reader))
 
     def ask(self, clock: int, transitions: Transitions, memory_of: MemoryOf) -> None:

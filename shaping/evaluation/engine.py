@@ -27,7 +27,9 @@ from shapegym.shaping.errors import (
     LearningError,
     ObservationError,
     StateFileError,
+    said_as,
 )
+from shapegym.shaping.evaluation.admission import obstacles
 from shapegym.shaping.evaluation.answers import Correspondence
 from shapegym.shaping.evaluation.asking import Asking
 from shapegym.shaping.evaluation.ledger import EpisodeRecord, Ledger
@@ -432,22 +434,27 @@ class RewardEngine:
             **({"previous": self.previous.state_dict()} if self.previous else {}),
         }
 
-    def load_state_dict(self, state: State) -> None:
+    def load_state_dict(self, state: State, source: str = "The state") -> None:
         """Continue from `state_dict` of an engine with an equal expression and as many lanes.
 
         Raises:
-            StateFileError: if a model cannot continue from what is there; nothing has changed then.
+            StateFileError: if it is none, or a model cannot continue from what is there; nothing has changed then. Begins with
+                ``source``.
+            AnnotationError: if the log of answers does not reach so far; nothing has changed then.
         """
+        for obstacle in obstacles(self.program, state, self.state_dict()):
+            raise StateFileError(f"{source} {obstacle}")
         memories = [model.init(self.spec) for model in self.program.models]
-        for name, memory in zip(self.program.model_names, memories, strict=True):
-            try:
-                memory.load_state_dict(state["models"][name])
-            except (
-                Exception
-            ) as error:  # torch and a stranger's model raise whatever the difference leads them to
-                raise StateFileError(
-                    f"What the model {name!r} remembered does not fit it: {error}"
-                ) from error
+        # Torch and a stranger's model raise whatever the difference leads them to.
+        with said_as(StateFileError, Exception, f"{source} does not fit this engine: "):
+            if self._recorder is not None:
+                self._recorder.check_state(state["experience"], len(self.terms))
+            if self.tape is not None:
+                self.tape.check_state(state["tape"])
+            for name, memory in zip(self.program.model_names, memories, strict=True):
+                with said_as(StateFileError, Exception, f"{source} does not fit the model {name!r}: "):
+                    memory.load_state_dict(state["models"][name])
+        self._asking.load_state_dict(state["answers"])
         self.memories[:] = memories
         self.clock = int(state["clock"])
         self.states = [copy.deepcopy(state["terms"][name]) for name in self.term_names]
@@ -457,7 +464,6 @@ class RewardEngine:
             self.tape.load_state_dict(state["tape"])
         if self._recorder is not None:
             self._recorder.load_state_dict(state["experience"])
-        self._asking.load_state_dict(state["answers"])
         if self.previous:
             self.previous.load_state_dict(state["previous"])
 

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import numpy as np
+from annotated_types import Ge, Le, Lt
 
-from shapegym.shaping.arrays import ROWS, tree_map
+from shapegym.shaping.arrays import ROWS, flatten, tree_map
 from shapegym.shaping.evaluation.steps import StepStore
+from shapegym.shaping.remembered import COUNTS, misfits
 from shapegym.shaping.transitions import Experience, State, Transitions
 
 LONGEST_EPISODE = 100_000
@@ -90,6 +92,24 @@ class Recorder:
             "forgotten": self.forgotten,
         }
 
+    def check_state(self, state: State, num_terms: int) -> None:
+        """Raise a ValueError if ``state`` is not of the form of `state_dict`, or its steps are not (T, B)."""
+        store, lanes = state["store"], len(self._starts)
+        length = store["length"]
+        mine = {**self.state_dict(), "store": {}}
+        limits = {
+            "fitted": (Ge(0), Le(length)),
+            "starts": (Ge(-1), Lt(max(length, 1))),
+            "forgotten": COUNTS,
+        }
+        for misfit in misfits({**state, "store": {}}, mine, limits):
+            raise ValueError(f"its experience {misfit}")
+        lane, start, stop = state["ended"].T
+        if not ((lane >= 0) & (lane < lanes) & (start >= 0) & (start < stop) & (stop <= length)).all():
+            raise ValueError("it has episodes outside of its steps")
+        if length:
+            _check_rows(store["rows"], (length, lanes), num_terms)
+
     def load_state_dict(self, state: State) -> None:
         """Continue from `state_dict`."""
         self._store.load_state_dict(state["store"])
@@ -114,3 +134,18 @@ class Recorder:
 def _experience(block: State) -> tuple[Experience, np.ndarray]:
     clocks, parts = block.pop("clock"), block.pop("parts")
     return Experience(Transitions(**{**_ENTRIES, **block}), clocks), parts
+
+
+def _check_rows(rows: State, shape: tuple[int, int], num_terms: int) -> None:
+    """Raise a ValueError if the steps of a saved block are not (T, B) and of the kinds that readers take for granted."""
+    needed = {*ROWS, "parts", "clock"}
+    if not needed - _ENTRIES.keys() <= rows.keys() <= needed:
+        raise ValueError(f"its steps have {', '.join(rows)}")
+    wanted = {"parts": ((*shape, num_terms), "f"), "clock": (shape[:1], "i"), "reward": (shape, "f")}
+    wanted |= dict.fromkeys(("terminated", "truncated", "first", "active"), (shape, "b"))
+    for (name, *_), values in flatten(rows).items():
+        if name in _ENTRIES and isinstance(values, dict):
+            continue
+        whole, kinds = wanted.get(name, (shape, "biufUS"))
+        if (values.shape if name in wanted else values.shape[:2]) != whole or values.dtype.kind not in kinds:
+            raise ValueError(f"its steps have {name!r} of shape {values.shape} and {values.dtype}")

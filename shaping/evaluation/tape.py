@@ -64,6 +64,12 @@ class Tape:
         steps = [self._steps(lane) for lane in range(len(self.lengths))]
         return {"parts": np.concatenate(steps), "lengths": self.lengths.copy()}
 
+    def check_state(self, state: State) -> None:
+        """Raise a ValueError if the steps of the open episodes are not all there; the form is known to be right."""
+        steps, *rest = state["parts"].shape
+        if rest != [*self.parts.shape[1:]] or steps != max(1, int(state["lengths"].max(initial=0))):
+            raise ValueError(f"its tape has {steps} steps of {rest}, and episodes of other lengths")
+
     def load_state_dict(self, state: State) -> None:
         """Continue from `state_dict`."""
         self.__init__(self._pages.shape[2], len(self.lengths))  # type: ignore[misc]  # everything anew

@@ -21,6 +21,8 @@ from shapegym.shaping.atomic_file import replacing
 from shapegym.shaping.errors import StateFileError, said_as
 from shapegym.shaping.evaluation.engine import RewardEngine
 from shapegym.shaping.files.reward_files import Data, to_data
+from shapegym.shaping.limited_archives import open_archive
+from shapegym.shaping.limited_files import parse_json
 from shapegym.shaping.transitions import State
 from shapegym.shaping.types import Expression
 
@@ -76,7 +78,8 @@ def load_state(path: str | os.PathLike[str], *, expression: Expression, num_lane
     """
     header, arrays = _read(path)
     _require_none(path, _other_reward(header, to_data(expression), num_lanes))
-    return nest({tuple(path.split("/")): leaf for path, leaf in {**header["scalars"], **arrays}.items()})
+    with said_as(StateFileError, Exception, f"The state file {path} is damaged: "):
+        return nest({tuple(key.split("/")): leaf for key, leaf in {**header["scalars"], **arrays}.items()})
 
 
 def save_engine(engine: RewardEngine, path: str | os.PathLike[str]) -> None:
@@ -93,8 +96,7 @@ def load_engine(engine: RewardEngine, path: str | os.PathLike[str]) -> None:
     """
     state = load_state(path, expression=engine.expression, num_lanes=engine.spec.num_lanes)
     _require_none(path, _other_course(engine, state.pop("gamma", None), state.pop("learn_every", None)))
-    _require_none(path, _other_form(_leaves(state), _leaves(engine.state_dict())))
-    engine.load_state_dict(state)
+    engine.load_state_dict(state, f"The state file {path}")
 
 
 # ---------------------------------------------------------------------- nested dicts and flat keys
@@ -141,18 +143,11 @@ def _read(path: str | os.PathLike[str]) -> tuple[dict[str, Any], dict[str, np.nd
     """Return header and arrays of an undamaged file of this format and version."""
     if not Path(path).is_file():
         raise StateFileError(f"There is no state file {path}.")
-    # The zip, npy and JSON readers raise whatever the damage leads them to.
-    with (
-        said_as(
-            StateFileError,
-            Exception,
-            f"The state file {path} is damaged, or none (",
-            "); restore it from a copy, or start afresh.",
-        ),
-        zipfile.ZipFile(path) as archive,
-    ):
-        names = set(archive.namelist())
-        header = json.loads(archive.read(_HEADER)) if _HEADER in names else None
+    with open_archive(
+        path, StateFileError, "state file", then="; restore it from a copy, or start afresh."
+    ) as archive:
+        names = set(archive.names)
+        header = _parse(archive.read(_HEADER), path) if _HEADER in names else None
         if not isinstance(header, dict) or header.get("format") != FORMAT:
             raise StateFileError(
                 f"{path} is not a shaping-state file; those are written by save_engine or a wrapper's save."
@@ -162,20 +157,17 @@ def _read(path: str | os.PathLike[str]) -> tuple[dict[str, Any], dict[str, np.nd
                 f"The state file {path} has version {header['version']}, this shapegym reads version {VERSION}: load it with "
                 "the shapegym that wrote it, or begin the run afresh."
             )
-        arrays = {key: _read_array(archive, key, *form) for key, form in header["arrays"].items()}
-        if names != {_HEADER, *(f"{key}.npy" for key in arrays)}:
+        if names != {_HEADER, *(f"{key}.npy" for key in header["arrays"])}:
             raise ValueError("it has entries that its header does not name")
-        return header, arrays
+        for key, (dtype, shape) in header["arrays"].items():
+            form = archive.form(key)
+            if (form.dtype.str, [*form.shape]) != (dtype, shape):
+                raise ValueError(f"{key} is {form.dtype.str} {form.shape}, not {dtype} {tuple(shape)}")
+        return header, {key: archive.array(key) for key in header["arrays"]}
 
 
-def _read_array(archive: zipfile.ZipFile, key: str, dtype: str, shape: list[int]) -> np.ndarray:
-    with archive.open(f"{key}.npy") as entry:
-        array: np.ndarray = np.lib.format.read_array(entry, allow_pickle=False)
-        if entry.read(1):
-            raise ValueError(f"{key} is longer than it says")
-    if array.dtype.str != dtype or list(array.shape) != shape:
-        raise ValueError(f"{key} is {array.dtype.str} {array.shape}, not {dtype} {tuple(shape)}")
-    return array
+def _parse(content: bytes, path: str | os.PathLike[str]) -> Any:
+    return parse_json(content, StateFileError, f"The header of {path}", finite=False)
 
 
 # ---------------------------------------------------------------------- does it fit
@@ -228,38 +220,3 @@ def _first_difference(saved: Data, given: Data, where: str) -> str | None:
 def _short(data: Data) -> str:
     text = json.dumps(data)
     return text if len(text) <= 80 else f"{text[:77]}..."
-
-
-def _other_form(saved: dict[str, Leaf], fresh: dict[str, Leaf]) -> Iterator[str]:
-    """Say where what was saved cannot take the place of what the engine has.
-
-    What terms remember may have grown (hash tables, archives), so of their arrays only dtype and number of axes are compared, and
-    of kept experience nothing. Models compare for themselves.
-    """
-    saved, fresh = (
-        {key: leaf for key, leaf in leaves.items() if key.split("/")[0] not in ("experience", "models")}
-        for leaves in (saved, fresh)
-    )
-    unmatched = saved.keys() ^ fresh.keys()
-    if unmatched:
-        either = {**saved, **fresh}
-        key = min(unmatched, key=lambda key: (isinstance(either[key], dict), key))  # an empty dict says least
-        difference = "has {!r}, this engine has none" if key in saved else "lacks {!r}, which this engine has"
-        yield (
-            f"{difference.format(key)}: it was saved with other options (such as pay_at_end) or another shapegym."
-        )
-    for key, leaf in saved.items():
-        grows = key.startswith(("terms/", "tape/"))
-        if _form(leaf, grows) != _form(fresh[key], grows) and not (leaf is None or fresh[key] is None):
-            yield (
-                f"has {_form(leaf, grows)} at {key!r} where this engine has {_form(fresh[key], grows)}: it was saved by another "
-                "shapegym."
-            )
-
-
-def _form(leaf: Leaf, grows: bool) -> str:
-    if isinstance(leaf, np.ndarray):
-        return f"{leaf.dtype} with {leaf.ndim} axes" if grows else f"{leaf.dtype} of shape {leaf.shape}"
-    if isinstance(leaf, (int, float)) and not isinstance(leaf, bool):
-        return "a number"
-    return f"a {type(leaf).__name__}"

@@ -7,7 +7,6 @@ JSON of what the environment said of itself. `shapegym.agents.record_base` write
 from __future__ import annotations
 
 import hashlib
-import io
 import json
 import os
 from collections.abc import Mapping
@@ -21,6 +20,8 @@ import numpy as np
 
 from shapegym.shaping.atomic_file import replacing
 from shapegym.shaping.errors import BaseDataError, said_as
+from shapegym.shaping.limited_archives import open_archive
+from shapegym.shaping.limited_files import opened, parse_json
 from shapegym.shaping.transitions import Features, Observation
 
 
@@ -91,16 +92,14 @@ def load_base(path: str | os.PathLike[str]) -> BaseData:
 @lru_cache(maxsize=8)
 def _load(path: str, changed: int, size: int) -> BaseData:  # the times are part of the key only
     del changed, size
-    # The zip, npy and JSON readers raise whatever the damage leads them to.
-    with said_as(
-        BaseDataError, Exception, f"The base data {path} is damaged, or none (", "). Record it again."
-    ):
-        content = Path(path).read_bytes()
-        digest = hashlib.sha256(content).hexdigest()
-        with np.load(io.BytesIO(content), allow_pickle=False) as archive:
-            entries: dict[str, Any] = {name: archive[name] for name in archive.files}
-        spaces = tuple(json.loads(str(entries.pop("spaces"))))
-        if len(spaces) != 2 or not all(isinstance(text, str) for text in spaces):
+    with open_archive(path, BaseDataError, "base data", then="; record it again.") as archive:
+        entries: dict[str, Any] = {
+            name: archive.array(name) for name in (entry.removesuffix(".npy") for entry in archive.names)
+        }
+        spaces = parse_json(
+            str(entries.pop("spaces")).encode(), BaseDataError, f"In {path}, what 'spaces' holds"
+        )
+        if not isinstance(spaces, list) or [*map(type, spaces)] != [str, str]:
             raise ValueError("its entry 'spaces' holds no two texts")
         action = entries.pop("action")
         features = {
@@ -114,4 +113,9 @@ def _load(path: str, changed: int, size: int) -> BaseData:  # the times are part
         columns = [action, *features.values(), *(obs.values() if isinstance(obs, dict) else [obs])]
         if entries or any(rows.ndim < 1 or len(rows) != len(action) for rows in columns):
             raise ValueError("its entries have different numbers of rows, or are none of base data")
-    return BaseData(obs, action, features, spaces, digest)
+    return BaseData(obs, action, features, (spaces[0], spaces[1]), _digest(path))
+
+
+def _digest(path: str) -> str:
+    with opened(path, BaseDataError, "base data") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -9,16 +9,17 @@ give a coarser key (a feature, a state function, a ``resolution``) or `SimHash`.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 import numpy as np
-from annotated_types import MinLen
+from annotated_types import Ge, MinLen
 from typing_extensions import override
 
 from shapegym.shaping.errors import ExpressionError, ObservationError
 from shapegym.shaping.kernels.counts import project_signs, tally
 from shapegym.shaping.limits import Count, Limited, Natural, NonNegative, Positive
 from shapegym.shaping.promises import Replay
+from shapegym.shaping.remembered import COUNTS, Remembers
 from shapegym.shaping.states.functions import Read, Rows, StateFunction, rows_of
 from shapegym.shaping.states.select import selector
 from shapegym.shaping.terms.events import EVENT
@@ -77,6 +78,7 @@ class CountBonus(Term):
     hashing: SimHash | None = None
     resolution: Positive | None = None
 
+    remembers: ClassVar[Remembers] = {"counts": COUNTS, "visits": (Ge(1), *COUNTS)}
     bound = property(lambda self: abs(self.beta))
     replay = property(lambda self: Replay.STAMP if self.scope == "episode" else Replay.FROZEN)
 
@@ -112,6 +114,25 @@ class CountBonus(Term):
             "directions": np.zeros((0, 0)),
             "visits": np.ones(spec.num_lanes, dtype=np.int64),
         }
+
+    @override
+    def check_state(self, state: State, fresh: State) -> None:
+        """The kernel takes the shape of the table on trust, and looks for a key until it finds an empty slot."""
+        keys, counts, owners, width = state["keys"], state["counts"], state["owners"], state["width"]
+        slots, dtype = len(counts), np.dtype(state["dtype"] or "f8")
+        table = {**fresh, "dtype": fresh["dtype"] or state["dtype"]}
+        if slots and 0 < width <= max(8 * keys.shape[1], len(state["directions"])) and dtype.kind in "biuf":
+            self._open(np.zeros((1, width), dtype), table)
+        if (
+            (state["dtype"], width, keys.shape[1]) != (table["dtype"], table["width"], table["keys"].shape[1])
+            or not np.array_equal(state["directions"], table["directions"])
+            or not np.array_equal(owners % np.uint64(len(owners)), fresh["owners"])
+            or (slots and (slots < _SMALLEST_TABLE or slots & (slots - 1)))
+            or len(keys) != slots
+            or state["size"] != np.count_nonzero(counts)
+            or 3 * state["size"] > 2 * slots
+        ):
+            raise ValueError("its table of counts is none that this term makes")
 
     @override
     def observe(self, transitions: Transitions, state: State, *inputs: Any) -> None:
@@ -232,7 +253,10 @@ def _make_room(state: State, num_rows: int) -> None:
 
 def _words(values: np.ndarray, dtype: str, resolution: float | None) -> np.ndarray:
     """Return the bytes of each row of ``values`` (B, n), padded to 64-bit words, behind one free word."""
-    values = values.astype(dtype) if resolution is None else np.rint(values / resolution)
+    # With a resolution float64, whatever comes: a buffer may store float32 of what was counted as float64.
+    values = values.astype(dtype if resolution is None else np.float64)
+    if resolution is not None:
+        values = np.rint(values / resolution)
     if values.dtype.kind == "f":
         values = values + 0.0  # -0.0 becomes 0.0
     num_rows, num_bytes = len(values), values.shape[1] * values.itemsize

@@ -18,6 +18,7 @@ from shapegym.shaping.algebra import TaskReward, clip
 from shapegym.shaping.errors import DiscountError, ObservationError
 from shapegym.shaping.kernels.potential import potential_difference
 from shapegym.shaping.promises import Keeps
+from shapegym.shaping.remembered import SAME, Remembers
 from shapegym.shaping.states.distance import Distance
 from shapegym.shaping.states.functions import Phi, Table
 from shapegym.shaping.terms.events import Event
@@ -42,6 +43,7 @@ class Potential(Term):
     gamma: Discount | None = None
 
     keeps: ClassVar[Keeps] = Keeps.POLICIES | Keeps.ADVICE
+    remembers: ClassVar[Remembers] = {"gamma": (SAME,)}
     looks = "both"
 
     @override

@@ -9,6 +9,7 @@ import numpy as np
 from typing_extensions import override
 
 from shapegym.shaping.promises import Replay
+from shapegym.shaping.remembered import SAME, Remembers
 from shapegym.shaping.terms.events import EVENT
 from shapegym.shaping.transitions import Spec, State, Transitions
 from shapegym.shaping.tree import largest
@@ -29,6 +30,7 @@ class TeamMean(Term):
     of: Elementwise
 
     replay: ClassVar[Replay] = Replay.STAMP
+    remembers: ClassVar[Remembers] = {"world": (SAME,)}
     sees_world: ClassVar[bool] = True
     bound = property(lambda self: largest(self.of))
 

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from typing import Annotated, Any, ClassVar
 
 import numpy as np
-from annotated_types import Ge, Gt, Le
+from annotated_types import Ge, Gt, Le, Lt
 from typing_extensions import override
 
 from shapegym.shaping.algebra import TaskReward, bounded, lift
@@ -26,6 +26,7 @@ from shapegym.shaping.errors import ExpressionError
 from shapegym.shaping.kernels.moments import accumulate_returns
 from shapegym.shaping.limits import Count, NonNegative
 from shapegym.shaping.promises import Replay
+from shapegym.shaping.remembered import COUNTS, SAME
 from shapegym.shaping.terms.events import EVENT
 from shapegym.shaping.terms.potential import PROGRESS
 from shapegym.shaping.transitions import Array, Spec, State, Transitions
@@ -58,6 +59,13 @@ class Bandit(Term):
     high: float = 1.0
 
     bound = property(lambda self: float(self.arms - 1))
+    remembers = property(
+        lambda self: {
+            **dict.fromkeys(("pulls", "until", "episodes"), COUNTS),
+            "arm": (Ge(0), Lt(self.arms)),
+            "seed": (SAME,),
+        }
+    )
 
     def __post_init__(self) -> None:
         super().__post_init__()

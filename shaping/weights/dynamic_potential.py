@@ -10,6 +10,7 @@ from typing_extensions import override
 
 from shapegym.shaping.kernels.potential import potential_difference
 from shapegym.shaping.promises import Keeps, Replay
+from shapegym.shaping.remembered import SAME, Remembers
 from shapegym.shaping.states.functions import Phi, as_state_function
 from shapegym.shaping.terms.potential import Discount, agreed_gamma
 from shapegym.shaping.transitions import Spec, State, Transitions
@@ -36,6 +37,7 @@ class DynamicPotential(Term):
 
     keeps: ClassVar[Keeps] = Keeps.POLICIES | Keeps.ADVICE
     replay: ClassVar[Replay] = Replay.STAMP
+    remembers: ClassVar[Remembers] = {"gamma": (SAME,)}
     looks = "both"
 
     @override

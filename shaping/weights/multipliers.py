@@ -26,6 +26,7 @@ from shapegym.shaping.errors import ExpressionError
 from shapegym.shaping.kernels.moments import accumulate_returns
 from shapegym.shaping.limits import Count, Positive
 from shapegym.shaping.promises import Replay
+from shapegym.shaping.remembered import COUNTS, Remembers
 from shapegym.shaping.terms.events import EVENT
 from shapegym.shaping.terms.potential import PROGRESS
 from shapegym.shaping.transitions import Spec, State, Transitions
@@ -78,6 +79,7 @@ class Multiplier(Term):
 
     bound: ClassVar[float] = 1.0
     replay: ClassVar[Replay] = Replay.FROZEN
+    remembers: ClassVar[Remembers] = {"episodes": COUNTS, "lengths": COUNTS}
 
     @override
     @classmethod

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Any, ClassVar, Literal
 
 import numpy as np
+from annotated_types import Ge
 from typing_extensions import override
 
 from shapegym.shaping.algebra import Clip, Product, Sum, TaskReward
@@ -18,9 +19,13 @@ from shapegym.shaping.errors import DiscountError
 from shapegym.shaping.kernels.moments import accumulate_returns, merge_moments
 from shapegym.shaping.limits import Fraction, Positive, checked
 from shapegym.shaping.promises import Replay
+from shapegym.shaping.remembered import COUNTS, SAME, At, Remembers
 from shapegym.shaping.terms.potential import PROGRESS
 from shapegym.shaping.transitions import Spec, State, Transitions
 from shapegym.shaping.types import Elementwise, Example, Expression, Term
+
+MOMENTS: Remembers = {"moments": (At(0, COUNTS), At(2, (Ge(0),)))}
+"""Number of values, and their sum of squared deviations."""
 
 
 @dataclass(frozen=True)
@@ -48,6 +53,7 @@ class RunningScale(Term):
     epsilon: Positive = 1e-8
 
     replay: ClassVar[Replay] = Replay.FROZEN
+    remembers: ClassVar[Remembers] = {**MOMENTS, "gamma": (SAME,)}
 
     @override
     @classmethod
@@ -103,6 +109,7 @@ class RunningMean(Term):
     of: Elementwise
 
     replay: ClassVar[Replay] = Replay.FROZEN
+    remembers: ClassVar[Remembers] = MOMENTS
 
     @override
     @classmethod

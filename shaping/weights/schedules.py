@@ -22,7 +22,7 @@ from dataclasses import dataclass
 from typing import Annotated, Any, ClassVar, Literal, TypeAlias
 
 import numpy as np
-from annotated_types import Ge, Lt, MinLen
+from annotated_types import Ge, Le, Lt, MinLen
 from typing_extensions import override
 
 from shapegym.shaping.algebra import Product
@@ -30,6 +30,7 @@ from shapegym.shaping.errors import ExpressionError
 from shapegym.shaping.limits import Count, Natural, NonNegative, Positive, checked
 from shapegym.shaping.promises import Replay
 from shapegym.shaping.reading import Reads
+from shapegym.shaping.remembered import COUNTS
 from shapegym.shaping.transitions import Spec, State, Transitions
 from shapegym.shaping.types import Example, Expression, Term
 
@@ -203,6 +204,7 @@ class OnPlateau(Schedule):
     floor: NonNegative = 0.0
 
     bound = property(lambda self: float(self.start))
+    remembers = property(lambda self: {"episodes": COUNTS, "weight": (Ge(0), Le(self.start))})
 
     def __post_init__(self) -> None:
         super().__post_init__()

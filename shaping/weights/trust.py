@@ -13,6 +13,7 @@ from typing_extensions import override
 from shapegym.shaping.algebra import Product
 from shapegym.shaping.limits import checked
 from shapegym.shaping.promises import Replay
+from shapegym.shaping.remembered import COUNTS, Remembers
 from shapegym.shaping.terms.events import EVENT
 from shapegym.shaping.terms.potential import PROGRESS
 from shapegym.shaping.transitions import Spec, State, Transitions
@@ -44,6 +45,7 @@ class Trust(Term):
 
     bound: ClassVar[float] = 1.0
     replay: ClassVar[Replay] = Replay.FROZEN
+    remembers: ClassVar[Remembers] = {"counts": COUNTS, "lengths": COUNTS}
 
     @override
     @classmethod

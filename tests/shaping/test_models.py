@@ -320,7 +320,7 @@ def test_a_state_that_does_not_fit_is_refused_and_changes_nothing(tmp_path: Path
     state = made.state_dict()
     state["models"]["counting"]["modules"]["mean"]["weight"] = np.zeros((7, 7), np.float32)
     before = made.step(stream(1, seed=3)[0])[0].copy()
-    with pytest.raises(StateFileError, match="'counting' remembered does not fit"):
+    with pytest.raises(StateFileError, match="does not fit the model 'counting'"):
         made.load_state_dict(state)
     assert np.isfinite(before).all()
     state["models"].pop("counting")
