@@ -55,7 +55,8 @@ def misfits(
         limits = remembers.get(key, ())
         grows = GROWS in limits or np.size(right[key]) == 0
         ours, theirs = form(right[key], grows), form(value, grows)
-        if ours != theirs and value is not None and right[key] is not None:
+        fits = ours == theirs or (ours, theirs) == ("a number", "a whole number")
+        if not fits and value is not None and right[key] is not None:
             yield (
                 f"has {theirs} at {where + key!r} where this engine has {ours}: it was saved by another shapegym, or altered."
             )
@@ -69,9 +70,8 @@ def form(leaf: Any, grows: bool = False) -> str:
     """Return what a leaf is, in words."""
     if isinstance(leaf, np.ndarray):
         return f"{leaf.dtype} with {leaf.ndim} axes" if grows else f"{leaf.dtype} of shape {leaf.shape}"
-    if isinstance(leaf, bool) or not isinstance(leaf, (int, float)):
-        return f"a {type(leaf).__name__}"
-    return "a number"
+    leaf = leaf.item() if isinstance(leaf, np.generic) else leaf
+    return {int: "a whole number", float: "a number"}.get(type(leaf), f"a {type(leaf).__name__}")
 
 
 def _leaves(state: Mapping[str, Any]) -> dict[str, Any]:

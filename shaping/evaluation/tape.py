@@ -66,9 +66,10 @@ class Tape:
 
     def check_state(self, state: State) -> None:
         """Raise a ValueError if the steps of the open episodes are not all there; the form is known to be right."""
-        steps, *rest = state["parts"].shape
-        if rest != [*self.parts.shape[1:]] or steps != max(1, int(state["lengths"].max(initial=0))):
-            raise ValueError(f"its tape has {steps} steps of {rest}, and episodes of other lengths")
+        if state["parts"].shape != (steps := int(state["lengths"].sum()), self._pages.shape[2]):
+            raise ValueError(
+                f"its tape is of {state['parts'].shape}, and its open episodes have {steps} steps"
+            )
 
     def load_state_dict(self, state: State) -> None:
         """Continue from `state_dict`."""

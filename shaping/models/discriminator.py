@@ -15,6 +15,7 @@ from shapegym.shaping.errors import BaseDataError, ObservationError
 from shapegym.shaping.limits import Count, Positive
 from shapegym.shaping.models.base_data import BaseData, load_base, texts_of
 from shapegym.shaping.reading import require_readable
+from shapegym.shaping.remembered import SAME, Remembers
 from shapegym.shaping.states.select import Selects, selector
 from shapegym.shaping.transitions import Experience, Features, Observation, Spec, State, Transitions
 from shapegym.shaping.types import Example, Model
@@ -63,6 +64,7 @@ class Discriminator(Model):
     learning_rate: Positive = 1e-3
 
     outputs: ClassVar[tuple[str, ...]] = ("log_ratio", "chi2", "known")
+    remembers: ClassVar[Remembers] = {"numbers/choices": (SAME,), "numbers/origin": (SAME,)}
     looks = "before"
 
     @override
