@@ -14,7 +14,7 @@ from stable_baselines3.common.vec_env import VecEnv
 from shapegym.agents.errors import SettingsError
 from shapegym.agents.evaluation import Evaluation, evaluate
 from shapegym.agents.metrics import JsonLines
-from shapegym.shaping.audit.alarms import Alarm, Watch, harmless_parts, task_parts, unpaid_parts
+from shapegym.shaping.audit.alarms import Alarm, Watch, harmless_parts, task_parts
 from shapegym.shaping.evaluation.ledger import EpisodeRecord
 from shapegym.shaping.limits import Count, checked
 from shapegym.shaping.surfaces.collect import success_in
@@ -41,8 +41,8 @@ class ShapingCallback(BaseCallback):
     reward ``shaping/return``, ``shaping/part/<name>``, of learned terms ``shaping/fit/<name>/<number>``, and of terms that move
     (schedules, multipliers, the arm of a bandit) the value of now, ``shaping/now/<name>``. To ``episodes.jsonl``: a row for every
     episode with ``step`` (the global step at its end), ``lane``, ``length``, ``task_return``, ``shaped_return``, ``success``,
-    ``parts``; rows of episodes that a resumed run repeats are dropped first. Without a wired reward the episodes come from
-    Monitor's infos, and the shaped return is the task's.
+    ``parts`` (and ``logged``, if something is logged and not paid); rows of episodes that a resumed run repeats are dropped first.
+    Without a wired reward the episodes come from Monitor's infos, and the shaped return is the task's.
 
     With a wired reward it also watches for signs that the agent is paid for something else than the task
     (`shapegym.shaping.audit.alarms`). An alarm goes to SB3's logger (``alarm/<kind>``, 1 from then on), to ``alarms.jsonl``, and to
@@ -72,9 +72,7 @@ class ShapingCallback(BaseCallback):
         if self._surface is not None:
             self._clock_offset = self.num_timesteps - self._surface.engine.clock
             reward = self._surface.engine.expression
-            self._watch = Watch(
-                self.model._total_timesteps, harmless_parts(reward), task_parts(reward), unpaid_parts(reward)
-            )
+            self._watch = Watch(self.model._total_timesteps, harmless_parts(reward), task_parts(reward))
         if self.folder is not None:
             self._file = JsonLines(Path(self.folder) / EPISODES_FILE, resume_at=self.num_timesteps)
             solved = [row["step"] for row in self._file.kept if row["success"]]
@@ -110,7 +108,7 @@ class ShapingCallback(BaseCallback):
                 self.logger.record_mean("task/success_rate", float(row["success"]))
             if self._surface is not None:
                 self.logger.record_mean("shaping/return", row["shaped_return"])
-                for name, value in row["parts"].items():
+                for name, value in (row["parts"] | row.get("logged", {})).items():
                     self.logger.record_mean(f"shaping/part/{name}", value)
             if row["success"] and self.steps_to_first_success is None:
                 self.steps_to_first_success = row["step"]
@@ -130,7 +128,12 @@ class ShapingCallback(BaseCallback):
 
     def _from_record(self, record: EpisodeRecord) -> dict[str, Any]:
         step = record.clock + self._clock_offset + self.training_env.num_envs
-        return {"step": step, "lane": record.lane, **record.as_info(), "success": record.success}
+        row = {"step": step, "lane": record.lane, **record.as_info(), "success": record.success}
+        logged = self._surface.engine.logged if self._surface is not None else ()
+        if logged:  # the parts of a row are what was paid, which reports and alarms add up
+            row["parts"] = {name: value for name, value in record.parts.items() if name not in logged}
+            row["logged"] = {name: record.parts[name] for name in logged}
+        return row
 
     def _from_monitor(self, lane: int) -> dict[str, Any]:
         info = self.locals["infos"][lane]

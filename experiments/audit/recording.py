@@ -35,6 +35,7 @@ def record(env: gym.Env, expression: Expression, gamma: float, episodes: int, se
     shaped = ShapedEnv(env, expression, gamma=gamma, seed=seed, pay_at_end=is_episodic(expression))
     shaped.action_space.seed(seed)
     obs, info = shaped.reset(seed=seed)
+    names = shaped.engine.addends[: shaped.engine.program.num_paid]
     rows: list[tuple[NDArray[Any], NDArray[Any], float, float, bool, bool]] = []
     returns: list[float] = []
     sums: list[dict[str, float]] = []
@@ -46,12 +47,13 @@ def record(env: gym.Env, expression: Expression, gamma: float, episodes: int, se
         rows.append(
             (here, after, info["task_reward"], paid, bool(terminated), bool(truncated and not terminated))
         )
-        for name, part in info["reward_parts"].items():
+        for name in names:
+            part = info["reward_parts"][name]
             sizes[name] = sizes.get(name, 0.0) + abs(part)
         here = after
         if terminated or truncated:
             returns.append(info["shaping_episode"]["task_return"])
-            sums.append(dict(info["shaping_episode"]["parts"]))
+            sums.append({name: info["shaping_episode"]["parts"][name] for name in names})
             obs, info = shaped.reset()
             here = _numbers(env, obs, info)
     before, behind, task, total, ends, cuts = (np.array(column) for column in zip(*rows, strict=True))

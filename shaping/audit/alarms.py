@@ -101,26 +101,18 @@ class Watch:
         harmless: names of parts that keep optimal policies; see `harmless_parts`.
         task: names of parts that are the task reward, scaled perhaps; see `task_parts`. If there are none, what an episode got
             from the task is its task return.
-        unpaid: names of parts that are only logged, which say nothing about pay; see `unpaid_parts`.
 
     Attributes:
         alarms: those that sounded, in order.
         blocks: what was seen.
     """
 
-    def __init__(
-        self,
-        budget: int,
-        harmless: Collection[str] = (),
-        task: Collection[str] = (),
-        unpaid: Collection[str] = (),
-    ) -> None:
+    def __init__(self, budget: int, harmless: Collection[str] = (), task: Collection[str] = ()) -> None:
         self.alarms: list[Alarm] = []
         self.blocks: list[Span] = []
         self._budget = budget
         self._harmless = frozenset(harmless)
         self._task = frozenset(task)
-        self._unpaid = frozenset(unpaid)
         self._open: list[Mapping[str, Any]] = []
         self._start = 0
 
@@ -146,7 +138,7 @@ class Watch:
         task, pay = columns["task"], columns["pay"]
         outcome = columns.get("success", task)
         rank = _rank_correlation(pay, outcome) if np.ptp(outcome) > 0 and np.ptp(pay) > 0 else 0.0
-        names = [name for name in rows[-1]["parts"] if name not in self._harmless | self._unpaid]
+        names = [name for name in rows[-1]["parts"] if name not in self._harmless]
         return Span(
             step=rows[-1]["step"],
             episodes=len(rows),
@@ -194,14 +186,6 @@ def harmless_parts(expression: Expression) -> frozenset[str]:
 def task_parts(expression: Expression) -> frozenset[str]:
     """Return the names of the addends that are the task reward, scaled perhaps."""
     return _invariant_parts(expression, task=True)
-
-
-def unpaid_parts(expression: Expression) -> frozenset[str]:
-    """Return the names of the parts that are only logged."""
-    addends = addends_of(expression)
-    return frozenset(
-        name for name, addend in zip(part_names(addends), addends, strict=True) if not addend.paid
-    )
 
 
 def _invariant_parts(expression: Expression, *, task: bool) -> frozenset[str]:

@@ -128,6 +128,11 @@ class RewardEngine:
         self.instrument()
 
     @property
+    def logged(self) -> tuple[str, ...]:
+        """Names of what is only logged."""
+        return self.addends[self.program.num_paid :]
+
+    @property
     def reads(self) -> tuple[str, ...]:
         """Names of the features that are read from ``next_features``."""
         return tuple(dict.fromkeys(name for reader in self.program.readers for name in reader.reads))

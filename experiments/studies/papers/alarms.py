@@ -23,7 +23,7 @@ from shapegym.experiments.processes import in_processes
 from shapegym.experiments.runs.run import RunConfig, train
 from shapegym.experiments.studies.claims import Claim, Findings, ResultTable, StudyRequest
 from shapegym.experiments.sweeps.suite import load_suite
-from shapegym.shaping.audit.alarms import Alarm, Watch, harmless_parts, task_parts, unpaid_parts
+from shapegym.shaping.audit.alarms import Alarm, Watch, harmless_parts, task_parts
 from shapegym.shaping.files.reward_files import from_data
 
 SEEDS = 3
@@ -79,7 +79,7 @@ def outcome(item: tuple[str, RunConfig]) -> AlarmOutcome:
         train(config, folder)
         rows = read_json_lines(folder / EPISODES_FILE)
     reward = from_data(config.reward)
-    watch = Watch(config.steps, harmless_parts(reward), task_parts(reward), unpaid_parts(reward))
+    watch = Watch(config.steps, harmless_parts(reward), task_parts(reward))
     watch.append(rows)
     return AlarmOutcome(name, config.seed, tuple(watch.alarms), *_course(rows, config.steps))
 
