@@ -7,14 +7,18 @@ from typing import Any
 
 
 def path_in(tree: Mapping[str, Any], name: str) -> tuple[str, ...] | None:
-    """Return the keys that lead to ``name``: itself if it is a key, else its parts between dots; None if nothing is there."""
+    """Return the keys that lead to ``name``: itself if it is a key, else its parts between dots; None if nothing is there.
+
+    Keys may hold dots of their own: the shortest head that leads on is taken.
+    """
     if name in tree.keys():  # noqa: SIM118  a Dict space says of its members that they are in it
         return (name,)
-    head, dot, rest = name.partition(".")
-    if not dot or not isinstance(inner := tree.get(head), Mapping):
-        return None
-    path = path_in(inner, rest)
-    return None if path is None else (head, *path)
+    words = name.split(".")
+    for length in range(1, len(words)):
+        head, rest = ".".join(words[:length]), ".".join(words[length:])
+        if isinstance(inner := tree.get(head), Mapping) and (path := path_in(inner, rest)) is not None:
+            return (head, *path)
+    return None
 
 
 def value_in(tree: Mapping[str, Any], name: str) -> Any:

@@ -77,6 +77,14 @@ def test_check_says_what_a_reward_promises_and_whether_it_fits(reward):
     assert "reads the feature 'key_pos', which this environment does not provide" in text
 
 
+def test_check_remarks_on_exact_counts_of_floats(tmp_path):
+    path = tmp_path / "novelty.yaml"
+    path.write_text("reward: {sum: [task_reward, {count_bonus: obs}]}")
+    assert "Give a resolution" in " ".join(shapegym("check", str(path), "--env", "CartPole-v1").split())
+    path.write_text("reward: {sum: [task_reward, {count_bonus: {key: obs, resolution: 0.1}}]}")
+    assert "Give a resolution" not in " ".join(shapegym("check", str(path), "--env", "CartPole-v1").split())
+
+
 def test_train_fills_a_run_folder(reward, tmp_path):
     folder = tmp_path / "run"
     text = shapegym("train", "shapegym/Corridor-v0", "--reward", reward, "--out", str(folder), *SMALL)

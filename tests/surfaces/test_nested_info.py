@@ -41,7 +41,8 @@ class Nested(gym.Env):
 
     def told(self) -> dict[str, Any]:
         t = float(self.t)
-        return {"reward": {"angle": 0.5 * t, "wheels": {"speed": np.array([t, -t])}}, "flat.name": t}
+        wheels = {"speed": np.array([t, -t])}
+        return {"reward": {"angle": 0.5 * t, "wheels": wheels}, "flat.name": t, "of.two": {"keys": 2 * t}}
 
     def reset(self, *, seed: int | None = None, options: Any = None) -> Any:
         super().reset(seed=seed)
@@ -123,6 +124,7 @@ def test_a_dotted_name_leads_into_an_info(run: Callable[[Expression], list[float
     assert run(ANGLE) == [0.5, 1.0, 1.5]
     assert run(Progress("features.reward.wheels.speed[1]")) == [-1.0, -1.0, -1.0]
     assert run(StateReward("features.flat.name")) == [1.0, 2.0, 3.0]
+    assert run(StateReward("features.of.two.keys")) == [2.0, 4.0, 6.0]
     assert run(StateReward(of_nested_names)) == [1.5, 3.0, 4.5]
 
 
@@ -134,7 +136,7 @@ def test_a_dotted_name_leads_into_an_info(run: Callable[[Expression], list[float
         ("reward.wheels", r"is a mapping.*Known: reward.wheels.speed"),
         (
             "reward.angel",
-            r"missing.*Did you mean 'reward.angle'\? Known: .*flat.name, reward.angle, reward.wheels.speed",
+            r"missing.*Did you mean 'reward.angle'\? Known: .*flat.name, of.two.keys, reward.angle, reward.wheels.speed",
         ),
         ("angle", r"missing.*Did you mean 'reward.angle'"),
         ("flat.name.deeper", "missing"),
