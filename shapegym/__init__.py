@@ -9,8 +9,8 @@ Importing the package registers its environments with Gymnasium under ``shapegym
 * to train and judge: `make_vec_env`, `make_agent`, `evaluate`; `tabulate` for exact answers on finite tasks.
 
 All of the reward algebra is `shapegym.shaping`, the other surfaces are in `shapegym.shaping.surfaces`, and sweeps, reports and
-comparisons in `shapegym.experiments`. Surfaces and agents are imported when they are first used, because torch and
-Stable-Baselines3 take seconds.
+comparisons in `shapegym.experiments`. Their names are found from here too (``shapegym.Milestones``), without being listed. Surfaces
+and agents are imported when they are first used, because torch and Stable-Baselines3 take seconds.
 """
 
 from importlib import import_module
@@ -93,8 +93,9 @@ def __getattr__(name: str) -> Any:
     if name in _WHEN_USED:
         return getattr(import_module(f"shapegym.{_WHEN_USED[name]}"), name)
     home = _SURFACES.get(name) or next((room for room in _ROOMS if name in _names(room)), None)
-    where = "" if home is None else f": it is shapegym.{home}.{name}"
-    raise AttributeError(f"module 'shapegym' has no attribute {name!r}{where}")
+    if home is None:
+        raise AttributeError(f"module 'shapegym' has no attribute {name!r}")
+    return getattr(import_module(f"shapegym.{home}"), name)
 
 
 def _names(room: str) -> list[str]:
