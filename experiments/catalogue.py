@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import importlib
 import inspect
+import itertools
+import re
+import textwrap
 from collections.abc import Sequence
 
 import gymnasium as gym
@@ -11,14 +14,19 @@ from gymnasium.envs.registration import EnvSpec
 from rich.console import Console
 from rich.markdown import Markdown
 from rich.markup import escape
+from rich.padding import Padding
 from rich.table import Table
+from rich.text import Text
 
 import shapegym  # noqa: F401  # registers the ids of the table
 from shapegym.envs.dynamics import Dynamics
 from shapegym.envs.registration import TABLE, EnvRow, build
+from shapegym.experiments.nearby import definitions
 from shapegym.shaping.discovery import HOW_TO_IMPORT, import_modules, load_plugins
 from shapegym.shaping.errors import UnknownNameError, suggest
 from shapegym.shaping.evaluation.engine import RewardEngine
+from shapegym.shaping.files.marked_yaml import write_yaml
+from shapegym.shaping.files.reward_files import to_data
 from shapegym.shaping.files.schema import node_help
 from shapegym.shaping.transitions import Spec
 from shapegym.shaping.tree import (
@@ -28,8 +36,12 @@ from shapegym.shaping.tree import (
     has_task_reward,
     learns_weights,
     part_names,
+    terms_of,
 )
-from shapegym.shaping.types import Expression, is_episodic, snake_case, times_task_is_paid
+from shapegym.shaping.types import NODES, Expression, is_episodic, snake_case, times_task_is_paid
+
+_ARGUMENT = re.compile(r"^ {4}(\w+): (.*(?:\n {8}.*)*)", re.MULTILINE)
+"""An entry below "Args:", which may go over several lines."""
 
 
 def rows(pattern: str) -> list[EnvRow]:
@@ -44,7 +56,7 @@ def others(pattern: str) -> list[EnvSpec]:
     """
     module, _, text = pattern.rpartition(":")
     if module:
-        import_modules([module], f"The pattern {pattern!r}")
+        import_modules([module], f"The pattern {pattern!r}", beside=True)
     load_plugins()
     return [
         spec
@@ -98,22 +110,52 @@ def show(row: EnvRow, console: Console) -> None:
         console.print(f"[bold]{heading}[/] {escape(text)}")
 
 
-def nodes(name: str) -> Table:
-    """Return what a reward file can hold, with arguments and defaults, or one node of it.
+def list_nodes(console: Console) -> None:
+    """Print what a reward file can hold, a line each; cut to the width of a terminal, whole in a pipe."""
+    for kind, group in itertools.groupby(node_help(), key=lambda node: node.kind):
+        found = list(group)
+        console.print(f"[bold]{kind}s[/]")
+        width = max(len(node.name) for node in found)
+        for node in found:
+            line = Text(f"  {node.name.ljust(width)}  {node.summary}")
+            if console.is_terminal:
+                line.truncate(console.width, overflow="ellipsis")
+            console.print(line, soft_wrap=True)
+    console.print("[dim]All about one of them: `shapegym terms NAME`.[/]")
+
+
+def show_node(name: str, console: Console) -> None:
+    """Print everything about one node: what it is, its arguments, an example as a reward file has it.
 
     Raises:
         UnknownNameError: if there is no such node.
     """
     known = node_help()
-    found = [node for node in known if name in ("", node.name) or snake_case(name) == node.name]
-    if not found:
+    node = next((node for node in known if name == node.name or snake_case(name) == node.name), None)
+    if node is None:
+        beside = definitions().get(name) or {snake_case(key): at for key, at in definitions().items()}.get(
+            name
+        )
+        here = f" The module {beside} of the current folder defines one: --import {beside}." if beside else ""
         names = [node.name for node in known]
-        raise UnknownNameError(f"There is no node {name!r}.{suggest(name, names)} {HOW_TO_IMPORT}")
-    result = Table("node", "kind", "arguments", "what it is")
-    for node in found:
-        arguments = (item.name + ("" if item.default is None else f"={item.default}") for item in node.fields)
-        result.add_row(node.name, node.kind, escape(", ".join(arguments)), escape(node.summary))
-    return result
+        raise UnknownNameError(
+            f"There is no node {name!r}.{here or suggest(name, names)} {'' if here else HOW_TO_IMPORT}".strip()
+        )
+    said, _, arguments = node.documentation.partition("\nArgs:\n")
+    meanings = {name: " ".join(text.split()) for name, text in _ARGUMENT.findall(arguments)}
+    console.print(f"[bold]{node.name}[/]: {node.kind}")
+    console.print(Markdown(said))
+    if node.fields:
+        console.print()
+    for item in node.fields:
+        takes = item.type + ("" if item.default is None else f"; by default {item.default}")
+        meaning = meanings.get(item.name, "")
+        line = f"[bold]{item.name}[/] ({escape(takes)}){': ' * bool(meaning)}{escape(meaning)}"
+        console.print(Padding(line, (0, 0, 0, 2)))
+    examples = NODES[node.name].examples() if node.name in NODES else ()
+    for example in [each.node for each in examples if isinstance(each.node, Expression)][:1]:
+        text = textwrap.indent(write_yaml({"reward": to_data(example)}), "  ").rstrip()
+        console.print(f"\nFor example:\n[dim]{escape(text)}[/]", soft_wrap=True)
 
 
 def explain(expression: Expression, env_id: str, gamma: float, console: Console) -> None:
@@ -151,7 +193,7 @@ def explain(expression: Expression, env_id: str, gamma: float, console: Console)
         for term, name in zip(engine.terms, engine.term_names, strict=True):
             if remark := term.remark(spec):
                 console.print(f"[yellow]{escape(f'{name!r}: {remark}')}[/]")
-        if declared is None:
+        if declared is None and any(term.reads or term.reads_before for term in terms_of(expression)):
             console.print(
                 "[yellow]The environment declares no features: whether it has those that the reward reads shows when it runs.[/]"
             )

@@ -5,19 +5,13 @@ from __future__ import annotations
 import json
 import os
 import time
+from importlib.metadata import version
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from rich.progress import (
-    BarColumn,
-    MofNCompleteColumn,
-    Progress,
-    SpinnerColumn,
-    TextColumn,
-    TimeElapsedColumn,
-    TimeRemainingColumn,
-)
+from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from rich.table import Column
 
 from shapegym.experiments.commands.audit import audit
 from shapegym.experiments.commands.compare import compare
@@ -37,6 +31,7 @@ from shapegym.experiments.console import (
     pairs,
     refuse_others,
     require_recorded,
+    say,
     say_changes,
     was_given,
 )
@@ -50,6 +45,22 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_show_locals=False,
 )
+
+
+def _show_version(asked: bool) -> None:
+    if asked:
+        out.print(f"shapegym {version('shapegym')}")
+        raise typer.Exit
+
+
+@app.callback()
+def _shapegym(
+    _version: Annotated[
+        bool,
+        typer.Option("--version", callback=_show_version, is_eager=True, help="Show the version and exit."),
+    ] = False,
+) -> None:
+    pass
 
 
 @app.command()
@@ -81,14 +92,17 @@ def envs(
 
 @app.command()
 def terms(
-    name: Annotated[str, typer.Argument(help="Show one node with its arguments.")] = "",
+    name: Annotated[str, typer.Argument(help="Show all about one of them.")] = "",
     _imports: Imports = None,
 ) -> None:
     """List what rewards are made of: terms, combinators, state functions."""
     from shapegym.experiments import catalogue
 
     with explained():
-        out.print(catalogue.nodes(name))
+        if name:
+            catalogue.show_node(name, out)
+        else:
+            catalogue.list_nodes(out)
 
 
 @app.command()
@@ -190,20 +204,19 @@ def train(
             )
             name = env.replace(":", "/").split("/")[-1]
             folder = out_dir or Path("runs") / f"{name}-{Path(reward).stem or 'task'}-{algo.lower()}-{seed}"
+        whole = Column(no_wrap=True)  # so that a narrow terminal has a shorter bar, and no cut numbers
         shown = (
-            MofNCompleteColumn(),
-            TimeElapsedColumn(),
-            TimeRemainingColumn(),
-            TextColumn("{task.fields[news]}"),
+            BarColumn(bar_width=None, table_column=Column(ratio=1)),
+            TextColumn("{task.completed:,}/{task.total:,} steps", table_column=whole),
+            TimeRemainingColumn(table_column=whole),
+            TextColumn("{task.fields[news]}", table_column=whole),
         )
-        with Progress(
-            SpinnerColumn(), TextColumn("{task.description}"), BarColumn(), *shown, console=err
-        ) as bar:
-            task = bar.add_task(config.env, total=config.steps, news="")
+        with Progress(*shown, console=err, expand=True) as bar:
+            task = bar.add_task("", total=config.steps, news="")
 
             def report(step: int, episodes: ShapingCallback) -> None:
                 first = episodes.steps_to_first_success
-                news = "" if first is None else f"first success at {first:,}"
+                news = "" if first is None else f"solved first at {first:,}"
                 bar.update(task, completed=step, news=news)
 
             try:
@@ -220,24 +233,26 @@ def train(
                 bar.stop()
                 begun = checkpoints(folder / run_folder.CHECKPOINTS)
                 go_on = f"Continue with: shapegym train --resume {folder}{as_options(config.modules)}"
-                err.print(f"\nStopped. {go_on if begun else 'There was no checkpoint yet.'}")
+                say(f"\nStopped. {go_on if begun else 'There was no checkpoint yet.'}", err)
                 raise typer.Exit(130) from None
         summary = json.loads((folder / run_folder.RESULT).read_text(encoding="utf-8"))
-        success = "unknown" if result.success_rate is None else f"{result.success_rate:.0%}"
-        first, spent = summary["steps_to_first_success"], costs.read(folder)
+        first, spent, told = summary["steps_to_first_success"], costs.read(folder), result.success_rate
+        solved = "the task does not tell success" if told is None else f"{told:.0%} of episodes"
+        never = "the task does not tell success" if told is None else "never"
         rows = [
-            ("success", f"{success} of {len(result.returns)} episodes"),
+            ("success", solved),
             ("task return", f"{result.mean_return:.3f}"),
             ("episode length", f"{result.mean_length:.1f}"),
-            ("steps to first success", "never" if first is None else f"{first:,}"),
+            ("steps to first success", never if first is None else f"{first:,}"),
             *(
                 ("alarm", f"{kind}, at step {step:,}: see {ALARMS_FILE}")
                 for kind, step in summary["alarms"].items()
             ),
             ("training", costs.summary(spent)),
-            ("run folder", str(folder)),
         ]
-        out.print(table(rows=rows, show_header=False, title=f"{config.env}, judged by the task alone"))
+        judged = f"{config.env}, judged by the task alone in {len(result.returns)} episodes"
+        out.print(table(rows=rows, show_header=False, title=judged))
+        say(f"Run folder: {folder}")
         if profile:
             out.print(costs.breakdown(spent))
 
@@ -280,7 +295,7 @@ def demo(
         for task in tasks:
             out.print(demonstration.comparison(task, outcomes))
             for warning in demonstration.warnings(task, outcomes):
-                out.print(warning, markup=False)
+                say(warning)
         out.print(
             "Success and task return: 32 fresh episodes of the plain task. Shaped return: the last 100 training episodes.\n"
             f"Training took {elapsed / 60:.1f} minutes with {workers} processes.",
@@ -294,7 +309,7 @@ def demo(
         for outcome in outcomes:
             episodes.setdefault((outcome.task, outcome.strategy), []).append(outcome.episodes)
         draw(tasks, episodes, out_dir / "demo.png")
-        out.print(f"Picture: {out_dir / 'demo.png'}")
+        say(f"Picture: {out_dir / 'demo.png'}")
 
 
 @app.command()
@@ -346,7 +361,7 @@ def play(
         for number, (solved, total, steps) in enumerate(outcomes, start=1):
             end = "solved" if solved else "not solved"
             out.print(f"Episode {number}: {end}, {steps} steps, return {total:.2f}")
-        out.print(f"Recording: {record}")
+        say(f"Recording: {record}")
 
 
 app.command()(audit)

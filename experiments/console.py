@@ -1,9 +1,8 @@
-"""What commands share: the two consoles, errors as sentences, options that become values, ``--import``."""
+"""What commands share: the two consoles, sentences and paths that can be copied, options that become values, ``--import``."""
 
 from __future__ import annotations
 
-import os
-import sys
+import textwrap
 import warnings
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
@@ -13,13 +12,43 @@ from typing import Annotated, Any, TypeAlias
 import gymnasium as gym
 import typer
 import yaml
-from rich.markup import escape
+from rich.console import Console
+from rich.text import Text
 
 from shapegym.experiments.errors import RunError
-from shapegym.experiments.visible import VisibleConsole
+from shapegym.experiments.visible import VisibleConsole, visible
 
 out = VisibleConsole(highlight=False)
 err = VisibleConsole(stderr=True, highlight=False)
+
+
+def say(text: str, to: Console = out, *, label: str = "", style: str = "") -> None:
+    """Print sentences: broken between words in a terminal, so that a path is copied whole, and not at all in a pipe.
+
+    Args:
+        text: what is said; no markup.
+        to: the console.
+        label: a first word in ``style``, such as "Error:". Lines after the first are indented then, so that none of them looks like
+            another message.
+        style: of the label, or of everything where there is none.
+    """
+    words = visible(f"{label} {text}".strip().replace("\n", "\n" + "  " * bool(label)))
+    if to.is_terminal:
+        lines = (
+            textwrap.fill(
+                line, to.width, replace_whitespace=False, break_long_words=False, break_on_hyphens=False
+            )
+            for line in words.split("\n")
+        )
+        words = "\n".join(lines)
+    shown = Text(words)
+    shown.stylize(style, 0, len(label) or len(words))
+    to.print(shown, soft_wrap=True)
+
+
+def warn(text: str) -> None:
+    """Print a warning."""
+    say(text, err, label="Warning:", style="yellow")
 
 
 @contextmanager
@@ -31,37 +60,27 @@ def explained() -> Iterator[None]:
     from shapegym.agents.errors import AgentError
     from shapegym.shaping.errors import ShapingError
 
-    def say(message: Warning | str, *_: Any, **__: Any) -> None:
-        err.print(f"[yellow]Warning:[/] {_told(message)}")
+    def show(message: Warning | str, *_: Any, **__: Any) -> None:
+        warn(str(message))
 
     shown = warnings.showwarning
-    warnings.showwarning = say
+    warnings.showwarning = show
     try:
         yield
     except (AgentError, ShapingError, RunError, gym.error.Error, OSError) as error:
-        err.print(f"[bold red]Error:[/] {_told(error)}")
+        say(str(error), err, label="Error:", style="bold red")
         raise typer.Exit(2) from None
     finally:
         warnings.showwarning = shown
 
 
-def _told(message: object) -> str:
-    """A message for a console. Its lines after the first are indented: none of them looks like another message."""
-    return escape(str(message).replace("\n", "\n  "))
-
-
 def import_named(names: list[str] | None) -> list[str] | None:
-    """Import what ``--import`` names, before the command looks anything up.
-
-    The current folder counts as importable then, as under ``python -m``; worker processes inherit that.
-    """
+    """Import what ``--import`` names, before the command looks anything up."""
     if names:
         from shapegym.shaping.discovery import import_modules
 
-        if (folder := os.getcwd()) not in sys.path:
-            sys.path.insert(0, folder)
         with explained():
-            import_modules(names, "--import")
+            import_modules(names, "--import", beside=True)
     return names
 
 
@@ -142,6 +161,4 @@ def pairs(option: str, texts: list[str] | None) -> dict[str, Any]:
 def say_changes(changes: dict[str, tuple[str, str]]) -> None:
     """Warn that a run goes on under other versions."""
     for name, (then, now) in changes.items():
-        err.print(
-            f"[yellow]Warning:[/] the run began with {name} {then}; this is {now}. It may not continue to the bit."
-        )
+        warn(f"the run began with {name} {then}; this is {now}. It may not continue to the bit.")

@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any
 import gymnasium as gym
 
 from shapegym.experiments.errors import RunError
+from shapegym.experiments.nearby import environments
+from shapegym.shaping.discovery import import_modules
 from shapegym.shaping.errors import suggest
 
 if TYPE_CHECKING:
@@ -45,19 +47,26 @@ def require_env(env_id: str) -> None:
     """Raise `RunError`, with the nearest ids, if there is no such environment; `PluginError` if its module cannot be imported."""
     from shapegym.agents.environments import env_spec
 
+    if module := env_id.rpartition(":")[0]:
+        import_modules([module], f"The environment {env_id!r}", beside=True)
     try:
         env_spec(env_id)
     except gym.error.Error:
         raise RunError(
             f"There is no environment {env_id!r}.{hint(env_id)} One of your own is known once the module that registers it is "
-            "imported: --import MODULE, or MODULE:ID in place of its id."
+            "imported: MODULE:ID in place of its id, or --import MODULE."
         ) from None
 
 
 def hint(env_id: str) -> str:
-    """Return a suggestion for a misspelt id, or nothing."""
-    near = difflib.get_close_matches(env_id, list(gym.registry), n=3, cutoff=0.5)
-    return f" Did you mean {', '.join(near)}?" if near else " `shapegym envs` lists what there is."
+    """Return a suggestion for a misspelt id, or nothing. Ids that a file of the current folder registers come first."""
+    asked, beside = env_id.rpartition(":")[2], environments()
+    near = [f"{beside[name]}:{name}" for name in difflib.get_close_matches(asked, beside, n=1)]
+    named = " (name the module that registers it)" if near else ""
+    near += difflib.get_close_matches(asked, list(gym.registry), n=3, cutoff=0.5)
+    if not near:
+        return " `shapegym envs` lists what there is."
+    return f" Did you mean {near[0]}{named}{''.join(f', {name}' for name in near[1:])}?"
 
 
 def known_algorithm(name: str) -> str:

@@ -7,12 +7,14 @@ and studies known by an entry point in the group ``shapegym.plugins``, which nam
     shapegym.plugins =
         rewards = mypackage.rewards
 
-What is not installed is imported by name: ``--import MODULE`` on the command line, ``imports:`` in reward and suite files.
+What is not installed is imported by name: ``--import MODULE`` on the command line, ``MODULE:ID`` for an environment, ``imports:``
+in reward and suite files. The current folder counts then, as under ``python -m``, for modules that lie nowhere else.
 """
 
 from __future__ import annotations
 
 import importlib
+import os
 import pkgutil
 import sys
 import warnings
@@ -20,6 +22,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from functools import cache
+from importlib.machinery import PathFinder
 from importlib.metadata import entry_points
 
 from shapegym.shaping.errors import PluginError
@@ -83,12 +86,14 @@ def only_loaded(asking: object, *, trust: bool = False) -> Iterator[None]:
         _asking.reset(token)
 
 
-def import_modules(names: Iterable[str], asked_by: str) -> None:
+def import_modules(names: Iterable[str], asked_by: str, *, beside: bool = False) -> None:
     """Import modules of other people, which register what they define.
 
     Args:
         names: of modules that Python can import.
         asked_by: who wants them, for errors: "--import", or the name of a file. It begins the sentence.
+        beside: whether the current folder counts too: for what a person names, or a file that they name. What a run or a sweep
+            left in its folder may be somebody else's, so its modules of the current folder must be named again.
 
     Raises:
         PluginError: if one is no module name (a path), is not installed, fails, or is not loaded within `only_loaded`; says what to
@@ -107,16 +112,32 @@ def import_modules(names: Iterable[str], asked_by: str) -> None:
                 f"--import {name}. If you know where all of this comes from: --trust."
             )
         try:
+            if beside:
+                _reach(parts[0])
             importlib.import_module(name)
         except ModuleNotFoundError as error:
             if error.name is None or not (name == error.name or name.startswith(f"{error.name}.")):
                 raise _failed(name, asked_by, error) from error
+            here = (
+                "Run this in its folder"
+                if beside
+                else f"If it lies in the current folder, add --import {name}"
+            )
             raise PluginError(
-                f"{asked_by} names the module {name!r}, but: {error}. Install the package it belongs to (pip install -e .), put "
-                f"its folder on PYTHONPATH, or run this in its folder with --import {name}."
+                f"{asked_by} names the module {name!r}, but: {error}. {here}; or put its folder on PYTHONPATH, or install the "
+                "package that it belongs to (pip install -e .)."
             ) from None
         except (Exception, SystemExit) as error:
             raise _failed(name, asked_by, error) from error
+
+
+def _reach(name: str) -> None:
+    """Let the current folder count, behind all others, for a module that lies there alone; spawned processes inherit that."""
+    folder = os.getcwd()
+    if name in sys.modules or folder in sys.path or PathFinder.find_spec(name) is not None:
+        return
+    if PathFinder.find_spec(name, [folder]) is not None:
+        sys.path.append(folder)
 
 
 HOW_TO_IMPORT = (

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from shapegym.experiments.console import Imports, explained, out
+from shapegym.experiments.console import Imports, explained, out, say
 from shapegym.experiments.errors import RunError
 from shapegym.experiments.named import require_env, reward_named
 
@@ -65,12 +65,12 @@ def audit(
             target.parent.mkdir(parents=True, exist_ok=True)
             with replacing(target) as file:
                 file.write(text.encode())
-            out.print(f"Audit: {target}", soft_wrap=True)
+            say(f"Audit: {target}")
         if maps is not None:
             if not found.maps:
                 raise RunError(f"{env} has no heat maps: its states are no cells of a known grid.")
             draw(list(found.maps), maps)
-            out.print(f"Heat maps: {maps}", soft_wrap=True)
+            say(f"Heat maps: {maps}")
     if not found.sound:
         raise typer.Exit(UNSOUND)
     if not found.proved:

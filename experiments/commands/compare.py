@@ -5,9 +5,8 @@ from __future__ import annotations
 from typing import Annotated
 
 import typer
-from rich.markup import escape
 
-from shapegym.experiments.console import Imports, err, explained, out
+from shapegym.experiments.console import Imports, explained, out, warn
 
 
 def compare(
@@ -26,7 +25,7 @@ def compare(
     with explained(), only_loaded("This comparison"):
         comparisons = list(compared(a, b, on))
         for warning in dict.fromkeys(text for comparison in comparisons for text in comparison.warnings):
-            err.print("[yellow]Warning:[/]", escape(warning))
+            warn(warning)
         for comparison in comparisons:
             out.print(differences(comparison))
             out.print(summary(comparison), style="dim", markup=False)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from shapegym.experiments.console import Imports, Trust, explained, out, pairs
+from shapegym.experiments.console import Imports, Trust, explained, pairs, say
 from shapegym.experiments.errors import RunError
 from shapegym.experiments.named import require_env
 
@@ -67,7 +67,7 @@ def record(
             features=tuple(features or ()),
             **arguments,
         )
-        out.print(f"Base data: {target} ({steps:,} transitions)", soft_wrap=True)
+        say(f"Base data: {target} ({steps:,} transitions)")
 
 
 def _reference(name: str, env_id: str, arguments: dict[str, Any]) -> Policy:

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from shapegym.experiments.console import Imports, explained, out
+from shapegym.experiments.console import Imports, explained, say
 
 
 def report(
@@ -23,4 +23,4 @@ def report(
 
     with explained(), only_loaded(folder):
         page = reports.report(folder, target)
-        out.print(f"Report: {page}\nMarkdown: {page.with_suffix('.md')}", soft_wrap=True)
+        say(f"Report: {page}\nMarkdown: {page.with_suffix('.md')}")

@@ -76,4 +76,4 @@ def _size(suite: Suite, *, quick: bool) -> tuple[str, str]:
         return "", ""
     seeds = len(suite.seeds_of(quick=quick))
     budgets = [suite.steps_of(task, quick=quick) for task, _ in suite.entries(quick=quick)]
-    return f"{len(budgets) * seeds:,}", f"{sum(budgets) * seeds / 1e6:.1f} M"
+    return f"{len(budgets) * seeds:,}", f"{sum(budgets) * seeds / 1e3:,.0f} k"

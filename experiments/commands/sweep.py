@@ -20,6 +20,7 @@ from shapegym.experiments.console import (
     explained,
     out,
     require_recorded,
+    say,
     was_given,
 )
 from shapegym.experiments.errors import RunError
@@ -108,7 +109,7 @@ def sweep(
         except KeyboardInterrupt:
             if not opened:
                 raise
-            err.print(f"\nStopped. Go on with: shapegym sweep {_again(opened[0])}", soft_wrap=True)
+            say(f"\nStopped. Go on with: shapegym sweep {_again(opened[0])}", err)
             raise typer.Exit(130) from None
         _conclude(found)
 
@@ -129,15 +130,13 @@ def _conclude(found: SweepResult) -> None:
     from shapegym.experiments.sweeps.workspace import FAILURES
 
     out.print(leaderboard(found.rows))
-    out.print(f"Report: shapegym report {found.folder}", soft_wrap=True)
+    say(f"Report: shapegym report {found.folder}")
     if found.failures:
         err.print(f"[bold red]{len(found.failures)} of {found.jobs} runs failed.[/]")
         for job_id, message in list(found.failures.items())[:_SHOWN_FAILURES]:
-            err.print(f"{job_id}: {first_line(message)}", markup=False)
-        err.print(
-            f"All of them: {found.folder / FAILURES}. Try them again: shapegym sweep {_again(found.folder)}",
-            soft_wrap=True,
-        )
+            say(f"{job_id}: {first_line(message)}", err)
+        again = f"shapegym sweep {_again(found.folder)}"
+        say(f"All of them: {found.folder / FAILURES}\nTry them again: {again}", err)
         raise typer.Exit(1)
 
 
@@ -159,7 +158,7 @@ def _refuse_changes(context: typer.Context, folder: Path, imports: list[str]) ->
 
 def _say(line: str) -> None:
     if line:
-        err.print(line, markup=False, soft_wrap=True)
+        say(line, err)
 
 
 @contextmanager

@@ -9,10 +9,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from shapegym.experiments.console import Imports, Trust, err, explained, out
+from shapegym.experiments.console import Imports, Trust, err, explained, out, say
 
 if TYPE_CHECKING:
     from shapegym.experiments.sweeps.plan import Job
@@ -82,6 +81,6 @@ def _judged(job: Job, repetition: Repetition) -> list[str]:
 def _complain(wrong: Iterable[str]) -> None:
     lines = list(wrong)
     for line in islice(lines, _SHOWN):
-        err.print(f"[bold red]Differs:[/] {escape(line)}", soft_wrap=True)
+        say(line, err, label="Differs:", style="bold red")
     if len(lines) > _SHOWN:
         err.print(f"... and {len(lines) - _SHOWN:,} more.")

@@ -149,7 +149,7 @@ def _asked(request: Mapping[str, Any]) -> tuple[Plan, Search]:
     from shapegym.shaping.discovery import import_modules
 
     modules = request.get("imports", [])
-    import_modules(modules, "This sweep")
+    import_modules(modules, "This sweep", beside=True)
     suite = load_suite(request["suite"])
     suite = suite.model_copy(update={"imports": [*modules, *suite.imports]})
     plan = suite.plan(quick=request["quick"], seeds=request["seeds"], only=request["only"])

@@ -273,7 +273,7 @@ def load_suite(source: str | Path | Mapping[str, Any] | Suite) -> Suite:
     suite._origin = origin
     for place, module in enumerate(suite.imports):
         with origin.at("imports", place):
-            import_modules([module], "The suite")
+            import_modules([module], "The suite", beside=True)
     _check_lists(suite, origin)
     _complete(suite.rewards, ("rewards",), origin)
     for name, task in suite.tasks.items():

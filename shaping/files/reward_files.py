@@ -261,7 +261,7 @@ def _decode_file(data: Data, source: str) -> RewardFile:
             (),
         )
     imports = _decode(tuple[str, ...], data.get("imports", []), ("imports",))
-    import_modules(imports, source)
+    import_modules(imports, source, beside=True)
     return RewardFile(_decode(Expression, data["reward"], ("reward",)), imports)
 
 

@@ -39,14 +39,19 @@ class NodeHelp:
     Attributes:
         name: as files spell it.
         kind: "term", "combinator", "model", "state function" or "option" (of a field of the others).
-        summary: first line of its documentation.
+        documentation: all of it.
         fields: in order; the first may be given alone.
     """
 
     name: str
     kind: str
-    summary: str
+    documentation: str
     fields: tuple[FieldHelp, ...]
+
+    @property
+    def summary(self) -> str:
+        """First line of its documentation."""
+        return self.documentation.partition("\n")[0]
 
     def __str__(self) -> str:
         shown = ", ".join(
@@ -68,7 +73,7 @@ def node_help() -> tuple[NodeHelp, ...]:
         NodeHelp(
             snake_case(node.__name__),
             kind_of(node),
-            (inspect.getdoc(node) or "").partition("\n")[0],
+            inspect.getdoc(node) or "",
             tuple(
                 FieldHelp(item.name, spelled(hints_of(node)[item.name]), _shown_default(item))
                 for item in fields_of(node)

@@ -6,20 +6,25 @@ import json
 import subprocess
 import sys
 from importlib import resources
+from importlib.metadata import version
+from io import StringIO
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 import yaml
+from rich.console import Console
 from stable_baselines3 import PPO
 from typer.testing import CliRunner
 
 from shapegym.agents.metrics import read_json_lines
 from shapegym.experiments.cli import app
+from shapegym.experiments.console import say
 from shapegym.experiments.runs import run_folder
 from shapegym.experiments.runs.run import RunConfig, train
 from shapegym.shaping.files.reward_files import load_reward
+from shapegym.shaping.files.schema import node_help
 
 SMALL = [
     "--steps",
@@ -56,10 +61,13 @@ def test_envs_lists_exact_returns():
     assert "Knobs" in shapegym("envs", "shapegym/DeepSea-v0")
 
 
-def test_terms_lists_every_node():
-    text = shapegym("terms")
-    assert "count_bonus" in text
-    assert "gate" in text
+def test_terms_are_a_line_each_and_all_about_one_on_request():
+    listed = CliRunner().invoke(app, ["terms"]).output.splitlines()
+    assert sum("count_bonus" in line for line in listed) == 1
+    assert len(listed) == len(node_help()) + len({node.kind for node in node_help()}) + 1
+    text = shapegym("terms", "count_bonus")
+    assert "scope ('lifetime' or 'episode'; by default 'lifetime'): count over the run" in text
+    assert "reward: count_bonus: key: features.agent_pos" in text
 
 
 def test_terms_knows_a_node_by_its_class_too():
@@ -103,6 +111,14 @@ def test_train_fills_a_run_folder(reward, tmp_path):
     assert list((folder / run_folder.TENSORBOARD).glob("events*"))
     assert PPO.load(folder / run_folder.PICKLED_MODEL).num_timesteps == 512
     assert "not empty" in shapegym("train", "shapegym/Corridor-v0", "--out", str(folder), *SMALL, code=2)
+
+
+def test_a_task_that_does_not_tell_success_is_said_to_be_so(tmp_path):
+    folder = tmp_path / "a folder whose path is longer than a terminal is wide" / "and longer" / "run"
+    arguments = ["train", "CartPole-v1", "--out", str(folder), *SMALL]
+    result = CliRunner().invoke(app, arguments, env={"COLUMNS": "80"})
+    assert result.output.count("the task does not tell success") == 2
+    assert f"Run folder: {folder}\n" in result.output
 
 
 def test_a_resumed_run_equals_an_uninterrupted_one(reward, tmp_path):
@@ -258,6 +274,21 @@ def test_the_demo_names_the_runs_in_which_alarms_sounded():
         for seed in range(3)
     ]
     assert list(warnings(task, outcomes)) == ["Alarm: + misleading bonus, in 2 of 3 runs (dominant, flat)."]
+
+
+def test_sentences_break_between_words_and_paths_nowhere():
+    path = "/nowhere/" + 12 * "very-long/" + "reward.yaml"
+    terminal, pipe = (Console(file=StringIO(), width=40, force_terminal=each) for each in (True, False))
+    for console in (terminal, pipe):
+        say(f"The file {path} is not there, and this is more than a line.", console, label="Error:")
+    shown, piped = terminal.file.getvalue(), pipe.file.getvalue()
+    assert path in shown
+    assert all(len(line) <= 40 or line == path for line in shown.splitlines())
+    assert piped.count("\n") == 1
+
+
+def test_the_version_is_told():
+    assert shapegym("--version") == f"shapegym {version('shapegym')}"
 
 
 def test_the_console_script_starts():

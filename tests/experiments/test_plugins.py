@@ -540,7 +540,7 @@ def test_names_that_are_taken_say_by_whom(importable):
         ),
         ("[mine.py]", PluginError, "Paths are not imported: install the package"),
         ("[3]", RewardFileError, r"imports\[0\]"),
-        ("[not_there.rewards]", PluginError, "but: No module named 'not_there'.*pip install.*PYTHONPATH"),
+        ("[not_there.rewards]", PluginError, "but: No module named 'not_there'.*PYTHONPATH.*pip install"),
         (
             "[lonely]",
             PluginError,
