@@ -132,7 +132,7 @@ def as_info(info: Any, name: str = "info") -> Mapping[str, Any]:
     """
     if info is None:
         return {}
-    if not isinstance(info, Mapping):
+    if type(info) is not dict and not isinstance(info, Mapping):
         raise ObservationError(
             f"The environment's {name} is {described(info)}; it must be a dict with what the environment says by name."
         )
