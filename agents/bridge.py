@@ -13,7 +13,7 @@ from typing import Any
 
 import gymnasium as gym
 import numpy as np
-from gymnasium.vector import AutoresetMode
+from gymnasium.vector import AsyncVectorEnv, AutoresetMode, SyncVectorEnv
 from numpy.typing import NDArray
 from stable_baselines3.common.monitor import Monitor
 from stable_baselines3.common.vec_env import VecEnv
@@ -22,6 +22,7 @@ from stable_baselines3.common.vec_env.base_vec_env import VecEnvIndices, VecEnvO
 from shapegym.agents.errors import BridgeError
 from shapegym.shaping.arrays import tree_join, tree_map, tree_take, tree_write
 from shapegym.shaping.surfaces.collect import batch_success, declared_features
+from shapegym.shaping.surfaces.intake import as_info, as_returned, hold_lanes, lane_rewards
 
 _FINAL = ("final_obs", "final_info")
 _OF_ONE_LANE = {"observation_space": "single_observation_space", "action_space": "single_action_space"}
@@ -80,6 +81,8 @@ class VectorEnvBridge(VecEnv):
                 f"{env} overwrites the observations that it returned (copy=False), and SB3 keeps them from step to step. Create it "
                 "with copy=True."
             )
+        if isinstance(env.unwrapped, SyncVectorEnv):
+            hold_lanes(env.unwrapped.envs)
         self.env = env
         self.features: Mapping[str, gym.Space] | None = declared_features(env)
         self.last_step: LastStep | None = None
@@ -117,7 +120,9 @@ class VectorEnvBridge(VecEnv):
 
     def step_wait(self) -> VecEnvStepReturn:
         """Step all lanes; see the class for infos."""
-        obs, reward, terminated, truncated, info = self.env.step(self._actions)
+        obs, reward, terminated, truncated, info = as_returned(self.env.step(self._actions), "step")
+        info = as_info(info, "infos")
+        reward = lane_rewards(reward, self.num_envs)
         features = _features_in(info)
         next_obs, next_features = obs, features
         dones = terminated | truncated
@@ -192,9 +197,21 @@ class VectorEnvBridge(VecEnv):
         lanes = list(self._get_indices(indices))
         per_lane = getattr(self.env, "get_attr", None)
         if per_lane is not None:
+            if not self.has_attr(attr_name):
+                raise AttributeError(f"The lanes of {self.env} have no attribute {attr_name!r}.")
             values = per_lane(attr_name)
             return [values[lane] for lane in lanes]
-        return [getattr(self.env, _OF_ONE_LANE.get(attr_name, attr_name))] * len(lanes)
+        return [self._common_attr(attr_name)] * len(lanes)
+
+    def has_attr(self, attr_name: str) -> bool:
+        """Whether every lane has an attribute. Workers that are asked for one that they lack would end, so they are asked first."""
+        if isinstance(self.env.unwrapped, AsyncVectorEnv):
+            return all(self.env.call("has_wrapper_attr", attr_name))  # type: ignore[attr-defined]
+        try:
+            getattr(self.env, "get_attr", self._common_attr)(attr_name)
+        except AttributeError:
+            return False
+        return True
 
     def set_attr(self, attr_name: str, value: Any, indices: VecEnvIndices = None) -> None:
         """Set an attribute of all lanes.
@@ -217,6 +234,8 @@ class VectorEnvBridge(VecEnv):
     ) -> list[Any]:
         """Call a method that does not depend on the lane (``compute_reward`` for HER), once; every lane gets the result.
 
+        Lanes in processes of their own are all asked.
+
         Raises:
             AttributeError: if the environment has no such method.
             BridgeError: for a method that would move lanes on behind the bridge's back.
@@ -225,15 +244,23 @@ class VectorEnvBridge(VecEnv):
             raise BridgeError(
                 f"env_method({method_name!r}) would bypass the bridge; call its own {method_name}()."
             )
-        count = len(list(self._get_indices(indices)))
+        lanes = list(self._get_indices(indices))
+        if isinstance(self.env.unwrapped, AsyncVectorEnv):
+            if not self.has_attr(method_name):
+                raise AttributeError(f"The lanes of {self.env} have no method {method_name!r}.")
+            results = self.env.call(method_name, *method_args, **method_kwargs)  # type: ignore[attr-defined]
+            return [results[lane] for lane in lanes]
         owner = self.env.envs[0].unwrapped if hasattr(self.env, "envs") else self.env
-        return [getattr(owner, method_name)(*method_args, **method_kwargs)] * count
+        return [getattr(owner, method_name)(*method_args, **method_kwargs)] * len(lanes)
 
     def env_is_wrapped(self, wrapper_class: type[gym.Wrapper], indices: VecEnvIndices = None) -> list[bool]:
         """Return True for Monitor, whose episode statistics the bridge gives, and False for all others."""
         return [issubclass(wrapper_class, Monitor)] * len(list(self._get_indices(indices)))
 
     # ------------------------------------------------------------------ inside
+
+    def _common_attr(self, attr_name: str) -> Any:
+        return getattr(self.env, _OF_ONE_LANE.get(attr_name, attr_name))
 
     def _report_ends(self, infos: list[dict[str, Any]], lanes: NDArray[np.int64], step: LastStep) -> None:
         elapsed = round(time.time() - self._start_time, 6)

@@ -6,7 +6,8 @@ import gymnasium as gym
 import numpy as np
 import pytest
 from gymnasium import spaces
-from gymnasium.vector import AutoresetMode, SyncVectorEnv
+from gymnasium.vector import AsyncVectorEnv, AutoresetMode, SyncVectorEnv
+from gymnasium.wrappers import TransformReward
 from stable_baselines3.common.monitor import Monitor
 from stable_baselines3.common.vec_env import DummyVecEnv
 
@@ -14,6 +15,9 @@ from shapegym.agents.bridge import VectorEnvBridge
 from shapegym.agents.environments import make_vec_env
 from shapegym.agents.errors import BridgeError, SettingsError
 from shapegym.envs.registration import register_all
+from shapegym.shaping.algebra import TaskReward
+from shapegym.shaping.errors import ObservationError, WiringError
+from shapegym.shaping.surfaces.gym_env import ShapedEnv
 
 register_all()
 
@@ -285,3 +289,41 @@ def test_arguments_that_the_environment_rejects_are_named():
     for env_id, wrong in (("shapegym/FourRooms-v0", {"size": 2}), ("CartPole-v1", {"sizee": 2})):
         with pytest.raises(SettingsError, match="rejects its arguments"):
             make_vec_env(env_id, 2, **wrong)
+
+
+def test_lanes_in_processes_of_their_own_are_as_those_of_this_one():
+    """Workers that are asked for what they lack would end."""
+    played = []
+    for kind in (SyncVectorEnv, AsyncVectorEnv):
+        bridge = VectorEnvBridge(kind([lambda lane=lane: Goal(lane) for lane in range(2)], **SAME_STEP))
+        assert bridge.has_attr("lane")
+        assert not bridge.has_attr("no_such_thing")
+        with pytest.raises(AttributeError, match="no_such_thing"):
+            bridge.get_attr("no_such_thing")
+        with pytest.raises(AttributeError, match="no_such_thing"):
+            bridge.env_method("no_such_thing")
+        told = [bridge.get_attr("lane"), bridge.env_method("compute_reward", 3, 1, {}, indices=[1])]
+        bridge.seed(7)
+        told.append(bridge.reset())
+        for t in range(6):
+            obs, rewards, dones, infos = bridge.step(np.array([t % 2, 1]))
+            told.append(
+                (obs, rewards, dones, [{**info, "episode": len(info.get("episode", ()))} for info in infos])
+            )
+        bridge.close()
+        played.append(told)
+    np.testing.assert_equal(*played)
+
+
+def test_lanes_that_are_shaped_or_give_no_numbers_are_refused():
+    def shaped():
+        return ShapedEnv(gym.make("CartPole-v1"), TaskReward())
+
+    bridge = VectorEnvBridge(SyncVectorEnv([shaped], **SAME_STEP))
+    bridge.reset()
+    with pytest.raises(WiringError, match="shaped twice"):
+        bridge.step(np.zeros(1, np.int64))
+    odd = VectorEnvBridge(SyncVectorEnv([lambda: TransformReward(gym.make("CartPole-v1"), str)], **SAME_STEP))
+    odd.reset()
+    with pytest.raises(ObservationError, match="one number"):
+        odd.step(np.zeros(1, np.int64))
