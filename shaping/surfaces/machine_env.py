@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, cast
+from typing import Any
 
 import gymnasium as gym
 import numpy as np
 from gymnasium import spaces
 from gymnasium.utils import RecordConstructorArgs
 
-from shapegym.shaping.errors import ObservationError
+from shapegym.shaping.errors import ExpressionError, ObservationError
 from shapegym.shaping.evaluation.ledger import EpisodeRecord
-from shapegym.shaping.files.reward_files import as_expression, as_record
+from shapegym.shaping.files.reward_files import Data, as_expression, as_record
 from shapegym.shaping.surfaces.collect import declared_features
 from shapegym.shaping.surfaces.gym_env import ShapedEnv
 from shapegym.shaping.terms.reward_machine import STATE, RewardMachine
+from shapegym.shaping.types import Expression, walk
 
 ENTRY = "machine"
 """The entry of a Dict observation that says where the machine is."""
@@ -37,19 +38,20 @@ class MachineObservation(gym.Wrapper[Any, Any, Any, Any], RecordConstructorArgs)
 
     Args:
         env: the environment. Features that the machine reads come from its infos.
-        machine: the machine.
+        machine: the machine, or a reward with one machine in it; as an expression, plain data or the name of a reward file.
         ends: whether a terminal state of the machine terminates the episode, as in the papers.
 
     Raises:
+        ExpressionError: if there is no machine, or several.
         ObservationError: if a Dict observation has an entry ``"machine"`` already.
         ShapingError: if the machine cannot read this environment.
     """
 
-    def __init__(self, env: gym.Env[Any, Any], machine: RewardMachine, *, ends: bool = True) -> None:
+    def __init__(self, env: gym.Env[Any, Any], machine: Expression | Data, *, ends: bool = True) -> None:
         RecordConstructorArgs.__init__(self, machine=as_record(machine), ends=ends)
         gym.Wrapper.__init__(self, env)
-        machine = cast(RewardMachine, as_expression(machine))
-        self.machine, self.ends = machine, ends
+        self.machine = machine = _machine_in(as_expression(machine))
+        self.ends = ends
         self._walked = _Walk(env, machine)
         self._kind = _kind(env.observation_space)
         self._size = len(machine.states)
@@ -123,6 +125,17 @@ class _Walk(ShapedEnv):
 
     def _told(self, info: Mapping[str, Any], told: Mapping[str, Any]) -> dict[str, Any]:
         return {**info}
+
+
+def _machine_in(reward: Any) -> RewardMachine:
+    nodes = walk(reward) if isinstance(reward, Expression) else ()
+    found = dict.fromkeys(node for node in nodes if isinstance(node, RewardMachine))
+    if len(found) != 1:
+        raise ExpressionError(
+            f"MachineObservation shows a policy one RewardMachine, and {len(found)} are in {reward!r}. Give the one "
+            "that is meant."
+        )
+    return next(iter(found))
 
 
 def _kind(space: gym.Space) -> str:

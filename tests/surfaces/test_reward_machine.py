@@ -21,7 +21,7 @@ from shapegym.shaping.combinators.elementwise import when
 from shapegym.shaping.combinators.gate import gate
 from shapegym.shaping.errors import DiscountError, ExpressionError, ObservationError, ShapingError
 from shapegym.shaping.evaluation.engine import RewardEngine
-from shapegym.shaping.files.reward_files import dumps, loads
+from shapegym.shaping.files.reward_files import dump_reward, dumps, loads, to_data
 from shapegym.shaping.promises import Keeps
 from shapegym.shaping.states.functions import Table
 from shapegym.shaping.surfaces.gym_env import ShapedEnv
@@ -286,6 +286,17 @@ def test_an_episode_goes_on_if_the_machine_is_not_to_end_it() -> None:
     env = MachineObservation(Errand(declare=False), COFFEE, ends=False)
     env.reset(seed=0)
     assert [env.step(action)[2] for action in (0, 1, 1)] == [False] * 3
+
+
+def test_the_machine_of_a_reward_file_is_found(tmp_path: Any) -> None:
+    reward = TaskReward() + COFFEE + MachinePotential(COFFEE, 0.9)
+    dump_reward(reward, tmp_path / "coffee.yaml")
+    for given_as in (COFFEE, reward, to_data(reward), str(tmp_path / "coffee.yaml")):
+        assert MachineObservation(Errand(), given_as).machine == COFFEE
+    other = RewardMachine((Edge("a", OF["a"], "a", 1.0),))
+    for wrong in (TaskReward(), COFFEE + other, 3):
+        with pytest.raises(ExpressionError, match="one RewardMachine"):
+            MachineObservation(Errand(), wrong)
 
 
 def test_a_machine_that_no_policy_sees_draws_a_remark() -> None:
