@@ -19,11 +19,13 @@ from rich.table import Table
 from rich.text import Text
 
 import shapegym  # noqa: F401  # registers the ids of the table
+from shapegym.agents.errors import TabulationError
 from shapegym.envs.dynamics import Dynamics
 from shapegym.envs.registration import TABLE, EnvRow, build
+from shapegym.experiments.errors import RunError
 from shapegym.experiments.nearby import definitions
 from shapegym.shaping.discovery import HOW_TO_IMPORT, import_modules, load_plugins
-from shapegym.shaping.errors import UnknownNameError, suggest
+from shapegym.shaping.errors import UnknownNameError, said_as, suggest
 from shapegym.shaping.evaluation.engine import RewardEngine
 from shapegym.shaping.files.marked_yaml import write_yaml
 from shapegym.shaping.files.reward_files import to_data
@@ -43,26 +45,35 @@ from shapegym.shaping.types import NODES, Expression, is_episodic, snake_case, t
 _ARGUMENT = re.compile(r"^ {4}(\w+): (.*(?:\n {8}.*)*)", re.MULTILINE)
 """An entry below "Args:", which may go over several lines."""
 
+_READY = {"gymnasium": "Gymnasium itself", "minigrid": "the minigrid package"}
+"""Packages whose many ids are known without being listed."""
+
 
 def rows(pattern: str) -> list[EnvRow]:
     """Return the rows of the id table that contain ``pattern``, whatever the case."""
     return [row for row in TABLE if pattern.lower() in row.id.lower()]
 
 
-def others(pattern: str) -> list[EnvSpec]:
+def others(pattern: str, *, ready: bool = False) -> list[EnvSpec]:
     """Return the specs that other people's modules registered, plugins included, whose ids contain ``pattern``.
 
-    A pattern "module:text" imports the module first.
+    A pattern "module:text" imports the module first. ``ready``: of what comes with Gymnasium and minigrid, instead of others; the
+    one whose id is the pattern, if there is one.
     """
     module, _, text = pattern.rpartition(":")
     if module:
         import_modules([module], f"The pattern {pattern!r}", beside=True)
     load_plugins()
-    return [
+    if ready:
+        importlib.import_module("minigrid")  # registers its ids
+    found = [
         spec
         for spec in gym.registry.values()
-        if text.lower() in spec.id.lower() and _home_of(spec) not in ("gymnasium", "minigrid", "shapegym")
+        if text.lower() in spec.id.lower()
+        and _home_of(spec) != "shapegym"
+        and (_home_of(spec) in _READY) == ready
     ]
+    return [spec for spec in found if spec.id.lower() == text.lower()] or found if ready else found
 
 
 def listing(found: list[EnvRow], others: Sequence[EnvSpec] = ()) -> Table:
@@ -83,11 +94,18 @@ def show_other(spec: EnvSpec, console: Console) -> None:
     """Print what is known of an environment that somebody else registered."""
     from shapegym.agents.environments import make_env
 
-    env = make_env(spec.id)
+    with said_as(RunError, (gym.error.Error, ImportError), f"{spec.id} cannot be made: ", ""):
+        env = make_env(spec.id)
     try:
         console.print(listing([], [spec]))
+        console.print(f"[bold]From[/] {_READY.get(_home_of(spec), _home_of(spec))}")
         console.print(f"[bold]Actions[/] {escape(str(env.action_space))}")
         console.print(f"[bold]Observation[/] {escape(str(env.observation_space))}")
+        told = env.get_wrapper_attr("features") if env.has_wrapper_attr("features") else {}
+        console.print(
+            f"[bold]Features[/] {escape(', '.join(told)) or 'none that shapegym knows how to read'}"
+        )
+        console.print(f"[bold]Tables[/] {escape(_tables_of(env))}")
         console.print(Markdown(inspect.getdoc(type(env.unwrapped)) or ""))
     finally:
         env.close()
@@ -199,9 +217,22 @@ def explain(expression: Expression, env_id: str, gamma: float, console: Console)
             )
 
 
+def _tables_of(env: gym.Env) -> str:
+    """What an audit of the environment can know exactly."""
+    from shapegym.agents.finite.model import model_of
+
+    try:
+        model = model_of(env)
+    except TabulationError as error:
+        return f"none. {error}"
+    size = f"{model.task.n_states} states, {model.task.n_actions} actions"
+    names = f" ({', '.join(model.action_names)})" if model.action_names else ""
+    return f"{size}{names}: audits are exact"
+
+
 def _home_of(spec: EnvSpec) -> str:
-    """The package that an environment comes from."""
-    entry = spec.entry_point
+    """The package that an environment comes from; of a task that shapegym plays for somebody, that of its builder."""
+    entry = spec.kwargs.get("builder", spec.entry_point)
     module = entry if isinstance(entry, str) else getattr(entry, "__module__", "")
     return module.partition(":")[0].partition(".")[0]
 

@@ -56,6 +56,17 @@ def reward(tmp_path: Path) -> str:
     return str(path)
 
 
+def test_what_comes_with_gymnasium_is_shown_with_what_is_known_of_it():
+    """A known id was once said to match nothing, and suggested in the same breath."""
+    for pattern in ("Taxi-v4", "taxi"):
+        shown = shapegym("envs", pattern)
+        for part in ("From Gymnasium itself", "Discrete(500)", "passenger", "500 states, 6 actions", "exact"):
+            assert part in shown
+    assert "none. CartPole-v1 is no finite task" in shapegym("envs", "CartPole-v1")
+    assert "FrozenLake8x8-v1" in shapegym("envs", "FrozenLake")
+    assert "Did you mean Taxi-v4" in shapegym("envs", "Toxi-v4", code=2)
+
+
 def test_envs_lists_exact_returns():
     assert "shapegym/DeepSea-v0" in shapegym("envs", "deepsea")
     assert "Knobs" in shapegym("envs", "shapegym/DeepSea-v0")
