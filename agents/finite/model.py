@@ -1,7 +1,7 @@
 """What is known exactly of an environment: its finite task, and what an agent sees and is told in each state of it.
 
 Tables come from the tasks of shapegym.envs, from the model that an environment carries (``unwrapped.P``), or from a function that
-was registered for its id.
+was registered for its id; else from a search, where it sees all.
 """
 
 from __future__ import annotations
@@ -14,31 +14,20 @@ from typing import Any
 import gymnasium as gym
 import numpy as np
 from gymnasium import Space
+from gymnasium.spaces import Discrete
 from numpy.typing import NDArray
 
 from shapegym.agents.errors import TabulationError
+from shapegym.agents.finite.searched_model import search_task
+from shapegym.agents.finite.wrappers import name_of, require_transparent
+from shapegym.envs.dynamics import Dynamics
 from shapegym.envs.finite_task import FiniteTask
 from shapegym.envs.foreign.ready_features import adapt_features
 from shapegym.envs.foreign.toy_tables import has_tables, read_tables
 from shapegym.envs.native import dynamics_of
 from shapegym.envs.outcomes import OutcomeError, Outcomes
 from shapegym.shaping.errors import said_as
-
-TRANSPARENT = frozenset(
-    {
-        "Autoreset",
-        "FeatureAdapter",
-        "HumanRendering",
-        "Monitor",
-        "OrderEnforcing",
-        "PassiveEnvChecker",
-        "RecordEpisodeStatistics",
-        "RecordVideo",
-        "RenderCollection",
-        "TimeLimit",
-    }
-)
-"""Wrappers that leave alone what a step shows and pays."""
+from shapegym.shaping.limits import Count, checked
 
 _MOST_NUMBERS = 1 << 26
 """Entries of a dense table (S, A, S) at most; a dozen of them are at work at once."""
@@ -82,69 +71,89 @@ def register_tables(env_id: str, outcomes: Callable[[Any], Outcomes]) -> None:
     _TOLD[env_id] = outcomes
 
 
-def model_of(env: str | gym.Env) -> FiniteModel:
+def model_of(env: str | gym.Env, states: int = 0) -> FiniteModel:
     """Return what is known exactly of an environment, or of an id.
+
+    Args:
+        env: the environment.
+        states: that are searched at most, in an environment that carries no tables; 0 searches none.
 
     Raises:
         TabulationError: it is no finite task, its tables describe none, or a wrapper changes what a step shows or pays.
     """
     env = gym.make(env) if isinstance(env, str) else env
-    name = env.spec.id if env.spec else str(env)
-    dynamics = dynamics_of(env)
-    told = _TOLD.get(name)
-    if (dynamics is None or dynamics.finite is None) and told is None and not has_tables(env):
-        raise TabulationError(
-            f"{name} is no finite task: it is none of shapegym.envs, carries no tables (unwrapped.P), and none were registered "
-            "(register_tables)."
-        )
-    _require_transparent(env, name)
+    dynamics, told = dynamics_of(env), _TOLD.get(name_of(env))
     if dynamics is not None and dynamics.finite is not None:
-        model = FiniteModel(
-            dynamics.finite,
-            dynamics.observe_states(),
-            dynamics.states_of,
-            env.observation_space,
-            env.action_space,
-            dynamics.declared,
-            dynamics.action_names,
-        )
-    else:
+        require_transparent(env)
+        model = _model_of_ours(env, dynamics, dynamics.finite)
+    elif told is not None or has_tables(env):
+        require_transparent(env)
         with suppress(TypeError):  # no ready set of features knows it
             env = adapt_features(env)
         with said_as(TabulationError, OutcomeError, "", ""):
             tables = read_tables(env, None if told is None else told(env.unwrapped))
-        model = FiniteModel(
-            tables.task,
-            tables.origin,
-            _numbers,
-            env.observation_space,
-            env.action_space,
-            env.get_wrapper_attr("features") if env.has_wrapper_attr("features") else {},
-            tables.action_names,
-            tables.notes,
+        model = _model_of_others(env, tables.task, tables.origin, _numbers, tables.action_names, tables.notes)
+    else:
+        none = (
+            f"{name_of(env)} is no finite task: it is none of shapegym.envs, carries no tables (unwrapped.P), and none were "
+            "registered (register_tables)."
         )
+        if not states:
+            raise TabulationError(none)
+        checked("states", Count, states, TabulationError)
+        try:
+            task, seen, names, notes = search_task(env, states)
+        except TabulationError as error:
+            raise TabulationError(f"{none} {error}") from error
+        model = _model_of_others(env, task, seen, _Lookup(seen), names, notes)
     if (size := model.task.n_states**2 * model.task.n_actions) > _MOST_NUMBERS:
         raise TabulationError(
-            f"{name} has {model.task.n_states:,} states: a table of them would hold {size:.1e} numbers, and at most "
+            f"{name_of(env)} has {model.task.n_states:,} states: a table of them would hold {size:.1e} numbers, and at most "
             f"{_MOST_NUMBERS:.1e} are taken. Audit a smaller form of the task, or rollouts."
         )
     return model
 
 
+def first_action(space: Space[Any]) -> int:
+    """The number of the first action, which tables have at 0."""
+    return int(space.start) if isinstance(space, Discrete) else 0
+
+
+def _model_of_ours(env: gym.Env, dynamics: Dynamics, task: FiniteTask) -> FiniteModel:
+    return FiniteModel(
+        task,
+        dynamics.observe_states(),
+        dynamics.states_of,
+        env.observation_space,
+        env.action_space,
+        dynamics.declared,
+        dynamics.action_names,
+    )
+
+
+def _model_of_others(
+    env: gym.Env,
+    task: FiniteTask,
+    seen: NDArray[Any],
+    states_of: Callable[[Any], NDArray[np.int64]],
+    names: tuple[str, ...],
+    notes: tuple[str, ...],
+) -> FiniteModel:
+    features = env.get_wrapper_attr("features") if env.has_wrapper_attr("features") else {}
+    return FiniteModel(task, seen, states_of, env.observation_space, env.action_space, features, names, notes)
+
+
+class _Lookup:
+    """States by what is seen of them; of several that look alike, the first."""
+
+    def __init__(self, seen: NDArray[Any]) -> None:
+        self._dtype = seen.dtype
+        self._state = {row.tobytes(): state for state, row in reversed(list(enumerate(seen)))}
+
+    def __call__(self, observations: Any) -> NDArray[np.int64]:
+        rows = np.ascontiguousarray(observations, dtype=self._dtype)
+        return np.array([self._state[row.tobytes()] for row in rows], dtype=np.int64)
+
+
 def _numbers(observations: Any) -> NDArray[np.int64]:
     return np.asarray(observations, dtype=np.int64)
-
-
-def _require_transparent(env: gym.Env, name: str) -> None:
-    """Check that no wrapper changes what a step shows or pays.
-
-    Raises:
-        TabulationError: one may.
-    """
-    while isinstance(env, gym.Wrapper):
-        if (wrapper := type(env).__name__) not in TRANSPARENT:
-            raise TabulationError(
-                f"{name} in {wrapper}: the wrapper may show other observations, take other actions or pay other rewards than the "
-                "task's tables say. Tabulate the task without that wrapper."
-            )
-        env = env.env

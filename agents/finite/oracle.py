@@ -12,7 +12,7 @@ import gymnasium as gym
 import numpy as np
 from numpy.typing import NDArray
 
-from shapegym.agents.finite.model import model_of
+from shapegym.agents.finite.model import first_action, model_of
 from shapegym.envs.tabular.solver import optimal_actions, value_iteration
 
 
@@ -33,10 +33,10 @@ class OptimalPolicy:
     """
 
     def __init__(self, env: gym.Env | str, gamma: float = 0.999) -> None:
-        model = model_of(env)
+        model = model_of(env, states=1000)
         task = model.task
         _, q = value_iteration(*task.tables(), gamma, task.terminal, tolerance=1e-8)
-        self.actions: NDArray[np.int64] = optimal_actions(q).argmax(axis=1)
+        self.actions: NDArray[np.int64] = optimal_actions(q).argmax(axis=1) + first_action(model.action_space)
         self._states_of = model.states_of
 
     def predict(

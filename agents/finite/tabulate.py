@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from shapegym.agents.errors import TabulationError
-from shapegym.agents.finite.model import model_of
+from shapegym.agents.finite.model import first_action, model_of
 from shapegym.envs.finite_task import FiniteTask
 from shapegym.shaping.evaluation.engine import RewardEngine
 from shapegym.shaping.promises import Replay
@@ -106,22 +106,24 @@ class Tables:
         return np.divide(total, self.P, out=np.zeros(shape), where=self.P > 0) if conditional else total
 
 
-def tabulate(env: str | gym.Env, expression: Expression, gamma: float) -> Tables:
+def tabulate(env: str | gym.Env, expression: Expression, gamma: float, *, states: int = 1000) -> Tables:
     """Return the tables of ``expression`` on a finite task.
 
     Args:
         env: an environment that is a finite task, or its id: one of shapegym.envs, one that carries its model (``unwrapped.P``, as
-            FrozenLake, Taxi and CliffWalking do), or one whose tables were registered (`register_tables`).
+            FrozenLake, Taxi and CliffWalking do), one whose tables were registered (`register_tables`), or one without chance that
+            a search sees all of: by snapshots, or by ``copy.deepcopy``.
         expression: elementwise, of terms that are pure in the transition.
         gamma: the agent's discount, in [0, 1].
+        states: that are searched at most; 0 searches none.
 
     Raises:
         TabulationError: if the environment is no finite task, or what a term pays does not follow from s, a and s'; it is named.
         ShapingError: if the expression cannot be bound to the task.
     """
-    model = model_of(env)
-    task, seen = model.task, model.seen
     require_tabular(expression)
+    model = model_of(env, states)
+    task, seen = model.task, model.seen
     spec = Spec(1, model.observation_space, model.action_space, model.features, gamma)
     parts = _branch_parts(task, seen, expression, spec, last=False)
     at_deadline = _branch_parts(task, seen, expression, spec, last=True) if task.deadline else parts
@@ -147,7 +149,7 @@ def _branch_parts(
         of_step = {name: getattr(task, name)[branches][rows] for name in _OF_THE_STEP}
         transitions = plain_transitions(
             obs=seen[s[rows]],
-            action=a[rows],
+            action=a[rows] + first_action(spec.action_space),
             next_obs=seen[s_next[rows]],
             reward=task.reward[branches][rows],
             terminated=task.terminal[s_next[rows]] | last,

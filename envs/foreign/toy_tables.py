@@ -26,7 +26,7 @@ _PROBE = 500
 _STARTS = 200
 """Episodes that are begun to see where they start, where the environment does not say."""
 
-_ENDLESS = 10_000
+ENDLESS = 10_000
 """Steps of an episode that is never cut."""
 
 _ACTIONS = {
@@ -84,9 +84,9 @@ def read_tables(env: gym.Env[Any, Any], outcomes: Outcomes | None = None) -> Toy
             f"{name}: a fickle passenger changes the destination on the way, which P leaves out."
         )
     start, notes = _start(native, int(shown.n))
-    limit = env.spec.max_episode_steps if env.spec else None
+    limit = time_limit(env)
     if limit is None:
-        notes += (f"Episodes have no time limit; shares are of episodes of at most {_ENDLESS:,} steps.",)
+        notes += (f"Episodes have no time limit; shares are of episodes of at most {ENDLESS:,} steps.",)
     reading = _Reading(native, extractors_of(env))
     task, origin = read_outcomes(
         name,
@@ -96,7 +96,7 @@ def read_tables(env: gym.Env[Any, Any], outcomes: Outcomes | None = None) -> Toy
         start,
         tell=reading.tell,
         captions=reading.captions,
-        max_steps=limit or _ENDLESS,
+        max_steps=limit or ENDLESS,
     )
     if not _as_played(native, task, origin, name):
         notes += (
@@ -104,6 +104,17 @@ def read_tables(env: gym.Env[Any, Any], outcomes: Outcomes | None = None) -> Toy
         )
     names = next((_ACTIONS[kind] for kind in kinds_of(env) if kind in _ACTIONS), ())
     return ToyTables(with_features(task, reading.of_states(origin)), origin, names, notes)
+
+
+def time_limit(env: gym.Env[Any, Any]) -> int | None:
+    """Steps after which a wrapper of the environment cuts episodes; None for never."""
+    if env.spec is not None:
+        return env.spec.max_episode_steps
+    while isinstance(env, gym.Wrapper):
+        if isinstance(env, gym.wrappers.TimeLimit):
+            return env._max_episode_steps
+        env = env.env
+    return None
 
 
 class _Reading:

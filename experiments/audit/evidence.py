@@ -17,7 +17,6 @@ from shapegym.agents.environments import make_env, with_features
 from shapegym.agents.errors import TabulationError
 from shapegym.agents.finite.explore import Explored, explore
 from shapegym.agents.finite.tabulate import Tables, tabulate
-from shapegym.envs.dynamics import Dynamics
 from shapegym.experiments.audit.maps import HeatMap, over_cells
 from shapegym.experiments.audit.recording import record
 from shapegym.experiments.audit.shares import Shares, exact_shares, run_shares
@@ -150,13 +149,13 @@ def audit(
     env = make_env(env_id, **with_features(env_id, expression, {}))
     try:
         try:
-            found = _of_tables(about, tabulate(env, expression, gamma))
+            found = _of_tables(about, tabulate(env, expression, gamma, states=0))
             return replace(found, shares=found.shares + known)
         except TabulationError as error:
             about = replace(about, notes=(f"No tables: {error}",))
         try:
             seen = explore(env, expression, gamma, states=states, seed=seed)
-            about = _of_search(about, seen, env.unwrapped.dynamics)  # type: ignore[attr-defined]
+            about = _of_search(about, seen)
         except TabulationError as error:
             if str(error) not in "".join(about.notes):
                 about = replace(about, notes=(*about.notes, f"Not searched: {error}"))
@@ -205,7 +204,7 @@ def _of_tables(about: Audit, tables: Tables) -> Audit:
     )
 
 
-def _of_search(about: Audit, seen: Explored, dynamics: Dynamics) -> Audit:
+def _of_search(about: Audit, seen: Explored) -> Audit:
     """Exploits and heat maps of what a search saw; a certificate if that is the whole task."""
     proof: Certificate | None = None
     if seen.complete:
@@ -215,10 +214,10 @@ def _of_search(about: Audit, seen: Explored, dynamics: Dynamics) -> Audit:
         (int(s), int(a), int(seen.P[s, a].argmax())): seen.captions[seen.events[s, a]]
         for s, a in zip(*np.nonzero(seen.events), strict=True)
     }
-    whole = "all: the numbers are exact for this start" if seen.complete else "a part of them"
+    whole = "all of them: the numbers are exact" if seen.complete else f"not the whole task: {seen.flaw}"
     solved = bool((seen.task > 0).any())
     notes = {
-        f"Searched {len(seen.P)} states from the start of one episode by snapshots, {whole}.": True,
+        f"Searched {len(seen.P)} states from the start of one episode, {whole}.": True,
         "Outcomes are a matter of chance; of each action one outcome was drawn, so nothing is proved.": seen.drawn,
         _LOOPS_ONLY: about.gamma == 1,
         "The task paid nothing there, so there is no solution to compare with: search more states.": not solved,
@@ -230,11 +229,11 @@ def _of_search(about: Audit, seen: Explored, dynamics: Dynamics) -> Audit:
             seen.features,
             events,
             proof,
-            names=dynamics.action_names,
-            grid=dynamics.grid_size is not None,
+            names=seen.action_names,
+            grid=seen.columns_first,
             allowed=seen.allowed,
         ),
-        basis="search by snapshots and recorded episodes",
+        basis="a search and recorded episodes",
         notes=(*about.notes, *(note for note, holds in notes.items() if holds)),
         distances=tuple(_distances(seen, about.gamma)) if seen.complete else (),
         exact=seen.complete,

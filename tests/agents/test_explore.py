@@ -1,4 +1,4 @@
-"""What a search by snapshots sees of a task is the task; exploits found in it are real, and potentials have none."""
+"""What a search sees of a task is the task; exploits found in it are real, and potentials have none."""
 
 from __future__ import annotations
 
@@ -102,8 +102,8 @@ def test_a_task_of_chance_is_never_seen_whole():
 def test_what_cannot_be_searched_is_refused():
     with pytest.raises(TabulationError, match="discrete actions"):
         seen("shapegym/PointMaze-v0", TaskReward())
-    with pytest.raises(TabulationError, match="discrete actions"):
-        explore(gym.make("CartPole-v1"), TaskReward(), GAMMA)
+    with pytest.raises(TabulationError, match="No way was found"):
+        explore(gym.make("CartPole-v1"), TaskReward(), GAMMA, states=20)
     with pytest.raises(TabulationError, match="'count_bonus'"):
         seen("shapegym/KeyDoorSmall-v0", TaskReward() + CountBonus("obs"))
     with pytest.raises(TabulationError, match="'success' before"):

@@ -25,6 +25,7 @@ from shapegym.shaping.states.functions import Table
 from shapegym.shaping.surfaces.gym_env import ShapedEnv
 from shapegym.shaping.terms.counts import CountBonus
 from shapegym.shaping.terms.events import Event
+from shapegym.shaping.terms.goals import StateReward
 from shapegym.shaping.terms.potential import Potential
 
 GAMMA = 0.99
@@ -182,10 +183,39 @@ def test_grid_worlds_are_searched_and_recorded():
     assert [(line.action, line.event) for line in found.exploit.turn] == [
         ("forward", "you bump into something")
     ]
-    assert found.certificate is not None
+    assert found.certificate is None, "its reward counts the steps, so it is no table of its states"
+    assert any("does not follow from the state alone" in note for note in found.notes)
     part = audit("shapegym/MiniGrid-Empty-5x5-v0", TaskReward(), GAMMA, rollouts=5, states=4)
     assert part.certificate is None
     assert not part.searched
+
+
+class Stairs(gym.Env):
+    """Four stairs up; an environment of somebody's, without tables or features."""
+
+    observation_space = gym.spaces.Discrete(5)
+    action_space = gym.spaces.Discrete(2)
+
+    def reset(self, *, seed=None, options=None):
+        super().reset(seed=seed)
+        self.stair = 0
+        return 0, {}
+
+    def step(self, action):
+        self.stair = max(self.stair + 2 * int(action) - 1, 0)
+        return self.stair, float(self.stair == 4), self.stair == 4, False, {}
+
+
+def test_an_environment_without_tables_is_audited_exactly_where_its_states_are_few():
+    gym.register("Tests/Stairs-v0", entry_point=Stairs, max_episode_steps=50)
+    try:
+        found = audit("Tests/Stairs-v0", TaskReward() + Potential("obs"), GAMMA, rollouts=5)
+        assert (found.exact, found.proved, found.sound) == (True, True, True)
+        assert found.certificate.relation == "potential"
+        paid = audit("Tests/Stairs-v0", TaskReward() + 0.1 * StateReward("obs"), GAMMA, rollouts=5)
+        assert [line.action for line in paid.exploit.turn] == ["action 1", "action 0"]
+    finally:
+        del gym.registry["Tests/Stairs-v0"]
 
 
 def test_what_has_no_table_is_recorded_and_says_why():
