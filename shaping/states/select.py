@@ -90,15 +90,22 @@ class Selector:
         """Return the one selected number of each lane, (B,) float64.
 
         Raises:
-            ObservationError: if it selects several (which binding notices only for declared features).
+            ObservationError: if it selects several (which binding notices only for declared features), or no numbers.
         """
         values = self._values(obs, features)
         if values.ndim == 2 and self.single is not None and self.single < values.shape[1]:
             # The common case, without the detour over a slice.
-            return values[:, self.single].astype(np.float64)
+            return self._numbers(values[:, self.single])
         values = self.read(obs, features)
         self.require_one(values.shape[1])
-        return values[:, 0].astype(np.float64)
+        return self._numbers(values[:, 0])
+
+    def _numbers(self, values: np.ndarray) -> np.ndarray:
+        if values.dtype.kind not in "biuf":
+            raise ObservationError(
+                f"{self.text!r} is {values[0]!r:.60}, and a number is needed; a function of your own (@state_function) makes one."
+            )
+        return values.astype(np.float64)
 
     def _values(self, obs: Observation, features: Features) -> np.ndarray:
         if self.feature is not None:

@@ -14,11 +14,11 @@ import gymnasium as gym
 import numpy as np
 
 from shapegym.shaping.arrays import allocate
-from shapegym.shaping.errors import FeatureError, ObservationError, suggest
+from shapegym.shaping.errors import FeatureError, suggest
 from shapegym.shaping.evaluation.engine import RewardEngine
 from shapegym.shaping.evaluation.success import UNREADABLE, truth, truths
 from shapegym.shaping.states.names import names_in, path_in
-from shapegym.shaping.surfaces.intake import as_feature, as_info, write_lane, write_lanes
+from shapegym.shaping.surfaces.intake import as_feature, as_info, require_one_shape, write_lane, write_lanes
 from shapegym.shaping.transitions import Features, Observation, Transitions
 
 SUCCESS_KEYS = ("success", "is_success")
@@ -176,11 +176,7 @@ def stack_features(
     stacked = {}
     for name in dict.fromkeys(name for features in known for name in features):
         given = [features[name] for features in known if name in features]
-        if any(values.shape != given[0].shape for values in given):
-            shapes = ", ".join(sorted({str(values.shape[1:]) for values in given}))
-            raise ObservationError(
-                f"The feature {name!r} has different shapes in different lanes: {shapes}. Pad it to one."
-            )
+        require_one_shape([values[0] for values in given], name)
         blank = np.zeros_like(given[0]) if name in names else np.array([np.nan])
         stacked[name] = np.concatenate([blank if row is None else row.get(name, blank) for row in found])
     return stacked

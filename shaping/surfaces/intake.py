@@ -27,6 +27,9 @@ _RETURNED = {"reset": ("obs", "info"), "step": ("obs", "reward", "terminated", "
 _NUMBERS = "biuf"
 """Kinds of dtypes whose values are real numbers."""
 
+_FEATURES = _NUMBERS + "US"
+"""Kinds of dtypes that features may have: terms read numbers, and functions of a user's own may read texts."""
+
 
 def write_lane(rows: Any, lane: int, member: Any, what: str = "observation") -> None:
     """``rows[lane] = member`` for one member of a space.
@@ -142,18 +145,45 @@ def as_info(info: Any, name: str = "info") -> Mapping[str, Any]:
 
 
 def as_feature(value: Any, name: str) -> np.ndarray:
-    """Return a value of an info as an array.
+    """Return a value of an info as an array of numbers or texts.
 
     Raises:
-        ObservationError: if NumPy cannot make one of it: rows of different lengths.
+        ObservationError: if it is none; says what it is.
     """
     array = _array(value)
-    if array.dtype == object and isinstance(value, (list, tuple)):
+    if array.dtype.kind not in _FEATURES:
         raise ObservationError(
-            f"The feature {name!r} is {described(value)}, which is no array: its rows have different lengths or are no numbers. "
-            "Give one array a feature."
+            f"The feature {name!r} is {described(value)}; a feature is a number or an array of numbers, always of one shape. Name "
+            "the entry of a dict, and pad what has rows of different lengths."
         )
     return array
+
+
+def as_batch_feature(values: Any, lanes: np.ndarray, name: str) -> np.ndarray:
+    """Return what the lanes of a (B,) mask say as an array (B, ...), zero elsewhere; Gymnasium keeps some in arrays of objects.
+
+    Raises:
+        ObservationError: as `as_feature`; or if they say it in different shapes.
+    """
+    array = _array(values)
+    if array.dtype != object or array.shape[:1] != lanes.shape:
+        return as_feature(array, name)
+    said = [as_feature(array[lane], name) for lane in np.flatnonzero(lanes).tolist()]
+    if not said:
+        return np.zeros(len(lanes))
+    require_one_shape(said, name)
+    rows = np.zeros((len(lanes), *said[0].shape), dtype=np.result_type(*said))
+    rows[lanes] = said
+    return rows
+
+
+def require_one_shape(given: Sequence[np.ndarray], name: str) -> None:
+    """Raise `ObservationError` if lanes say a feature in different shapes."""
+    if any(values.shape != given[0].shape for values in given):
+        shapes = ", ".join(sorted({str(values.shape) for values in given}))
+        raise ObservationError(
+            f"The feature {name!r} has different shapes in different lanes: {shapes}. Pad it to one."
+        )
 
 
 class HeldLane:

@@ -28,7 +28,7 @@ from shapegym.shaping.surfaces.collect import (
     missing_feature,
 )
 from shapegym.shaping.surfaces.intake import (
-    as_feature,
+    as_batch_feature,
     as_info,
     as_returned,
     hold_lanes,
@@ -187,4 +187,4 @@ def _pick(infos: Mapping[str, Any], name: str, lanes: np.ndarray, when: str) -> 
         if present is not None and (lanes > np.asarray(present)).any():
             raise missing_feature(name, infos, when)
         place = place[key]
-    return as_feature(place, name)
+    return as_batch_feature(place, lanes, name)

@@ -17,13 +17,14 @@ from stable_baselines3.common.vec_env import DummyVecEnv
 
 from shapegym.shaping.algebra import TaskReward
 from shapegym.shaping.arrays import allocate
-from shapegym.shaping.errors import ObservationError, WiringError
+from shapegym.shaping.errors import FeatureError, ObservationError, WiringError
 from shapegym.shaping.states.functions import state_function
 from shapegym.shaping.surfaces.gym_env import ShapedEnv
 from shapegym.shaping.surfaces.intake import write_lane, write_lanes
 from shapegym.shaping.surfaces.parallel_env import ShapedParallelEnv
 from shapegym.shaping.surfaces.sb3_vec import ShapedVecEnv
 from shapegym.shaping.surfaces.vector_env import ShapedVectorEnv
+from shapegym.shaping.terms.goals import StateReward
 from shapegym.shaping.terms.potential import Potential
 
 REWARD = TaskReward() + Potential("obs[1]", gamma=0.9)
@@ -68,7 +69,15 @@ class SaysAll(VectorEnv):
 
     def step(self, actions: Any) -> Any:
         *said, info = self.lane.step(0)
+        if info and "x" in info:
+            info = {"x": as_objects(info["x"])}
         return *([value, value] for value in said), info
+
+
+def as_objects(value: Any) -> np.ndarray:
+    array = np.empty(2, dtype=object)
+    array[:] = [value, value]
+    return array
 
 
 class SaysToAgents(ParallelEnv):
@@ -92,20 +101,21 @@ class SaysToAgents(ParallelEnv):
         return tuple(dict.fromkeys("ab", value) for value in self.lane.step(0))
 
 
-def one_step(surface: str, **changes: Any) -> Any:
-    """The rewards of a step on a surface, of one lane or several."""
+def one_step(surface: str, *, reward_of: str | None = None, **changes: Any) -> Any:
+    """The reward of a step on a surface, by default of a potential over the observation."""
+    reward = REWARD if reward_of is None else StateReward(reward_of)
     if surface == "ShapedEnv":
-        env: Any = ShapedEnv(Says(**changes), REWARD)
+        env: Any = ShapedEnv(Says(**changes), reward)
         env.reset()
         return env.step(0)[1]
     if surface == "ShapedVectorEnv over SyncVectorEnv":
-        env = ShapedVectorEnv(SyncVectorEnv([lambda: Says(**changes)] * 2), REWARD)
+        env = ShapedVectorEnv(SyncVectorEnv([lambda: Says(**changes)] * 2), reward)
     elif surface == "ShapedVectorEnv":
-        env = ShapedVectorEnv(SaysAll(**changes), REWARD)
+        env = ShapedVectorEnv(SaysAll(**changes), reward)
     elif surface == "ShapedVecEnv":
-        env = ShapedVecEnv(DummyVecEnv([lambda: Says(**changes)] * 2), REWARD)
+        env = ShapedVecEnv(DummyVecEnv([lambda: Says(**changes)] * 2), reward)
     else:
-        env = ShapedParallelEnv(SaysToAgents(**changes), REWARD)
+        env = ShapedParallelEnv(SaysToAgents(**changes), reward)
         env.reset()
         return env.step({"a": 0, "b": 0})[1]["a"]
     env.reset()
@@ -170,6 +180,19 @@ def test_a_vector_of_rewards_is_named_with_its_shape(surface) -> None:
 def test_a_flag_that_is_no_truth_value_is_the_same_error_everywhere(surface, value) -> None:
     with pytest.raises(ObservationError, match="terminated"):
         one_step(surface, terminated=value)
+
+
+@on_every_surface
+@pytest.mark.parametrize("value", [None, "far", {"x": 1.0}, [[1.0], [1.0, 2.0]], object(), np.ones(2)])
+def test_a_feature_that_is_no_number_is_a_typed_error_everywhere(surface, value) -> None:
+    with pytest.raises((ObservationError, FeatureError), match=r"'(features\.)?x'"):
+        one_step(surface, reward_of="features.x", info={"x": value})
+
+
+@on_every_surface
+@pytest.mark.parametrize("value", [0.5, [0.5], np.array([0.5]), torch.tensor(0.5)])
+def test_a_feature_is_a_number_in_any_form(surface, value) -> None:
+    assert one_step(surface, reward_of="features.x", info={"x": value}) == 0.5
 
 
 @on_every_surface
