@@ -309,7 +309,7 @@ class MeasuringVecEnv(TransitionVecEnv, StandInVecEnv):
             self.settle()
         self._block.append(self.last_parts, transitions)
         self.steps += 1
-        infos[0] = {**infos[0], STEP_KEY: self.steps}
+        infos = [{**infos[0], STEP_KEY: self.steps}, *infos[1:]]
         if self._is_bootstrapped and (lost := drowns(transitions.reward, transitions.truncated)).any():
             reward = np.where(lost, 0, reward).astype(reward.dtype)
         return obs, reward, dones, infos

@@ -9,6 +9,7 @@ import torch
 from gymnasium import spaces
 from sb3_reference import Walk, additive
 from stable_baselines3 import DQN, PPO
+from stable_baselines3.common.callbacks import EvalCallback
 from stable_baselines3.common.vec_env import DummyVecEnv, SubprocVecEnv, VecEnv, VecEnvWrapper, VecNormalize
 from stable_baselines3.her.her_replay_buffer import HerReplayBuffer
 
@@ -132,6 +133,22 @@ def test_features_of_the_first_state_that_nobody_tells_are_an_error():
     model = wire(ppo(LikeSuperSuit([Walk()])), TaskReward() + Potential("features.progress"))
     with pytest.raises(FeatureError, match="progress"):
         model.learn(10)
+
+
+@pytest.mark.parametrize("make", [ppo, dqn])
+def test_environments_in_workers_are_wired(make):
+    """What workers send is in tuples."""
+    lanes = [Walk(lane=lane, cut=0.0) for lane in range(2)]
+    venv = SubprocVecEnv([lambda lane=lane: lane for lane in lanes], start_method="fork")
+    try:
+        model = wire(make(venv), PROGRESS)
+        model.learn(20)
+        evaluation = EvalCallback(venv, eval_freq=4, n_eval_episodes=1, verbose=0, warn=False)
+        with pytest.raises(WiringError, match="Do not step"):
+            model.learn(20, callback=evaluation)
+    finally:
+        venv.close()
+    assert np.isfinite(rewards_of(model, 10)).all()
 
 
 def test_environments_that_are_shaped_in_their_workers_are_refused():
