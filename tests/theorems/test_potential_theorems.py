@@ -17,7 +17,10 @@ from shapegym.shaping.evaluation.engine import RewardEngine
 from shapegym.shaping.files import reward_files as config
 from shapegym.shaping.promises import Keeps
 from shapegym.shaping.states.functions import Table, state_function
+from shapegym.shaping.terms.events import Compare
+from shapegym.shaping.terms.machine_potential import MachinePotential
 from shapegym.shaping.terms.potential import Potential
+from shapegym.shaping.terms.reward_machine import Edge, RewardMachine
 from shapegym.shaping.transitions import Spec, Transitions
 from shapegym.shaping.tree import guarantee_of, has_task_reward
 from shapegym.shaping.types import NODES, Expression, Term
@@ -140,12 +143,43 @@ def test_expressions_without_the_guarantee_do_change_optimal_actions(name):
     assert changed > 0
 
 
+def test_a_machines_potential_keeps_the_optimal_actions_of_those_who_see_the_machine():
+    """In the MDP over (s, u), whose machine state u the states that are entered move."""
+    seen = [Compare("obs", "==", state) for state in range(STATES)]
+    machine = RewardMachine(
+        (
+            Edge("start", seen[1], "armed", 0.5),
+            Edge("armed", seen[2], "start", -0.25),
+            Edge("armed", seen[3] + seen[4], "done", 2.0),
+        ),
+        terminal=("done",),
+    )
+    moves = {(0, 1): 1, (1, 2): 0, (1, 3): 2, (1, 4): 2}
+    size = len(machine.states)
+    for seed in range(60):
+        P, R, terminal = tables(seed)
+        s, a, s_next, u = (index.ravel() for index in np.indices((*P.shape, size)))
+        after = np.array([moves.get((now, entered), now) for now, entered in zip(u, s_next, strict=True)])
+        lanes, nothing = len(s), np.zeros(len(s), dtype=bool)
+        spec = Spec(lanes, gym.spaces.Discrete(STATES), gym.spaces.Discrete(ACTIONS), gamma=GAMMA)
+        expression = TaskReward() + MachinePotential(machine, planning_gamma=0.8)
+        engine = RewardEngine(expression, spec)
+        engine.states[engine.term_names.index("machine_potential")]["now"][:] = u
+        step = Transitions(s, a, s_next, R[s, a, s_next], terminal[s_next], nothing, nothing, ~nothing)
+        shaped = engine.step(step)[0]
+        both = (s * size + u, a, s_next * size + after)
+        joint, plain, paid = (np.zeros((STATES * size, ACTIONS, STATES * size)) for _ in range(3))
+        joint[both], plain[both], paid[both] = P[s, a, s_next], step.reward, shaped
+        ends = np.repeat(terminal, size)
+        np.testing.assert_array_equal(optimal_sets(joint, plain, ends), optimal_sets(joint, paid, ends))
+
+
 def test_every_term_that_claims_invariance_is_checked_here():
     config.to_data(TaskReward())  # importing config imports every module that registers nodes
     terms = {name: node.keeps for name, node in NODES.items() if issubclass(node, Term)}
     claims = {name for name, kept in terms.items() if not isinstance(kept, Keeps) or Keeps.POLICIES in kept}
     # The dynamic potential has no reward table; its telescoping sum, above, is what the theorem rests on.
-    assert claims == {"task_reward", "potential", "dynamic_potential"}
+    assert claims == {"task_reward", "potential", "dynamic_potential", "machine_potential"}
     assert all(has_task_reward(build(phi_of(0))) for build in INVARIANT.values())
 
 
