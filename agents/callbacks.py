@@ -13,7 +13,7 @@ from stable_baselines3.common.vec_env import VecEnv
 
 from shapegym.agents.errors import SettingsError
 from shapegym.agents.evaluation import Evaluation, evaluate
-from shapegym.agents.metrics import JsonLines
+from shapegym.agents.metrics import EPISODE, EVALUATION, JsonLines
 from shapegym.shaping.audit.alarms import Alarm, Watch, harmless_parts, task_parts
 from shapegym.shaping.evaluation.ledger import EpisodeRecord
 from shapegym.shaping.limits import Count, checked
@@ -74,7 +74,7 @@ class ShapingCallback(BaseCallback):
             reward = self._surface.engine.expression
             self._watch = Watch(self.model._total_timesteps, harmless_parts(reward), task_parts(reward))
         if self.folder is not None:
-            self._file = JsonLines(Path(self.folder) / EPISODES_FILE, resume_at=self.num_timesteps)
+            self._file = JsonLines(Path(self.folder) / EPISODES_FILE, self.num_timesteps, EPISODE)
             solved = [row["step"] for row in self._file.kept if row["success"]]
             self.steps_to_first_success = min(solved, default=None)
             self._alarms_file = JsonLines(Path(self.folder) / ALARMS_FILE, resume_at=self.num_timesteps)
@@ -201,7 +201,7 @@ class EvaluationCallback(BaseCallback):
     def _on_training_start(self) -> None:
         self._next = (self.num_timesteps // self.every + 1) * self.every
         if self.folder is not None:
-            self._file = JsonLines(Path(self.folder) / EVALUATIONS_FILE, resume_at=self.num_timesteps)
+            self._file = JsonLines(Path(self.folder) / EVALUATIONS_FILE, self.num_timesteps, EVALUATION)
             self._best = max(
                 ((row["success_rate"] or 0.0, row["mean_return"]) for row in self._file.kept), default=None
             )

@@ -16,7 +16,7 @@ import re
 import shutil
 import uuid
 import warnings
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -62,6 +62,7 @@ _MANIFEST: dict[str, Any] = {
     "learn_every": Count | None,
     "layers": list[str],
     "files": dict[str, str],
+    "books": dict[str, list[Any]] | None,
 }
 """What a manifest says, and its kinds."""
 _FILE = re.compile(r"(model|replay|reward|surroundings|wrapper[0-9]+)\.npz|model\.zip")
@@ -69,7 +70,7 @@ _FILE = re.compile(r"(model|replay|reward|surroundings|wrapper[0-9]+)\.npz|model
 _VERSIONS_OF = ("shapegym", "stable-baselines3", "sb3-contrib", "torch", "numpy", "gymnasium")
 
 
-def save_checkpoint(folder: str | Path, model: BaseAlgorithm) -> Path:
+def save_checkpoint(folder: str | Path, model: BaseAlgorithm, books: Sequence[Path] = ()) -> Path:
     """Write a checkpoint of ``model``, its environment and its reward; all of it, or nothing.
 
     If the environment has no snapshots, resuming will begin new episodes; a warning says so.
@@ -77,6 +78,7 @@ def save_checkpoint(folder: str | Path, model: BaseAlgorithm) -> Path:
     Args:
         folder: must not exist.
         model: between two rollouts: not from a callback's ``_on_step``.
+        books: files that the run appends to; `require_books` compares them when it goes on.
 
     Raises:
         CheckpointError: if the folder exists, or the model has no environment.
@@ -94,7 +96,7 @@ def save_checkpoint(folder: str | Path, model: BaseAlgorithm) -> Path:
     partial = folder.with_name(f".{folder.name}.{uuid.uuid4().hex}.partial")
     partial.mkdir()
     try:
-        _write_files(partial, model)
+        _write_files(partial, model, books)
         for path in (*partial.iterdir(), partial):
             _sync(path)
         os.rename(partial, folder)
@@ -176,7 +178,19 @@ def read_manifest(folder: str | Path) -> dict[str, Any]:
     return manifest
 
 
-def _write_files(folder: Path, model: BaseAlgorithm) -> None:
+def require_books(folder: Path, books: Sequence[Path]) -> None:
+    """Raise `CheckpointError` if a file that a run appends to is not what it was, as far as it had come at a checkpoint."""
+    known = read_manifest(folder).get("books", {})
+    for path in books:
+        size, digest = known.get(path.name, (0, ""))
+        if size and not (path.is_file() and path.stat().st_size >= size and _digest(path, size) == digest):
+            raise CheckpointError(
+                f"{path} was lost, cut or changed since {folder.name} was saved, and what it told would be missing from the result "
+                "(such as the first success). Put it back from a copy, choose an older checkpoint, or begin the run anew."
+            )
+
+
+def _write_files(folder: Path, model: BaseAlgorithm, books: Sequence[Path]) -> None:
     env = model.env
     assert env is not None  # noqa: S101  # checked by the caller
     surface = find_surface(env)
@@ -203,6 +217,7 @@ def _write_files(folder: Path, model: BaseAlgorithm) -> None:
         "learn_every": None if surface is None else surface.engine.learn_every,
         "layers": [type(layer).__name__ for layer in batch_layers(env)],
         "versions": {name: version(name) for name in _VERSIONS_OF},
+        "books": {path.name: [path.stat().st_size, _digest(path)] for path in books if path.exists()},
         "files": {path.name: _digest(path) for path in sorted(folder.iterdir())},
     }
     (folder / MANIFEST).write_text(json.dumps(manifest, indent=2) + "\n", encoding="utf-8")
@@ -293,16 +308,24 @@ class CheckpointCallback(BaseCallback):
         folder: gets one folder a checkpoint, ``step_<global step>``.
         every: global steps.
         keep: how many of the latest are kept, at least 1.
+        books: see `save_checkpoint`.
         on_saved: called after each.
     """
 
     def __init__(
-        self, folder: str | Path, every: int, *, keep: int = 3, on_saved: Callable[[], None] | None = None
+        self,
+        folder: str | Path,
+        every: int,
+        *,
+        keep: int = 3,
+        books: Sequence[Path] = (),
+        on_saved: Callable[[], None] | None = None,
     ) -> None:
         super().__init__()
         self.folder = Path(folder)
         self.every = checked("every", Count, every, CheckpointError)
         self.keep = checked("keep", Count, keep, CheckpointError)
+        self.books = books
         self.on_saved = on_saved
         self._next = every
 
@@ -322,7 +345,7 @@ class CheckpointCallback(BaseCallback):
         if self.num_timesteps < self._next:
             return
         self._next = (self.num_timesteps // self.every + 1) * self.every
-        save_checkpoint(self.folder / f"step_{self.num_timesteps}", self.model)
+        save_checkpoint(self.folder / f"step_{self.num_timesteps}", self.model, self.books)
         if self.model.use_sde:
             self.model.policy.reset_noise(self.model.n_envs)  # type: ignore[operator]
         for path in checkpoints(self.folder)[: -self.keep]:
@@ -372,9 +395,12 @@ def _require_same(what: str, saved: Any, given: Any) -> None:
         )
 
 
-def _digest(path: Path) -> str:
+def _digest(path: Path, size: int | None = None) -> str:
+    """Of a file, or of its first bytes."""
     with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+        if size is None:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+        return hashlib.sha256(file.read(size)).hexdigest()
 
 
 def _sync(path: Path) -> None:

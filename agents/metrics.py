@@ -4,11 +4,32 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 from shapegym.agents.errors import MetricsFileError
 from shapegym.shaping.atomic_file import replacing
 from shapegym.shaping.json_lines import append_rows, encode_rows, read_rows
+from shapegym.shaping.limits import Natural, takes
+
+Fields: TypeAlias = Mapping[str, Any]
+"""What the rows of a file have: name -> what it takes, as annotated (`shapegym.shaping.limits`); a Mapping is one of numbers."""
+
+EPISODE: Fields = {
+    "step": Natural,
+    "lane": Natural,
+    "length": Natural,
+    "task_return": float,
+    "shaped_return": float,
+    "success": bool | None,
+    "parts": Mapping,
+}
+EVALUATION: Fields = {
+    "step": Natural,
+    "episodes": Natural,
+    "success_rate": float | None,
+    "mean_return": float,
+    "mean_length": float,
+}
 
 
 class JsonLines:
@@ -18,6 +39,7 @@ class JsonLines:
         path: the file; its folder is created.
         resume_at: the global step at which this run goes on. Rows of later steps, which a run wrote that was then interrupted and
             resumed from an earlier checkpoint, are dropped. 0 starts a new run.
+        fields: of the rows, beside ``step``.
 
     Attributes:
         kept: the rows that were there and stay.
@@ -26,10 +48,10 @@ class JsonLines:
         MetricsFileError: if a new run would mix its rows with those of another, or the file is damaged.
     """
 
-    def __init__(self, path: str | Path, resume_at: int = 0) -> None:
+    def __init__(self, path: str | Path, resume_at: int = 0, fields: Fields | None = None) -> None:
         self.path = Path(path)
         self.path.parent.mkdir(parents=True, exist_ok=True)
-        rows = read_json_lines(self.path) if self.path.exists() else []
+        rows = read_json_lines(self.path, fields) if self.path.exists() else []
         if rows and resume_at == 0:
             raise MetricsFileError(
                 f"{self.path} holds {len(rows)} rows of another run, and this run starts at step 0. Choose another folder, or "
@@ -53,14 +75,28 @@ class JsonLines:
             file.write(encode_rows(rows))
 
 
-def read_json_lines(path: str | Path) -> list[dict[str, Any]]:
+def read_json_lines(path: str | Path, fields: Fields | None = None) -> list[dict[str, Any]]:
     """Return the rows of a `JsonLines` file; an unfinished last line is left out.
 
+    Args:
+        path: the file.
+        fields: what every row must have.
+
     Raises:
-        MetricsFileError: if another line is no row; says which.
+        MetricsFileError: if another line is no row, or lacks a field; says which.
     """
     rows = read_rows(Path(path), MetricsFileError)
     for number, row in enumerate(rows, start=1):
-        if not isinstance(row.get("step"), int):
-            raise MetricsFileError(f"{path}, line {number}, is no row of metrics: it has no integer 'step'.")
+        for name, hint in (fields or _STEP).items():
+            value = row.get(name, row)  # a mapping is no value of any field but the parts
+            if not takes(hint, value) or (hint is Mapping and not _are_numbers(value, row)):
+                said = f"its {name} is {str(value)[:60]!r}" if name in row else f"it has no {name}"
+                raise MetricsFileError(f"{path}, line {number}, is no row of metrics: {said}.")
     return rows
+
+
+_STEP: Fields = {"step": Natural}
+
+
+def _are_numbers(parts: Mapping[str, Any], row: Mapping[str, Any]) -> bool:
+    return parts is not row and all(takes(float, value) for value in parts.values())

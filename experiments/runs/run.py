@@ -18,17 +18,29 @@ from stable_baselines3.common.vec_env import VecEnv
 
 import shapegym.experiments.potentials  # noqa: F401  # registers the state functions that ready rewards refer to
 from shapegym.agents.algorithms.registry import algorithm_of
-from shapegym.agents.callbacks import EPISODES_FILE, EvaluationCallback, ShapingCallback, find_surface
-from shapegym.agents.checkpoint import CheckpointCallback, checkpoints, load_checkpoint, read_manifest
+from shapegym.agents.callbacks import (
+    EPISODES_FILE,
+    EVALUATIONS_FILE,
+    EvaluationCallback,
+    ShapingCallback,
+    find_surface,
+)
+from shapegym.agents.checkpoint import (
+    CheckpointCallback,
+    checkpoints,
+    load_checkpoint,
+    read_manifest,
+    require_books,
+)
 from shapegym.agents.environments import make_vec_env, with_features
 from shapegym.agents.errors import CheckpointError
 from shapegym.agents.evaluation import Evaluation, evaluate
 from shapegym.agents.factory import make_agent, torch_threads
-from shapegym.agents.metrics import read_json_lines
+from shapegym.agents.metrics import EPISODE, read_json_lines
 from shapegym.agents.model_files import require_settings, save_model
 from shapegym.agents.profiling import CostMeter, Costs
 from shapegym.agents.settings import resolve_settings
-from shapegym.experiments.errors import RunError
+from shapegym.experiments.errors import RunError, unless_refused
 from shapegym.experiments.inside import require_own
 from shapegym.experiments.plain import plain
 from shapegym.experiments.runs import costs as cost_file
@@ -160,17 +172,19 @@ def train(
         AgentError: for settings that do not exist or do not fit, or checkpoints of which none can be used.
         ShapingError: for a reward that does not fit the environment or the agent, or a module that cannot be imported.
     """
-    with only_loaded(folder, trust=trust or not resume):
+    with unless_refused(f"The run in {folder}"), only_loaded(folder, trust=trust or not resume):
         config.import_modules()
         reward = None if config.reward is None else from_data(config.reward)
         settings = resolve_settings(config.algo, config.env, config.settings)
         tracking.require(wandb)
         earlier = None
-        if resume:
-            require_own(folder)
-            begun = _checkpoint(folder, checkpoint)
-            earlier = cost_file.read(folder)
         with torch_threads(1), ExitStack() as cleanup:
+            if resume:
+                require_own(folder)
+                cleanup.enter_context(run_folder.alone(folder))
+                begun = _checkpoint(folder, checkpoint)
+                require_books(begun, _books(config, folder))
+                earlier = cost_file.read(folder)
             # Made before the model, because a checkpoint restores the random streams that they would draw from.
             env_kwargs = with_features(config.env, reward, config.env_kwargs)
             venv = _open(cleanup, make_vec_env(config.env, settings.num_envs, seed=config.seed, **env_kwargs))
@@ -194,6 +208,7 @@ def train(
                 )
                 algorithm_of(config.algo).check_reward(model)  # before there is a folder
                 run_folder.create(folder, request_of(config))
+                cleanup.enter_context(run_folder.alone(folder))
             with tracking.tracked(wandb, folder, run_folder.read_config(folder), resume=resume):
                 return _learn(model, config, folder, eval_venv, progress, earlier)
 
@@ -203,6 +218,12 @@ def request_of(config: RunConfig) -> dict[str, Any]:
     config.import_modules()
     settings = resolve_settings(config.algo, config.env, config.settings)
     return plain(replace(config, settings=settings.as_dict()).as_data())
+
+
+def _books(config: RunConfig, folder: Path) -> list[Path]:
+    """The files that a run appends to and its result is made from."""
+    names = (EPISODES_FILE, EVALUATIONS_FILE, *algorithm_of(config.algo).files)
+    return [folder / name for name in names]
 
 
 def _answers(reward: Expression | None, folder: Path, *, repeated: bool) -> Correspondence | None:
@@ -237,7 +258,12 @@ def _learn(
     callbacks: list[BaseCallback] = [episodes, *algorithm.callbacks(folder)]
     if config.checkpoint_every:
         callbacks.append(
-            CheckpointCallback(folder / run_folder.CHECKPOINTS, config.checkpoint_every, on_saved=write_costs)
+            CheckpointCallback(
+                folder / run_folder.CHECKPOINTS,
+                config.checkpoint_every,
+                books=_books(config, folder),
+                on_saved=write_costs,
+            )
         )
     if config.eval_every:
         callbacks.append(
@@ -287,12 +313,12 @@ def _learn(
 
 def _recent(path: Path) -> dict[str, Any]:
     """What the last training episodes were paid: the shaped return and that of each part, as means."""
-    rows = read_json_lines(path)[-RECENT_EPISODES:] if path.exists() else []
+    rows = read_json_lines(path, EPISODE)[-RECENT_EPISODES:] if path.exists() else []
     if not rows:  # a short run may finish no episode
         return {"shaped_return": None, "parts": {}}
     return {
         "shaped_return": fmean(row["shaped_return"] for row in rows),
-        "parts": {name: fmean(row["parts"][name] for row in rows) for name in rows[-1]["parts"]},
+        "parts": {name: fmean(row["parts"].get(name, 0.0) for row in rows) for name in rows[-1]["parts"]},
     }
 
 

@@ -22,16 +22,18 @@ from __future__ import annotations
 
 import json
 import platform
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from functools import cache
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 import yaml
+from filelock import FileLock, Timeout
 
 from shapegym.experiments.errors import RunError
-from shapegym.experiments.inside import require_own
+from shapegym.experiments.inside import inside, require_own
 from shapegym.shaping.atomic_file import replacing
 from shapegym.shaping.files.marked_yaml import read_yaml_file
 from shapegym.shaping.limited_files import read_object
@@ -39,7 +41,7 @@ from shapegym.shaping.limited_files import read_object
 CONFIG, VERSIONS, RESULT, COSTS = "config.yaml", "versions.json", "result.json", "costs.json"
 TENSORBOARD, CHECKPOINTS, MODEL, SHAPING = "tensorboard", "checkpoints", "model.npz", "shaping.npz"
 PICKLED_MODEL = "model.zip"
-ANSWERS = "answers.jsonl"
+ANSWERS, LOCK = "answers.jsonl", ".lock"
 
 _PACKAGES = (
     "shapegym",
@@ -90,6 +92,27 @@ def read_config(folder: Path) -> dict[str, Any]:
     if not isinstance(config, dict):
         raise RunError(f"{path} holds {type(config).__name__}, not the keys of a run.")
     return config
+
+
+@contextmanager
+def alone(folder: Path) -> Iterator[None]:
+    """Keep other processes from training in a folder meanwhile; the system forgets it when this one dies.
+
+    Raises:
+        RunError: if another is at it.
+    """
+    lock = FileLock(inside(folder, LOCK))
+    try:
+        lock.acquire(blocking=False)
+    except Timeout:
+        raise RunError(
+            f"Another process is at the run in {folder}: wait until it ends, or stop it."
+        ) from None
+    try:
+        yield
+    finally:
+        (folder / LOCK).unlink(missing_ok=True)
+        lock.release()
 
 
 def is_finished(folder: Path) -> bool:

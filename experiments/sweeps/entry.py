@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
-from shapegym.experiments.errors import RunError
+from shapegym.experiments.errors import RunError, unless_refused
 from shapegym.experiments.sweeps import local_pool
 
 if TYPE_CHECKING:  # so that workers start while the rest is imported
@@ -91,7 +91,10 @@ def sweep(
         RunError: if the suite does not fit its environments and agents (names the place), or the folder is another sweep's.
         PluginError: if a module is not there or fails.
     """
-    with executor_on(on, workers, mixed=mixed) as executor:
+    with (
+        unless_refused(f"The sweep of {folder or source}"),
+        executor_on(on, workers, mixed=mixed) as executor,
+    ):
         from shapegym.experiments.sweeps.loop import run_jobs
         from shapegym.experiments.sweeps.suite import load_suite
         from shapegym.experiments.sweeps.workspace import SWEEP, open_workspace, read_header

@@ -21,7 +21,7 @@ from pydantic import ConfigDict, TypeAdapter, ValidationError
 
 from shapegym.agents.callbacks import EVALUATIONS_FILE
 from shapegym.agents.errors import AgentError
-from shapegym.agents.metrics import read_json_lines
+from shapegym.agents.metrics import EVALUATION, read_json_lines
 from shapegym.experiments.errors import RunError
 from shapegym.experiments.inside import require_own
 from shapegym.experiments.runs import run_folder
@@ -138,7 +138,7 @@ def row_of(job: Job, folder: Path) -> ResultRow:
     with said_as(
         RunError, causes, f"The run in {folder} is damaged: ", ". Delete the folder to run it again."
     ):
-        rows = read_json_lines(evaluations) if evaluations.exists() else []
+        rows = read_json_lines(evaluations, EVALUATION) if evaluations.exists() else []
         row = ResultRow(
             id=job.id,
             task=job.task,
