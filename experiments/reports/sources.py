@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from shapegym.experiments.errors import RunError
-from shapegym.experiments.runs import run_folder
+from shapegym.experiments.runs.run import RunConfig
 from shapegym.experiments.sweeps.plan import Job, Plan, run_path
 from shapegym.experiments.sweeps.results import CURVES, INDEX, ResultRow, Results, contender
 from shapegym.experiments.sweeps.search.tuning import TUNED
@@ -79,7 +79,7 @@ class Evidence:
     def request(self, row: ResultRow) -> Mapping[str, Any]:
         """The complete request of a run: from its folder, where every setting is written out, else as planned."""
         try:
-            return run_folder.read_config(run_path(self.folder, row.id))
+            return RunConfig.from_folder(run_path(self.folder, row.id)).as_data()
         except RunError:
             return self.jobs[row.id].config.as_data()
 

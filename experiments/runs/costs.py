@@ -18,6 +18,7 @@ from shapegym.agents.profiling import SECTIONS, Costs
 from shapegym.experiments.errors import RunError
 from shapegym.experiments.runs import run_folder
 from shapegym.shaping.errors import said_as
+from shapegym.shaping.limited_files import read_object
 
 _DIGITS = 6
 _MEANING = {
@@ -43,10 +44,10 @@ def read(folder: Path) -> Costs:
     path = folder / run_folder.COSTS
     if not path.exists():
         return Costs()
-    causes = ValueError, KeyError, TypeError, AttributeError
+    causes = ArithmeticError, ValueError, KeyError, TypeError, AttributeError
     after = "). Delete it: it tells only how long the run took."
     with said_as(RunError, causes, f"{path} is damaged (", after):
-        data = json.loads(path.read_text(encoding="utf-8"))
+        data = read_object(path, RunError)
         seconds = float(data["seconds"])
         return Costs(
             frames=round(seconds * data["frames_per_second"]),

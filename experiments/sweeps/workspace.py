@@ -34,12 +34,14 @@ from shapegym.experiments.sweeps.plan import Job, Plan, require_place, run_path
 from shapegym.experiments.sweeps.results import INDEX, ResultRow, checksum, row_of
 from shapegym.shaping.atomic_file import replacing
 from shapegym.shaping.json_lines import append_rows, read_rows
-from shapegym.shaping.limited_files import LARGEST_DOCUMENT, opened, read_object
+from shapegym.shaping.limited_files import LARGEST_DOCUMENT, opened, read_bytes, read_object
 from shapegym.shaping.limits import Count, Natural, checked
 
 SWEEP, PLAN, FAILURES = "sweep.json", "plan.jsonl", "failures.jsonl"
 LOCKS, TRASH = "locks", ".trash"
 FORMAT = "shapegym sweep"
+LARGEST_PLAN = 2**30
+"""Bytes: a million runs."""
 
 _HEADER: dict[str, Any] = {"name": str, "title": str, "request": Mapping, "wandb": str}
 _REQUEST: dict[str, Any] = {
@@ -235,6 +237,10 @@ def read_plan(folder: Path) -> Plan:
     path = folder / PLAN
     if not path.is_file():
         raise RunError(f"{folder} has lost its {PLAN}: sweep the suite again into another folder.")
+    if not read_bytes(path, RunError, limit=LARGEST_PLAN).endswith(
+        b"\n"
+    ):  # it is written whole or not at all
+        raise RunError(f"{path} is damaged: its last line is cut. Sweep the suite again into another folder.")
     jobs: list[Job] = []
     for number, data in enumerate(read_rows(path, RunError), start=1):
         try:

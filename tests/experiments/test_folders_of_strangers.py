@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import pickle
 import shutil
 import sys
 import zipfile
+from contextlib import nullcontext
 from pathlib import Path
 
 import numpy as np
@@ -16,7 +18,7 @@ import torch
 import yaml
 from typer.testing import CliRunner
 
-from shapegym.agents import model_files
+from shapegym.agents import metrics, model_files
 from shapegym.agents.checkpoint import MANIFEST, _digest, checkpoints, load_checkpoint, save_checkpoint
 from shapegym.agents.environments import make_vec_env
 from shapegym.agents.errors import CheckpointError
@@ -355,3 +357,173 @@ def test_a_manifest_names_files_of_its_checkpoint_only(folder: Path, name: str) 
     (latest / MANIFEST).write_text(json.dumps(manifest))
     said = command("train", "--resume", folder / "broken_off", "--checkpoint", 128, code=2)
     assert "which no checkpoint has" in said
+
+
+# ---------------------------------------------------------------------- no crash, no hang
+
+DEEP = "[" * 3000 + "]" * 3000
+CONTENTS = {
+    "empty": "",
+    "binary": "\x00\x01\n",
+    "cut": '{"a": [1, \n',
+    "list": "[1]\n",
+    "null": "null\n",
+    "text": '"x"\n',
+    "deep": DEEP + "\n",
+    "infinite": '{"step": Infinity, "seconds": NaN}\n',
+    "long": '{"step": ' + "9" * 5000 + "}\n",
+    "object": '{"step": 1, "id": 3, "name": [], "format": {}, "files": 1, "message": 2}\n',
+}
+FILES = [
+    "sweep/sweep.json",
+    "sweep/plan.jsonl",
+    "sweep/results.jsonl",
+    "sweep/failures.jsonl",
+    *(
+        f"sweep/runs/c/sparse/0/{name}"
+        for name in ("result.json", "config.yaml", "versions.json", "costs.json")
+    ),
+    "sweep/runs/c/sparse/0/evaluations.jsonl",
+    *(f"broken_off/{name}" for name in ("config.yaml", "versions.json", "costs.json", "episodes.jsonl")),
+    "broken_off/evaluations.jsonl",
+    "broken_off/checkpoints/step_128/manifest.json",
+    "finished/config.yaml",
+    "finished/model.npz",
+    "finished/episodes.jsonl",
+]
+
+
+@pytest.mark.filterwarnings("always::UserWarning")
+@pytest.mark.parametrize(
+    ("name", "kinds"),
+    [
+        *((name, [[*CONTENTS][place % len(CONTENTS)]]) for place, name in enumerate(FILES)),
+        *(pytest.param(name, [*CONTENTS], marks=pytest.mark.slow) for name in FILES),
+    ],
+)
+def test_damage_is_named_by_every_command_and_nothing_hangs(
+    folder: Path, name: str, kinds: list[str], tmp_path: Path
+) -> None:
+    path, kept = folder / name, shutil.copytree(folder, tmp_path / "kept")
+    for kind in kinds:
+        path.write_bytes(CONTENTS[kind].encode())
+        said = {
+            "broken_off": [("train", "--resume", folder / "broken_off")],
+            "finished": [
+                ("record", folder / "finished", "--out", tmp_path / "base.npz", "--steps", 8),
+                ("audit", "novelty", "--env", CORRIDOR, "--run", folder / "finished", "--rollouts", 2),
+            ],
+            "sweep": [
+                ("verify", folder / "sweep", "--runs", 0),
+                ("report", folder / "sweep"),
+                ("compare", folder / "sweep", folder / "sweep"),
+            ],
+        }[name.partition("/")[0]]
+        if name.startswith("sweep"):
+            with pytest.raises(RunError) if not _is_mended(name, kind) else nullcontext():
+                open_workspace(folder / "sweep")
+        for arguments in said:
+            command(*arguments)
+        shutil.rmtree(folder)
+        shutil.copytree(kept, folder)
+
+
+def _is_mended(name: str, kind: str) -> bool:
+    """The index is written anew from the run folders; costs and evaluations of a row that is there are not looked at."""
+    return name.endswith(("results.jsonl", "versions.json", "costs.json", "evaluations.jsonl")) or (
+        name.endswith("failures.jsonl") and kind == "empty"
+    )
+
+
+def test_a_result_that_no_index_can_hold_ends_the_sweep(folder: Path) -> None:
+    path = folder / "sweep" / "runs/c/sparse/0/result.json"
+    (folder / "sweep" / "results.jsonl").unlink()
+    path.write_text(json.dumps({**json.loads(path.read_text()), "episodes": 1.0}))
+    said = command("sweep", folder / "sweep", "--workers", 1, code=2)
+    assert "runs/c/sparse/0 is damaged: episodes is 1.0" in said
+    assert not (folder / "sweep" / "results.jsonl").exists()
+
+
+def test_aliases_do_not_grow_a_config(folder: Path) -> None:
+    def doubled(depth: int) -> str:
+        return "&a0 [x, x]" if depth == 0 else f"&a{depth} [{doubled(depth - 1)}, *a{depth - 1}]"
+
+    for path in (folder / "sweep" / "runs/c/sparse/0", folder / "broken_off"):
+        text = (path / "config.yaml").read_text()
+        (path / "config.yaml").write_text(text.replace("reward: null", "reward: " + doubled(30)))
+    assert "config.yaml:" in command("verify", folder / "sweep", "--runs", 0, code=1)
+    for arguments in (("sweep", folder / "sweep"), ("train", "--resume", folder / "broken_off")):
+        assert "config.yaml" in command(*arguments, code=2)
+
+
+@pytest.mark.parametrize("setting", [{"gamma": 0.5}, {"n_steps": -1}, {"batch_size": 0}, {"gamma": "x"}])
+def test_a_checkpoint_has_the_settings_that_the_run_asks_for(
+    folder: Path, setting: dict[str, object]
+) -> None:
+    saved = folder / "broken_off" / "checkpoints" / "step_128"
+    with np.load(saved / "model.npz") as file:
+        arrays = dict(file)
+    tree = json.loads(str(arrays["tree"]))
+    tree["mapping"]["attributes"]["mapping"].update(setting)
+    np.savez(saved / "model.npz", **{**arrays, "tree": np.array(json.dumps(tree))})
+    accept(saved)
+    assert "step_128" in command("train", "--resume", folder / "broken_off", code=2)
+
+
+# ---------------------------------------------------------------------- resumes that lie
+
+
+@pytest.mark.filterwarnings("always::UserWarning")
+def test_one_flipped_bit_costs_a_checkpoint_and_not_the_run(folder: Path) -> None:
+    run = folder / "broken_off"
+    path = run / "checkpoints" / "step_128" / "model.npz"
+    content = bytearray(path.read_bytes())
+    content[len(content) // 2] ^= 1
+    path.write_bytes(content)
+    assert "--checkpoint" not in command("train", "--resume", run, "--checkpoint", 128, code=2)
+    assert "it has those of 64, 96, 128" in command("train", "--resume", run, "--checkpoint", 32, code=2)
+    said = command("train", "--resume", run, code=0)
+    assert "model.npz was changed or damaged" in said
+    assert "goes on from step_96" in said
+    for name in (run_folder.RESULT, "episodes.jsonl", "evaluations.jsonl"):
+        assert (run / name).read_bytes() == (folder / "finished" / name).read_bytes()
+
+
+@pytest.mark.parametrize("damage", ["lost", "zeroed", "cut", "edited"])
+@pytest.mark.parametrize("name", ["episodes.jsonl", "evaluations.jsonl"])
+def test_a_run_does_not_go_on_without_what_it_found(folder: Path, name: str, damage: str) -> None:
+    path = folder / "broken_off" / name
+    content = path.read_bytes()
+    first = content.index(b"\n") + 1
+    path.write_bytes(
+        {"zeroed": b"", "cut": content[first:], "edited": b" " + content[1:], "lost": b""}[damage]
+    )
+    if damage == "lost":
+        path.unlink()
+    said = command("train", "--resume", folder / "broken_off", code=2)
+    assert f"{name} was lost, cut or changed since step_128" in said
+
+
+def test_two_do_not_train_in_one_folder(folder: Path) -> None:
+    with run_folder.alone(folder / "broken_off"):
+        assert "Another process is at the run" in command("train", "--resume", folder / "broken_off", code=2)
+    command("train", "--resume", folder / "broken_off", code=0)
+    assert not (folder / "broken_off" / run_folder.LOCK).exists()
+
+
+def test_what_the_machine_refuses_is_one_error(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device", "episodes.jsonl")
+
+    monkeypatch.setattr(metrics, "append_rows", full)
+    with pytest.raises(
+        RunError, match=r"broken_off cannot go on: No space left on device \(episodes.jsonl\)"
+    ):
+        train(RunConfig.from_folder(folder / "broken_off"), folder / "broken_off", resume=True)
+    monkeypatch.undo()
+
+    def gone(step: int, _: object) -> None:
+        shutil.rmtree(folder / "broken_off")
+
+    with pytest.raises(RunError, match="cannot go on: No such file"):
+        train(RunConfig.from_folder(folder / "broken_off"), folder / "broken_off", resume=True, progress=gone)
