@@ -6,6 +6,7 @@ module imports little, so that workers can start while the parent is still readi
 
 from __future__ import annotations
 
+import ctypes
 import faulthandler
 import os
 import signal
@@ -232,6 +233,7 @@ def _environment(variables: dict[str, str]) -> Iterator[None]:
 def _work(pipe: Connection, modules: Sequence[str]) -> None:
     """What a worker does."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent says when to stop
+    _ask_to_die_with_parent()
     threading.Thread(target=_die_with_parent, daemon=True).start()
     import torch
 
@@ -248,6 +250,15 @@ def _work(pipe: Connection, modules: Sequence[str]) -> None:
             except Exception as error:  # it is the caller's
                 error.add_note("".join(traceback.format_tb(error.__traceback__)))
                 pipe.send(News("raised", error))
+
+
+_PR_SET_PDEATHSIG = 1  # prctl(2)
+
+
+def _ask_to_die_with_parent() -> None:
+    """Let Linux kill this process when its parent dies: a thread of Python's waits for compilers and imports, which hold its lock."""
+    with suppress(OSError, AttributeError):  # elsewhere `_die_with_parent` does it, a little later
+        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
 
 
 def _die_with_parent() -> None:

@@ -165,7 +165,7 @@ def test_folders_that_are_no_sweep_or_anothers_are_refused(tmp_path, trained, da
         "other": "sweep of other, not of tiny",
         "text": "not empty",
         "file": "is a file",
-        "plan": "line 2, is",
+        "plan": "its last line is cut",
         "digest": "line 1: the request of corridor/sparse/0 was edited",
         "header": "sweep.json is damaged",
     }[damage]
