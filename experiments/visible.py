@@ -26,8 +26,8 @@ def visible(text: str) -> str:
 
 
 def finalized(value: Any) -> Any:
-    """Return what a template writes for a value; what is markup already stays so."""
-    return Markup(visible(value)) if isinstance(value, Markup) else visible(str(value))
+    """Return what a template writes for a value; what is markup already, or makes its own, stays so."""
+    return Markup(visible(Markup(value))) if hasattr(value, "__html__") else visible(str(value))
 
 
 class VisibleConsole(Console):
