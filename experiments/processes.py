@@ -256,7 +256,7 @@ _PR_SET_PDEATHSIG = 1  # prctl(2)
 
 
 def _ask_to_die_with_parent() -> None:
-    """Let Linux kill this process when its parent dies: a thread of Python's waits for compilers and imports, which hold its lock."""
+    """Let Linux kill this process when its parent dies: a thread of Python's may wait, for compilers and imports hold its lock."""
     with suppress(OSError, AttributeError):  # elsewhere `_die_with_parent` does it, a little later
         ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
 
