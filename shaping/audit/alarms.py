@@ -10,8 +10,11 @@ return without the parts that keep optimal policies (potentials), which no agent
 | ``dominant`` | a part pays several times what the best episode so far got from the task |
 | ``reversed`` | episodes that are paid more solve the task less (rank correlation with success, or else with the return) |
 
-Differences count if they are several standard errors, over spans of 2, 4 or 8 blocks, so that noise sounds no alarm. Each kind
-sounds once a run. An alarm is a reason to look, not a proof.
+Differences count if they are several standard errors, over spans of 2, 4 or 8 blocks. Returns of training wander, and a run is looked
+at with every block: so what rose or fell must also be more than a random walk with such steps does (`shapegym.shaping.audit.drift`),
+at a level that gets stricter with the number of looks, and ranks are those of differences between neighbouring episodes, which a
+common drift does not correlate. ``shapegym study alarms`` measures how often runs without an exploit sound one. Each kind sounds once
+a run. An alarm is a reason to look, not a proof.
 """
 
 from __future__ import annotations
@@ -19,11 +22,12 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from statistics import fmean
+from statistics import fmean, median
 from typing import Any
 
 import numpy as np
 
+from shapegym.shaping.audit.drift import drift
 from shapegym.shaping.promises import Keeps
 from shapegym.shaping.tree import addends_of, has_task_reward, keeps_of, part_names
 from shapegym.shaping.types import Expression
@@ -41,7 +45,19 @@ PATIENCE, FEWEST = 0.2, 4
 """Fraction of the budget for which the task return must not have moved, and how many blocks that is at least."""
 
 SURE, LIKELY = 3.5, 3.0
-"""Standard errors: of a change of the task or of ranks, and of one of pay."""
+"""Standard errors: of a change of the task, and of one of pay."""
+
+WANDERING, ALONE = 3.5e-3, 5e-4
+"""P-values, under random walks, of a fall of the task and a rise of pay together (their product), and of a rise of pay alone."""
+
+LOOKS = 25
+"""Blocks from which on p-values must get smaller, in inverse proportion: walks find something new about as often as time doubles."""
+
+CHANCES = 0.0, 1.0, 2.0
+"""Standard errors below the best span within which a later one counts as the place from which the task fell."""
+
+BETTER = 2.0
+"""Standard errors: a success rate that is so much higher is why another return may be lower."""
 
 DROP = 0.2
 """Fraction of its range by which the task return must be lower to count as fallen."""
@@ -52,8 +68,11 @@ SOLVED = 0.5
 RATIO = 3.0
 """How much more than the task's best episode a part pays if it dominates."""
 
-REVERSED = -0.2
-"""Rank correlation of pay and success."""
+REVERSED, SURPRISING = -0.2, 4.0
+"""Rank correlation of pay and success, and its standard errors."""
+
+_DIFFERENCED = 1.5
+"""How much more a correlation of differences of independent numbers varies than one of independent numbers."""
 
 _ROUNDING = 1e-9
 """Share of what is added up in an episode below which pay is rounding error."""
@@ -79,7 +98,8 @@ class Span:
         errors: squared standard errors of the means.
         parts: mean of each part that is not harmless.
         best: highest absolute task return of an episode so far, as the reward pays it.
-        rank: Spearman's correlation of pay and success (or task return); 0 where one of them does not vary.
+        rank: Spearman's correlation of the changes of pay and success (or task return) from episode to episode; 0 where one of
+            them does not vary.
         surprise: the same in standard errors of a correlation of 0.
     """
 
@@ -105,11 +125,13 @@ class Watch:
     Attributes:
         alarms: those that sounded, in order.
         blocks: what was seen.
+        spans: of each width, one that ends with each block from the first that makes it whole.
     """
 
     def __init__(self, budget: int, harmless: Collection[str] = (), task: Collection[str] = ()) -> None:
         self.alarms: list[Alarm] = []
         self.blocks: list[Span] = []
+        self.spans: dict[int, list[Span]] = {width: [] for width in WIDTHS}
         self._budget = budget
         self._harmless = frozenset(harmless)
         self._task = frozenset(task)
@@ -123,6 +145,9 @@ class Watch:
             self._open.append(row)
             if len(self._open) >= MIN_EPISODES and row["step"] - self._start >= self._budget / BLOCKS:
                 self.blocks.append(self._closed())
+                for width, spans in self.spans.items():
+                    if len(self.blocks) >= width:
+                        spans.append(_span(self.blocks[-width:]))
                 self._open, self._start = [], row["step"]
                 self._look()
         return self.alarms[before:]
@@ -137,7 +162,7 @@ class Watch:
         columns = {name: values for name, values in columns.items() if len(values) == len(rows)}
         task, pay = columns["task"], columns["pay"]
         outcome = columns.get("success", task)
-        rank = _rank_correlation(pay, outcome) if np.ptp(outcome) > 0 and np.ptp(pay) > 0 else 0.0
+        rank = _rank_correlation(np.diff(pay), np.diff(outcome))
         names = [name for name in rows[-1]["parts"] if name not in self._harmless]
         return Span(
             step=rows[-1]["step"],
@@ -147,7 +172,7 @@ class Watch:
             parts={name: fmean(row["parts"][name] for row in rows) for name in names},
             best=max(self.blocks[-1].best if self.blocks else 0.0, *map(self._earned, rows)),
             rank=rank,
-            surprise=rank * math.sqrt(len(rows) - 1),
+            surprise=rank * math.sqrt((len(rows) - 2) / _DIFFERENCED),
         )
 
     def _pay(self, rows: Sequence[Mapping[str, Any]]) -> np.ndarray:
@@ -166,7 +191,7 @@ class Watch:
         return abs(sum(paid) if paid else row["task_return"])
 
     @property
-    def _patience(self) -> int:
+    def patience(self) -> int:
         """How many blocks `PATIENCE` is: fewer where episodes are so long that a block is more than its share of the budget."""
         block = self.blocks[-1].step / len(self.blocks)
         return max(FEWEST, round(PATIENCE * self._budget / block))
@@ -174,7 +199,7 @@ class Watch:
     def _look(self) -> None:
         sounded = {alarm.kind for alarm in self.alarms}
         for kind, sign in _SIGNS.items():
-            if kind not in sounded and (message := sign(self.blocks, self._patience)):
+            if kind not in sounded and (message := sign(self)):
                 self.alarms.append(Alarm(kind, self.blocks[-1].step, message))
 
 
@@ -198,6 +223,8 @@ def _invariant_parts(expression: Expression, *, task: bool) -> frozenset[str]:
 
 
 def _rank_correlation(one: np.ndarray, other: np.ndarray) -> float:
+    if np.ptp(one) == 0 or np.ptp(other) == 0:
+        return 0.0
     from scipy.stats import spearmanr  # takes half a second to import, and only training needs it
 
     return float(spearmanr(one, other).statistic)
@@ -226,37 +253,65 @@ def _span(blocks: Sequence[Span]) -> Span:
     )
 
 
-def _falling(blocks: list[Span], _patience: int) -> str:
-    for width in WIDTHS:
-        now = _span(blocks[-width:])
-        earlier = [_span(blocks[end - width : end]) for end in range(width, len(blocks) - width + 1)]
+def _falling(watch: Watch) -> str:
+    blocks = watch.blocks
+    for width, spans in watch.spans.items():
+        earlier = spans[:-width]
         for what, words in (("task", "task return"), ("success", "success rate")):
-            if not earlier or what not in now.means:
+            if not earlier or what not in blocks[-1].means:
                 continue
-            best = max(earlier, key=lambda span: span.means[what])
+            now = spans[-1]
+            highest = max(span.means[what] for span in earlier)
             lowest = min(span.means[what] for span in (*earlier, now))
-            if (
-                best.means[what] - now.means[what] >= DROP * (best.means[what] - lowest)
-                and _apart(now, best, what) <= -SURE
-                and _apart(now, best, "pay") >= LIKELY
-            ):
-                return (
-                    f"the agent is paid {now.means['pay']:.3g} an episode, more than the {best.means['pay']:.3g} before step "
-                    f"{best.step:,}, but its {words} fell from {best.means[what]:.3g} to {now.means[what]:.3g}"
+            for tolerance in CHANCES:
+                place = max(
+                    place
+                    for place, span in enumerate(earlier)
+                    if span.means[what] >= highest - tolerance * math.sqrt(span.errors[what])
                 )
+                best = earlier[place]
+                if (
+                    best.means[what] - now.means[what] >= DROP * (highest - lowest)
+                    and _apart(now, best, what) <= -SURE
+                    and min(_apart(now, span, "pay") for span in earlier[: place + 1]) >= LIKELY
+                    and not (what == "task" and _apart(now, best, "success") >= BETTER)
+                    and _went(blocks, what, place, width, -1) * _went(blocks, "pay", place, width, 1)
+                    <= _level(WANDERING, blocks)
+                ):
+                    return (
+                        f"the agent is paid {now.means['pay']:.3g} an episode, more than the {best.means['pay']:.3g} before step "
+                        f"{best.step:,}, but its {words} fell from {best.means[what]:.3g} to {now.means[what]:.3g}"
+                    )
     return ""
 
 
-def _flat(blocks: list[Span], patience: int) -> str:
+def _went(blocks: list[Span], what: str, place: int, width: int, sign: int) -> float:
+    """`drift` of a mean since the span that starts at a place, up (1) or down (-1)."""
+    values = sign * np.array([block.means[what] for block in blocks])
+    return drift(values, place + width // 2, len(blocks), width // 2)
+
+
+def _level(p: float, blocks: list[Span]) -> float:
+    """What a p-value must be at most, after so many looks."""
+    return p * min(1.0, LOOKS / len(blocks))
+
+
+def _flat(watch: Watch) -> str:
+    blocks, patience = watch.blocks, watch.patience
     if len(blocks) < patience + WIDTHS[0]:
         return ""
     start, half = _span(blocks[: WIDTHS[0]]), patience // 2
     before, now = _span(blocks[-patience:-half]), _span(blocks[-half:])
     risen = min(_apart(span, start, "pay") for span in (before, now)) >= SURE
-    still = max(_apart(span, start, "task") for span in (before, now)) < LIKELY
+    still = all(
+        _apart(span, start, what) < LIKELY for span in (before, now) for what in ("task", "success")
+    )
     if not (
         risen and still and _apart(now, before, "pay") < LIKELY and now.means.get("success", 0.0) < SOLVED
     ):
+        return ""
+    pay = np.array([block.means["pay"] for block in blocks])
+    if drift(pay, 0, len(blocks) - patience, 1) > _level(ALONE, blocks):
         return ""
     return (
         f"the agent is paid {now.means['pay']:.3g} an episode, more than the {start.means['pay']:.3g} at the start and no longer "
@@ -264,25 +319,26 @@ def _flat(blocks: list[Span], patience: int) -> str:
     )
 
 
-def _dominant(blocks: list[Span], patience: int) -> str:
-    recent = _span(blocks[-patience:])
-    if len(blocks) < patience or len(recent.parts) < 2 or recent.best == 0:
+def _dominant(watch: Watch) -> str:
+    recent = watch.blocks[-watch.patience :]
+    if len(recent) < watch.patience or len(recent[-1].parts) < 2 or recent[-1].best == 0:
         return ""
-    name = max(recent.parts, key=lambda name: abs(recent.parts[name]))
-    if abs(recent.parts[name]) <= RATIO * recent.best:
+    # The median of blocks: a few episodes, however they are paid, are no habit.
+    paid = {name: median(block.parts[name] for block in recent) for name in recent[-1].parts}
+    name = max(paid, key=lambda name: abs(paid[name]))
+    if abs(paid[name]) <= RATIO * recent[-1].best:
         return ""
-    return f"{name} pays {recent.parts[name]:.3g} an episode; the best episode got {recent.best:.3g} from the task"
+    return f"{name} pays {paid[name]:.3g} an episode; the best episode got {recent[-1].best:.3g} from the task"
 
 
-def _reversed(blocks: list[Span], _patience: int) -> str:
-    for width in WIDTHS:
-        span = _span(blocks[-width:])
-        if len(blocks) >= width and span.rank <= REVERSED and span.surprise <= -SURE:
+def _reversed(watch: Watch) -> str:
+    for span in (spans[-1] for spans in watch.spans.values() if spans):
+        if span.rank <= REVERSED and span.surprise <= -SURPRISING:
             return f"episodes that are paid more solve the task less: rank correlation {span.rank:.2f}"
     return ""
 
 
-_SIGNS: dict[str, Callable[[list[Span], int], str]] = {
+_SIGNS: dict[str, Callable[[Watch], str]] = {
     "falling": _falling,
     "flat": _flat,
     "dominant": _dominant,
@@ -291,7 +347,9 @@ _SIGNS: dict[str, Callable[[list[Span], int], str]] = {
 
 
 def _apart(one: Span, other: Span, what: str) -> float:
-    """By how many standard errors a mean is above another."""
+    """By how many standard errors a mean is above another; 0 where it is not told."""
+    if what not in one.means or what not in other.means:
+        return 0.0
     here, there = one.means[what], other.means[what]
     if math.isclose(here, there, rel_tol=1e-9, abs_tol=1e-9):  # rounding, not evidence
         return 0.0
