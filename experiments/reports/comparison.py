@@ -109,7 +109,7 @@ def compare(a: str | Path, b: str | Path, on: str = "success") -> list[Compariso
 def summary(comparison: Comparison) -> str:
     """Return what the table shows, and what it comes to over all tasks."""
     return (
-        f"{METRICS[comparison.metric]} on the task. A − B: mean over the seeds that both have, with a 95 % bootstrap interval; p: "
+        f"{METRICS[comparison.metric]} on the task. A − B: mean over the seeds that both have, with a 95 % interval; p: "
         f"paired by seed, Holm-adjusted for the tasks.\nOver all tasks, a run of A beats one of B with probability "
         f"{interval(comparison.improvement)}; {p_equals(comparison.p)} from {comparison.pairs} pairs."
     )
@@ -172,7 +172,7 @@ def _named(evidence: Evidence, name: str) -> str:
 def _compared(a: Side, b: Side, metric: str) -> Comparison:
     _require_same_tasks(a, b)
     ours, theirs = ({task: _scores(side, task, metric) for task in a.tasks} for side in (a, b))
-    differences = [_difference(a, b, task, ours[task], theirs[task]) for task in a.tasks]
+    differences = [_difference(a, b, task, ours[task], theirs[task], metric) for task in a.tasks]
     adjusted = holm([line.p for line in differences]).tolist()
     pairs = shared(_pairs(ours), _pairs(theirs))
     return Comparison(
@@ -190,7 +190,7 @@ def _compared(a: Side, b: Side, metric: str) -> Comparison:
 
 
 def _difference(
-    a: Side, b: Side, task: str, ours: Mapping[int, float], theirs: Mapping[int, float]
+    a: Side, b: Side, task: str, ours: Mapping[int, float], theirs: Mapping[int, float], metric: str
 ) -> TaskDifference:
     """One line; p is not adjusted yet."""
     mine, yours = shared(dict(sorted(ours.items())), theirs)
@@ -198,7 +198,8 @@ def _difference(
         raise RunError(
             f"On {task}, {a.label} and {b.label} share no seed, so their runs cannot be paired. Sweep both with the same seeds."
         )
-    gap = aggregate({task: [mine[seed] - yours[seed] for seed in mine]}, np.mean)
+    within = None if metric == "return" else (-1, 1)
+    gap = aggregate({task: [mine[seed] - yours[seed] for seed in mine]}, np.mean, within=within)
     return TaskDifference(
         task, fmean(ours.values()), fmean(theirs.values()), gap, paired_test(mine, yours).p, len(mine)
     )

@@ -113,8 +113,8 @@ def leaderboard(evidence: Evidence) -> Leaderboard:
                 rows[0].variant,
                 len({row.task for row in rows}),
                 len(rows),
-                aggregate(by_task(success[name])) if success[name] else None,
-                aggregate(by_task(returns[name])) if returns[name] else None,
+                aggregate(by_task(success[name]), within=(0, 1)) if success[name] else None,
+                aggregate(by_task(returns[name]), within=(0, 1)) if returns[name] else None,
                 improvement.get(name),
                 tested[name].statistic if name in tested else None,
                 adjusted.get(name),
@@ -151,7 +151,7 @@ def profiles(evidence: Evidence, names: Iterable[str]) -> tuple[Curve, ...]:
     thresholds = np.linspace(0.0, 0.99, 34)
     success = {name: by_task(scores_of(evidence, name, SUCCESS)) for name in names}
     return tuple(
-        Curve(name, thresholds, *performance_profile(scores, thresholds, resamples=1000))
+        Curve(name, thresholds, *performance_profile(scores, thresholds))
         for name, scores in success.items()
         if scores
     )
@@ -182,7 +182,7 @@ def by_task(scores: Scores) -> dict[str, list[float]]:
 
 def _mean_difference(ours: Scores, theirs: Scores) -> Interval | None:
     differences = by_task({pair: score - theirs[pair] for pair, score in ours.items()})
-    return aggregate(differences, np.mean) if differences else None
+    return aggregate(differences, np.mean, within=(-1, 1)) if differences else None
 
 
 def _rank(line: Standing, board: Leaderboard) -> tuple[int, float, float, float]:

@@ -21,15 +21,14 @@ from shapegym.experiments.stats import (
     iqm,
     kaplan_meier,
     log_rank,
+    mean_band,
     paired_test,
     shared,
 )
-from shapegym.experiments.stats.bootstrap import percentiles, resampled, tally
 from shapegym.experiments.sweeps.results import ResultRow, curves, scores, steps_to
 
 FAILING = 0.5
 """A success rate below which good pay is suspicious."""
-_RESAMPLES = 1000
 
 
 @dataclass(frozen=True)
@@ -93,7 +92,7 @@ def lines(evidence: Evidence, task: str) -> tuple[TaskLine, ...]:
             TaskLine(
                 name,
                 len(rows),
-                aggregate({task: success}, np.mean) if success.size else None,
+                aggregate({task: success}, np.mean, within=(0, 1)) if success.size else None,
                 float(iqm(success)) if success.size else None,
                 aggregate({task: returns}, np.mean),
                 float(iqm(returns)),
@@ -121,7 +120,7 @@ def learning(evidence: Evidence, task: str, names: Iterable[str], metric: str) -
         steps, values = curves(evidence.runs(task, name), metric)
         values = values[~np.isnan(values).any(axis=1)]
         if values.size:
-            found.append(Curve(name, steps, values.mean(axis=0), *_band(values)))
+            found.append(Curve(name, steps, values.mean(axis=0), *mean_band(values)))
     return tuple(found)
 
 
@@ -174,9 +173,3 @@ def _sounded(rows: tuple[ResultRow, ...]) -> dict[str, tuple[int, int]]:
     kinds = dict.fromkeys(kind for row in rows for kind in row.alarms)
     steps = {kind: [row.alarms[kind] for row in rows if kind in row.alarms] for kind in kinds}
     return {kind: (len(found), min(found)) for kind, found in steps.items()}
-
-
-def _band(values: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """The pointwise interval of the mean of curves (runs, T): two arrays (T,)."""
-    samples = resampled((len(values),), _RESAMPLES, 0, lambda drawn: tally(drawn[0]) @ values / len(values))
-    return percentiles(samples, 0.95)

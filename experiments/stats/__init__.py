@@ -10,6 +10,7 @@ from shapegym.experiments.stats.scores import (
     aggregate,
     area,
     iqm,
+    mean_band,
     performance_profile,
     probability_of_improvement,
 )
@@ -34,6 +35,7 @@ __all__ = [
     "iqm",
     "kaplan_meier",
     "log_rank",
+    "mean_band",
     "paired_test",
     "performance_profile",
     "probability_of_improvement",

@@ -7,15 +7,18 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
+from scipy.optimize import brentq
+from scipy.special import betaincinv, stdtrit
 
 from shapegym.experiments.stats.bootstrap import (
     Interval,
     Scores,
+    error_of_mean,
     finite,
-    percentiles,
     resampled,
     strata,
-    tally,
+    studentised,
+    tails,
 )
 
 Floats = NDArray[np.float64]
@@ -50,8 +53,9 @@ def aggregate(
     level: float = 0.95,
     resamples: int = 2000,
     seed: int = 0,
+    within: tuple[float, float] | None = None,
 ) -> Interval:
-    """A statistic of all runs of all tasks, with a stratified bootstrap interval.
+    """A statistic of all runs of all tasks, with an interval that allows for how few they are (`studentised`).
 
     Each run counts once, so of two tasks the one with more runs weighs more.
 
@@ -61,63 +65,71 @@ def aggregate(
         level: of the interval.
         resamples: of the bootstrap.
         seed: of the bootstrap; the same for all contenders, so that they see the same draws.
+        within: the least and the greatest score that there can be, such as (0, 1) of a success rate; None if not known.
 
     Raises:
-        ValueError: if a task has no runs or a score is not finite; names the task.
+        ValueError: if a task has no runs or a score is not finite or not within its range; names the task.
     """
     tasks = strata(scores)
-    samples = resampled(
-        tuple(map(len, tasks)),
-        resamples,
-        seed,
-        lambda drawn: statistic(np.hstack([x[i] for x, i in zip(tasks, drawn, strict=True)]), axis=-1),
-    )
-    low, high = percentiles(samples, level)
-    # As one row of a batch, so that constant scores have an interval of width zero to the last bit.
-    estimate = statistic(np.concatenate(tasks)[None], axis=-1)[0]
-    return Interval(float(estimate), float(low), float(high))
+    least, most = min(task.min() for task in tasks), max(task.max() for task in tasks)
+    if within is not None and (least < within[0] or most > within[1]):
+        raise ValueError(
+            f"Scores reach from {least:g} to {most:g}, and within={within} says that they cannot."
+        )
+
+    def drawn_again(drawn: list[NDArray[np.int64]]) -> Floats:
+        runs = [x[i] for x, i in zip(tasks, drawn, strict=True)]
+        return np.stack([statistic(np.hstack(runs), axis=-1), error_of_mean(runs)], axis=-1)
+
+    samples, errors = resampled(tuple(map(len, tasks)), resamples, seed, drawn_again).T
+    # As one row of a batch, so that constant scores have an estimate that is theirs to the last bit.
+    estimate = float(statistic(np.concatenate(tasks)[None], axis=-1)[0])
+    low, high = studentised(tasks, estimate, samples, errors, level, within)
+    return Interval(estimate, float(low), float(high))
 
 
-def probability_of_improvement(
-    x: Scores, y: Scores, *, level: float = 0.95, resamples: int = 2000, seed: int = 0
-) -> Interval:
+def probability_of_improvement(x: Scores, y: Scores, *, level: float = 0.95) -> Interval:
     """How likely a run of X beats a run of Y on a task drawn at random, ties counting half.
 
     P(X > Y) = 1/M Σ_m 1/(N K) Σ_ij [x_mi > y_mj] + ½ [x_mi = y_mj]
 
+    The interval holds every p that is not too far from the estimate for its own variance, which is taken to be that of exponential
+    scores. So it has a width also where every run of X beats every one of Y.
+
     Args:
         x: task -> final scores (N,).
-        y: task -> final scores (K,), for the same tasks.
+        y: task -> final scores (K,), for the same tasks; the runs of X and Y are independent.
         level: of the interval.
-        resamples: of the bootstrap, which draws the runs of X and Y independently.
-        seed: of the bootstrap.
 
     Raises:
         ValueError: if the tasks differ, a task has no runs or a score is not finite; names the tasks.
 
-    Source: Agarwal et al. (2021), section 4.3; Mann & Whitney (1947).
+    Source: Agarwal et al. (2021), section 4.3; Mann & Whitney (1947); the interval is method 5 of Newcombe (2006, *Statistics in
+    Medicine* 25, 559-573), with the quantile of t and the variance averaged over tasks.
     """
     if x.keys() != y.keys():
         raise ValueError(f"Only one side has the tasks {', '.join(sorted(x.keys() ^ y.keys()))}.")
-    ours, theirs = strata(x), strata(y)
-    wins = [
-        (a[:, None] > b).astype(np.float64) + 0.5 * (a[:, None] == b)
-        for a, b in zip(ours, theirs, strict=True)
-    ]
+    pairs = list(zip(strata(x), strata(y), strict=True))
+    estimate = float(np.mean([((a[:, None] > b) + 0.5 * (a[:, None] == b)).mean() for a, b in pairs]))
 
-    def improvement(drawn: list[NDArray[np.int64]]) -> Floats:
-        pairs = zip(drawn[: len(wins)], wins, drawn[len(wins) :], strict=True)
-        return np.mean(
-            [np.sum((tally(i) @ won) * tally(j), axis=1) / won.size for i, won, j in pairs], axis=0
-        )
+    def variance(p: float) -> float:
+        shape = (1 - p) / (2 - p) + p / (1 + p)
+        each = [(1 + ((len(a) + len(b)) / 2 - 1) * shape) / (len(a) * len(b)) for a, b in pairs]
+        return p * (1 - p) * sum(each) / len(pairs) ** 2
 
-    sizes = (*map(len, ours), *map(len, theirs))
-    low, high = percentiles(resampled(sizes, resamples, seed, improvement), level)
-    return Interval(float(np.mean([won.mean() for won in wins])), float(low), float(high))
+    z = stdtrit(sum(len(a) + len(b) - 2 for a, b in pairs) or 1, tails(level)[1])
+
+    def excess(p: float) -> float:
+        return float((estimate - p) ** 2 - z**2 * variance(p))
+
+    near = 1e-9  # at 0 and 1 there is no variance, so the estimate itself would be a solution
+    low = float(brentq(excess, 0.0, estimate - near)) if estimate > near else 0.0
+    high = float(brentq(excess, estimate + near, 1.0)) if estimate < 1 - near else 1.0
+    return Interval(estimate, low, high)
 
 
 def performance_profile(
-    scores: Scores, thresholds: ArrayLike, *, level: float = 0.95, resamples: int = 2000, seed: int = 0
+    scores: Scores, thresholds: ArrayLike, *, level: float = 0.95
 ) -> tuple[Floats, Floats, Floats]:
     """Share of runs that score above each threshold, every task weighing the same.
 
@@ -126,9 +138,7 @@ def performance_profile(
     Args:
         scores: task -> final scores (N_m,).
         thresholds: τ (T,), in any order.
-        level: of the pointwise intervals.
-        resamples: of the bootstrap.
-        seed: of the bootstrap.
+        level: of the pointwise intervals, the exact ones of M² / Σ_m 1/N_m runs: as wide as if all tasks had one share.
 
     Returns:
         The estimate (T,) and the lower and upper ends of its interval (T,).
@@ -136,20 +146,32 @@ def performance_profile(
     Raises:
         ValueError: if a task has no runs, or a score or threshold is not finite; names the task.
 
-    Source: Agarwal et al. (2021), section 4.2, run-score distributions.
+    Source: Agarwal et al. (2021), section 4.2, run-score distributions; Clopper & Pearson (1934).
     """
-    tasks, levels = strata(scores), finite(thresholds, "Thresholds of the performance profile")
-    above = [(x[:, None] > levels).astype(np.float64) for x in tasks]
-    samples = resampled(
-        tuple(map(len, tasks)),
-        resamples,
-        seed,
-        lambda drawn: np.mean(
-            [tally(i) @ passed / len(passed) for i, passed in zip(drawn, above, strict=True)], axis=0
-        ),
-    )
-    low, high = percentiles(samples, level)
-    return np.mean([passed.mean(axis=0) for passed in above], axis=0), low, high
+    tasks, bars = strata(scores), finite(thresholds, "Thresholds of the performance profile")
+    shares = np.mean([(x[:, None] > bars).mean(axis=0) for x in tasks], axis=0)
+    runs = len(tasks) ** 2 / sum(1 / len(x) for x in tasks)
+    above, (alpha, upper) = shares * runs, tails(level)
+    low = np.where(above > 0, betaincinv(np.maximum(above, 1e-9), runs - above + 1, alpha), 0.0)
+    high = np.where(above < runs, betaincinv(above + 1, np.maximum(runs - above, 1e-9), upper), 1.0)
+    return shares, low, high
+
+
+def mean_band(curves: Floats, *, level: float = 0.95) -> tuple[Floats, Floats]:
+    """The pointwise t interval of the mean of curves (runs, T): its ends (T,). One curve has no band: both are that curve.
+
+    Curves of shares, all within [0, 1], have a band within it.
+
+    Raises:
+        ValueError: if there are no curves, or a value is not finite.
+    """
+    values = finite(curves, "Learning curves", ndim=2)
+    runs, mean = len(values), values.mean(axis=0)
+    if runs == 1:
+        return mean, mean
+    reach = stdtrit(runs - 1, tails(level)[1]) * values.std(axis=0, ddof=1) / np.sqrt(runs)
+    within = (0.0, 1.0) if values.min() >= 0 and values.max() <= 1 else (-np.inf, np.inf)
+    return np.clip(mean - reach, *within), np.clip(mean + reach, *within)
 
 
 def area(steps: ArrayLike, values: ArrayLike, budget: float) -> Floats:

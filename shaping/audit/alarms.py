@@ -10,11 +10,11 @@ return without the parts that keep optimal policies (potentials), which no agent
 | ``dominant`` | a part pays several times what the best episode so far got from the task |
 | ``reversed`` | episodes that are paid more solve the task less (rank correlation with success, or else with the return) |
 
-Differences count if they are several standard errors, over spans of 2, 4 or 8 blocks. Returns of training wander, and a run is looked
-at with every block: so what rose or fell must also be more than a random walk with such steps does (`shapegym.shaping.audit.drift`),
-at a level that gets stricter with the number of looks, and ranks are those of differences between neighbouring episodes, which a
-common drift does not correlate. ``shapegym study alarms`` measures how often runs without an exploit sound one. Each kind sounds once
-a run. An alarm is a reason to look, not a proof.
+Differences count if they are several standard errors, over spans of 2, 4 or 8 blocks. Returns of training wander, and a run is
+looked at with every block: so what rose or fell must also be more than a random walk with such steps does
+(`shapegym.shaping.audit.drift`), at a level that gets stricter with the number of looks, and ranks are those of differences between
+neighbouring episodes, which a common drift does not correlate. ``shapegym study alarms`` measures how often runs without an exploit
+sound one. Each kind sounds once a run. An alarm is a reason to look, not a proof.
 """
 
 from __future__ import annotations
@@ -47,11 +47,12 @@ PATIENCE, FEWEST = 0.2, 4
 SURE, LIKELY = 3.5, 3.0
 """Standard errors: of a change of the task, and of one of pay."""
 
-WANDERING, ALONE = 3.5e-3, 5e-4
-"""P-values, under random walks, of a fall of the task and a rise of pay together (their product), and of a rise of pay alone."""
+WANDERING, FALL, RISE, ALONE = 3e-3, 0.28, 0.05, 5e-4
+"""P-values under random walks: the product of those of a fall of the task and of a rise of pay, each of the two, and that of a rise
+of pay where the task stays."""
 
 LOOKS = 25
-"""Blocks from which on p-values must get smaller, in inverse proportion: walks find something new about as often as time doubles."""
+"""Blocks from which on p-values must get smaller, in inverse proportion."""
 
 CHANCES = 0.0, 1.0, 2.0
 """Standard errors below the best span within which a later one counts as the place from which the task fell."""
@@ -275,8 +276,9 @@ def _falling(watch: Watch) -> str:
                     and _apart(now, best, what) <= -SURE
                     and min(_apart(now, span, "pay") for span in earlier[: place + 1]) >= LIKELY
                     and not (what == "task" and _apart(now, best, "success") >= BETTER)
-                    and _went(blocks, what, place, width, -1) * _went(blocks, "pay", place, width, 1)
-                    <= _level(WANDERING, blocks)
+                    and (fall := _went(blocks, what, place, width, -1)) <= FALL
+                    and (rise := _went(blocks, "pay", place, width, 1)) <= RISE
+                    and fall * rise <= _level(WANDERING, blocks)
                 ):
                     return (
                         f"the agent is paid {now.means['pay']:.3g} an episode, more than the {best.means['pay']:.3g} before step "
@@ -303,9 +305,7 @@ def _flat(watch: Watch) -> str:
     start, half = _span(blocks[: WIDTHS[0]]), patience // 2
     before, now = _span(blocks[-patience:-half]), _span(blocks[-half:])
     risen = min(_apart(span, start, "pay") for span in (before, now)) >= SURE
-    still = all(
-        _apart(span, start, what) < LIKELY for span in (before, now) for what in ("task", "success")
-    )
+    still = all(_apart(span, start, what) < LIKELY for span in (before, now) for what in ("task", "success"))
     if not (
         risen and still and _apart(now, before, "pay") < LIKELY and now.means.get("success", 0.0) < SOLVED
     ):
@@ -328,7 +328,9 @@ def _dominant(watch: Watch) -> str:
     name = max(paid, key=lambda name: abs(paid[name]))
     if abs(paid[name]) <= RATIO * recent[-1].best:
         return ""
-    return f"{name} pays {paid[name]:.3g} an episode; the best episode got {recent[-1].best:.3g} from the task"
+    return (
+        f"{name} pays {paid[name]:.3g} an episode; the best episode got {recent[-1].best:.3g} from the task"
+    )
 
 
 def _reversed(watch: Watch) -> str:

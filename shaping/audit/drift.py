@@ -18,7 +18,7 @@ def drift(values: NDArray[np.float64], start: int, end: int, width: int) -> floa
     """How far the values rose between two places, in p-values under "it wanders": small for a rise, near 1 for a fall.
 
     The values are averaged over blocks of ``width``. If they were a random walk, their differences would be draws around 0, and
-    their sum over k steps would be about sqrt(k) of them; what the differences vary by is taken from both parts of the series, inside
+    their sum over k steps would be about sqrt(k) of them; what the differences vary by is taken from the parts of the series inside
     and outside of [start, end], each about its own mean, so that a steady slope is no spread. White noise and processes that return
     to their mean vary less over long distances than a walk does: for them the value is on the safe side.
 

@@ -53,34 +53,55 @@ def test_iqm_of_eight_values_by_hand() -> None:
 
 
 @pytest.mark.parametrize("statistic", [np.mean, np.median, stats.iqm])
-def test_one_stratum_is_the_percentile_bootstrap_of_scipy(statistic: Callable[..., Any]) -> None:
+def test_one_task_has_the_standard_error_of_scipys_bootstrap_and_the_quantile_of_t(
+    statistic: Callable[..., Any],
+) -> None:
     x = np.random.default_rng(3).normal(size=11)
     found = stats.aggregate({"only": x}, statistic, level=0.9, resamples=999, seed=5)
-    theirs = scipy.stats.bootstrap(
-        (x,),
-        statistic,
-        n_resamples=999,
-        confidence_level=0.9,
-        method="percentile",
-        rng=np.random.default_rng(5),
-    ).confidence_interval
-    np.testing.assert_allclose(
-        [found.estimate, found.low, found.high], [statistic(x, axis=0), *theirs], rtol=1e-12
-    )
+    theirs = scipy.stats.bootstrap((x,), statistic, n_resamples=999, rng=np.random.default_rng(5))
+    spread = theirs.standard_error * np.sqrt(998 / 999 * 11 / 10)  # theirs divides by R - 1, and by n
+    reach = scipy.stats.t.ppf(0.95, 10) * spread
+    assert found.estimate == pytest.approx(statistic(x, axis=0), rel=1e-12)
+    for side in (found.high - found.estimate, found.estimate - found.low):
+        assert reach * (1 - 1e-12) <= side <= 2 * reach  # as far as t, and further where draws are skewed
+
+
+def test_the_mean_of_runs_has_about_the_t_interval_of_welch() -> None:
+    rng = np.random.default_rng(4)
+    half = rng.normal(size=(2, 6))
+    x = {"a": np.append(half[0], -half[0]), "b": 3 * np.append(half[1], -half[1])}
+    found = stats.aggregate(x, np.mean, resamples=20_000)
+    shares = np.array([task.var(ddof=1) / 12 for task in x.values()]) / 4
+    freedom = shares.sum() ** 2 / (shares**2 / 11).sum()
+    reach = scipy.stats.t.ppf(0.975, freedom) * np.sqrt(shares.sum())
+    for side in (found.high - found.estimate, found.estimate - found.low):
+        assert 0.97 * reach < side < 1.25 * reach
 
 
 def test_runs_are_drawn_within_their_task_only() -> None:
     """Each task is constant, so within tasks there is nothing to draw; across tasks there would be."""
-    found = stats.aggregate({"easy": [1.0] * 5, "hard": [0.0] * 5}, np.mean)
+    found = stats.aggregate({"easy": [2.0] * 5, "hard": [-1.0] * 5}, np.mean)
     assert found == stats.Interval(0.5, 0.5, 0.5)
 
 
-def test_means_of_two_runs_by_hand() -> None:
-    """Of two runs 0 and 1 a resample has mean 0, 1/2, 1 with probability 1/4, 1/2, 1/4: quantile 1/8 is 0 and 7/16 is 1/2."""
-    wide = stats.aggregate({"task": [0.0, 1.0]}, np.mean, level=0.75)
-    narrow = stats.aggregate({"task": [0.0, 1.0]}, np.mean, level=0.125)
-    assert (wide.low, wide.high) == (0, 1)
-    assert (narrow.low, narrow.high) == (0.5, 0.5)
+def test_runs_that_all_succeed_leave_room_for_some_that_fail() -> None:
+    """If one run in q fails, five succeed with probability (1 - q)^5, which is 0.025 where q is 0.52."""
+    found = stats.aggregate({"task": [1.0] * 5}, np.mean)
+    assert (found.estimate, found.high) == (1, 1)
+    assert found.low == pytest.approx(0.025 ** (1 / 5))
+    many = stats.aggregate({task: [1.0] * 5 for task in "abcdef"})
+    assert many.low == pytest.approx(0.025 ** (1 / 30))
+    gaps = stats.aggregate({"task": [1.0] * 6}, np.mean, within=(-1.0, 1.0))
+    assert 0 < gaps.low < 0.1  # six pairs that all differ are just enough, as for the sign-flip test
+
+
+def test_ends_are_within_the_range_of_scores() -> None:
+    scores = {"task": [0.0, 0.1, 0.9]}
+    found = stats.aggregate(scores, np.mean, within=(0, 1))
+    assert (found.low, found.high) == (0, 1)
+    assert stats.aggregate(scores, np.mean).low < 0
+    with pytest.raises(ValueError, match="cannot"):
+        stats.aggregate({"task": [0.0, 2.0]}, within=(0, 1))
 
 
 def test_unequal_numbers_of_runs_count_each_run_once() -> None:
@@ -93,11 +114,9 @@ def test_aggregates_do_not_depend_on_the_order_of_tasks(scores: dict[str, list[f
     shuffled = dict(random.sample(list(scores.items()), len(scores)))
     found = stats.aggregate(scores, resamples=50)
     assert found == stats.aggregate(shuffled, resamples=50)
-    assert found.low <= found.high
+    assert found.low <= found.estimate <= found.high
     pooled = [score for task in scores.values() for score in task]
     assert found.estimate == pytest.approx(reference.iqm(pooled), abs=1e-12)
-    assert min(pooled) <= found.low
-    assert found.high <= max(pooled)
 
 
 def test_chunks_do_not_change_one_stratum_and_bound_memory(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -115,22 +134,34 @@ def test_chunks_do_not_change_one_stratum_and_bound_memory(monkeypatch: pytest.M
     assert max(sizes) <= 70
 
 
-def test_constant_scores_have_intervals_without_width() -> None:
-    scores = {"a": [0.1] * 3, "b": [0.1] * 7}
+def test_constant_scores_without_a_known_range_have_intervals_without_width() -> None:
+    scores = {"a": [-0.1] * 3, "b": [-0.1] * 7}
     for statistic in (np.mean, np.median, stats.iqm):
         found = stats.aggregate(scores, statistic)
         assert found.low == found.estimate == found.high
-    assert stats.aggregate({"a": [0.3]}) == stats.Interval(0.3, 0.3, 0.3)
 
 
-def test_intervals_cover_what_they_estimate() -> None:
-    """At 30 normal runs the percentile interval covers the true mean in about 93 % of cases: 200 cases, so 93 ± 2 %."""
+def test_single_runs_say_nothing_of_their_spread() -> None:
+    assert stats.aggregate({"a": [0.3], "b": [0.5]}, within=(0, 1)) == stats.Interval(0.4, 0, 1)
+    assert stats.aggregate({"a": [-3.0]}) == stats.Interval(-3.0, -np.inf, np.inf)
+    alone, alike = ({"a": [-1.0, 0.0, 1.0], "b": b} for b in ([5.0], [4.0, 5.0, 6.0]))
+    narrow, wide = (stats.aggregate(scores, np.mean, resamples=500) for scores in (alike, alone))
+    assert wide.high - wide.low > narrow.high - narrow.low
+
+
+@pytest.mark.parametrize(("tasks", "runs"), [(1, 5), (6, 5), (6, 3)])
+def test_intervals_cover_what_they_estimate(tasks: int, runs: int) -> None:
+    """95 % of the time: 300 cases, so 95 ± 1.3 %; percentiles of the bootstrap have 82 to 91 %. `coverage` is the study of it."""
     rng = np.random.default_rng(1)
-    intervals = [
-        stats.aggregate({"a": x[:15], "b": x[15:]}, np.mean, resamples=500)
-        for x in rng.normal(size=(200, 30))
-    ]
-    assert 0.87 < np.mean([item.low <= 0 <= item.high for item in intervals]) < 0.98
+    for statistic in (np.mean, stats.iqm):
+        held = [
+            found.low <= 0 <= found.high
+            for scores in rng.normal(size=(300, tasks, runs))
+            for found in [
+                stats.aggregate(dict(zip("abcdef", scores, strict=False)), statistic, resamples=200)
+            ]
+        ]
+        assert np.mean(held) > 0.925
 
 
 # ------------------------------------------------------------------------------------------- probability, profiles
@@ -141,14 +172,13 @@ def test_intervals_cover_what_they_estimate() -> None:
 def test_improvement_counts_pairs_and_mirrors(tasks: list[tuple[list[float], list[float]]]) -> None:
     x = {str(i): a for i, (a, _) in enumerate(tasks)}
     y = {str(i): b for i, (_, b) in enumerate(tasks)}
-    found = stats.probability_of_improvement(x, y, resamples=60)
+    found = stats.probability_of_improvement(x, y)
     assert found.estimate == pytest.approx(
         reference.improvement(list(x.values()), list(y.values())), abs=1e-12
     )
-    assert found.estimate == pytest.approx(
-        1 - stats.probability_of_improvement(y, x, resamples=1).estimate, abs=1e-12
-    )
-    assert 0 <= found.low <= found.high <= 1
+    assert found.estimate == pytest.approx(1 - stats.probability_of_improvement(y, x).estimate, abs=1e-12)
+    assert 0 <= found.low <= found.estimate + 1e-12
+    assert found.estimate - 1e-12 <= found.high <= 1
 
 
 def test_improvement_is_the_u_of_mann_and_whitney() -> None:
@@ -160,39 +190,49 @@ def test_improvement_is_the_u_of_mann_and_whitney() -> None:
     assert found.low < found.estimate < found.high
 
 
-def test_improvement_draws_what_a_loop_draws() -> None:
-    rng = np.random.default_rng(4)
-    x, y = {"a": rng.integers(0, 3, 5), "b": rng.integers(0, 3, 4)}, {"a": rng.integers(0, 3, 3), "b": [1, 1]}
-    draws = np.random.default_rng(7)
-    drawn = [draws.integers(0, len(s), (40, len(s))) for s in (x["a"], x["b"], y["a"], y["b"])]
-    xs = [[x["a"][i], x["b"][j]] for i, j in zip(drawn[0], drawn[1], strict=True)]
-    ys = [[y["a"][i], np.array(y["b"])[j]] for i, j in zip(drawn[2], drawn[3], strict=True)]
-    plain = [reference.improvement(a, b) for a, b in zip(xs, ys, strict=True)]
-    found = stats.probability_of_improvement(x, y, level=0.8, resamples=40, seed=7)
-    np.testing.assert_allclose([found.low, found.high], np.quantile(plain, [0.1, 0.9]), rtol=1e-12)
+def test_the_ends_of_an_improvement_are_as_far_from_it_as_their_own_variance_allows() -> None:
+    """Newcombe's method 5 for one task of 6 and 8 runs, solved for what it says of its ends."""
+    rng = np.random.default_rng(2)
+    found = stats.probability_of_improvement({"task": rng.normal(1, 1, 6)}, {"task": rng.normal(0, 1, 8)})
+    for p in (found.low, found.high):
+        variance = p * (1 - p) * (1 + 6 * ((1 - p) / (2 - p) + p / (1 + p))) / 48
+        assert abs(p - found.estimate) == pytest.approx(
+            scipy.stats.t.ppf(0.975, 12) * np.sqrt(variance), rel=1e-5
+        )
 
 
-def test_certain_improvement_has_no_width() -> None:
+def test_an_improvement_in_every_pair_is_not_certain() -> None:
     found = stats.probability_of_improvement({"task": [2.0, 3.0]}, {"task": [0.0, 1.0]})
-    assert found == stats.Interval(1, 1, 1)
+    assert (found.estimate, found.high) == (1, 1)
+    assert 0.1 < found.low < 0.5
 
 
 @given(st.lists(runs, min_size=1, max_size=3), st.lists(values, min_size=1, max_size=4))
 @settings(max_examples=40, deadline=None)
 def test_profiles_count_runs_above(tasks: list[list[float]], thresholds: list[float]) -> None:
     scores = {str(i): task for i, task in enumerate(tasks)}
-    estimate, low, high = stats.performance_profile(scores, thresholds, resamples=60)
+    estimate, low, high = stats.performance_profile(scores, thresholds)
     plain = [reference.profile(tasks, threshold) for threshold in thresholds]
     np.testing.assert_allclose(estimate, plain, atol=1e-12)
     assert ((low >= 0) & (low <= high) & (high <= 1)).all()
 
 
-def test_the_band_of_a_profile_is_that_of_the_indicators() -> None:
+def test_the_band_of_a_profile_is_that_of_exact_shares() -> None:
     x = np.random.default_rng(8).normal(size=9)
-    _, low, high = stats.performance_profile({"task": x}, [0.0, 0.5], seed=3)
-    for i, threshold in enumerate((0.0, 0.5)):
-        interval = stats.aggregate({"task": x > threshold}, np.mean, seed=3)
-        np.testing.assert_allclose([low[i], high[i]], [interval.low, interval.high], rtol=1e-12)
+    _, low, high = stats.performance_profile({"task": x}, [0.0, 9.0])
+    for i, count in enumerate((int((x > 0).sum()), 0)):
+        interval = scipy.stats.binomtest(count, 9).proportion_ci(method="exact")
+        np.testing.assert_allclose([low[i], high[i]], interval, atol=1e-8)
+
+
+def test_the_band_of_curves_is_that_of_students_t() -> None:
+    curves = np.random.default_rng(5).normal(size=(5, 3))
+    low, high = stats.mean_band(curves)
+    for i, column in enumerate(curves.T):
+        interval = scipy.stats.ttest_1samp(column, 0).confidence_interval()
+        np.testing.assert_allclose([low[i], high[i]], interval)
+    np.testing.assert_array_equal(stats.mean_band(curves[:1]), [curves[0]] * 2)
+    np.testing.assert_array_equal(stats.mean_band(np.array([[0.0], [1.0]])), [[0], [1]])
 
 
 # ------------------------------------------------------------------------------------------------------------ area
