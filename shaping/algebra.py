@@ -207,7 +207,7 @@ class Product(Combinator):
 
 @dataclass(frozen=True)
 class Clip(Combinator):
-    """``min(max(of, low), high)``. Bounded; a clipped potential loses optimal policies (measured: in 292 of 300 random MDPs)."""
+    """``min(max(of, low), high)``. Bounded; a potential clipped at ±0.1 loses optimal policies in 28 of 300 random MDPs."""
 
     of: Expression
     low: Extended = -1.0

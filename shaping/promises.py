@@ -46,7 +46,8 @@ class Guarantee:
 
     Attributes:
         keeps: what it leaves unchanged.
-        bound: how much one step adds at most beside what keeps optimal policies, or None if that has no limit.
+        bound: how much one step adds at most beside what keeps optimal policies, or None if that has no limit. Of steps that are
+            paid one by one: ``pay_at_end`` pays the sum of a whole episode at its last step.
     """
 
     keeps: Keeps

@@ -285,7 +285,9 @@ def _of_rollouts(about: Audit, env: gym.Env, expression: Expression, episodes: i
             "No distances: random actions were never paid by the task, and from a reward of zeros none can be told."
         )
     elif not distances:
-        notes.append("Sampled distances are biased upwards; EPIC and DARD need a task with tables.")
+        notes.append(
+            "Sampled distances are biased, small ones upwards; EPIC and DARD need a task with tables."
+        )
         for form in ("val", "minimal"):
             name = f"STARC ({_FORMS[form]})"
             try:

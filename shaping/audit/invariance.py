@@ -19,7 +19,10 @@ Relation = Literal["potential", "redistribution", "none"]
 Optima = Literal["same", "fewer", "other"]
 
 _ROUNDING = 10 * TRIVIAL
-"""A share of the largest reward, potential or multiple of the task reward: what is smaller is no deviation."""
+"""A share of the largest reward: what is smaller is no deviation."""
+
+_LOST = 16 * float(np.finfo(np.float64).eps)
+"""Share of the largest potential that is rounding, for each state: near gamma = 1 a potential may be far larger than rewards."""
 
 
 @dataclass(frozen=True)
@@ -135,7 +138,7 @@ def _fit(mdp: MDP, task: Array, shaped: Array, scale: float) -> Certificate:
     shaping = mdp.gamma * potential - potential[:, None, None]
     deviation = float(np.abs(difference - shaping)[mdp.possible].max())
     mean_deviation = float(np.abs(form.reward).max())
-    tolerance = _ROUNDING * max(form.scale, float(np.abs(shaped).max()), float(np.abs(scale * task).max()))
+    tolerance = _tolerance(potential, shaped, scale * task)
     relation: Relation = (
         "potential" if deviation <= tolerance else "redistribution" if mean_deviation <= tolerance else "none"
     )
@@ -145,9 +148,15 @@ def _fit(mdp: MDP, task: Array, shaped: Array, scale: float) -> Certificate:
 def _scale(mdp: MDP, task: Array, shaped: Array) -> float:
     """The factor that brings the minimal form of the task reward nearest to that of the shaped reward; 0 if the task is trivial."""
     form, other = minimal(mdp, task), minimal(mdp, shaped)
-    if np.abs(form.reward).max() <= _ROUNDING * form.scale:
+    if np.abs(form.reward).max() <= _tolerance(form.potential, task):
         return 0.0
     return float((form.reward * other.reward).sum() / (form.reward**2).sum())
+
+
+def _tolerance(potential: Array, *rewards: Array) -> float:
+    """What deviations may be and still be none: rounding of the rewards, and of differences of the potential."""
+    largest = max(float(np.abs(table).max()) for table in rewards)
+    return max(_ROUNDING * largest, _LOST * len(potential) * float(np.abs(potential).max()))
 
 
 def _optima(mdp: MDP, task: Array, shaped: Array) -> tuple[Optima, Witness | None]:

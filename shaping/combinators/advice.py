@@ -1,7 +1,8 @@
 """Look-ahead advice: potentials that depend on the action too.
 
-F_t = gamma * Phi(s_{t+1}, a_{t+1}) - Phi(s_t, a_t), with Phi = 0 after the episode. The next action is known one step later, so
-the reward of a step is (an episodic node with a horizon of one step). Source: Wiewiora, Cottrell & Elkan 2003.
+F_t = gamma * Phi(s_{t+1}, a_{t+1}) - Phi(s_t, a_t), with Phi = 0 in terminal states. The next action is known one step later, so
+the reward of a step is (an episodic node with a horizon of one step). After a truncated step it is never known: the mean over all
+actions stands for it, which is exact where Phi(s_{t+1}, .) is the same for all. Source: Wiewiora, Cottrell & Elkan 2003.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ from shapegym.shaping.remembered import SAME, Remembers
 from shapegym.shaping.states.functions import Phi, Read, StateFunction, as_state_function
 from shapegym.shaping.terms.potential import Discount, agreed_gamma
 from shapegym.shaping.transitions import Array, Episodes, Spec, State, Transitions
-from shapegym.shaping.types import EpisodicCombinator, Example, Expression, Term
+from shapegym.shaping.types import Elementwise, EpisodicCombinator, Example, Expression, Term
 
 
 @dataclass(frozen=True)
@@ -66,23 +67,49 @@ class ActionPotential(Term):
 
 
 @dataclass(frozen=True)
+class MeanActionPotential(Term):
+    """The mean of Phi(s_{t+1}, a) over all actions a, and 0 where s_{t+1} is terminal: what `LookAhead` takes after the last step.
+
+    Args:
+        phis: as in `ActionPotential`.
+    """
+
+    phis: Annotated[tuple[Phi, ...], MinLen(1)]
+
+    @override
+    @classmethod
+    def examples(cls) -> tuple[Example, ...]:
+        return (Example(cls((Read("obs[0]"), Read("features.progress")))),)
+
+    @override
+    def measure(self, transitions: Transitions, state: State, *inputs: Any) -> np.ndarray:
+        functions = map(as_state_function, self.phis)
+        values = [phi.value(transitions.next_obs, transitions.next_features) for phi in functions]
+        return np.where(transitions.terminated, 0.0, np.mean(values, axis=0))
+
+
+@dataclass(frozen=True)
 class LookAhead(EpisodicCombinator):
-    """``gamma * v_{t+1} - v_t`` over the values v of one episode; v = 0 after its last step.
+    """``gamma * v_{t+1} - v_t`` over the values v of one episode; after its last step v is what ``after`` says, or 0.
 
     Where a block ends inside an episode, v_{t+1} is not known yet: the last step of the fragment is paid ``-v_t``, and the first
     step of the next fragment its own v more: the gamma * v_{t+1} that was due, one step later. So an episode's discounted return
     does not depend on where rollouts were cut; its plain sum, which the books show, grows by (1 - gamma) v at each cut.
 
-    With ``TaskReward() + LookAhead(ActionPotential(...))`` optimal actions are argmax_a Q(s, a) + Phi(s, a) (advice); an agent that
-    maximises Q alone can be misled. Bounded by 1 + gamma times what ``of`` is.
+    With ``TaskReward() + LookAhead(ActionPotential(...))`` optimal actions are argmax_a Q(s, a) + Phi(s, a) (advice), in tasks whose
+    episodes terminate; an agent that maximises Q alone can be misled. Where episodes are truncated and the agent bootstraps, the
+    last step lacks the gamma * Phi of an action that nobody took: give ``after``, as `look_ahead_advice` does. Bounded by what
+    ``of`` is, and gamma times the larger one of both.
 
     Args:
         of: measures Phi(s_t, a_t).
         gamma: the agent's discount.
+        after: what stands for v_{t+1} at an episode's last step, such as `MeanActionPotential`; None is 0.
     """
 
     of: Expression
     gamma: Discount
+    after: Elementwise | None = None
 
     discount = property(lambda self: self.gamma)
     waits_for_end: ClassVar[bool] = False
@@ -90,7 +117,11 @@ class LookAhead(EpisodicCombinator):
     @override
     @classmethod
     def examples(cls) -> tuple[Example, ...]:
-        return (Example(cls(ActionPotential((Read("obs[0]"), Read("obs[1]"), Read("obs[2]"))), 0.9)),)
+        phis = (Read("obs[0]"), Read("obs[1]"), Read("obs[2]"))
+        return (
+            Example(cls(ActionPotential(phis), 0.9)),
+            Example(cls(ActionPotential(phis), 0.9, MeanActionPotential(phis))),
+        )
 
     @override
     def check(self, spec: Spec) -> None:
@@ -102,7 +133,7 @@ class LookAhead(EpisodicCombinator):
 
     @override
     def compose_bound(self, bounds: Sequence[float | None]) -> float | None:
-        return bounded(lambda sizes: (1.0 + self.gamma) * sizes[0], bounds)
+        return bounded(lambda sizes: sizes[0] + self.gamma * max(sizes), bounds)
 
     @override
     def carry(self, num_lanes: int) -> State:
@@ -112,6 +143,9 @@ class LookAhead(EpisodicCombinator):
     @override
     def combine_block(self, values: Sequence[Array], episodes: Episodes, carry: State) -> Array:
         v_t, v_tp1 = with_successors(values[0], episodes, carry)
+        if self.after is not None:
+            xp = array_namespace(v_t)
+            v_tp1 = xp.where(xp.asarray(episodes.last & episodes.active), values[1], v_tp1)
         return self.gamma * v_tp1 - v_t
 
 
@@ -132,4 +166,4 @@ def with_successors(v: Array, episodes: Episodes, carry: State) -> tuple[Array, 
 
 def look_ahead_advice(phis: Sequence[StateFunction | str], gamma: float) -> Expression:
     """Return look-ahead advice from one state function for every discrete action. See `LookAhead`."""
-    return LookAhead(ActionPotential(tuple(phis)), gamma)
+    return LookAhead(ActionPotential(tuple(phis)), gamma, MeanActionPotential(tuple(phis)))

@@ -60,7 +60,8 @@ class Gate(EpisodicCombinator):
     * "closed": all or nothing at once, by the outcome and the threshold so far. Credit comes early, but what an episode earns
       depends on where rollouts are cut: an episode of which only the last fragment passes is paid for that fragment.
 
-    With the first two an episode's return does not depend on where rollouts were cut. Whole episodes (replay buffers,
+    With the first two an episode's sum of rewards does not depend on where rollouts were cut. Its discounted return does: what was
+    held back is paid later, and so is worth less to a discounting agent. Whole episodes (replay buffers,
     ``pay_at_end``) have no fragments, and there all three are one.
 
     Keeps nothing: even a potential changes optimal policies behind a gate. A step is bounded if all levels are and nothing is paid

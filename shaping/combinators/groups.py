@@ -44,8 +44,9 @@ class GroupRelative(EpisodicCombinator):
     smaller; an episode alone is paid 0.
 
     Promises nothing. "leave_one_out" is an unbiased baseline for policy gradients without discount, because nothing of the episode
-    is in it. "standard" hides scale: multiplying all outcomes changes nothing, so a dense part that outweighs the outcome shows in
-    no number.
+    is in it, once there is another one to compare with: the first of a run, alone, is paid 0 and teaches nothing. In "standard" and
+    "centred" the episode is part of its own mean. "standard" hides scale: multiplying all outcomes changes nothing, so a dense part
+    that outweighs the outcome shows in no number.
 
     Replay: refused. A stored episode has lost its group, and off-policy learners need no baseline. Not differentiable.
 

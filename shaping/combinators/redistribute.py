@@ -34,8 +34,8 @@ class Redistribute(EpisodicCombinator):
     """The return of each episode, distributed over its steps: see the module's table.
 
     The rest is known when the episode ends. Where a block ends before it, the open steps are paid p_t; their share of the rest is
-    paid as one sum at the episode's last step. So an episode's return does not depend on where rollouts were cut. A truncated
-    episode has the return that it has reached.
+    paid as one sum at the episode's last step. So the sum of an episode's rewards does not depend on where rollouts were cut; a
+    discounted return does, as pay comes later. A truncated episode has the return that it has reached.
 
     Keeps every episode's return if ``of`` does. Rewards that give every episode the same return have the same optimal policies
     where nothing is discounted (Arjona-Medina et al. 2019, "RUDDER", on return-equivalent decision processes); a discounting

@@ -30,8 +30,8 @@ class Renorm(EpisodicCombinator):
     2025, "Hybrid Reward Normalization for Process-supervised Non-verifiable Agentic Tasks" (PPR with ReNorm).
 
     The outcome is known at the episode's end. Where a block ends before it, the open steps are paid 0, and what they are due is
-    paid as one sum at the episode's last step. So an episode's return does not depend on where rollouts were cut. A truncated
-    episode has the outcome that it has reached.
+    paid as one sum at the episode's last step. So the sum of an episode's rewards does not depend on where rollouts were cut, and
+    its discounted return does. A truncated episode has the outcome that it has reached.
 
     Keeps nothing: the task's reward is paid again at every step.
 

@@ -21,13 +21,17 @@ from shapegym.shaping.types import Elementwise, Example, Expression, Term
 from shapegym.shaping.weights.multipliers import finished_episodes
 from shapegym.shaping.weights.schedules import Schedule
 
+_SEEN = 1e-300
+"""What is left of the count of a kind that stayed out for long: its mean is still the last one that is known."""
+
 
 @dataclass(frozen=True)
 class Trust(Term):
     """w = 1 if m_success >= m_failure, else exp(m_success - m_failure): m is the mean of a part over episodes of each kind.
 
     A part that pays failures better than successes has no say on what is good, the less the larger the difference. Means forget:
-    an episode counts less by a factor of 1 - 1/memory with each that finishes after it. The weight is 1 until both kinds were seen.
+    an episode counts less by a factor of 1 - 1/memory with each that finishes after it; with a memory of 1 only the last of each
+    kind does. The weight is 1 until both kinds were seen.
     Source: Fan et al. 2025, "SophiaVL-R1: Reinforcing MLLMs Reasoning with Thinking Reward" (there within a group of
     rollouts of one prompt). The exponent has the unit of the part: step means of a part within [0, 1] never weigh it below 1/e.
 
@@ -75,7 +79,8 @@ class Trust(Term):
         ended = (transitions.terminated | transitions.truncated) & transitions.active
         succeeded = np.asarray(transitions.next_features["success"])[ended].astype(bool)
         counts, means = state["counts"], state["means"]
-        counts *= (1.0 - 1.0 / self.memory) ** len(scores)
+        fade = (1.0 - 1.0 / self.memory) ** len(scores)
+        counts[:] = np.where(counts > 0, np.maximum(counts * fade, _SEEN), 0.0)
         for kind in (0, 1):
             of_kind = scores[succeeded == kind]
             if len(of_kind):

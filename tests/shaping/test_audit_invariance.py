@@ -166,3 +166,17 @@ def test_no_discount_needs_episodes_that_end():
     found = certificate(line, np.zeros((3, 2)), shaping(phi, 1.0) + 0 * line, 1.0, phi == 0, np.eye(3)[0])
     assert found.relation == "potential"
     np.testing.assert_allclose(found.potential, phi)
+
+
+@given(seed=SEEDS, far=st.sampled_from([1e-4, 1e-6, 1e-8, 1e-9]))
+def test_a_bonus_beside_a_large_potential_is_seen_near_gamma_one(seed, far):
+    """Without an end a constant reward is a potential of 1 / (1 - gamma), which must not hide what is none."""
+    gamma = 1.0 - far
+    P, task, _, start, phi, rng = draw(seed, 0, gamma)
+    living = task + 1.0 + shaping(phi, gamma)
+    assert certificate(P, task, living, gamma, None, start).invariant
+    bonus = np.zeros_like(task)
+    bonus[rng.integers(S), rng.integers(A)] = 0.05
+    found = certificate(P, task, living + bonus, gamma, None, start)
+    assert not found.invariant
+    assert found.mean_deviation > 1e-4

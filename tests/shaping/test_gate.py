@@ -307,6 +307,29 @@ def test_look_ahead_advice_reads_the_action_taken():
     np.testing.assert_array_equal(parts[0], [step.obs[lane, 2 * step.action[lane]] for lane in range(4)])
 
 
+@given(st.integers(0, 10_000), st.integers(1, 29))
+def test_advice_that_is_the_same_for_all_actions_is_the_potential_also_where_episodes_are_truncated(
+    seed, cut
+):
+    spec = Spec(2, gym.spaces.Box(-9, 9, (3,)), gym.spaces.Discrete(2), gamma=0.9)
+    stream = random_stream(seed, 30, 2, end=0.2)
+    advice, potential = look_ahead_advice(["obs[0]", "obs[0]"], 0.9), Potential("obs[0]", 0.9)
+    paid = {}
+    for node in (advice, potential):
+        engine = RewardEngine(node, spec)
+        blocks = []
+        for block in (stream[:cut], stream[cut:]):
+            parts = np.stack([engine.measure(Transitions(**vars(step))).copy() for step in block], axis=1)
+            blocks.append(engine.settle(parts, np.stack([s.reward for s in block]), marks(block), 0)[1])
+        paid[node] = np.concatenate(blocks)
+    for steps in episodes(stream):
+        t_end, lane = steps[-1]
+        if not (stream[t_end].terminated[lane] or stream[t_end].truncated[lane]):
+            continue  # still open: its last step waits for the next action
+        sums = [sum(0.9**k * paid[node][step] for k, step in enumerate(steps)) for node in paid]
+        assert sums[0] == pytest.approx(sums[1], abs=1e-10)
+
+
 def test_advice_is_refused_where_it_makes_no_sense():
     continuous = Spec(1, gym.spaces.Box(-9, 9, (3,)), gym.spaces.Box(-1, 1, (2,)), gamma=0.9)
     with pytest.raises(ObservationError, match="one for each discrete action"):

@@ -62,9 +62,23 @@ def test_the_weight_tracks_the_reliability_of_a_judge(reliability):
     assert weight == pytest.approx(math.exp(min(2 * reliability - 1, 0)), abs=0.02)
 
 
-def test_a_kind_that_stays_out_for_long_keeps_its_mean():
+def test_with_a_memory_of_one_the_last_episode_of_each_kind_counts():
+    term = Trust(TASK, memory=1.0)
+    state = term.init(SPEC)
+    ends = replace(
+        Transitions(**vars(random_stream(0, 1, 3)[0])), first=np.ones(3, bool), terminated=np.ones(3, bool)
+    )
+    for succeeds, paid in ((True, 0.2), (False, 0.9), (False, 0.5), (True, 0.1)):
+        ends.next_features = {"success": np.full(3, succeeds)}
+        term.observe(ends, state, np.full(3, paid))
+    assert term.measure(ends, state)[0] == pytest.approx(math.exp(0.1 - 0.5))
+
+
+@pytest.mark.parametrize("memory", [1.0, 10.0])
+def test_a_kind_that_stays_out_for_long_keeps_its_mean(memory):
     """The discounted number of failures fades into the smallest numbers there are; what they came to does not."""
-    term, state = Trust(TASK, memory=10.0), Trust(TASK, memory=10.0).init(SPEC)
+    term = Trust(TASK, memory=memory)
+    state = term.init(SPEC)
     stream = random_stream(0, 1, 3)[0]
     ends = replace(Transitions(**vars(stream)), first=np.ones(3, bool), terminated=np.ones(3, bool))
     for number in range(2500):

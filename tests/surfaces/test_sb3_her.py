@@ -121,7 +121,7 @@ def test_real_rewards_and_full_buffers():
 
 def test_stamped_parts_are_kept_for_virtual_goals():
     _walks, venv = make_walks()
-    stamped = DynamicPotential("features.progress", Linear(1.0, 0.0, 10_000))
+    stamped = CountBonus("features.progress", scope="episode")
     model = make_model(venv, TaskReward() * 0.0 + stamped)
     model.learn(100)
     buffer = model.replay_buffer

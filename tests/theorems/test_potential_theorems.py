@@ -15,9 +15,9 @@ from shapegym.shaping.algebra import Constant, TaskReward, clip
 from shapegym.shaping.combinators.advice import look_ahead_advice
 from shapegym.shaping.evaluation.engine import RewardEngine
 from shapegym.shaping.files import reward_files as config
-from shapegym.shaping.promises import Keeps
+from shapegym.shaping.promises import Keeps, Replay
 from shapegym.shaping.states.functions import Table, state_function
-from shapegym.shaping.terms.events import Compare
+from shapegym.shaping.terms.events import Compare, Event
 from shapegym.shaping.terms.machine_potential import MachinePotential
 from shapegym.shaping.terms.potential import Potential
 from shapegym.shaping.terms.reward_machine import Edge, RewardMachine
@@ -25,7 +25,8 @@ from shapegym.shaping.transitions import Spec, Transitions
 from shapegym.shaping.tree import guarantee_of, has_task_reward
 from shapegym.shaping.types import NODES, Expression, Term
 from shapegym.shaping.weights.dynamic_potential import DynamicPotential
-from shapegym.shaping.weights.schedules import Linear
+from shapegym.shaping.weights.schedules import Linear, OnPlateau
+from shapegym.shaping.weights.trust import Trust
 
 GAMMA = 0.95
 MDPS = 300
@@ -74,6 +75,36 @@ def test_dynamic_potentials_telescope_while_their_weight_changes(seed, lanes):
         assert total == pytest.approx(GAMMA ** len(steps) * end - start, abs=1e-10)
 
 
+@given(st.integers(0, 100_000), st.sampled_from([1, 3]))
+def test_a_replayed_dynamic_potential_is_an_ordinary_one_with_the_weight_of_now(seed, lanes):
+    """Whatever the weight was when a step was made, a batch is paid by one potential."""
+    stream = random_stream(seed, 10, lanes)
+    node, weight = DynamicPotential(wave, Linear(1.0, 0.0, 100), GAMMA), np.full(lanes, 0.3)
+    spec = Spec(lanes, gym.spaces.Box(-np.inf, np.inf, (3,)), gym.spaces.Discrete(2), gamma=GAMMA)
+    state, plain = node.init(spec), Potential(wave, GAMMA)
+    assert node.replay is Replay.FROZEN
+    for step in (Transitions(**vars(step)) for step in stream):
+        expected = plain.measure(step, plain.init(spec))
+        node.observe(step, state, np.ones(lanes))
+        np.testing.assert_allclose(node.remeasure(step, state, weight), 0.3 * expected, atol=1e-12)
+
+
+@pytest.mark.parametrize(
+    ("weight", "known_before"),
+    [
+        (Linear(1.0, 0.0, 10), True),
+        (Constant(0.5) * Linear(), True),
+        (Compare("obs", "==", 2), False),
+        (Linear() * Event("features.event"), False),
+        (OnPlateau(), False),
+        (Trust(Constant(1.0)), False),
+    ],
+)
+def test_a_dynamic_potential_keeps_policies_if_its_weight_is_known_before_the_action(weight, known_before):
+    kept = guarantee_of(TaskReward() + DynamicPotential("obs", weight)).keeps
+    assert (Keeps.POLICIES in kept) is known_before
+
+
 def tables(seed: int):
     """A random MDP with a terminal state, as dense tables P (S, A, S), R (S, A, S), terminal (S,)."""
     task = random_mdp(seed, states=STATES, actions=ACTIONS)
@@ -106,12 +137,16 @@ INVARIANT = {
     "task_reward": lambda phi: TaskReward(),
     "potential": lambda phi: TaskReward() + Potential(phi),
     "scaled": lambda phi: 2.0 * TaskReward() - 0.7 * Potential(phi),
+    "dynamic potential": lambda phi: (
+        TaskReward() + DynamicPotential(phi, 2.0 * Linear(0.5, 1.0, 9) + Constant(0.5))
+    ),
     "two potentials": lambda phi: TaskReward() + Potential(phi) + 3.0 * Potential("obs"),
 }
 CHANGING = {
     "clipped potential": lambda phi: TaskReward() + clip(Potential(phi), -0.1, 0.1),
     "weighted potential": lambda phi: TaskReward() + Potential(phi) * Potential("obs"),
     "constant": lambda phi: TaskReward() + Constant(1.0),
+    "weighted by an event": lambda phi: TaskReward() + DynamicPotential(phi, Compare("obs", "==", 2)),
 }
 
 
