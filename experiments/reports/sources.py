@@ -16,6 +16,9 @@ from shapegym.experiments.sweeps.plan import Job, Plan, run_path
 from shapegym.experiments.sweeps.results import CURVES, INDEX, ResultRow, Results, contender
 from shapegym.experiments.sweeps.search.tuning import TUNED
 from shapegym.experiments.sweeps.workspace import read_failures, read_plan
+from shapegym.shaping.audit.alarms import harmless_parts
+from shapegym.shaping.errors import ShapingError
+from shapegym.shaping.files.reward_files import from_data
 
 BASELINES = ("sparse", "sparse" + TUNED)
 TASK_FACTS = ("env", "env_kwargs", "steps", "eval_episodes")
@@ -82,6 +85,14 @@ class Evidence:
             return RunConfig.from_folder(run_path(self.folder, row.id)).as_data()
         except RunError:
             return self.jobs[row.id].config.as_data()
+
+    def harmless(self, row: ResultRow) -> frozenset[str]:
+        """The parts of a run's reward that keep optimal policies; none where its nodes are not known here."""
+        reward = self.jobs[row.id].config.reward
+        try:
+            return frozenset() if reward is None else harmless_parts(from_data(reward))
+        except ShapingError:
+            return frozenset()
 
     def warnings(self) -> Iterator[str]:
         """What a reader must know before believing a number."""

@@ -73,9 +73,19 @@ class Leaderboard:
         return line.success if self.metric == SUCCESS else line.task_return
 
     def differs(self, sign: int) -> list[Standing]:
-        """The contenders that are better (1) or worse (-1) than the baseline by more than chance."""
-        told = ((line, line.p, line.difference) for line in self.standings)
-        return [line for line, p, gap in told if p is not None and p < SIGNIFICANT and gap and gap * sign > 0]
+        """The contenders that are better (1) or worse (-1) than the baseline by more than chance.
+
+        Both must say so: the paired test, and the interval of the probability that a run beats one of the baseline.
+        """
+        return [
+            line
+            for line in self.standings
+            if line.p is not None
+            and line.p < SIGNIFICANT
+            and line.improvement is not None
+            and (line.difference or 0.0) * sign > 0
+            and (line.improvement.low > 0.5 if sign > 0 else line.improvement.high < 0.5)
+        ]
 
 
 @dataclass(frozen=True)

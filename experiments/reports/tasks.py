@@ -45,6 +45,7 @@ class TaskLine:
     # of the paired test against the baseline, adjusted for the contenders of the task; None for the baseline
     p: float | None
     shaped_return: float | None  # what the last training episodes were paid, mean over the runs
+    pay: float | None  # the same without the parts that keep optimal policies, which nobody can exploit
     parts: Mapping[str, float]  # what each part of it was
     overpaid: bool  # paid more than solving the task ever earned in the comparison, but fails it
     # kind of alarm during training -> runs in which it sounded, and the first step at which it did
@@ -86,8 +87,8 @@ def lines(evidence: Evidence, task: str) -> tuple[TaskLine, ...]:
     found = []
     for name, rows in groups.items():
         success, returns = known(rows, SUCCESS), known(rows, RETURN)
-        paid = [row.shaped_return for row in rows if row.shaped_return is not None]
-        shaped = fmean(paid) if paid else None
+        shaped = _mean(row.shaped_return for row in rows)
+        pay = _mean(_pay(evidence, row) for row in rows)
         found.append(
             TaskLine(
                 name,
@@ -99,11 +100,9 @@ def lines(evidence: Evidence, task: str) -> tuple[TaskLine, ...]:
                 _area(rows, metric),
                 adjusted.get(name),
                 shaped,
+                pay,
                 _parts(rows),
-                overpaid=bool(success.size)
-                and success.mean() < FAILING
-                and shaped is not None
-                and shaped > most,
+                overpaid=bool(success.size) and success.mean() < FAILING and pay is not None and pay > most,
                 sounded=_sounded(rows),
             )
         )
@@ -162,6 +161,18 @@ def _area(rows: tuple[ResultRow, ...], metric: str) -> float | None:
     steps, values = curves(rows, metric)
     values = values[~np.isnan(values).any(axis=1)]
     return float(area(steps, values, max(row.steps for row in rows)).mean()) if values.size else None
+
+
+def _mean(values: Iterable[float | None]) -> float | None:
+    known = [value for value in values if value is not None]
+    return fmean(known) if known else None
+
+
+def _pay(evidence: Evidence, row: ResultRow) -> float | None:
+    """What a run's last episodes were paid beside potentials."""
+    if row.shaped_return is None:
+        return None
+    return row.shaped_return - sum(row.parts.get(name, 0.0) for name in evidence.harmless(row))
 
 
 def _parts(rows: tuple[ResultRow, ...]) -> dict[str, float]:

@@ -14,7 +14,8 @@ from shapegym.experiments.stats import Interval
 def verdict(evidence: Evidence, board: Leaderboard) -> Iterator[str]:
     """The result in a few sentences, the first one the headline.
 
-    Better and worse are said only of differences that the paired test shows. Where not all contenders have runs on all tasks,
+    Better and worse are said only of differences that the paired test shows, and where the interval of the probability to beat the
+    baseline does not hold one half. Where not all contenders have runs on all tasks,
     their scores are of different things, and nothing else is said of the order.
     """
     best, metric = board.standings[0], "success" if board.metric == SUCCESS else "scaled task return"
@@ -92,7 +93,7 @@ def alarms(task: str, line: TaskLine) -> Iterator[str]:
     """The sentences about a contender that is paid for something else than the task."""
     if line.overpaid:
         yield (
-            f"{line.contender} on {task} is paid {number(line.shaped_return)} an episode, more than solving the task ever earned "
+            f"{line.contender} on {task} is paid {number(line.pay)} an episode, more than solving the task ever earned "
             f"in this comparison, but solves only {percent(line.success.estimate if line.success else None)} of the episodes."
         )
     for kind, (runs, step) in line.sounded.items():

@@ -94,7 +94,7 @@ def probability_of_improvement(x: Scores, y: Scores, *, level: float = 0.95) -> 
     P(X > Y) = 1/M Σ_m 1/(N K) Σ_ij [x_mi > y_mj] + ½ [x_mi = y_mj]
 
     The interval holds every p that is not too far from the estimate for its own variance, which is taken to be that of exponential
-    scores. So it has a width also where every run of X beats every one of Y.
+    scores, less for ties. So it has a width also where every run of X beats every one of Y.
 
     Args:
         x: task -> final scores (N,).
@@ -110,12 +110,17 @@ def probability_of_improvement(x: Scores, y: Scores, *, level: float = 0.95) -> 
     if x.keys() != y.keys():
         raise ValueError(f"Only one side has the tasks {', '.join(sorted(x.keys() ^ y.keys()))}.")
     pairs = list(zip(strata(x), strata(y), strict=True))
-    estimate = float(np.mean([((a[:, None] > b) + 0.5 * (a[:, None] == b)).mean() for a, b in pairs]))
+    wins = float(np.mean([(a[:, None] > b).mean() for a, b in pairs]))
+    ties = float(np.mean([(a[:, None] == b).mean() for a, b in pairs]))
+    estimate = wins + 0.5 * ties
+    runs = float(np.mean([(len(a) + len(b)) / 2 for a, b in pairs]))
+    # A tie is no win that might have been a loss. Where all are ties, another run might be none.
+    apart = 1.0 if ties == 0 else max(1 - ties / (4 * estimate * (1 - estimate)), 1 / runs)
 
     def variance(p: float) -> float:
         shape = (1 - p) / (2 - p) + p / (1 + p)
         each = [(1 + ((len(a) + len(b)) / 2 - 1) * shape) / (len(a) * len(b)) for a, b in pairs]
-        return p * (1 - p) * sum(each) / len(pairs) ** 2
+        return apart * p * (1 - p) * sum(each) / len(pairs) ** 2
 
     z = stdtrit(sum(len(a) + len(b) - 2 for a, b in pairs) or 1, tails(level)[1])
 

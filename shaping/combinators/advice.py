@@ -96,10 +96,10 @@ class LookAhead(EpisodicCombinator):
     step of the next fragment its own v more: the gamma * v_{t+1} that was due, one step later. So an episode's discounted return
     does not depend on where rollouts were cut; its plain sum, which the books show, grows by (1 - gamma) v at each cut.
 
-    With ``TaskReward() + LookAhead(ActionPotential(...))`` optimal actions are argmax_a Q(s, a) + Phi(s, a) (advice), in tasks whose
-    episodes terminate; an agent that maximises Q alone can be misled. Where episodes are truncated and the agent bootstraps, the
-    last step lacks the gamma * Phi of an action that nobody took: give ``after``, as `look_ahead_advice` does. Bounded by what
-    ``of`` is, and gamma times the larger one of both.
+    With ``TaskReward() + LookAhead(ActionPotential(...))`` optimal actions are argmax_a Q(s, a) + Phi(s, a) (advice), in tasks
+    whose episodes terminate; an agent that maximises Q alone can be misled. Where episodes are truncated and the agent
+    bootstraps, the last step lacks the gamma * Phi of an action that nobody took: give ``after``, as `look_ahead_advice` does.
+    Bounded by what ``of`` is, and gamma times the larger one of both.
 
     Args:
         of: measures Phi(s_t, a_t).

@@ -20,7 +20,6 @@ from shapegym.shaping.terms.counts import CountBonus
 from shapegym.shaping.terms.events import Event
 from shapegym.shaping.terms.goals import StateReward
 from shapegym.shaping.terms.potential import Potential
-from shapegym.shaping.weights.dynamic_potential import DynamicPotential
 from shapegym.shaping.weights.schedules import Linear, OnPlateau
 
 torch.set_num_threads(1)
@@ -315,8 +314,6 @@ def goals_with(**features):
         TaskReward() + StateReward("features.target"),
         TaskReward() + Event("features.success"),
         TaskReward() + Potential("features.distance_to_it"),
-        TaskReward()
-        + DynamicPotential(Distance("obs.achieved_goal", "obs.desired_goal"), Linear(1.0, 0.0, 100)),
     ],
 )
 def test_what_names_the_goal_elsewhere_is_refused_when_it_is_wired(expression):
