@@ -75,7 +75,7 @@ class Leaderboard:
     def differs(self, sign: int) -> list[Standing]:
         """The contenders that are better (1) or worse (-1) than the baseline by more than chance.
 
-        Both must say so: the paired test, and the interval of the probability that a run beats one of the baseline.
+        The paired test must say so, and the interval of the probability that a run beats one of the baseline must not hold one half.
         """
         return [
             line
@@ -84,7 +84,7 @@ class Leaderboard:
             and line.p < SIGNIFICANT
             and line.improvement is not None
             and (line.difference or 0.0) * sign > 0
-            and (line.improvement.low > 0.5 if sign > 0 else line.improvement.high < 0.5)
+            and not line.improvement.low <= 0.5 <= line.improvement.high
         ]
 
 

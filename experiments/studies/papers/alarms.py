@@ -3,6 +3,8 @@
 Hacked runs: PPO on the proxy of each hackable task (`shapegym.envs.hack`). The task return is that of training episodes, averaged
 over 50 of them or 2 % of the budget, whichever is more; it has fallen by half when it is at most half of its highest value so far.
 Healthy runs: the strategies of the suite ``ladder`` on its tasks, where the reward helps or at least does no harm.
+Made-up runs: task returns and bonuses that wander, follow seasons, rise slowly or have heavy tails, and no exploit
+(`shapegym.experiments.studies.wandering`).
 """
 
 from __future__ import annotations
@@ -21,6 +23,7 @@ from shapegym.envs.hack import EXPLOITS
 from shapegym.experiments.named import reward_named
 from shapegym.experiments.processes import in_processes
 from shapegym.experiments.runs.run import RunConfig, train
+from shapegym.experiments.studies import wandering
 from shapegym.experiments.studies.claims import Claim, Findings, ResultTable, StudyRequest
 from shapegym.experiments.sweeps.suite import load_suite
 from shapegym.shaping.audit.alarms import Alarm, Watch, harmless_parts, task_parts
@@ -29,6 +32,8 @@ from shapegym.shaping.files.reward_files import from_data
 SEEDS = 3
 
 HACKED_STEPS = 60_000
+MADE_UP, FALSE = 500, 0.05
+"""Made-up runs of each family, and the share of them that may sound an alarm."""
 HEALTHY_BUDGET = 0.5
 """Fraction of the suite's budget."""
 WINDOW = 50, 0.02
@@ -84,6 +89,13 @@ def outcome(item: tuple[str, RunConfig]) -> AlarmOutcome:
     return AlarmOutcome(name, config.seed, tuple(watch.alarms), *_course(rows, config.steps))
 
 
+def is_false(run: tuple[str, int]) -> bool:
+    """Whether a made-up run, of a family and with a seed, sounds an alarm."""
+    watch = Watch(wandering.BUDGET, (), ("task_reward",))
+    watch.append(wandering.run_without_exploit(*run))
+    return bool(watch.alarms)
+
+
 def _course(rows: Sequence[Mapping[str, Any]], budget: int) -> tuple[float, float, int | None]:
     """Peak, last value and step of halving of the mean task return."""
     episodes, fraction = WINDOW
@@ -109,6 +121,12 @@ def run(request: StudyRequest) -> Findings:
     request.say(f"{len(bad)} hacked and {len(good)} healthy runs")
     found = in_processes(outcome, [*bad, *good], request.workers)
     exploited, sound = found[: len(bad)], found[len(bad) :]
+    many = 20 if request.quick else MADE_UP
+    made_up = request.map(is_false, [(family, seed) for family in wandering.FAMILIES for seed in range(many)])
+    rates = {
+        family: sum(made_up[family, seed] for seed in range(many)) / many for family in wandering.FAMILIES
+    }
+    worst = max(rates, key=lambda family: rates[family])
     fallen = [each for each in exploited if each.halved is not None]
     in_time = [each for each in fallen if each.alarms and each.alarms[0].step <= (each.halved or 0)]
     noticed = [each for each in exploited if each.alarms]
@@ -130,6 +148,11 @@ def run(request: StudyRequest) -> Findings:
                 not false,
                 f"{len(false)} of {len(sound)}" + "".join(f"; {each.name} {each.seed}" for each in false),
             ),
+            Claim(
+                f"of made-up runs without an exploit at most {FALSE:.0%} sound one, in each family",
+                rates[worst] <= FALSE,
+                f"{rates[worst]:.1%} at most ({worst})",
+            ),
         ),
         tables=(
             ResultTable(
@@ -137,6 +160,7 @@ def run(request: StudyRequest) -> Findings:
                 ("run", "seed", "alarms", "first at", "halved at", "highest task return", "last"),
                 map(_row, [*exploited, *false]),
             ),
+            ResultTable(f"False alarms among {many} made-up runs", ("family", "share"), rates.items()),
         ),
     )
 
