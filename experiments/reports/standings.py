@@ -75,7 +75,7 @@ class Leaderboard:
     def differs(self, sign: int) -> list[Standing]:
         """The contenders that are better (1) or worse (-1) than the baseline by more than chance.
 
-        The paired test must say so, and the interval of the probability that a run beats one of the baseline must not hold one half.
+        The paired test must say so, and the interval of the probability to beat the baseline must not hold one half.
         """
         return [
             line
