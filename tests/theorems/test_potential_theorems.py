@@ -93,9 +93,9 @@ def test_a_replayed_dynamic_potential_is_an_ordinary_one_with_the_weight_of_now(
     ("weight", "known_before"),
     [
         (Linear(1.0, 0.0, 10), True),
-        (Constant(0.5) * Linear(), True),
+        (Constant(0.5) * Linear(1.0, 0.0, 10), True),
         (Compare("obs", "==", 2), False),
-        (Linear() * Event("features.event"), False),
+        (Linear(1.0, 0.0, 10) * Event("features.event"), False),
         (OnPlateau(), False),
         (Trust(Constant(1.0)), False),
     ],
