@@ -27,7 +27,7 @@ from shapegym.shaping.transitions import State
 from shapegym.shaping.types import Expression
 
 FORMAT = "shapegym shaping state"
-VERSION = 2
+VERSION = 3
 _HEADER = "header.json"
 
 Scalar: TypeAlias = bool | int | float | str | None

@@ -186,7 +186,7 @@ def test_foreign_files_are_told_apart(tmp_path):
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"version": 1}, "version 1, this shapegym reads version 2.*or begin the run afresh"),
+        ({"version": 1}, "version 1, this shapegym reads version 3.*or begin the run afresh"),
         ({"arrays": {}}, "entries that its header does not name"),
         ({"arrays": {"x": ["<f4", [3]]}}, "not <f4"),
         ({"arrays": {"x": ["<f8", [3]], "z": ["<f8", [3]]}}, "damaged"),
