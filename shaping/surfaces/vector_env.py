@@ -14,10 +14,11 @@ from collections.abc import Mapping
 from typing import Any, Unpack
 
 import numpy as np
+from gymnasium.error import ResetNeeded
 from gymnasium.vector import AutoresetMode, SyncVectorEnv, VectorEnv, VectorWrapper
 
 from shapegym.shaping.arrays import tree_join, tree_map
-from shapegym.shaping.errors import WiringError
+from shapegym.shaping.errors import ObservationError, WiringError
 from shapegym.shaping.evaluation.ledger import EpisodeRecord
 from shapegym.shaping.surfaces.binding import Binding, BindingOptions
 from shapegym.shaping.surfaces.collect import (
@@ -90,6 +91,11 @@ class ShapedVectorEnv(Binding, VectorWrapper):
     def step(self, actions: Any) -> tuple[Any, np.ndarray, np.ndarray, np.ndarray, dict[str, Any]]:
         """Advance every lane by one step."""
         self._require_reset()
+        if self.autoreset_mode is AutoresetMode.DISABLED and self._ended.any():
+            raise ResetNeeded(
+                f"Lanes {np.flatnonzero(self._ended).tolist()} have ended, and this environment resets none by itself: "
+                "reset(options={'reset_mask': terminated | truncated})."
+            )
         transitions = self._collector.transitions
         write_lanes(transitions.action, actions, what="action")
         self._started = False
@@ -107,7 +113,7 @@ class ShapedVectorEnv(Binding, VectorWrapper):
         self._collector.advance(self._next_features(infos, transitions.active, replaced))
         write_lanes(transitions.next_obs, obs)
         if replaced is not None:
-            write_lanes(transitions.next_obs, infos["final_obs"], replaced)
+            write_lanes(transitions.next_obs, _final_obs(infos), replaced)
         shaped, contributions, records = self.engine.step(transitions)
         # After the reset row of NEXT_STEP comes an episode's first step.
         np.logical_not(transitions.active, out=transitions.first)
@@ -177,6 +183,15 @@ def _autoreset_mode(envs: VectorEnv) -> AutoresetMode:
             f"{envs} does not say how its lanes reset: metadata['autoreset_mode'] is {mode!r}. Rewards depend on it, so set it to "
             f"one of {', '.join(f'AutoresetMode.{known.name}' for known in AutoresetMode)}."
         ) from None
+
+
+def _final_obs(infos: Mapping[str, Any]) -> Any:
+    if "final_obs" not in infos:
+        raise ObservationError(
+            "Episodes ended, but the infos have no 'final_obs', so the states they ended in are unknown. A vector environment with "
+            "SAME_STEP autoreset must put them there."
+        )
+    return infos["final_obs"]
 
 
 def _pick(infos: Mapping[str, Any], name: str, lanes: np.ndarray, when: str) -> np.ndarray:

@@ -13,7 +13,7 @@ from gymnasium.vector import AsyncVectorEnv, AutoresetMode, SyncVectorEnv, Vecto
 
 import shapegym  # noqa: F401  registers the environments
 from shapegym.shaping.algebra import TaskReward
-from shapegym.shaping.errors import FeatureError, WiringError
+from shapegym.shaping.errors import FeatureError, ObservationError, WiringError
 from shapegym.shaping.states.distance import Distance
 from shapegym.shaping.surfaces.vector_env import ShapedVectorEnv
 from shapegym.shaping.terms.counts import CountBonus
@@ -304,3 +304,30 @@ def test_what_terms_remember_is_saved_and_loaded(tmp_path: Any) -> None:
         shaped.reset(seed=0)  # both from the scripts' beginning
     for _ in range(5):
         np.testing.assert_array_equal(twin.step(np.zeros(3, int))[1], envs.step(np.zeros(3, int))[1])
+
+
+class Forgets(Dense):
+    """Says nothing of the states that episodes ended in."""
+
+    def step(self, actions: Any) -> Any:
+        *step, infos = super().step(actions)
+        return *step, {key: value for key, value in infos.items() if key != "final_obs"}
+
+
+def test_an_environment_that_forgets_where_episodes_ended_is_refused() -> None:
+    envs = ShapedVectorEnv(Forgets(scripted(1, AutoresetMode.SAME_STEP)), TaskReward())
+    envs.reset()
+    with pytest.raises(ObservationError, match=r"no 'final_obs'.*SAME_STEP"):
+        envs.step(np.zeros(1, np.int64))  # lane 0 begins with an episode of one step
+
+
+def test_a_lane_that_has_ended_is_not_stepped_on() -> None:
+    envs = ShapedVectorEnv(scripted(2, AutoresetMode.DISABLED), TaskReward())
+    envs.reset()
+    _, _, terminated, truncated, _ = envs.step(np.zeros(2, np.int64))
+    ended = terminated | truncated
+    assert ended.tolist() == [True, False]
+    with pytest.raises(ResetNeeded, match=r"\[0\] have ended.*reset_mask"):
+        envs.step(np.zeros(2, np.int64))
+    envs.reset(options={"reset_mask": ended})
+    envs.step(np.zeros(2, np.int64))
