@@ -53,6 +53,11 @@ class Guarantee:
     keeps: Keeps
     bound: float | None
 
+    @property
+    def name(self) -> str:
+        """It in words."""
+        return str(self)
+
     def __str__(self) -> str:
         if Keeps.POLICIES in self.keeps:
             return f"keeps {self.keeps}"
