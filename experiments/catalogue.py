@@ -10,7 +10,7 @@ import textwrap
 from collections.abc import Sequence
 
 import gymnasium as gym
-from gymnasium.envs.registration import EnvSpec
+from gymnasium.envs.registration import EnvSpec, load_env_creator
 from rich.console import Console
 from rich.markdown import Markdown
 from rich.markup import escape
@@ -106,7 +106,9 @@ def show_other(spec: EnvSpec, console: Console) -> None:
             f"[bold]Features[/] {escape(', '.join(told)) or 'none that shapegym knows how to read'}"
         )
         console.print(f"[bold]Tables[/] {escape(_tables_of(env))}")
-        console.print(Markdown(inspect.getdoc(type(env.unwrapped)) or ""))
+        builder = spec.kwargs.get("builder")
+        made = type(env.unwrapped) if builder is None else load_env_creator(builder)
+        console.print(Markdown(inspect.getdoc(made) or ""))
     finally:
         env.close()
 

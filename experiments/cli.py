@@ -76,9 +76,7 @@ def envs(
 
     with explained():
         rows, others = catalogue.rows(pattern), catalogue.others(pattern)
-        if (
-            not rows and not others
-        ):  # then those that come with Gymnasium and minigrid, which are too many to list beside ours
+        if not rows and not others:  # those that come with Gymnasium are too many to list beside ours
             others = catalogue.others(pattern, ready=True)
         exact = [row for row in rows if row.id.removeprefix("shapegym/") == pattern.removeprefix("shapegym/")]
         if exact or (len(rows) == 1 and not others):

@@ -52,11 +52,6 @@ def test_every_task_has_a_picture_that_follows_the_state(id: str) -> None:
     assert len(seen) > 1
 
 
-@pytest.mark.parametrize("id", [ROOMS, CAR, "shapegym/ToolCalls-v0"])
-def test_gymnasium_finds_nothing_to_say_of_the_pictures(id: str) -> None:
-    check_env(gym.make(id, render_mode="rgb_array").unwrapped)
-
-
 def test_the_agent_is_drawn_where_it_is() -> None:
     env: Any = gym.make(ROOMS, render_mode="rgb_array")
     env.reset(seed=0)
@@ -79,6 +74,12 @@ def window(monkeypatch: pytest.MonkeyPatch) -> Any:
     monkeypatch.setattr(pygame.time, "Clock", lambda: SimpleNamespace(tick=lambda fps: fps))
     yield pygame
     pygame.display.quit()
+
+
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("id", DRAWN)
+def test_gymnasium_finds_nothing_to_say_of_tasks_with_pictures(id: str, window: Any) -> None:
+    check_env(gym.make(id, render_mode="rgb_array").unwrapped)
 
 
 def test_people_watch_in_a_window_which_copies_do_not_share(window: Any) -> None:

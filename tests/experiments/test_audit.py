@@ -305,6 +305,37 @@ def test_exit_codes_tell_proof_from_ignorance(tmp_path):
     assert all(f"{code}: " in said or f"code {code}" in said for code in range(4))
 
 
+def test_a_task_that_is_a_function_is_reached_from_the_command_line(tmp_path, monkeypatch):
+    (tmp_path / "icy_tasks.py").write_text(
+        """
+from shapegym.envs.outcomes import finite_task
+from shapegym.envs.registration import register_task
+
+
+def outcomes(cell, action):
+    there = max(cell - 1, 0) if action == 0 else cell + 1
+    return [(0.9, there, float(there == 5), there == 5), (0.1, cell, 0.0, False)]
+
+
+def corridor():
+    return finite_task("icy corridor", outcomes, actions=2, start=0, features={"cell": int})
+
+
+register_task("Tests/Ice-v0", corridor)
+""",
+        encoding="utf-8",
+    )
+    monkeypatch.syspath_prepend(tmp_path)
+    reward = tmp_path / "reward.yaml"
+    reward.write_text("reward: {sum: [task_reward, {potential: {of: features.cell}}]}", encoding="utf-8")
+    try:
+        found = run(reward, "--env", "icy_tasks:Tests/Ice-v0")
+        assert found.exit_code == 0, found.output
+        assert "tables of 6 states and 2 actions: exact" in " ".join(found.output.split())
+    finally:
+        gym.registry.pop("Tests/Ice-v0", None)
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
