@@ -134,11 +134,13 @@ TABLE: tuple[EnvRow, ...] = (
 )
 
 
-def build(builder: str, **knobs: Any) -> Dynamics:
-    """The dynamics of an id, without an environment around them.
+def build(builder: str, *, id_limit: int | None = None, **knobs: Any) -> Dynamics:
+    """The dynamics of an id, without an environment around them, from its row or from the arguments in its spec.
 
+    The limit of the id is an environment's business, and plays no part.
     A builder that is annotated to return a bare `FiniteTask` also takes ``observation``, as `FiniteDynamics` does.
     """
+    del id_limit
     shown = {}
     if "observation" in knobs and issubclass(_made_by(builder), FiniteTask):
         shown["observation"] = knobs.pop("observation")

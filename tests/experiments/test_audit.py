@@ -327,7 +327,7 @@ register_task("Tests/Ice-v0", corridor)
     )
     monkeypatch.syspath_prepend(tmp_path)
     reward = tmp_path / "reward.yaml"
-    reward.write_text("reward: {sum: [task_reward, {potential: {of: features.cell}}]}", encoding="utf-8")
+    reward.write_text("reward: {sum: [task_reward, {potential: {phi: features.cell}}]}", encoding="utf-8")
     try:
         found = run(reward, "--env", "icy_tasks:Tests/Ice-v0")
         assert found.exit_code == 0, found.output
