@@ -143,7 +143,8 @@ class TransitionVecEnv(Binding):
 
     def _find_traces(self) -> list[Any]:
         """Objects of the wrapped environment that are others after somebody resets it, or in some environments steps it."""
-        return [*vars(self._lanes).get("reset_infos", ()), vars(self._lanes).get("last_step")]
+        held = vars(self._lanes)
+        return [held.get("last_step")] if self._has_arrays else list(held.get("reset_infos", ()))
 
     def _read_arrays(self) -> Transitions:
         last = self._lanes_source.last_step  # type: ignore[attr-defined]

@@ -136,7 +136,7 @@ def _make_loading_safe(model: BaseAlgorithm, name: str, shaped_class: type[Hinds
     """
     if getattr(model, f"{name}_class", None) is not None:
         setattr(model, f"{name}_class", shaped_class)
-    else:
+    elif name == "rollout_buffer":  # no algorithm with rollouts has action noise
         model.action_noise = WiredHere()
 
 
