@@ -17,6 +17,7 @@ from stable_baselines3.common.vec_env import DummyVecEnv, VecEnv
 
 from shapegym.agents.bridge import VectorEnvBridge
 from shapegym.agents.errors import SettingsError
+from shapegym.agents.policies import require_readable
 from shapegym.envs.dynamics import Dynamics
 from shapegym.envs.foreign.minigrid_views import with_view
 from shapegym.envs.foreign.ready_features import adapt_features
@@ -56,7 +57,8 @@ def make_vec_env(
         **kwargs: of the environment.
 
     Raises:
-        SettingsError: if ``num_envs`` is below 1, the seed or the grid view is none, or the environment rejects its arguments.
+        SettingsError: if ``num_envs`` is below 1, the seed or the grid view is none, the environment rejects its arguments, or
+            Stable-Baselines3 cannot read its observations.
         gymnasium.error.Error: if the id is not registered.
     """
     checked("num_envs", Count, num_envs, SettingsError)
@@ -149,7 +151,13 @@ def _lanes(spec: EnvSpec, num_envs: int, grid_view: GridView, kwargs: dict[str, 
             )
         )
     lane: Callable[[], gym.Env] = partial(_make_lane, spec.id, grid_view, kwargs)
-    return DummyVecEnv([lane] * num_envs)
+    try:
+        return DummyVecEnv([lane] * num_envs)
+    except (NotImplementedError, TypeError):
+        env = lane()
+        env.close()
+        require_readable("Stable-Baselines3", env.observation_space)
+        raise
 
 
 def _of_view(spec: EnvSpec, grid_view: GridView, kwargs: dict[str, Any]) -> dict[str, Any]:

@@ -16,6 +16,7 @@ from stable_baselines3.common.vec_env import VecEnv
 from shapegym.agents.algorithms.registry import algorithm_of, algorithms
 from shapegym.agents.environments import make_vec_env
 from shapegym.agents.errors import SettingsError
+from shapegym.agents.policies import fitting_policy
 from shapegym.agents.settings import Settings, resolve_settings
 from shapegym.shaping.surfaces.binding import BindingOptions
 from shapegym.shaping.surfaces.wiring import wire
@@ -53,7 +54,8 @@ def make_agent(
         model.learn(100_000)
 
     Args:
-        algo: a name in `shapegym.agents.ALGORITHMS`.
+        algo: a name in `shapegym.agents.ALGORITHMS`. Its policy, unless ``policy`` is given, is that which reads the environment's
+            observations.
         env: an id, made with the settings' number of lanes (`make_vec_env`), or a VecEnv.
         reward: what the agent is trained on; None is the task reward as the environment pays it.
         seed: of the networks, the exploration, the environments and the reward's terms.
@@ -65,7 +67,7 @@ def make_agent(
         **overrides: hyper-parameters that replace those of the table or of ``settings``.
 
     Raises:
-        SettingsError: for unknown names, values that the algorithm rejects, or an action space that it cannot use.
+        SettingsError: for unknown names, values that the algorithm rejects, or spaces that it cannot use.
         ShapingError: if the reward does not fit the environment or the agent.
     """
     if settings is not None and settings.algo != algo:
@@ -83,6 +85,7 @@ def make_agent(
             f"num_envs={overrides['num_envs']!r}, but the VecEnv has {venv.num_envs} lanes. Make it with as many, or give an id."
         )
     require_fitting_actions(algo, venv.action_space)
+    policy = chosen.policy or fitting_policy(algo, venv.observation_space)
     arguments = dict(chosen.arguments)
     if chosen.action_noise_std:
         shape = venv.action_space.shape
@@ -92,7 +95,7 @@ def make_agent(
         )
     try:
         model = algorithm_of(algo).kind(
-            chosen.policy,
+            policy,
             venv,
             seed=seed,
             device=device,
@@ -101,7 +104,7 @@ def make_agent(
             **arguments,
         )
     except _REJECTIONS as error:
-        raise SettingsError(f"{algo} rejects these settings: {error} ({chosen.as_dict()})") from error
+        raise SettingsError(f"{algo} with {policy} rejects its settings: {error}") from error
     if reward is not None:
         options: BindingOptions = {"seed": seed or 0, **(binding or {})}
         wire(model, reward, **options)

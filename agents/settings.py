@@ -36,7 +36,7 @@ class Settings(Limited):
 
     Attributes:
         algo: name of the algorithm.
-        policy: name of SB3's policy.
+        policy: name of SB3's policy; None is that which reads the environment's observations (`fitting_policy`).
         num_envs: lanes.
         action_noise_std: standard deviation of Gaussian exploration noise on actions scaled to [-1, 1]; 0 for none.
         arguments: the other arguments of the algorithm's class.
@@ -45,7 +45,7 @@ class Settings(Limited):
     misfit = SettingsError
 
     algo: str
-    policy: str = "MlpPolicy"
+    policy: str | None = None
     num_envs: Annotated[int, Ge(1), Le(MOST_LANES)] = 1
     action_noise_std: NonNegative = 0.0
     arguments: Mapping[str, Any] = field(default_factory=dict)
@@ -53,7 +53,7 @@ class Settings(Limited):
     def __post_init__(self) -> None:
         super().__post_init__()
         policies = algorithm_of(self.algo).kind.policy_aliases
-        if self.policy not in policies:
+        if self.policy is not None and self.policy not in policies:
             raise SettingsError(
                 f"{self.algo} has no policy {self.policy!r}.{suggest(str(self.policy), policies)}"
             )
@@ -74,7 +74,8 @@ class Settings(Limited):
     def as_dict(self) -> dict[str, Any]:
         """Return all hyper-parameters in one flat dict, as `resolve_settings` takes overrides."""
         noise = {"action_noise_std": self.action_noise_std} if self.action_noise_std else {}
-        return {"policy": self.policy, "num_envs": self.num_envs, **noise, **self.arguments}
+        policy = {"policy": self.policy} if self.policy else {}
+        return {**policy, "num_envs": self.num_envs, **noise, **self.arguments}
 
 
 def resolve_settings(algo: str, env_id: str = "", overrides: Mapping[str, Any] | None = None) -> Settings:

@@ -33,6 +33,7 @@ from shapegym.experiments.console import (
     require_recorded,
     say,
     say_changes,
+    warn,
     was_given,
 )
 from shapegym.experiments.errors import RunError
@@ -134,7 +135,9 @@ def train(
     algo: Annotated[
         str, typer.Option(help="PPO, A2C, DQN, SAC, TD3, RecurrentPPO, QRDQN, ConstrainedPPO or BARFI.")
     ] = "ppo",
-    steps: Annotated[int, typer.Option(help="Budget in environment steps.")] = 100_000,
+    steps: Annotated[
+        int, typer.Option(help="Budget in environment steps; with --resume, a larger one for the run.")
+    ] = 100_000,
     seed: Annotated[int, typer.Option(help="Of everything.")] = 0,
     out_dir: Annotated[
         Path | None, typer.Option("--out", help="Run folder; runs/ENV-REWARD-ALGO-SEED by default.")
@@ -155,7 +158,10 @@ def train(
         typer.Option(help="Steps between fits of what the reward learns, for agents with a replay buffer."),
     ] = None,
     resume: Annotated[
-        Path | None, typer.Option(help="Continue the run in this folder, as it was asked for.")
+        Path | None,
+        typer.Option(
+            help="Continue the run in this folder, as it was asked for; a finished one with more --steps."
+        ),
     ] = None,
     checkpoint: Annotated[
         int | None, typer.Option(help="With --resume: from the checkpoint of this step, not from the last.")
@@ -172,17 +178,22 @@ def train(
     """Train an agent on a task with a reward, and judge it by the task alone."""
     from shapegym.agents.callbacks import ALARMS_FILE, ShapingCallback
     from shapegym.agents.checkpoint import checkpoints
+    from shapegym.agents.policies import policy_name
     from shapegym.experiments.runs import costs, run_folder
-    from shapegym.experiments.runs.run import RunConfig
+    from shapegym.experiments.runs.run import RunConfig, prolong
     from shapegym.experiments.runs.run import train as run
     from shapegym.shaping.files.reward_files import to_data
 
     with explained():
         if resume is not None:
-            refuse_others(context, "resume", "checkpoint", "trust", "profile", "wandb", "imports")
+            refuse_others(context, "resume", "steps", "checkpoint", "trust", "profile", "wandb", "imports")
             config, folder = RunConfig.from_folder(resume), resume
             require_recorded(imports, config.modules, folder)
             say_changes(run_folder.changed_versions(folder))
+            if was_given(context, "steps"):
+                config, differences = prolong(folder, steps)
+                for difference in differences:
+                    warn(f"not quite a run of {steps:,} steps: {difference}")
         elif checkpoint is not None:
             raise RunError("--checkpoint says where --resume goes on: add --resume FOLDER, or leave it out.")
         elif not env:
@@ -216,7 +227,11 @@ def train(
         with Progress(*shown, console=err, expand=True) as bar:
             task = bar.add_task("", total=config.steps, news="")
 
+            agent = config.algo
+
             def report(step: int, episodes: ShapingCallback) -> None:
+                nonlocal agent
+                agent = f"{config.algo}, {policy_name(episodes.model)}"
                 first = episodes.steps_to_first_success
                 news = "" if first is None else f"solved first at {first:,}"
                 bar.update(task, completed=step, news=news)
@@ -242,6 +257,7 @@ def train(
         solved = "the task does not tell success" if told is None else f"{told:.0%} of episodes"
         never = "the task does not tell success" if told is None else "never"
         rows = [
+            ("agent", agent),
             ("success", solved),
             ("task return", f"{result.mean_return:.3f}"),
             ("episode length", f"{result.mean_length:.1f}"),

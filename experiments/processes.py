@@ -74,7 +74,7 @@ class WorkerPool:
     def close(self) -> None:
         """End the workers, whatever they are at."""
         for worker in self._workers:
-            worker.process.kill()
+            worker.kill()
         for worker in self._workers:
             worker.bury()
 
@@ -121,7 +121,7 @@ class _Worker:
 
     def start(self) -> None:
         self.items: tuple[Any, ...] = ()
-        self.ready = False
+        self.ready = self.buried = False
         self.pipe, theirs = _SPAWN.Pipe()
         self.process = _SPAWN.Process(target=_work, args=(theirs, self.modules), daemon=True)
         with _environment(dict.fromkeys(_ONE_THREAD, "1")):  # read when the libraries are imported
@@ -149,8 +149,16 @@ class _Worker:
             self.items = ()
         return news
 
+    def kill(self) -> None:
+        """End the process, unless that has been seen to already."""
+        if not self.buried:
+            self.process.kill()
+
     def bury(self) -> int:
-        """Take leave of a process that has died or is about to, and return its exit code."""
+        """Take leave of a process that has died or is about to, once, and return its exit code."""
+        if self.buried:
+            return 0
+        self.buried = True
         self.process.kill()
         self.process.join()
         code = self.process.exitcode
@@ -162,7 +170,10 @@ class _Worker:
         pid, ready = self.process.pid or 0, self.ready
         how = _in_words(self.bury())
         if not ready:
-            raise RunError(f"A worker process could not start: it ended with {how}.")
+            raise RunError(
+                f"A worker process could not start: it ended with {how}. What it printed stands above. If this was called from a "
+                'script, the call must stand below `if __name__ == "__main__":`, because workers import the script again.'
+            )
         self.start()
         return News("died", how, pid)
 

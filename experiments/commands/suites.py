@@ -7,8 +7,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from rich.markup import escape
 from rich.table import Column
+from rich.text import Text
 
 from shapegym.experiments.console import Imports, explained, out
+from shapegym.experiments.errors import RunError
 from shapegym.experiments.tables import table
 
 if TYPE_CHECKING:
@@ -17,6 +19,9 @@ if TYPE_CHECKING:
 
 def suites(
     name: Annotated[str, typer.Argument(help="Show a ready suite, or a file (.yaml).")] = "",
+    as_yaml: Annotated[
+        bool, typer.Option("--yaml", help="Print the suite's file, to change and to sweep.")
+    ] = False,
     _imports: Imports = None,
 ) -> None:
     """List the ready suites, or show what one compares."""
@@ -24,8 +29,14 @@ def suites(
     from shapegym.experiments.sweeps.suite import load_suite
 
     with explained():
+        if as_yaml and not name:
+            raise RunError("--yaml prints one suite: name it (`shapegym suites` lists them).")
         if name:
-            _show(load_suite(name))
+            suite = load_suite(name)
+            if as_yaml:
+                out.print(Text(suite.path.read_text(encoding="utf-8").rstrip()), soft_wrap=True)
+            else:
+                _show(suite)
             return
         headings = (
             Column(each, justify="right", no_wrap=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import warnings
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack
@@ -11,6 +12,7 @@ from pathlib import Path
 from statistics import fmean
 from typing import Any
 
+import yaml
 from stable_baselines3.common.base_class import BaseAlgorithm
 from stable_baselines3.common.callbacks import BaseCallback
 from stable_baselines3.common.logger import configure
@@ -31,6 +33,7 @@ from shapegym.agents.checkpoint import (
     load_checkpoint,
     read_manifest,
     require_books,
+    save_checkpoint,
 )
 from shapegym.agents.environments import make_vec_env, with_features
 from shapegym.agents.errors import CheckpointError
@@ -48,7 +51,7 @@ from shapegym.experiments.runs import run_folder, tracking
 from shapegym.shaping.discovery import import_modules, only_loaded
 from shapegym.shaping.evaluation.answer_log import AnswerLog
 from shapegym.shaping.evaluation.answers import Correspondence, annotator_of
-from shapegym.shaping.files.reward_files import from_data
+from shapegym.shaping.files.reward_files import as_expression, from_data, modules_of, to_data
 from shapegym.shaping.files.state_files import save_engine
 from shapegym.shaping.limits import Count, Limited, Natural
 from shapegym.shaping.surfaces.binding import BindingOptions
@@ -73,7 +76,8 @@ class RunConfig(Limited):
         env: id of the environment.
         steps: budget in global steps.
         algo: name of the algorithm.
-        reward: the expression as data (`shapegym.shaping.files.reward_files`), or None for the plain task reward.
+        reward: an expression, its data (`shapegym.shaping.files.reward_files`), or the `Path` of a reward file, kept as data with
+            what it imports; None for the plain task reward.
         seed: of everything.
         env_kwargs: arguments of the environment.
         settings: hyper-parameters that differ from the table's.
@@ -102,7 +106,9 @@ class RunConfig(Limited):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        object.__setattr__(self, "imports", tuple(dict.fromkeys(self.imports)))
+        reward, imports = _as_data(self.reward)
+        object.__setattr__(self, "reward", reward)
+        object.__setattr__(self, "imports", tuple(dict.fromkeys((*self.imports, *imports))))
 
     @classmethod
     def from_folder(cls, folder: Path) -> RunConfig:
@@ -202,6 +208,7 @@ def train(
             else:
                 binding: BindingOptions = {"answers": answers}
                 if config.learn_every is not None:
+                    _require_learning(reward)
                     binding["learn_every"] = config.learn_every
                 model = make_agent(
                     config.algo, venv, reward, seed=config.seed, settings=settings, binding=binding
@@ -211,6 +218,39 @@ def train(
                 cleanup.enter_context(run_folder.alone(folder))
             with tracking.tracked(wandb, folder, run_folder.read_config(folder), resume=resume):
                 return _learn(model, config, folder, eval_venv, progress, earlier)
+
+
+def prolong(folder: Path, steps: int) -> tuple[RunConfig, list[str]]:
+    """Give a run a larger budget, finished or not: its request says so from now on, and it can be resumed.
+
+    Resumed, it becomes what a run of that budget from the start is, if nothing that it was asked for looks at the budget.
+
+    Returns:
+        The request, and what differs from a run that had been asked for it from the start, in sentences.
+
+    Raises:
+        RunError: if the run has no checkpoint to go on from, or the budget is not larger.
+    """
+    config = RunConfig.from_folder(folder)
+    require_own(folder)
+    if steps <= config.steps:
+        raise RunError(f"The run in {folder} was asked for {config.steps:,} steps: ask for more than that.")
+    if not checkpoints(folder / run_folder.CHECKPOINTS):
+        raise RunError(f"{folder} has no checkpoint to go on from: start a run of {steps:,} steps anew.")
+    longer = replace(config, steps=steps)
+    (folder / run_folder.RESULT).unlink(
+        missing_ok=True
+    )  # first: with a result a run of the new budget would look finished
+    run_folder.write_text(
+        folder / run_folder.CONFIG, yaml.safe_dump(plain(longer.as_data()), sort_keys=False)
+    )
+    differs = []
+    if share := config.settings.get("exploration_fraction"):
+        differs.append(
+            f"{config.algo} explored less with every step up to {share:.0%} of its budget, {round(share * config.steps):,} steps; "
+            f"from here on it explores as in a run of {steps:,} steps, up to step {round(share * steps):,}."
+        )
+    return longer, differs
 
 
 def request_of(config: RunConfig) -> dict[str, Any]:
@@ -224,6 +264,11 @@ def _books(config: RunConfig, folder: Path) -> list[Path]:
     """The files that a run appends to and its result is made from."""
     names = (EPISODES_FILE, EVALUATIONS_FILE, *algorithm_of(config.algo).files)
     return [folder / name for name in names]
+
+
+def _require_learning(reward: Expression | None) -> None:
+    if reward is None or not any(reader.learned for reader in readers_of(reward)):
+        raise RunError("learn_every is for rewards that learn, and nothing in this one does: leave it out.")
 
 
 def _answers(reward: Expression | None, folder: Path, *, repeated: bool) -> Correspondence | None:
@@ -289,6 +334,8 @@ def _learn(
                     callback=callbacks,
                     reset_num_timesteps=model.num_timesteps == 0,
                 )
+        if config.checkpoint_every:
+            _keep_end(model, folder / run_folder.CHECKPOINTS, _books(config, folder))
         result = evaluate(model, eval_venv, config.eval_episodes, seed=EVALUATION_SEED, deterministic=False)
     finally:
         model.logger.close()
@@ -309,6 +356,26 @@ def _learn(
     algorithm.draw(folder)
     run_folder.write_text(folder / run_folder.RESULT, json.dumps(summary, indent=2) + "\n")
     return result
+
+
+def _keep_end(model: BaseAlgorithm, folder: Path, books: list[Path]) -> None:
+    """Save a checkpoint of the end, from which the run can be prolonged."""
+    end = folder / f"step_{model.num_timesteps}"
+    if not end.exists():
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", message=".*has no snapshots", category=UserWarning)
+            save_checkpoint(end, model, books)
+
+
+def _as_data(reward: Any) -> tuple[Any, tuple[str, ...]]:
+    """A reward as a request holds it, and the modules that define it.
+
+    Texts stay: in a folder that somebody sent, the name of a file would lead out of it.
+    """
+    if not isinstance(reward, (Expression, os.PathLike)):
+        return reward, ()
+    expression = as_expression(reward)
+    return to_data(expression), modules_of(expression)
 
 
 def _recent(path: Path) -> dict[str, Any]:
@@ -336,7 +403,9 @@ class _Report(BaseCallback):
 def _checkpoint(folder: Path, step: int | None) -> Path:
     """Where a run goes on: at its last checkpoint that is whole, or at that of a step."""
     if run_folder.is_finished(folder):
-        raise RunError(f"The run in {folder} is finished; there is nothing to resume.")
+        raise RunError(
+            f"The run in {folder} is finished. To go on with it, ask for more: --resume FOLDER --steps N."
+        )
     found = {path.name.removeprefix("step_"): path for path in checkpoints(folder / run_folder.CHECKPOINTS)}
     if not found:
         raise RunError(f"{folder} has no checkpoint yet: start the run anew in another folder.")

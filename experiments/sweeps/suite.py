@@ -147,6 +147,11 @@ class Suite(_Data):
         """That of its file."""
         return self._origin.path.stem
 
+    @property
+    def path(self) -> Path:
+        """Its file."""
+        return self._origin.path
+
     def as_source(self) -> str | dict[str, Any]:
         """What `load_suite` makes this suite from again, wherever its file is then: the name of a ready one, else name and data."""
         if self._origin.path == path_of(self.name):

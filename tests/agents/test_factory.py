@@ -11,6 +11,7 @@ from shapegym.agents.algorithms.registry import ALGORITHMS
 from shapegym.agents.environments import make_vec_env
 from shapegym.agents.errors import SettingsError
 from shapegym.agents.factory import make_agent, torch_threads
+from shapegym.agents.policies import policy_name, require_readable
 from shapegym.agents.settings import resolve_settings
 from shapegym.envs.registration import register_all
 from shapegym.shaping.algebra import TaskReward
@@ -133,3 +134,67 @@ def test_torch_threads_are_put_back():
 def test_a_number_of_lanes_that_the_vec_env_does_not_have_is_refused():
     with pytest.raises(SettingsError, match="the VecEnv has 2 lanes"):
         make_agent("PPO", make_vec_env("shapegym/Corridor-v0", 2), num_envs=8)
+
+
+class Blank(gym.Env):
+    """Shows what its space has."""
+
+    action_space = gym.spaces.Discrete(2)
+
+    def __init__(self, observation_space):
+        self.observation_space = observation_space
+
+    def reset(self, *, seed=None, options=None):
+        super().reset(seed=seed)
+        return self.observation_space.sample(), {}
+
+    def step(self, action):
+        return self.observation_space.sample(), 0.0, False, False, {}
+
+
+VECTOR = gym.spaces.Box(-1, 1, (2,))
+PIXELS = gym.spaces.Box(0, 255, (40, 40, 3), np.uint8)
+SMALL_PIXELS = gym.spaces.Box(0, 255, (7, 7, 3), np.uint8)
+
+
+@pytest.mark.parametrize(
+    ("algo", "space", "policy"),
+    [
+        ("PPO", VECTOR, "MlpPolicy"),
+        ("PPO", PIXELS, "CnnPolicy"),
+        ("PPO", gym.spaces.Box(0, 255, (3, 40, 40), np.uint8), "CnnPolicy"),
+        ("PPO", SMALL_PIXELS, "MlpPolicy"),
+        ("DQN", gym.spaces.Dict(a=VECTOR, b=gym.spaces.Discrete(3)), "MultiInputPolicy"),
+        ("RecurrentPPO", gym.spaces.Dict(a=VECTOR), "MultiInputLstmPolicy"),
+    ],
+)
+def test_the_policy_reads_what_the_environment_shows(algo, space, policy):
+    model = make_agent(
+        algo, DummyVecEnv([lambda: Blank(space)] * 2), TaskReward(), **{**TINY[algo], "policy_kwargs": {}}
+    )
+    assert policy_name(model) == policy
+    assert model.learn(20).num_timesteps >= 20
+
+
+@pytest.mark.parametrize(
+    ("space", "message"),
+    [
+        (gym.spaces.Tuple((VECTOR, VECTOR)), "a Tuple cannot be the observation.*FlattenObservation"),
+        (gym.spaces.Dict(a=gym.spaces.Dict(b=VECTOR)), "entry 'a'.*cannot be an entry of a Dict.*Flatten"),
+        (gym.spaces.Dict(a=SMALL_PIXELS), "entry 'a'.*36 x 36 pixels|need 36 x 36"),
+        (gym.spaces.Text(3), "arrays of a fixed shape.*TransformObservation"),
+        (gym.spaces.Discrete(3, start=1), "count from 0.*Subtract 1"),
+    ],
+)
+def test_observations_that_no_policy_reads_are_refused_with_what_to_do(space, message):
+    with pytest.raises(SettingsError, match=message):
+        require_readable("PPO", space)
+
+
+def test_an_environment_with_nested_observations_is_refused_by_its_id():
+    gym.register("Nested-v0", entry_point=lambda: Blank(gym.spaces.Dict(a=gym.spaces.Tuple((VECTOR,)))))
+    try:
+        with pytest.raises(SettingsError, match="entry 'a'"):
+            make_agent("PPO", "Nested-v0")
+    finally:
+        del gym.registry["Nested-v0"]

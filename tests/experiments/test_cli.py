@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from dataclasses import replace
 from importlib import resources
 from importlib.metadata import version
 from io import StringIO
@@ -23,7 +24,9 @@ from shapegym.experiments.cli import app
 from shapegym.experiments.console import say
 from shapegym.experiments.runs import run_folder
 from shapegym.experiments.runs.run import RunConfig, train
-from shapegym.shaping.files.reward_files import load_reward
+from shapegym.experiments.sweeps.suite import load_suite
+from shapegym.shaping.algebra import TaskReward
+from shapegym.shaping.files.reward_files import dump_reward, load_reward, to_data
 from shapegym.shaping.files.schema import node_help
 
 SMALL = [
@@ -307,3 +310,50 @@ def test_the_console_script_starts():
         [sys.executable, "-m", "shapegym", "--help"], capture_output=True, text=True, check=True, timeout=120
     )
     assert "demo" in result.stdout
+
+
+def test_a_finished_run_goes_on_to_what_a_longer_one_is(tmp_path):
+    settings = {"num_envs": 4, "n_steps": 32, "batch_size": 64}
+    config = RunConfig("shapegym/Corridor-v0", 512, settings=settings, checkpoint_every=384, eval_episodes=2)
+    train(config, tmp_path / "prolonged")
+    shapegym("train", "--resume", str(tmp_path / "prolonged"), "--steps", "1024")
+    train(replace(config, steps=1024), tmp_path / "whole")
+    for name in (run_folder.RESULT, run_folder.CONFIG, "episodes.jsonl"):
+        assert (tmp_path / "prolonged" / name).read_bytes() == (tmp_path / "whole" / name).read_bytes()
+    assert "ask for more: --resume FOLDER --steps N" in shapegym(
+        "train", "--resume", str(tmp_path / "whole"), code=2
+    )
+    assert "ask for more than that" in shapegym(
+        "train", "--resume", str(tmp_path / "whole"), "--steps", "1024", code=2
+    )
+
+
+def test_what_looks_at_the_budget_is_said_when_a_run_goes_on(tmp_path):
+    settings = {"num_envs": 2, "buffer_size": 100, "learning_starts": 10, "batch_size": 8}
+    config = RunConfig(
+        "shapegym/Corridor-v0", 64, "DQN", settings=settings, checkpoint_every=64, eval_episodes=1
+    )
+    train(config, tmp_path / "run")
+    said = shapegym("train", "--resume", str(tmp_path / "run"), "--steps", "128")
+    assert "DQN explored less with every step up to 50% of its budget, 32 steps" in said
+
+
+def test_a_request_takes_rewards_as_expressions_and_files(tmp_path):
+    expression = TaskReward() + 0.5 * TaskReward()
+    dump_reward(expression, tmp_path / "reward.yaml")
+    requests = [RunConfig("a", 1, reward=each) for each in (expression, tmp_path / "reward.yaml")]
+    assert requests == [RunConfig("a", 1, reward=to_data(expression))] * 2
+
+
+def test_steps_between_fits_of_what_does_not_learn_are_refused(tmp_path):
+    arguments = ["--learn-every", "8", "--out", str(tmp_path / "run"), *SMALL]
+    text = shapegym("train", "shapegym/Corridor-v0", *arguments, code=2)
+    assert "nothing in this one does: leave it out" in text
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_suite_is_printed_as_the_file_that_it_is(tmp_path):
+    text = CliRunner().invoke(app, ["suites", "ladder", "--yaml"]).output
+    (tmp_path / "mine.yaml").write_text(text)
+    assert load_suite(tmp_path / "mine.yaml").model_dump() == load_suite("ladder").model_dump()
+    assert "name it" in shapegym("suites", "--yaml", code=2)
