@@ -85,7 +85,7 @@ def make_agent(
             f"num_envs={overrides['num_envs']!r}, but the VecEnv has {venv.num_envs} lanes. Make it with as many, or give an id."
         )
     require_fitting_actions(algo, venv.action_space)
-    policy = chosen.policy or fitting_policy(algo, venv.observation_space)
+    policy = chosen.policy or fitting_policy(algorithm_of(algo).kind, venv.observation_space)
     arguments = dict(chosen.arguments)
     if chosen.action_noise_std:
         shape = venv.action_space.shape

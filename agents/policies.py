@@ -9,7 +9,6 @@ from gymnasium import spaces
 from stable_baselines3.common.base_class import BaseAlgorithm
 from stable_baselines3.common.preprocessing import is_image_space
 
-from shapegym.agents.algorithms.registry import algorithm_of
 from shapegym.agents.errors import SettingsError
 
 _LEAST_PIXELS = 36
@@ -18,8 +17,8 @@ _LEAST_PIXELS = 36
 _READABLE = (spaces.Box, spaces.Discrete, spaces.MultiDiscrete, spaces.MultiBinary)
 
 
-def fitting_policy(algo: str, space: gym.Space) -> str:
-    """Return the name of the policy with which ``algo`` reads ``space``.
+def fitting_policy(kind: type[BaseAlgorithm], space: gym.Space) -> str:
+    """Return the name of the policy with which an algorithm reads ``space``.
 
     ``MultiInputPolicy`` for a Dict, ``CnnPolicy`` for an image of bytes that its convolutions can take, else ``MlpPolicy``, which
     flattens; recurrent algorithms have ``...LstmPolicy``.
@@ -27,11 +26,11 @@ def fitting_policy(algo: str, space: gym.Space) -> str:
     Raises:
         SettingsError: if the algorithm reads no such observations; says what to do.
     """
+    algo, known = kind.__name__, list(kind.policy_aliases)
     require_readable(algo, space)
-    known = list(algorithm_of(algo).kind.policy_aliases)
-    kind = "MultiInput" if isinstance(space, spaces.Dict) else "Cnn" if _is_large_image(space) else "Mlp"
-    found = [name for name in known if name.startswith(kind)]
-    if not found and kind == "MultiInput":
+    wanted = "MultiInput" if isinstance(space, spaces.Dict) else "Cnn" if _is_large_image(space) else "Mlp"
+    found = [name for name in known if name.startswith(wanted)]
+    if not found and wanted == "MultiInput":
         raise SettingsError(
             f"{algo} has no policy for Dict observations, and this environment's are {space}. Wrap it in "
             "gymnasium.wrappers.FlattenObservation, or use PPO."
