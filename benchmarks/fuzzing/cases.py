@@ -1,0 +1,48 @@
+"""Cases by number: which reader, which example, what is done to it."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Iterable
+from pathlib import Path
+
+from fuzzing.readers import READERS
+from fuzzing.trial import Outcome, attempt_case
+
+_TURNS = (0, 2, 5, 1, 2, 8, 0, 2, 3, 4, 2, 6, 0, 2, 5, 7, 2, 8, 3, 4)
+"""Readers in turn: state files, which hold the most, come most often."""
+
+
+def prepare(folder: Path) -> None:
+    """Write the honest examples, and read each in this process: they are accepted, and kernels are compiled before the cases."""
+    here = os.getcwd()
+    for number, reader in enumerate(READERS):
+        place = folder / str(number)
+        place.mkdir()
+        reader.make(place)
+        for original in sorted(place.iterdir()):
+            copy = folder / "copy" / original.name
+            (shutil.copytree if original.is_dir() else shutil.copy)(original, _made(copy.parent) / copy.name)
+            os.chdir(copy.parent)
+            reader.read(copy)
+            os.chdir(here)
+            shutil.rmtree(copy.parent)
+
+
+def cases(numbers: Iterable[int], folder: Path, only: str = "") -> list[Outcome]:
+    """Return what came of the cases with these numbers."""
+    outcomes = []
+    for number in numbers:
+        turn = _TURNS[number % len(_TURNS)]
+        if not only or READERS[turn].name == only:
+            room = _made(folder / f"case_{number}")
+            originals = sorted((folder / str(turn)).iterdir())
+            outcomes.append(attempt_case(READERS[turn], originals, number, room))
+            shutil.rmtree(room)
+    return outcomes
+
+
+def _made(folder: Path) -> Path:
+    folder.mkdir()
+    return folder
