@@ -253,13 +253,20 @@ def _in_this_process(_: Any, jobs: Any, folder: Path, on_event: Any) -> None:
         on_event(attempt(job, folder, on_event))
 
 
+def _read_books(path: Path) -> str:
+    return _command("verify", path, "--runs", 0)
+
+
+def _read_report(path: Path) -> str:
+    return _command("report", path)
+
+
 def _read_sweep(path: Path) -> str:
-    said = [_command("verify", path, "--runs", 0), _command("report", path)]
     with _without_training(), mock.patch.object(local_pool.LocalPool, "run", _in_this_process):
-        said.append(_command("sweep", path))
-    if 'File "' in said[-1]:
-        raise AssertionError(f"a job failed with a traceback: {said[-1][-600:]}")
-    return "".join(said)
+        said = _command("sweep", path)
+    if 'File "' in said:
+        raise AssertionError(f"a job failed with a traceback: {said[-600:]}")
+    return said
 
 
 def _without_training() -> ExitStack:
@@ -292,5 +299,7 @@ READERS = (
     Reader("runs to go on", _make_runs, _read_run),
     Reader("models of runs", _make_finished, _read_model),
     Reader("runs to audit", _make_finished, _read_audit),
-    Reader("sweeps", _make_sweep, _read_sweep),
+    Reader("sweeps to verify", _make_sweep, _read_books),
+    Reader("sweeps to report", _make_sweep, _read_report),
+    Reader("sweeps to go on", _make_sweep, _read_sweep),
 )

@@ -79,7 +79,7 @@ def attempt_case(reader: Reader, originals: Sequence[Path], seed: int, room: Pat
         kind = "path out"
     elif kind in GOOD and peak > MEMORY:
         kind = "memory"
-    elif kind in GOOD and _steers(detail):
+    elif kind == "accepted" and _steers(detail):
         kind = "raw text"
     return Outcome(kind, reader.name, seed, f"{original.name}: {done}", detail[-1500:], seconds, peak)
 

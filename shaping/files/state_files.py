@@ -157,6 +157,8 @@ def _read(path: str | os.PathLike[str]) -> tuple[dict[str, Any], dict[str, np.nd
                 f"The state file {path} has version {header['version']}, this shapegym reads version {VERSION}: load it with "
                 "the shapegym that wrote it, or begin the run afresh."
             )
+        if not _is_complete(header):
+            raise ValueError("its header lacks what a state belongs to, or what is in it")
         if names != {_HEADER, *(f"{key}.npy" for key in header["arrays"])}:
             raise ValueError("it has entries that its header does not name")
         for key, (dtype, shape) in header["arrays"].items():
@@ -164,6 +166,13 @@ def _read(path: str | os.PathLike[str]) -> tuple[dict[str, Any], dict[str, np.nd
             if (form.dtype.str, [*form.shape]) != (dtype, shape):
                 raise ValueError(f"{key} is {form.dtype.str} {form.shape}, not {dtype} {tuple(shape)}")
         return header, {key: archive.array(key) for key in header["arrays"]}
+
+
+def _is_complete(header: dict[str, Any]) -> bool:
+    match header:
+        case {"expression": _, "num_lanes": int(), "scalars": dict(), "arrays": dict()}:
+            return True
+    return False
 
 
 def _parse(content: bytes, path: str | os.PathLike[str]) -> Any:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
@@ -233,3 +234,32 @@ def _require_spaces(path: str, data: BaseData, spec: Spec) -> None:
             raise BaseDataError(
                 f"The base data {path} is of another environment: its {what} are {recorded}, here they are {wanted}."
             )
+    for what, rows, space in (
+        ("observations", data.obs, spec.observation_space),
+        ("actions", data.action, spec.action_space),
+    ):
+        if not _fit(rows, space):
+            raise BaseDataError(
+                f"The base data {path} is damaged: its {what} are not of {space}. Record it again."
+            )
+    if any(rows.dtype.kind not in "biuf" for rows in data.features.values()):
+        raise BaseDataError(
+            f"The base data {path} is damaged: it has a feature that is no number. Record it again."
+        )
+
+
+def _fit(rows: Observation, space: gym.Space) -> bool:
+    """Whether recorded rows have the form of members of a space, and those of a discrete one its values."""
+    if isinstance(space, gym.spaces.Dict):
+        return (
+            isinstance(rows, Mapping)
+            and rows.keys() == space.keys()
+            and all(_fit(rows[key], space[key]) for key in space)
+        )
+    if isinstance(rows, Mapping) or rows.dtype.kind not in "biuf" or rows.shape[1:] != space.shape:
+        return False
+    if isinstance(space, (gym.spaces.Discrete, gym.spaces.MultiDiscrete)):
+        choices, origin = _choices_of(space)
+        numbers = rows.reshape(len(rows), -1)
+        return bool(((numbers >= origin) & (numbers < origin + choices)).all())
+    return True

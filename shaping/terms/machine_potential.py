@@ -12,6 +12,7 @@ from typing_extensions import override
 from shapegym.shaping.algebra import TaskReward
 from shapegym.shaping.kernels.potential import potential_difference
 from shapegym.shaping.promises import Keeps, Replay
+from shapegym.shaping.remembered import SAME
 from shapegym.shaping.terms.potential import Discount, agreed_gamma
 from shapegym.shaping.terms.reward_machine import MACHINE, RewardMachine
 from shapegym.shaping.transitions import Spec, State, Transitions
@@ -43,6 +44,7 @@ class MachinePotential(Term):
 
     keeps: ClassVar[Keeps] = Keeps.POLICIES
     replay: ClassVar[Replay] = Replay.STAMP
+    remembers = property(lambda self: {**self.machine.remembers, "gamma": (SAME,)})
     _values: ClassVar[np.ndarray]
 
     def __post_init__(self) -> None:

@@ -31,6 +31,7 @@ class MachineState(Term):
 
     replay: ClassVar[Replay] = Replay.STAMP
     bound: ClassVar[float] = 1.0
+    remembers = property(lambda self: self.machine.remembers)
 
     def __post_init__(self) -> None:
         super().__post_init__()

@@ -22,7 +22,7 @@ from dataclasses import dataclass
 from typing import Annotated, Any, ClassVar, TypeAlias
 
 import numpy as np
-from annotated_types import MinLen
+from annotated_types import Ge, Lt, MinLen
 from typing_extensions import override
 
 from shapegym.shaping.errors import ExpressionError, suggest
@@ -85,6 +85,7 @@ class RewardMachine(Term):
 
     replay: ClassVar[Replay] = Replay.STAMP
     bound = property(lambda self: float(max(abs(edge.reward) for edge in self.edges)))
+    remembers = property(lambda self: dict.fromkeys(("before", "now"), (Ge(0), Lt(len(self.states)))))
     _moves: ClassVar[tuple[tuple[int, int, float], ...]]
     """Source, target and reward of every edge, states by number."""
 

@@ -10,6 +10,7 @@ from typing_extensions import override
 
 from shapegym.shaping.algebra import bounded
 from shapegym.shaping.promises import Replay
+from shapegym.shaping.remembered import SAME, Remembers
 from shapegym.shaping.terms.events import EVENT
 from shapegym.shaping.transitions import Spec, State, Transitions
 from shapegym.shaping.tree import largest
@@ -37,6 +38,7 @@ class TeamDifference(Term):
 
     replay: ClassVar[Replay] = Replay.STAMP
     sees_world: ClassVar[bool] = True
+    remembers: ClassVar[Remembers] = {"world": (SAME,)}
     bound = property(lambda self: bounded(lambda sizes: 2 * sizes[0], [largest(self.of)]))
 
     @override

@@ -22,9 +22,12 @@ from shapegym.shaping.models.discriminator import Discriminator
 from shapegym.shaping.remembered import COUNTS, GROWS, Remembers
 from shapegym.shaping.terms.counts import CountBonus, SimHash
 from shapegym.shaping.terms.events import Compare, Milestones
+from shapegym.shaping.terms.machine_potential import MachinePotential
 from shapegym.shaping.terms.output import ModelOutput
 from shapegym.shaping.terms.potential import Potential
+from shapegym.shaping.terms.reward_machine import Edge, RewardMachine
 from shapegym.shaping.terms.team import TeamMean
+from shapegym.shaping.terms.team_difference import TeamDifference
 from shapegym.shaping.transitions import Spec, Transitions
 from shapegym.shaping.types import Term
 from shapegym.shaping.weights.bandit import UCB1, choose_by
@@ -35,6 +38,7 @@ from shapegym.shaping.weights.trust import trusted
 LANES = 4
 TASK = TaskReward()
 MADE = Compare("obs[0]", ">", 0.5)
+MACHINE = RewardMachine((Edge("start", MADE, "end", 1.0),), terminal=("end",))
 ROWS = tuple((float(i), i / 2.0, 1.0) for i in range(16))
 
 
@@ -98,6 +102,9 @@ CRAFTED = [
     (normalize(COUNTED), "terms/running_scale/moments", altered(2, np.nan)),
     (TeamMean(MADE), "terms/team_mean/world", altered(0, 2**40)),
     (TeamMean(MADE), "terms/team_mean/world", altered(0, -1)),
+    (TeamDifference(MADE), "terms/team_difference/world", lambda a: a + 1),
+    (MACHINE, "terms/reward_machine/now", lambda a: a + 2),
+    (MachinePotential(MACHINE), "terms/machine_potential/before", lambda a: a - 1),
     (Potential("obs[0]"), "terms/potential/gamma", lambda a: 0.5),
     (TASK + Constant(1.0), "terms/constant/value", lambda a: a + 1.0),
     (choose_by(UCB1(2), TASK, MADE), "terms/ucb1/arm", lambda a: 2),
