@@ -170,7 +170,8 @@ class Workspace:
 
     def _write_index(self, rows: Sequence[ResultRow]) -> None:
         lines = "".join(row.as_line() for row in rows)
-        if not self._index.exists() or self._index.read_bytes() != lines.encode():
+        size = self._index.stat().st_size if self._index.exists() else -1
+        if size != len(lines.encode()) or self._index.read_bytes() != lines.encode():
             _write_lines(self._index, [lines])
         self._forget()
         self.refresh()
@@ -321,7 +322,7 @@ def _reason(error: Exception) -> str:
 
 def _require_checksums(row: ResultRow, path: Path) -> None:
     for name, known in ((run_folder.RESULT, row.checksum), (run_folder.CONFIG, row.request)):
-        if not (path / name).is_file() or checksum((path / name).read_bytes()) != known:
+        if not (path / name).is_file() or checksum(read_bytes(path / name, RunError)) != known:
             raise RunError(
                 f"{path / name} was changed after the run: its checksum is not that in {INDEX}. Delete {path} to run it again."
             )
