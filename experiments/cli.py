@@ -151,7 +151,10 @@ def train(
     eval_every: Annotated[
         int, typer.Option(help="Steps between evaluations on the task; 0: at the end only.")
     ] = 10_000,
-    eval_episodes: Annotated[int, typer.Option(help="Episodes of each evaluation.")] = 50,
+    eval_episodes: Annotated[
+        int | None,
+        typer.Option(help="Episodes of each evaluation; by default one for 1,000 steps, from 5 to 50."),
+    ] = None,
     checkpoint_every: Annotated[int, typer.Option(help="Steps between checkpoints; 0: none.")] = 10_000,
     learn_every: Annotated[
         int | None,
@@ -210,7 +213,7 @@ def train(
                 env_kwargs=pairs("--env-arg", env_arg),
                 settings=pairs("--set", set_),
                 eval_every=eval_every,
-                eval_episodes=eval_episodes,
+                eval_episodes=min(max(steps // 1_000, 5), 50) if eval_episodes is None else eval_episodes,
                 checkpoint_every=checkpoint_every,
                 imports=(*(imports or ()), *(shaped.imports if shaped else ())),
                 learn_every=learn_every,

@@ -357,3 +357,8 @@ def test_a_suite_is_printed_as_the_file_that_it_is(tmp_path):
     (tmp_path / "mine.yaml").write_text(text)
     assert load_suite(tmp_path / "mine.yaml").model_dump() == load_suite("ladder").model_dump()
     assert "name it" in shapegym("suites", "--yaml", code=2)
+
+
+def test_evaluation_does_not_dwarf_a_small_budget(tmp_path):
+    shapegym("train", "shapegym/Corridor-v0", "--out", str(tmp_path / "run"), "--steps", "64", *SMALL[2:8])
+    assert RunConfig.from_folder(tmp_path / "run").eval_episodes == 5
