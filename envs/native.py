@@ -21,14 +21,13 @@ from numpy.typing import NDArray
 from shapegym.envs import snapshot as snapshots
 from shapegym.envs._inputs import ActionBuffer, lane_seeds, reset_mask
 from shapegym.envs._lanes import begin_episodes, draw_uniform, seed_stream
+from shapegym.envs._options import episode_limit, render_mode_of
 from shapegym.envs.dynamics import Dynamics, LaneBatch, StepOutcome
 from shapegym.envs.snapshot import Snapshot
 
 Tree = TypeVar("Tree")
 GoalReward = Callable[[NDArray[Any], NDArray[Any], Any], NDArray[np.float64]]
 
-
-_ENDLESS = np.iinfo(np.int64).max
 _NO_MODE = 'there is no picture without a render mode: make the environment with render_mode="rgb_array", say'
 
 
@@ -94,8 +93,7 @@ class NativeVectorEnv(_Goals, gym.vector.VectorEnv[Any, Any, NDArray[Any]]):
             autoreset_mode: See the class.
             copy: False returns the internal buffers, which the next call overwrites.
             render_mode: What `render` returns; "human" is for the single form alone.
-            max_episode_steps: Steps after which episodes are truncated; None for the task's own limit, -1 for none. A
-                deadline, or a limit that rewards count on, stays what it is.
+            max_episode_steps: After which episodes are truncated; None for the task's own limit, -1 for none. A deadline stays.
 
         Raises:
             TypeError: A render mode for a task that has no picture.
@@ -112,7 +110,7 @@ class NativeVectorEnv(_Goals, gym.vector.VectorEnv[Any, Any, NDArray[Any]]):
             "render_fps": dynamics.render_fps,
             "autoreset_mode": self.autoreset_mode,
         }
-        self.render_mode = _checked_mode(render_mode, modes, dynamics)
+        self.render_mode = render_mode_of(render_mode, modes, dynamics)
         self.copy = copy
         self.single_observation_space = dynamics.observation_space
         self.single_action_space = dynamics.action_space
@@ -150,7 +148,7 @@ class NativeVectorEnv(_Goals, gym.vector.VectorEnv[Any, Any, NDArray[Any]]):
             everyone=self._everyone,
             outcome=self._outcome,
             elapsed=self._elapsed,
-            limit=_limit(dynamics, max_episode_steps),
+            limit=episode_limit(dynamics, max_episode_steps),
             truncated=self._truncated,
             done=self._done,
             observation=self._observation,
@@ -351,8 +349,7 @@ class NativeEnv(_Goals, gym.Env[Any, Any]):
             dynamics: The task.
             render_mode: What `render` returns; in "human", reset and step show the state in a window.
             max_episode_steps: As in the vector form.
-            outer_limit: Steps after which a wrapper around this environment is expected to cut episodes. If one does before
-                the task's own limit, that is said once.
+            outer_limit: Steps after which a wrapper may cut episodes; if one does before the task's own limit, that is said.
 
         Raises:
             TypeError: A render mode for a task that has no picture.
@@ -365,10 +362,9 @@ class NativeEnv(_Goals, gym.Env[Any, Any]):
             copy=False,
             max_episode_steps=max_episode_steps,
         )
-        own = dynamics.max_steps
-        self._outer_limit = outer_limit if outer_limit is not None and outer_limit < own else None
+        self._outer_limit = outer_limit if outer_limit and outer_limit < dynamics.max_steps else None
         self.metadata = {"render_modes": list(dynamics.render_modes), "render_fps": dynamics.render_fps}
-        self.render_mode = _checked_mode(render_mode, dynamics.render_modes, dynamics)
+        self.render_mode = render_mode_of(render_mode, dynamics.render_modes, dynamics)
         self.dynamics = dynamics
         self.observation_space = dynamics.observation_space
         self.action_space = dynamics.action_space
@@ -441,10 +437,10 @@ class NativeEnv(_Goals, gym.Env[Any, Any]):
         """Gymnasium knows the limit of the id alone, whatever the arguments say."""
         if self._lane._elapsed.item(0) == limit and not self._lane._done.item(0):
             self._outer_limit = None
-            own, name = self.dynamics.max_steps, self.spec.id if self.spec else self.dynamics.fingerprint
+            own, name = self.dynamics.max_steps, self.spec.id if self.spec else self
+            words = "steps, the limit of its id, but with these arguments it has"
             gym.logger.warn(
-                f"an episode of {name} was left after {limit} steps, the limit of its id, but with these arguments it has "
-                f"{own}: make it with max_episode_steps={own}"
+                f"an episode of {name} was left after {limit} {words} {own}: make it with max_episode_steps={own}"
             )
 
     def snapshot(self) -> Snapshot:
@@ -468,37 +464,6 @@ def dynamics_of(env: Any) -> Dynamics | None:
     """What an environment plays, single or vector form, in any wrappers; None for one that is not ours."""
     native = getattr(env, "unwrapped", env)
     return native.dynamics if isinstance(native, NativeEnv | NativeVectorEnv) else None
-
-
-def _limit(dynamics: Dynamics, asked: int | None) -> int:
-    """Steps after which episodes are truncated.
-
-    Raises:
-        ValueError: No limit, or a longer one than rewards allow.
-    """
-    if asked is not None and (
-        isinstance(asked, bool) or not isinstance(asked, int) or (asked < 1 and asked != -1)
-    ):
-        raise ValueError(
-            f"max_episode_steps must be an integer from 1 on, -1 for no limit, or None, got {asked!r}"
-        )
-    if dynamics.pays_by_limit and asked is not None and asked > dynamics.max_steps:
-        raise ValueError(
-            f"{dynamics.fingerprint}: its rewards count on its limit of {dynamics.max_steps} steps, so max_episode_steps="
-            f"{asked} cannot prolong it; say max_steps={asked}, which changes both"
-        )
-    if asked is None or (asked == -1 and dynamics.pays_by_limit):
-        return dynamics.max_steps
-    return _ENDLESS if asked == -1 else asked
-
-
-def _checked_mode(mode: str | None, offered: Sequence[str], dynamics: Dynamics) -> str | None:
-    if mode is not None and not dynamics.render_modes:
-        # Stable-Baselines3 asks every environment for pictures, and takes this type for "there are none".
-        raise TypeError(f"{dynamics.fingerprint} has no picture: make it without render_mode")
-    if mode is not None and mode not in offered:
-        raise ValueError(f"render_mode must be one of {tuple(offered)} or None here, got {mode!r}")
-    return mode
 
 
 def _copied(tree: Any) -> Any:
