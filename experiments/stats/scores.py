@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import Any
 
@@ -114,8 +115,9 @@ def probability_of_improvement(x: Scores, y: Scores, *, level: float = 0.95) -> 
     ties = float(np.mean([(a[:, None] == b).mean() for a, b in pairs]))
     estimate = wins + 0.5 * ties
     runs = float(np.mean([(len(a) + len(b)) / 2 for a, b in pairs]))
-    # A tie is no win that might have been a loss. Where all are ties, another run might be none.
-    apart = 1.0 if ties == 0 else max(1 - ties / (4 * estimate * (1 - estimate)), 1 / runs)
+    # A tie is no win that might have been a loss. Ties come in groups, so that not all of that variance goes: its root stays, as
+    # `shapegym study coverage` finds enough. Where all are ties, another run might be none.
+    apart = 1.0 if ties == 0 else math.sqrt(max(1 - ties / (4 * estimate * (1 - estimate)), 1 / runs))
 
     def variance(p: float) -> float:
         shape = (1 - p) / (2 - p) + p / (1 + p)

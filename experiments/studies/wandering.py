@@ -50,8 +50,8 @@ def _walking(rng: Generator, done: Floats) -> tuple[Floats, Floats]:
 
 
 def _seasonal(rng: Generator, done: Floats) -> tuple[Floats, Floats]:
-    """Cycles of 1/50 to 1/2 of the budget, each side with its own phase and half of the time its own length."""
-    period = rng.choice([0.5, 0.25, 0.1, 0.05, 0.02])
+    """Cycles of 1/50 to 1/4 of the budget, each side with its own phase and half of the time its own length."""
+    period = rng.choice([0.25, 0.1, 0.05, 0.02])
     other = period * (1.0 if rng.random() < 0.5 else rng.uniform(0.5, 2))
     level, bonus = (np.sin(2 * np.pi * (done / each + rng.random())) for each in (period, other))
     return 0.5 + rng.uniform(0.1, 0.4) * level, 0.5 * bonus + 0.3 * rng.standard_normal(done.size)

@@ -57,8 +57,8 @@ LOOKS = 25
 CHANCES = 0.0, 1.0, 2.0
 """Standard errors below the best span within which a later one counts as the place from which the task fell."""
 
-BETTER = 2.0
-"""Standard errors: a success rate that is so much higher is why another return may be lower."""
+SOLVING, CHANGED = 0.1, 2.0
+"""A success rate from which it is the measure of the task: a return counts only if the rate fell too, by so many errors."""
 
 DROP = 0.2
 """Fraction of its range by which the task return must be lower to count as fallen."""
@@ -275,7 +275,7 @@ def _falling(watch: Watch) -> str:
                     best.means[what] - now.means[what] >= DROP * (highest - lowest)
                     and _apart(now, best, what) <= -SURE
                     and min(_apart(now, span, "pay") for span in earlier[: place + 1]) >= LIKELY
-                    and not (what == "task" and _apart(now, best, "success") >= BETTER)
+                    and (what == "success" or _is_the_measure(now, best))
                     and (fall := _went(blocks, what, place, width, -1)) <= FALL
                     and (rise := _went(blocks, "pay", place, width, 1)) <= RISE
                     and fall * rise <= _level(WANDERING, blocks)
@@ -285,6 +285,12 @@ def _falling(watch: Watch) -> str:
                         f"{best.step:,}, but its {words} fell from {best.means[what]:.3g} to {now.means[what]:.3g}"
                     )
     return ""
+
+
+def _is_the_measure(now: Span, best: Span) -> bool:
+    """Whether the task return tells how the task goes: not where success, which is told and seen, did not fall."""
+    change = _apart(now, best, "success")
+    return change <= -CHANGED or (now.means.get("success", 0.0) < SOLVING and change < CHANGED)
 
 
 def _went(blocks: list[Span], what: str, place: int, width: int, sign: int) -> float:

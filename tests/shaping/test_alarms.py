@@ -174,3 +174,24 @@ def test_long_episodes_make_few_blocks_and_still_an_alarm() -> None:
     watch.append(few)
     assert len(watch.blocks) == 10
     assert "flat" in {alarm.kind for alarm in watch.alarms}
+
+
+@pytest.mark.parametrize("extra", [0.0, 2.0])
+def test_a_dense_return_that_falls_while_success_rises_is_no_exploit(extra: float) -> None:
+    """Hovering pays 20, solving 4: the environment's own dense return is no measure of the task then."""
+    rng, watch = np.random.default_rng(0), Watch(BUDGET, {"potential"})
+    for place in range(2000):
+        done = place / 2000
+        success = bool(rng.random() < 0.2 + 0.8 * done)
+        paid = float(success) + extra * done
+        dense = 20 * (1 - done) + 4 * done + rng.normal()
+        parts = {"success": paid, "potential": 0.0}
+        row = {
+            "step": 25 * (place + 1),
+            "task_return": dense,
+            "shaped_return": paid,
+            "success": success,
+            "parts": parts,
+        }
+        watch.append([row])
+    assert watch.alarms == []
