@@ -9,14 +9,12 @@ from __future__ import annotations
 import argparse
 import os
 import sys
-import tempfile
 import time
 from collections import Counter
 from concurrent.futures import ProcessPoolExecutor
 from multiprocessing import get_context
-from pathlib import Path
 
-from fuzzing.cases import cases, prepare
+from fuzzing.cases import share
 from fuzzing.trial import GOOD, Outcome
 
 
@@ -34,7 +32,7 @@ def main() -> int:
     ends = range(asked.seed, asked.seed + asked.cases, size)
     shares = [range(start, min(start + size, asked.seed + asked.cases)) for start in ends]
     with ProcessPoolExecutor(asked.workers, get_context("spawn")) as pool:
-        for part in pool.map(_share, shares, [asked.only] * len(shares)):
+        for part in pool.map(share, shares, [asked.only] * len(shares)):
             outcomes += part
     for outcome in outcomes:
         if outcome.kind not in GOOD:
@@ -50,12 +48,6 @@ def main() -> int:
         f"peak {max(o.peak for o in outcomes) / 2**20:.0f} MiB"
     )
     return int(any(outcome.kind not in GOOD for outcome in outcomes))
-
-
-def _share(numbers: range, only: str) -> list[Outcome]:
-    with tempfile.TemporaryDirectory() as folder:
-        prepare(Path(folder))
-        return cases(numbers, Path(folder), only)
 
 
 if __name__ == "__main__":

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import tempfile
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -41,6 +42,13 @@ def cases(numbers: Iterable[int], folder: Path, only: str = "") -> list[Outcome]
             outcomes.append(attempt_case(READERS[turn], originals, number, room))
             shutil.rmtree(room)
     return outcomes
+
+
+def share(numbers: range, only: str = "") -> list[Outcome]:
+    """Return what came of cases, with examples made for them: for a process of its own."""
+    with tempfile.TemporaryDirectory() as folder:
+        prepare(Path(folder))
+        return cases(numbers, Path(folder), only)
 
 
 def _made(folder: Path) -> Path:
