@@ -160,6 +160,10 @@ MISTAKES = {
         edited("{batch_size", "{batchsize"),
         r":18:16: tasks.sea.settings.batchsize: .*Did you mean 'batch_size'",
     ),
+    "value that the algorithm rejects": (
+        edited("{batch_size: 16}", "{learning_rate: fast}"),
+        r":18:16: tasks.sea.settings.learning_rate: .*must be a number",
+    ),
     "unknown node": (
         edited("features.state, beta: 0.1}}]}", "features.state}}, curiosity]}"),
         r":7:3: rewards.count: sum\[2\]: 'curiosity' is not known here",
@@ -209,10 +213,6 @@ MISFITS = {
     ),
     "argument that the environment lacks": (edited("{size: 5}", "{sise: 5}"), r":13:3: tasks.sea: .*sise"),
     "algorithm that cannot act there": (edited("algo: DQN", "algo: SAC"), r"tasks.sea: .*Box actions"),
-    "value that the algorithm rejects": (
-        edited("{batch_size: 16}", "{learning_rate: fast}"),
-        r"tasks.sea.settings.learning_rate: .*must be a number",
-    ),
     "gate where none can be": (
         edited("own: novelty", "own: {clip: {of: {gate: {of: [task_reward, 1], thresholds: [0]}}}}").replace(
             "    algo: DQN\n    settings: {batch_size: 16}\n", ""
