@@ -24,7 +24,7 @@ from racing import Contestant, Results, Spread, machine, race, ratio, table, tel
 
 from shapegym.envs.grid.families.ids import GRID_IDS
 
-IDS = tuple(name for name, _, _ in GRID_IDS)
+IDS = tuple(name for name, *_ in GRID_IDS)
 DEFAULT, NO_COPY = "shapegym", "shapegym, copy=False"
 
 FIRST_USE = """

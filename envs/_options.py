@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Sequence
+from typing import Any
 
+import gymnasium as gym
 import numpy as np
+from gymnasium.wrappers import TimeLimit
 
 from shapegym.envs.dynamics import Dynamics
 
@@ -31,6 +35,25 @@ def episode_limit(dynamics: Dynamics, asked: int | None) -> int:
     if asked is None or (asked == -1 and dynamics.pays_by_limit):
         return dynamics.max_steps
     return _ENDLESS if asked == -1 else asked
+
+
+def give_own_limit(env: gym.Env[Any, Any], id_limit: int, own_limit: int) -> bool:
+    """Let episodes last as long as an environment's arguments say, where nobody asked for another limit. Call it from `reset`.
+
+    Returns whether there is a wrapper with a limit.
+
+    `gymnasium.make` wraps the limit of the id around an environment, whatever its arguments (``size``, ``max_steps``) make of it,
+    and tells it nothing; the wrapper can be found only where it calls.
+    """
+    frame = inspect.currentframe()
+    while frame is not None:
+        caller = frame.f_locals.get("self")
+        if isinstance(caller, TimeLimit) and caller.unwrapped is env:
+            if caller._max_episode_steps == id_limit:
+                caller._max_episode_steps, caller._cached_spec = own_limit, None
+            return True
+        frame = frame.f_back
+    return False
 
 
 def render_mode_of(mode: str | None, offered: Sequence[str], dynamics: Dynamics) -> str | None:

@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 from shapegym.envs import snapshot as snapshots
 from shapegym.envs._inputs import ActionBuffer, lane_seeds, reset_mask
 from shapegym.envs._lanes import begin_episodes, draw_uniform, seed_stream
-from shapegym.envs._options import episode_limit, render_mode_of
+from shapegym.envs._options import episode_limit, give_own_limit, render_mode_of
 from shapegym.envs.dynamics import Dynamics, LaneBatch, StepOutcome
 from shapegym.envs.snapshot import Snapshot
 
@@ -341,7 +341,7 @@ class NativeEnv(_Goals, gym.Env[Any, Any]):
         *,
         render_mode: str | None = None,
         max_episode_steps: int | None = None,
-        outer_limit: int | None = None,
+        id_limit: int | None = None,
     ) -> None:
         """Allocate the lane.
 
@@ -349,7 +349,7 @@ class NativeEnv(_Goals, gym.Env[Any, Any]):
             dynamics: The task.
             render_mode: What `render` returns; in "human", reset and step show the state in a window.
             max_episode_steps: As in the vector form.
-            outer_limit: Steps after which a wrapper may cut episodes; if one does before the task's own limit, that is said.
+            id_limit: Of the id that it is made by; a wrapper with this limit gets that of the dynamics. See `give_own_limit`.
 
         Raises:
             TypeError: A render mode for a task that has no picture.
@@ -362,7 +362,7 @@ class NativeEnv(_Goals, gym.Env[Any, Any]):
             copy=False,
             max_episode_steps=max_episode_steps,
         )
-        self._outer_limit = outer_limit if outer_limit and outer_limit < dynamics.max_steps else None
+        self._id_limit = None if id_limit == dynamics.max_steps else id_limit
         self.metadata = {"render_modes": list(dynamics.render_modes), "render_fps": dynamics.render_fps}
         self.render_mode = render_mode_of(render_mode, dynamics.render_modes, dynamics)
         self.dynamics = dynamics
@@ -387,8 +387,8 @@ class NativeEnv(_Goals, gym.Env[Any, Any]):
         if options:
             raise ValueError(f"unknown reset options {sorted(options)}; the single form has none")
         lane = self._lane
-        if self._outer_limit is not None:
-            self._say_if_cut(self._outer_limit)
+        if self._id_limit is not None and give_own_limit(self, self._id_limit, self.dynamics.max_steps):
+            self._id_limit = None
         lane.reset(seed=None if seed is None else [seed])
         super().reset(seed=None if seed is None else int(seed))
         if self.render_mode == "human":
@@ -432,16 +432,6 @@ class NativeEnv(_Goals, gym.Env[Any, Any]):
     def close(self) -> None:
         """Close the window, if one is open."""
         self.dynamics.close()
-
-    def _say_if_cut(self, limit: int) -> None:
-        """Gymnasium knows the limit of the id alone, whatever the arguments say."""
-        if self._lane._elapsed.item(0) == limit and not self._lane._done.item(0):
-            self._outer_limit = None
-            own, name = self.dynamics.max_steps, self.spec.id if self.spec else self
-            words = "steps, the limit of its id, but with these arguments it has"
-            gym.logger.warn(
-                f"an episode of {name} was left after {limit} {words} {own}: make it with max_episode_steps={own}"
-            )
 
     def snapshot(self) -> Snapshot:
         """Copy the exact state: task state, random stream, clock.

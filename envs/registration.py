@@ -196,8 +196,8 @@ def make_env(
 ) -> NativeEnv:
     """Entry point of the single form of every id in the table.
 
-    `gymnasium.make` cuts episodes by a wrapper, after `max_episode_steps` or else the limit of the id. An environment whose
-    arguments leave that limit as it is leaves it to the wrapper, so that a longer one can be asked for.
+    `gymnasium.make` cuts episodes by a wrapper, so an environment of a registered limit has none inside, and a longer one can be
+    asked for.
 
     Args:
         builder: Of the dynamics.
@@ -206,13 +206,9 @@ def make_env(
         **knobs: Of the builder.
     """
     dynamics = build(builder, **knobs)
-    left_to_wrapper = id_limit == dynamics.max_steps
-    return NativeEnv(
-        dynamics,
-        render_mode=render_mode,
-        max_episode_steps=-1 if left_to_wrapper else None,
-        outer_limit=id_limit,
-    )
+    if id_limit is None:
+        return NativeEnv(dynamics, render_mode=render_mode)
+    return NativeEnv(dynamics, render_mode=render_mode, max_episode_steps=-1, id_limit=id_limit)
 
 
 def make_vector_env(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Callable
 from math import floor
 from typing import Any
@@ -74,6 +73,10 @@ FORMS: tuple[Callable[..., int], ...] = (single, vector, stable_baselines)
         (ROOMS, {"max_episode_steps": -1}, 2001),
         (ROOMS, {"max_steps": 9}, 9),
         (ROOMS, {"size": 7}, 140),
+        (ROOMS, {"size": 13}, 260),
+        (ROOMS, {"size": 13, "max_episode_steps": 300}, 300),
+        (ROOMS, {"size": 13, "max_episode_steps": 20}, 20),
+        (GRID, {"max_steps": 500}, 500),
         (CAR, {"max_episode_steps": 300}, 300),
         (GRID, {}, 100),
         (GRID, {"max_episode_steps": 12}, 12),
@@ -85,19 +88,6 @@ FORMS: tuple[Callable[..., int], ...] = (single, vector, stable_baselines)
 )
 def test_limits_that_are_asked_for_hold(length: Any, id: str, knobs: dict[str, Any], steps: int) -> None:
     assert length(id, **knobs) == steps
-
-
-def test_a_longer_limit_of_the_arguments_holds_where_gymnasium_adds_no_wrapper() -> None:
-    assert vector(ROOMS, size=13) == stable_baselines(ROOMS, size=13) == 260
-    env = gym.make(ROOMS, size=13)
-    env.reset(seed=0)
-    while not env.step(0)[3]:
-        pass
-    with pytest.warns(UserWarning, match=r"after 220 steps, the limit of its id.*max_episode_steps=260"):
-        env.reset()
-    with warnings.catch_warnings():
-        warnings.simplefilter("error")
-        assert single(ROOMS, size=13, max_episode_steps=260) == 260
 
 
 def test_a_deadline_terminates_and_a_limit_before_it_truncates() -> None:
@@ -124,8 +114,11 @@ def test_a_limit_that_rewards_count_on_is_not_prolonged_silently() -> None:
 
 
 def test_specs_go_to_text_and_back() -> None:
-    spec = gym.make(ROOMS, max_episode_steps=400).spec
-    assert spec is not None
-    again = gym.make(gym.envs.registration.EnvSpec.from_json(spec.to_json()))
-    assert again.spec is not None
-    assert again.spec.max_episode_steps == 400
+    for knobs, limit in (({"max_episode_steps": 400}, 400), ({"size": 13}, 260)):
+        env = gym.make(ROOMS, **knobs)
+        env.reset()
+        spec = env.spec
+        assert spec is not None
+        again = gym.make(gym.envs.registration.EnvSpec.from_json(spec.to_json()))
+        assert again.spec is not None
+        assert again.spec.max_episode_steps == limit
