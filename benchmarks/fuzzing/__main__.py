@@ -17,6 +17,8 @@ from multiprocessing import get_context
 from fuzzing.cases import share
 from fuzzing.trial import GOOD, Outcome
 
+_SHARE = 100  # cases after which findings are told
+
 
 def main() -> int:
     """Run the cases and print what came of them."""
@@ -28,23 +30,23 @@ def main() -> int:
     asked = parser.parse_args()
     began = time.monotonic()
     outcomes: list[Outcome] = []
-    size = -(-asked.cases // asked.workers)
-    ends = range(asked.seed, asked.seed + asked.cases, size)
-    shares = [range(start, min(start + size, asked.seed + asked.cases)) for start in ends]
+    numbers = range(asked.seed, asked.seed + asked.cases)
+    shares = [numbers[start : start + _SHARE] for start in range(0, asked.cases, _SHARE)]
     with ProcessPoolExecutor(asked.workers, get_context("spawn")) as pool:
         for part in pool.map(share, shares, [asked.only] * len(shares)):
             outcomes += part
-    for outcome in outcomes:
-        if outcome.kind not in GOOD:
-            print(
-                f"\n{outcome.kind}: {outcome.reader}, seed {outcome.seed}: {outcome.done!r}\n  {outcome.detail!r}"
-            )
+            for outcome in part:
+                if outcome.kind not in GOOD:
+                    print(
+                        f"\n{outcome.kind}: {outcome.reader}, seed {outcome.seed}: {outcome.done!r}\n  {outcome.detail!r}",
+                        flush=True,
+                    )
     counts = Counter((outcome.reader, outcome.kind) for outcome in outcomes)
     print()
     for (reader, kind), count in sorted(counts.items()):
         print(f"{reader:15} {kind:14} {count:6}")
     print(
-        f"{len(outcomes)} cases in {time.monotonic() - began:.0f} s; longest {max(o.seconds for o in outcomes):.1f} s; "
+        f"{len(outcomes)} cases in {time.monotonic() - began:.0f} s; longest computed {max(o.seconds for o in outcomes):.1f} s; "
         f"peak {max(o.peak for o in outcomes) / 2**20:.0f} MiB"
     )
     return int(any(outcome.kind not in GOOD for outcome in outcomes))

@@ -6,6 +6,7 @@ import os
 import shutil
 import tempfile
 from collections.abc import Iterable
+from functools import cache
 from pathlib import Path
 
 from fuzzing.readers import READERS
@@ -45,10 +46,15 @@ def cases(numbers: Iterable[int], folder: Path, only: str = "") -> list[Outcome]
 
 
 def share(numbers: range, only: str = "") -> list[Outcome]:
-    """Return what came of cases, with examples made for them: for a process of its own."""
-    with tempfile.TemporaryDirectory() as folder:
-        prepare(Path(folder))
-        return cases(numbers, Path(folder), only)
+    """Return what came of cases, in a process that keeps its examples for the next share."""
+    return cases(numbers, Path(_own_examples().name), only)
+
+
+@cache
+def _own_examples() -> tempfile.TemporaryDirectory[str]:
+    folder = tempfile.TemporaryDirectory()
+    prepare(Path(folder.name))
+    return folder
 
 
 def _made(folder: Path) -> Path:
