@@ -75,10 +75,10 @@ class ShapingCallback(BaseCallback):
             self._watch = Watch(self.model._total_timesteps, harmless_parts(reward), task_parts(reward))
         if self.folder is not None:
             self._file = JsonLines(Path(self.folder) / EPISODES_FILE, self.num_timesteps, EPISODE)
-            solved = [row["step"] for row in self._file.kept if row["success"]]
+            solved = (row["step"] for row in self._file.rows() if row["success"])
             self.steps_to_first_success = min(solved, default=None)
             self._alarms_file = JsonLines(Path(self.folder) / ALARMS_FILE, resume_at=self.num_timesteps)
-            if self._watch is not None and self._watch.append(self._file.kept):
+            if self._watch is not None and self._watch.append(self._file.rows()):
                 # One may have been lost when the run was killed.
                 self._alarms_file.rewrite(map(asdict, self.alarms))
 
@@ -203,7 +203,7 @@ class EvaluationCallback(BaseCallback):
         if self.folder is not None:
             self._file = JsonLines(Path(self.folder) / EVALUATIONS_FILE, self.num_timesteps, EVALUATION)
             self._best = max(
-                ((row["success_rate"] or 0.0, row["mean_return"]) for row in self._file.kept), default=None
+                ((row["success_rate"] or 0.0, row["mean_return"]) for row in self._file.rows()), default=None
             )
 
     def _on_step(self) -> bool:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, TypeAlias
 
 from shapegym.agents.errors import MetricsFileError
 from shapegym.shaping.atomic_file import replacing
-from shapegym.shaping.json_lines import append_rows, encode_rows, read_rows
+from shapegym.shaping.json_lines import append_rows, each_row, encode_rows, read_rows
 from shapegym.shaping.limits import Natural, takes
 
 Fields: TypeAlias = Mapping[str, Any]
@@ -41,9 +41,6 @@ class JsonLines:
             resumed from an earlier checkpoint, are dropped. 0 starts a new run.
         fields: of the rows, beside ``step``.
 
-    Attributes:
-        kept: the rows that were there and stay.
-
     Raises:
         MetricsFileError: if a new run would mix its rows with those of another, or the file is damaged.
     """
@@ -51,15 +48,18 @@ class JsonLines:
     def __init__(self, path: str | Path, resume_at: int = 0, fields: Fields | None = None) -> None:
         self.path = Path(path)
         self.path.parent.mkdir(parents=True, exist_ok=True)
-        rows = read_json_lines(self.path, fields) if self.path.exists() else []
-        if rows and resume_at == 0:
-            raise MetricsFileError(
-                f"{self.path} holds {len(rows)} rows of another run, and this run starts at step 0. Choose another folder, or "
-                "delete the file."
-            )
-        self.kept = [row for row in rows if row["step"] <= resume_at]
+        self._fields = fields
         if self.path.exists():
-            self.rewrite(self.kept)
+            if resume_at == 0 and next(self.rows(), None) is not None:
+                raise MetricsFileError(
+                    f"{self.path} holds rows of another run, and this run starts at step 0. Choose another folder, or delete "
+                    "the file."
+                )
+            self.rewrite(row for row in self.rows() if row["step"] <= resume_at)
+
+    def rows(self) -> Iterator[dict[str, Any]]:
+        """Yield the rows that are there. See `each_json_line`."""
+        return each_json_line(self.path, self._fields) if self.path.exists() else iter(())
 
     def append(self, rows: Iterable[Mapping[str, Any]]) -> None:
         """Write the rows through to the operating system in one piece.
@@ -72,11 +72,17 @@ class JsonLines:
     def rewrite(self, rows: Iterable[Mapping[str, Any]]) -> None:
         """Replace everything, whole or not at all."""
         with replacing(self.path) as file:
-            file.write(encode_rows(rows))
+            for row in rows:
+                file.write(encode_rows([row]))
 
 
 def read_json_lines(path: str | Path, fields: Fields | None = None) -> list[dict[str, Any]]:
-    """Return the rows of a `JsonLines` file; an unfinished last line is left out.
+    """Return the rows of a `JsonLines` file, of at most `LARGEST_ROWS`. See `each_json_line`."""
+    return list(_checked(read_rows(Path(path), MetricsFileError), path, fields))
+
+
+def each_json_line(path: str | Path, fields: Fields | None = None) -> Iterator[dict[str, Any]]:
+    """Yield the rows of a `JsonLines` file; an unfinished last line is left out.
 
     Args:
         path: the file.
@@ -85,14 +91,19 @@ def read_json_lines(path: str | Path, fields: Fields | None = None) -> list[dict
     Raises:
         MetricsFileError: if another line is no row, or lacks a field; says which.
     """
-    rows = read_rows(Path(path), MetricsFileError)
+    return _checked(each_row(Path(path), MetricsFileError), path, fields)
+
+
+def _checked(
+    rows: Iterable[dict[str, Any]], path: str | Path, fields: Fields | None
+) -> Iterator[dict[str, Any]]:
     for number, row in enumerate(rows, start=1):
         for name, hint in (fields or _STEP).items():
             value = row.get(name, row)  # a mapping is no value of any field but the parts
             if not takes(hint, value) or (hint is Mapping and not _are_numbers(value, row)):
                 said = f"its {name} is {str(value)[:60]!r}" if name in row else f"it has no {name}"
                 raise MetricsFileError(f"{path}, line {number}, is no row of metrics: {said}.")
-    return rows
+        yield row
 
 
 _STEP: Fields = {"step": Natural}

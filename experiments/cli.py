@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import time
 from importlib.metadata import version
@@ -39,6 +38,7 @@ from shapegym.experiments.console import (
 from shapegym.experiments.errors import RunError
 from shapegym.experiments.named import known_algorithm, require_env, reward_file, reward_named
 from shapegym.experiments.tables import table
+from shapegym.shaping.limited_files import read_object
 
 app = typer.Typer(
     help="Sparse-reward environments and reward shaping: look, train, compare.",
@@ -255,7 +255,7 @@ def train(
                 go_on = f"Continue with: shapegym train --resume {folder}{as_options(config.modules)}"
                 say(f"\nStopped. {go_on if begun else 'There was no checkpoint yet.'}", err)
                 raise typer.Exit(130) from None
-        summary = json.loads((folder / run_folder.RESULT).read_text(encoding="utf-8"))
+        summary = read_object(folder / run_folder.RESULT, RunError)
         first, spent, told = summary["steps_to_first_success"], costs.read(folder), result.success_rate
         solved = "the task does not tell success" if told is None else f"{told:.0%} of episodes"
         never = "the task does not tell success" if told is None else "never"

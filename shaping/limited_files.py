@@ -7,6 +7,7 @@ regular files are read: a FIFO or a device is refused before it can block.
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import re
@@ -23,6 +24,10 @@ PathLike: TypeAlias = str | os.PathLike[str]
 MIB = 2**20
 LARGEST_DOCUMENT = 16 * MIB
 """Bytes of a JSON document, or of one line of a file of rows: as Python objects it takes up to 25 times as much."""
+LARGEST_HOLLOW = 256 * MIB
+"""Bytes of a file that may be mostly holes: they take no room, so a file that is nothing else may be of any size."""
+MOST_HOLLOW = 16
+"""How many times what is in a larger file its size may be: programs that copy leave out long zeros."""
 DEEPEST = 100
 """Mappings and lists inside of one another: what is made of the data may go through it by recursion."""
 MOST_DIGITS = 300
@@ -51,9 +56,30 @@ def opened(path: PathLike, error: type[Exception], what: str = "file") -> Iterat
     with said_as(error, (OSError, ValueError), f"The {what} {os.fspath(path)!s} cannot be read: "):
         handle = os.open(path, _FLAGS)
         with open(handle, "rb") as file:
-            if kind := _KINDS.get(stat.S_IFMT(os.fstat(handle).st_mode)):
+            status = os.fstat(handle)
+            if kind := _KINDS.get(stat.S_IFMT(status.st_mode)):
                 raise OSError(kind)
+            if status.st_size > max(LARGEST_HOLLOW, MOST_HOLLOW * _filled(handle, status.st_size)):
+                raise OSError(f"Is hollow: nearly all of its {in_words(status.st_size)} are holes")
             yield file
+
+
+def _filled(handle: int, size: int) -> int:
+    """Bytes of a large file that are not in holes; where the system does not tell, all of them."""
+    if size <= LARGEST_HOLLOW or not hasattr(os, "SEEK_DATA"):
+        return size
+    filled = end = 0
+    try:
+        while end < size:
+            start = os.lseek(handle, end, os.SEEK_DATA)
+            end = os.lseek(handle, start, os.SEEK_HOLE)
+            filled += end - start
+    except OSError as error:
+        if error.errno != errno.ENXIO:  # no data after this
+            return size
+    finally:
+        os.lseek(handle, 0, os.SEEK_SET)
+    return filled
 
 
 def read_bytes(

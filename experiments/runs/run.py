@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import warnings
+from collections import deque
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass, field, fields, replace
@@ -39,7 +40,7 @@ from shapegym.agents.environments import make_vec_env, with_features
 from shapegym.agents.errors import CheckpointError
 from shapegym.agents.evaluation import Evaluation, evaluate
 from shapegym.agents.factory import make_agent, torch_threads
-from shapegym.agents.metrics import EPISODE, read_json_lines
+from shapegym.agents.metrics import EPISODE, each_json_line
 from shapegym.agents.model_files import require_settings, save_model
 from shapegym.agents.profiling import CostMeter, Costs
 from shapegym.agents.settings import resolve_settings
@@ -380,7 +381,7 @@ def _as_data(reward: Any) -> tuple[Any, tuple[str, ...]]:
 
 def _recent(path: Path) -> dict[str, Any]:
     """What the last training episodes were paid: the shaped return and that of each part, as means."""
-    rows = read_json_lines(path, EPISODE)[-RECENT_EPISODES:] if path.exists() else []
+    rows = deque(each_json_line(path, EPISODE) if path.exists() else (), RECENT_EPISODES)
     if not rows:  # a short run may finish no episode
         return {"shaped_return": None, "parts": {}}
     return {

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import shutil
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -11,6 +10,7 @@ from typing import Any
 
 from shapegym.experiments.errors import RunError, optional
 from shapegym.experiments.runs import run_folder
+from shapegym.shaping.limited_files import read_object
 
 
 def require(project: str) -> None:
@@ -54,7 +54,7 @@ def tracked(project: str, folder: Path, config: Mapping[str, Any], *, resume: bo
         ) from None
     try:
         yield
-        run.summary.update(json.loads((folder / run_folder.RESULT).read_text(encoding="utf-8")))
+        run.summary.update(read_object(folder / run_folder.RESULT, RunError))
     except BaseException:
         run.finish(exit_code=1)
         raise

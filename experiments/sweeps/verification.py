@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import zip_longest
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +18,7 @@ from shapegym.experiments.runs.run import Progress, RunConfig, train
 from shapegym.experiments.sweeps.plan import Job, run_path
 from shapegym.experiments.sweeps.results import Results, row_of
 from shapegym.experiments.sweeps.workspace import read_plan, require_unedited
+from shapegym.shaping.limited_files import LARGEST_DOCUMENT, opened, read_object
 
 TOLERANCE = 0.2
 """Between a result and its repetition with other package versions or on another kind of machine: of the success rate, and of the
@@ -27,6 +27,8 @@ seeds."""
 
 REPEATED = (run_folder.RESULT, EVALUATIONS_FILE, EPISODES_FILE)
 """The files that a repetition writes again, byte for byte; and those that its algorithm declares."""
+
+_LONGEST_SHOWN = 1000  # bytes of a line
 
 
 @dataclass(frozen=True)
@@ -105,7 +107,7 @@ def repeat(job: Job, folder: Path, scratch: Path, progress: Progress | None = No
     row_of(job, recorded)
     train(RunConfig.from_folder(recorded), scratch, progress=progress, answers_of=recorded)
     names = (*REPEATED, *algorithm_of(job.config.algo).files)
-    then, now = (json.loads((path / run_folder.RESULT).read_bytes()) for path in (recorded, scratch))
+    then, now = (read_object(path / run_folder.RESULT, RunError) for path in (recorded, scratch))
     return Repetition(
         tuple(filter(None, (_difference(name, recorded, scratch) for name in names))),
         run_folder.changed_versions(recorded),
@@ -116,23 +118,30 @@ def repeat(job: Job, folder: Path, scratch: Path, progress: Progress | None = No
 
 def _difference(name: str, recorded: Path, repeated: Path) -> str:
     """The first line of a file that is another, in words; "" if the files are equal."""
-    contents = [
-        (path / name).read_bytes() if (path / name).exists() else None for path in (recorded, repeated)
-    ]
-    if contents[0] == contents[1]:
+    paths = recorded / name, repeated / name
+    missing = [not path.exists() for path in paths]
+    if all(missing):
         return ""
-    for content, which in zip(contents, ("the recorded run", "the repetition"), strict=True):
-        if content is None:
+    for absent, which in zip(missing, ("the recorded run", "the repetition"), strict=True):
+        if absent:
             return f"{which} has no {name}."
-    lines = zip_longest(*((content or b"").decode(errors="replace").splitlines() for content in contents))
-    for number, (then, now) in enumerate(lines, start=1):
-        if then != now:
-            return f"{name}, line {number}: recorded {_shown(then)}, repeated {_shown(now)}."
-    return f"{name}: other ends of lines."
+    with opened(paths[0], RunError) as before, opened(paths[1], RunError) as after:
+        number, then, now = 0, b"", b""
+        while then == now:
+            number, then, now = (
+                number + 1,
+                before.readline(LARGEST_DOCUMENT),
+                after.readline(LARGEST_DOCUMENT),
+            )
+            if not then and not now:
+                return ""
+    if then.rstrip() == now.rstrip():
+        return f"{name}, line {number}: another end of the line."
+    return f"{name}, line {number}: recorded {_shown(then)}, repeated {_shown(now)}."
 
 
-def _shown(line: str | None) -> str:
-    return "nothing" if line is None else line.strip().rstrip(",")
+def _shown(line: bytes) -> str:
+    return line[:_LONGEST_SHOWN].decode(errors="replace").strip().rstrip(",") or "nothing"
 
 
 def _outside(then: Mapping[str, Any], now: Mapping[str, Any]) -> Iterator[str]:

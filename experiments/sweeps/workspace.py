@@ -33,7 +33,7 @@ from shapegym.experiments.runs.run import RunConfig, request_of
 from shapegym.experiments.sweeps.plan import Job, Plan, require_place, run_path
 from shapegym.experiments.sweeps.results import INDEX, ResultRow, checksum, row_of
 from shapegym.shaping.atomic_file import replacing
-from shapegym.shaping.json_lines import append_rows, read_rows
+from shapegym.shaping.json_lines import append_rows, each_row
 from shapegym.shaping.limited_files import LARGEST_DOCUMENT, opened, read_bytes, read_object
 from shapegym.shaping.limits import Count, Natural, checked
 
@@ -243,7 +243,7 @@ def read_plan(folder: Path) -> Plan:
     ):  # it is written whole or not at all
         raise RunError(f"{path} is damaged: its last line is cut. Sweep the suite again into another folder.")
     jobs: list[Job] = []
-    for number, data in enumerate(read_rows(path, RunError), start=1):
+    for number, data in enumerate(each_row(path, RunError), start=1):
         try:
             job_id, digest = data.pop("id"), data.pop("digest")
             job = Job(**{**data, "config": RunConfig(**data["config"])})
@@ -295,7 +295,7 @@ def read_failures(folder: Path) -> dict[str, str]:
         RunError: if a line is none.
     """
     path, failures = folder / FAILURES, dict[str, str]()
-    for number, data in enumerate(read_rows(path, RunError) if path.exists() else (), start=1):
+    for number, data in enumerate(each_row(path, RunError) if path.exists() else (), start=1):
         if not (isinstance(data.get("id"), str) and isinstance(data.get("message"), str)):
             raise RunError(f"{path}, line {number}, is damaged: it has no id and message. Delete {FAILURES}.")
         failures[data["id"]] = data["message"]

@@ -12,7 +12,7 @@ from typing import Any, TypeAlias, TypeVar
 
 from shapegym.shaping.errors import AnnotationError, said_as
 from shapegym.shaping.evaluation.annotators import Answer, Question
-from shapegym.shaping.json_lines import append_rows, read_rows
+from shapegym.shaping.json_lines import append_rows, each_row
 
 Row: TypeAlias = tuple[int, Question | Answer]
 """The clock at which a question was asked, or an answer taken in, and which."""
@@ -49,16 +49,19 @@ class AnswerLog:
         if self.path is None:
             reached = takewhile(self._memory.__contains__, count(position))
             return [_decode(json.loads(self._memory[index])) for index in reached]
-        rows: list[Row] = []
-        for data in read_rows(self.path, AnnotationError) if self.path.exists() else ():
-            with said_as(AnnotationError, ValueError, f"{self.path}, line {len(rows) + 1}, is damaged: ", ""):
-                rows.append(_decode(data))
-        if position > len(rows):
+        rows, number = list[Row](), 0
+        found = each_row(self.path, AnnotationError) if self.path.exists() else ()
+        for number, data in enumerate(found, start=1):  # how many there are
+            with said_as(AnnotationError, ValueError, f"{self.path}, line {number}, is damaged: ", ""):
+                row = _decode(data)
+            if number > position:
+                rows.append(row)
+        if position > number:
             raise AnnotationError(
-                f"{self.path} has {len(rows)} rows, but the state to go on from was saved after {position}: the log was cut off, "
+                f"{self.path} has {number} rows, but the state to go on from was saved after {position}: the log was cut off, "
                 "or belongs to another run. Restore the log that was written with the state."
             )
-        return rows[position:]
+        return rows
 
     def append(self, position: int, rows: Sequence[Row]) -> None:
         """Add rows of plain values in one piece. ``position`` is how many there are already, also in earlier processes.

@@ -1,5 +1,7 @@
 """Exact resume: N steps, save, load into new objects, N steps more, equals 2 N steps, to the last bit."""
 
+import json
+import os
 import random
 
 import gymnasium as gym
@@ -16,6 +18,7 @@ from shapegym.agents.checkpoint import (
     checkpoints,
     load_checkpoint,
     read_manifest,
+    require_books,
     save_checkpoint,
 )
 from shapegym.agents.environments import make_vec_env
@@ -281,6 +284,39 @@ def test_a_folder_that_is_no_checkpoint_is_refused(tmp_path, text):
         (tmp_path / "manifest.json").write_text(text)
     with pytest.raises(CheckpointError, match=r"manifest\.json (cannot be read|is not JSON|holds|is of)"):
         read_manifest(tmp_path)
+
+
+@pytest.mark.parametrize("key", ["learn_every", "books", "reward_seed", "layers", "files"])
+def test_a_manifest_says_all_that_it_must(tmp_path, key):
+    saved = save_checkpoint(tmp_path / "saved", small())
+    manifest = json.loads((saved / "manifest.json").read_text())
+    del manifest[key]
+    (saved / "manifest.json").write_text(json.dumps(manifest))
+    if key in ("learn_every", "books"):  # for which nothing is a value too
+        require_books(saved, [tmp_path / "episodes.jsonl"])
+        load_checkpoint(saved, corridor(), REWARD)
+    else:
+        with pytest.raises(CheckpointError, match=f"{key} must be"):
+            read_manifest(saved)
+
+
+@pytest.mark.parametrize("entry", [1, [1], ["x", "y"], None, "text", [1.5, ""]])
+def test_what_a_manifest_says_of_books_is_a_size_and_a_digest(tmp_path, entry):
+    saved = save_checkpoint(tmp_path / "saved", small())
+    manifest = json.loads((saved / "manifest.json").read_text())
+    manifest["books"] = {"episodes.jsonl": entry}
+    (saved / "manifest.json").write_text(json.dumps(manifest))
+    with pytest.raises(CheckpointError, match=r"books: episodes\.jsonl is none"):
+        require_books(saved, [tmp_path / "episodes.jsonl"])
+
+
+def test_a_book_that_is_a_hole_now_is_not_hashed(tmp_path):
+    book = tmp_path / "episodes.jsonl"
+    book.write_text("{}\n")
+    saved = save_checkpoint(tmp_path / "saved", small(), [book])
+    os.truncate(book, 2**40)
+    with pytest.raises(CheckpointError, match="holes"):
+        require_books(saved, [book])
 
 
 def test_what_does_not_belong_to_the_checkpoint_is_said(tmp_path):

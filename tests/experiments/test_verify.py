@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 from collections.abc import Callable
 from dataclasses import replace
@@ -162,6 +163,12 @@ def test_the_first_other_line_of_episodes_is_named(folder, tmp_path):
     path.write_text("".join([lines[0], lines[1].replace('"lane": ', '"lane": 1'), *lines[2:]]))
     (difference,) = repeat(job, folder, tmp_path / "again").failures
     assert difference.startswith(f"{EPISODES_FILE}, line 2: recorded ")
+    path.write_text("".join(lines))
+    os.truncate(path, path.stat().st_size + 2**20)
+    (difference,) = repeat(job, folder, tmp_path / "with a hole").failures
+    assert difference.startswith(f"{EPISODES_FILE}, line {len(lines) + 1}: recorded \0")
+    assert difference.endswith("repeated nothing.")
+    assert len(difference) < 2000
     path.unlink()
     (difference,) = repeat(job, folder, tmp_path / "once more").failures
     assert difference == f"the recorded run has no {EPISODES_FILE}."

@@ -10,13 +10,16 @@ import numpy as np
 import pytest
 
 from shapegym.shaping.files.marked_yaml import LARGEST_YAML, MOST_VALUES, YamlError, read_yaml
-from shapegym.shaping.json_lines import append_rows, read_rows
+from shapegym.shaping.json_lines import LARGEST_ROWS, append_rows, each_row, read_rows
 from shapegym.shaping.limited_archives import LARGEST_DIRECTORY, MOST_ENTRIES, open_archive, read_arrays
 from shapegym.shaping.limited_files import (
     DEEPEST,
     LARGEST_DOCUMENT,
+    LARGEST_HOLLOW,
     MIB,
     MOST_DIGITS,
+    MOST_HOLLOW,
+    opened,
     read_bytes,
     read_json,
     read_object,
@@ -60,9 +63,32 @@ def test_text_is_utf_8_and_not_too_long(tmp_path):
     path.write_text("12345")
     with pytest.raises(Refused, match="at most 4 bytes"):
         read_text(path, Refused, limit=4)
-    os.truncate(path, 2**40)  # it takes no room on the disk
+    os.truncate(path, LARGEST_DOCUMENT + 1)
     with pytest.raises(Refused, match="at most 16 MiB"):
         read_json(path, Refused)
+
+
+@pytest.mark.skipif(not hasattr(os, "SEEK_DATA"), reason="the system does not tell holes")
+@pytest.mark.parametrize("read", [read_bytes, read_text, read_json, read_arrays, read_rows])
+def test_what_is_nearly_all_holes_is_not_read(tmp_path, read):
+    path = tmp_path / "file"
+    np.savez(tmp_path / "honest.npz", x=np.arange(9))
+    path.write_bytes((tmp_path / "honest.npz").read_bytes())
+    os.truncate(path, 2**40)  # it takes no room on the disk
+    with path.open("r+b") as file:
+        file.seek(2**39)
+        file.write(b"\n")
+    with pytest.raises(Refused, match="nearly all of its 1,048,576 MiB are holes"):
+        read(path, Refused)
+
+
+@pytest.mark.skipif(not hasattr(os, "SEEK_DATA"), reason="the system does not tell holes")
+def test_a_copy_without_long_zeros_is_read(tmp_path):
+    path = tmp_path / "file"
+    path.write_bytes(b"begin" + bytes(LARGEST_HOLLOW // MOST_HOLLOW + MIB))
+    os.truncate(path, LARGEST_HOLLOW + MIB)
+    with opened(path, Refused) as file:
+        assert file.read(5) == b"begin"
 
 
 # ---------------------------------------------------------------------- JSON
@@ -112,6 +138,25 @@ def test_a_line_of_rows_has_an_end(tmp_path):
     path.write_bytes(b"{}\n" + b" " * (LARGEST_DOCUMENT + 1))
     with pytest.raises(Refused, match="line 2, is too long"):
         read_rows(path, Refused)
+
+
+def test_rows_that_are_kept_at_once_have_a_limit(tmp_path):
+    path = tmp_path / "rows.jsonl"
+    path.write_bytes(b"{}\n" + b" " * 9)
+    os.truncate(path, LARGEST_ROWS + 1)
+    with pytest.raises(Refused, match="rows of at most 128 MiB are read at once"):
+        read_rows(path, Refused)
+    assert next(each_row(path, Refused)) == {}
+
+
+def test_rows_are_added_after_a_torn_line_of_a_length_that_lines_have(tmp_path):
+    path = tmp_path / "rows.jsonl"
+    path.write_bytes(b"{}\n" + b" " * (LARGEST_DOCUMENT - 1))
+    append_rows(path, [{"step": 1}])
+    assert path.read_bytes() == b'{}\n{"step": 1}\n'
+    os.truncate(path, 2**40)
+    with pytest.raises(OSError, match="ends in a line of more than 16 MiB"):
+        append_rows(path, [{"step": 2}])
 
 
 def test_rows_are_not_added_through_a_link(tmp_path):
