@@ -91,7 +91,9 @@ def run(command: list[str], work: Path) -> list[str]:
     done = subprocess.run(
         command, cwd=work, env=os.environ | threads, check=True, capture_output=True, text=True
     )
-    return [line for line in done.stdout.splitlines() if "stored rewards" in line or line.startswith(tuple(TOOLS))]
+    return [
+        line for line in done.stdout.splitlines() if "stored rewards" in line or line.startswith(tuple(TOOLS))
+    ]
 
 
 if __name__ == "__main__":

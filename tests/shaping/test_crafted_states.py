@@ -141,7 +141,9 @@ CRAFTED = [
 ]
 
 
-@pytest.mark.parametrize(("case", "path", "alter"), CRAFTED, ids=lambda value: "altered" if callable(value) else str(value)[:40])
+@pytest.mark.parametrize(
+    ("case", "path", "alter"), CRAFTED, ids=lambda value: "altered" if callable(value) else str(value)[:40]
+)
 def test_crafted_states_are_refused_and_change_nothing(tmp_path, case, path, alter):
     expression, options = case if isinstance(case, tuple) else (case, {})
     engine, leaves = saved(expression, **options)
