@@ -94,6 +94,9 @@ class VectorEnvBridge(VecEnv):
         self._start_time = time.time()
         super().__init__(env.num_envs, env.single_observation_space, env.single_action_space)
 
+    def __repr__(self) -> str:
+        return f"VectorEnvBridge({self.env!r})"
+
     def reset(self) -> VecEnvObs:
         """Start new episodes with the seeds of `seed`, if it was called since the last reset."""
         options = self._options[0]

@@ -97,6 +97,14 @@ class Sum(Combinator):
     def __str__(self) -> str:
         return " + ".join(map(str, self.of))
 
+    def __repr__(self) -> str:
+        merged = any(isinstance(operand, Sum) and operand.name is None for operand in self.of)
+        return (
+            super().__repr__()
+            if merged or len(self.of) == 1
+            else _named(self, " + ".join(map(repr, self.of)))
+        )
+
     @override
     def pays_task(self, times: Sequence[int]) -> int:
         return sum(times)
@@ -145,6 +153,10 @@ class Scale(Combinator):
     def __str__(self) -> str:
         return f"{self.by:g} * {_bracket(self.of)}"
 
+    def __repr__(self) -> str:
+        merged = isinstance(self.of, Scale) and self.of.name is None
+        return super().__repr__() if merged else _named(self, f"{self.by!r} * {_operand(self.of)}")
+
     @override
     def factors(self) -> tuple[float, tuple[Expression, ...]]:
         by, factors = self.of.factors()
@@ -188,6 +200,9 @@ class Product(Combinator):
 
     def __str__(self) -> str:
         return " * ".join(map(_bracket, self.of))
+
+    def __repr__(self) -> str:
+        return super().__repr__() if len(self.of) != 2 else _named(self, " * ".join(map(_operand, self.of)))
 
     @override
     def factors(self) -> tuple[float, tuple[Expression, ...]]:
@@ -289,6 +304,14 @@ def _number(operand: Any) -> float:
 
 def _bracket(operand: Expression) -> str:
     return f"({operand})" if isinstance(operand, Sum) else str(operand)
+
+
+def _operand(of: Expression) -> str:
+    return f"({of!r})" if isinstance(of, (Sum, Scale, Product)) and of.name is None else repr(of)
+
+
+def _named(node: Expression, written: str) -> str:
+    return written if node.name is None else f"({written}).named({node.name!r})"
 
 
 Expression._add, Expression._multiply = add, multiply

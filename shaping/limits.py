@@ -29,6 +29,7 @@ import numpy as np
 from annotated_types import Ge, Gt, Le, Lt, MinLen
 
 from shapegym.shaping.errors import ExpressionError, suggest
+from shapegym.shaping.written import in_short
 
 Positive: TypeAlias = Annotated[float, Gt(0)]
 NonNegative: TypeAlias = Annotated[float, Ge(0)]
@@ -67,6 +68,13 @@ class Limited:
 
     misfit: ClassVar[type[Exception]] = ExpressionError
     """What a value raises that a field does not take."""
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        cls.__repr__ = cls.__repr__  # type: ignore[method-assign]  # its own, so `dataclass` writes no longer one
+
+    def __repr__(self) -> str:
+        return in_short(self)
 
     def __post_init__(self) -> None:
         for name, (hint, required) in _limits_of(type(self)).items():  # type: ignore[arg-type]  # a class can be hashed

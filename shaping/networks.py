@@ -31,6 +31,7 @@ from shapegym.shaping.remembered import misfits
 from shapegym.shaping.states.select import selector
 from shapegym.shaping.transitions import Features, Observation, Spec, State
 from shapegym.shaping.types import Model
+from shapegym.shaping.written import in_full
 
 LARGEST_BATCH = 8192
 """Rows that go through a network at once when it is evaluated: more are no faster, and need memory."""
@@ -64,7 +65,7 @@ class Networks:
         numbers: State | None = None,
         key: str = "",
     ) -> None:
-        seeds = np.random.SeedSequence([spec.seed, crc32((key or repr(model)).encode())]).generate_state(2)
+        seeds = np.random.SeedSequence([spec.seed, crc32((key or in_full(model)).encode())]).generate_state(2)
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(int(seeds[0]))
             self.modules = nn.ModuleDict({name: make() for name, make in modules.items()})

@@ -21,6 +21,7 @@ from shapegym.shaping.surfaces.collect import Collector
 from shapegym.shaping.surfaces.intake import SHAPED_TWICE
 from shapegym.shaping.transitions import Spec
 from shapegym.shaping.types import Expression
+from shapegym.shaping.written import cut
 
 
 class BindingOptions(TypedDict, total=False):
@@ -145,6 +146,17 @@ class Binding:
         """Raise `ResetNeeded` before the first reset; and after a step that failed, of which nobody knows how far it went."""
         if not self._started:
             raise ResetNeeded("Call reset() before step(), and again after a step that failed.")
+
+    def __repr__(self) -> str:
+        """Class, environment and reward in a line."""
+        layers = [*inside(self)]
+        spec = next((found for layer in layers if (found := getattr(layer, "spec", None))), None)
+        task = spec.id if spec is not None else type(layers[-1]).__name__
+        lanes = f"{self.num_envs} x " if hasattr(self, "num_envs") else ""
+        reward = repr(self.engine.expression) if "engine" in vars(self) else "not bound yet"
+        return f"<{cut(f'{type(self).__name__} of {lanes}{task}: {reward}')}>"
+
+    __str__ = __repr__
 
     def save(self, path: str | Path) -> None:
         """Save what the terms remember; see `shapegym.shaping.files.state_files`."""

@@ -29,6 +29,7 @@ from shapegym.shaping.surfaces.sb3_buffers import HindsightBuffer
 from shapegym.shaping.surfaces.sb3_vec import MeasuringVecEnv, ShapedVecEnv
 from shapegym.shaping.tree import guarantee_losses, has_task_reward, keeps_of, learns_weights
 from shapegym.shaping.types import Combinator, times_task_is_paid
+from shapegym.shaping.written import cut
 
 Severity: TypeAlias = Literal["error", "warning", "info"]
 
@@ -106,6 +107,9 @@ class Finding:
     code: str
     severity: Severity
     message: str
+
+    def __repr__(self) -> str:
+        return f"<{cut(str(self))}>"
 
     def __str__(self) -> str:
         return f"{self.severity}: {self.message} [{self.code}]"

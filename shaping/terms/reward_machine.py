@@ -38,7 +38,7 @@ STATE = "machine_state"
 Name: TypeAlias = Annotated[str, MinLen(1), "the name of a state, a text"]
 
 
-@dataclass(frozen=True, repr=False)
+@dataclass(frozen=True)
 class Edge(Limited):
     """From ``source`` to ``target`` at a step where ``on`` > 0, which pays ``reward``.
 
@@ -52,11 +52,6 @@ class Edge(Limited):
     on: Elementwise
     target: Name
     reward: float = 0.0
-
-    def __repr__(self) -> str:
-        """The edge as one would write it."""
-        reward = f", {self.reward:g}" if self.reward else ""
-        return f"Edge({self.source!r}, {self.on}, {self.target!r}{reward})"
 
 
 @dataclass(frozen=True)

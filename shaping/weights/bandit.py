@@ -32,6 +32,7 @@ from shapegym.shaping.terms.potential import PROGRESS
 from shapegym.shaping.transitions import Array, Spec, State, Transitions
 from shapegym.shaping.types import Combinator, Example, Expression, Operands, Term
 from shapegym.shaping.weights.schedules import Metric
+from shapegym.shaping.written import in_full
 
 
 @dataclass(frozen=True)
@@ -184,7 +185,7 @@ class EXP3(Bandit):
 
     @override
     def pick(self, state: State) -> int:
-        own = zlib.crc32(repr(self).encode())  # two bandits of one reward draw apart
+        own = zlib.crc32(in_full(self).encode())  # two bandits of one reward draw apart
         draw = np.random.default_rng([state["seed"], own, int(state["pulls"].sum())]).random()
         shares = np.cumsum(self.probabilities(state["gains"]))
         return min(int(np.searchsorted(shares, draw, side="right")), self.arms - 1)

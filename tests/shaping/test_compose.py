@@ -46,8 +46,8 @@ def test_arithmetic_flattens_sums_and_folds_scales():
 def test_an_expression_prints_as_it_is_written():
     expression = TaskReward() + 0.5 * clip(NEARER, -2, 1) - FAST
     assert str(expression) == (
-        "TaskReward() + 0.5 * Clip(Potential(phi=Read(of='obs[0]'), gamma=0.99), low=-2) + "
-        "-1 * Potential(phi=Read(of='obs[1]'), gamma=0.99)"
+        "TaskReward() + 0.5 * Clip(Potential(phi=Read('obs[0]'), gamma=0.99), low=-2) + "
+        "-1 * Potential(phi=Read('obs[1]'), gamma=0.99)"
     )
 
 

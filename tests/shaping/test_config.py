@@ -32,6 +32,7 @@ from shapegym.shaping.terms.counts import CountBonus, SimHash
 from shapegym.shaping.terms.events import Compare, Event, Milestones
 from shapegym.shaping.terms.goals import StateReward
 from shapegym.shaping.terms.potential import Potential
+from shapegym.shaping.terms.reward_machine import Edge
 from shapegym.shaping.testing import examples
 from shapegym.shaping.types import NODES, Expression
 
@@ -63,6 +64,37 @@ def test_round_trip(expression):
     ):
         assert twin == expression
         assert repr(twin) == repr(expression)  # names too
+
+
+@pytest.mark.parametrize("expression", EXPRESSIONS, ids=lambda expression: type(expression).__name__)
+def test_what_is_printed_makes_the_expression_again(expression):
+    """In short: without what has its default."""
+    others = (Edge, ExponentialKernel, Gaussian, SimHash, Tiered)
+    known = {cls.__name__: cls for cls in (*NODES.values(), *STATE_FUNCTIONS.values(), *others)}
+    twin = eval(repr(expression), known | {"inf": np.inf})  # noqa: S307
+    assert twin == expression
+    assert repr(twin) == repr(expression)
+    assert "name=None" not in repr(expression)
+
+
+@pytest.mark.parametrize(
+    ("expression", "shown"),
+    [
+        (TaskReward() + 0.1 * Potential("obs[0]"), "TaskReward() + 0.1 * Potential(Read('obs[0]'))"),
+        (
+            TaskReward() - CountBonus(beta=0.5) * Event(equals=2).named("key"),
+            "TaskReward() + -1.0 * (CountBonus(beta=0.5) * Event(equals=2, name='key'))",
+        ),
+        ((TaskReward() + 1).named("more") * 2.0, "2.0 * (TaskReward() + Constant(1.0)).named('more')"),
+        (Scale(Scale(TaskReward(), 2.0), 3.0), "Scale(2.0 * TaskReward(), by=3.0)"),
+        (
+            StateReward(Distance("obs", (0.0, 1.0), "l1")),
+            "StateReward(Distance('obs', to=(0.0, 1.0), norm='l1'))",
+        ),
+    ],
+)
+def test_expressions_print_in_short(expression, shown):
+    assert repr(expression) == shown
 
 
 def ours(registry) -> set[str]:

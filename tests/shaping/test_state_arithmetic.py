@@ -79,12 +79,12 @@ def test_a_reward_file_spells_them_out() -> None:
 @pytest.mark.parametrize(
     ("phi", "shown"),
     [
-        (X + 5, "Read(of='obs[0]') + 5"),
-        (2 * X - Y, "2 * Read(of='obs[0]') - Read(of='obs[1]')"),
-        (-(X + 1), "-(Read(of='obs[0]') + 1)"),
-        (abs(X) ** 2, "abs(Read(of='obs[0]')) ** 2"),
-        (minimum(X, 1).clip(0, 1), "minimum(Read(of='obs[0]'), 1).clip(0, 1)"),
-        (maximum(X, 1), "maximum(Read(of='obs[0]'), 1)"),
+        (X + 5, "Read('obs[0]') + 5"),
+        (2 * X - Y, "2 * Read('obs[0]') - Read('obs[1]')"),
+        (-(X + 1), "-(Read('obs[0]') + 1)"),
+        (abs(X) ** 2, "abs(Read('obs[0]')) ** 2"),
+        (minimum(X, 1).clip(0, 1), "minimum(Read('obs[0]'), 1).clip(0, 1)"),
+        (maximum(X, 1), "maximum(Read('obs[0]'), 1)"),
     ],
 )
 def test_they_print_as_they_are_written(phi: StateFunction, shown: str) -> None:

@@ -84,6 +84,11 @@ def test_pettingzoo_accepts_it() -> None:
     parallel_api_test(ShapedParallelEnv(Race({"a": (0, 5), "b": (0, 3)}), PHI), num_cycles=20)
 
 
+def test_it_prints_in_a_line() -> None:
+    game = ShapedParallelEnv(Race({"a": (0, 3), "b": (0, 1)}), PHI)
+    assert str(game) == f"<ShapedParallelEnv of Race: {PHI!r}>"
+
+
 def test_each_agent_is_paid_its_own_transitions() -> None:
     steps = play(ShapedParallelEnv(Race({"a": (0, 3), "b": (0, 1)}), PHI), 3)
     assert [rewards for rewards, _ in steps] == [{"a": 2.0, "b": 1.0}, {"a": 2.0}, {"a": -1.0}]

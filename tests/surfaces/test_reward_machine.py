@@ -170,7 +170,7 @@ reward:
     terminal: [done, failed]
 """
     assert loads(text) == COFFEE
-    assert str(COFFEE.edges[0]) == "Edge('start', Event(of=features.a), 'carrying', 0.25)"
+    assert str(COFFEE.edges[0]) == "Edge('start', Event('features.a'), 'carrying', reward=0.25)"
 
 
 def test_what_it_promises() -> None:
