@@ -27,7 +27,10 @@ SUCCESS_KEYS = ("success", "is_success")
 
 def success_in(info: Mapping[str, Any]) -> Any:
     """Return what an info says about success, under either spelling, or None if it says nothing."""
-    return next((info[key] for key in SUCCESS_KEYS if key in info), None)
+    for key in SUCCESS_KEYS:
+        if key in info:
+            return info[key]
+    return None
 
 
 class Collector:

@@ -44,7 +44,7 @@ def write_lane(rows: Any, lane: int, member: Any, what: str = "observation") -> 
         ObservationError: if it has not the structure, shape or dtype of ``rows``; says what came and what was promised.
     """
     if isinstance(rows, np.ndarray):
-        if rows.dtype == object:
+        if rows.dtype.hasobject:
             rows[lane] = copy.deepcopy(member)
             return
         value = _array(member)
@@ -117,8 +117,10 @@ def lane_flags(values: Any, num_lanes: int, name: str) -> np.ndarray:
 def as_returned(values: Any, method: Literal["reset", "step"]) -> Any:
     """Return what ``reset`` or ``step`` returned; raises `ObservationError` if it is not as many values as the API has."""
     parts = _RETURNED[method]
-    if isinstance(values, (tuple, list)) and len(values) == len(parts):
+    if type(values) is tuple and len(values) == len(parts):
         return values
+    if isinstance(values, (tuple, list)) and len(values) == len(parts):
+        return tuple(values)
     came = f"{len(values)} values" if isinstance(values, (tuple, list)) else described(values)
     raise ObservationError(
         f"The environment's {method}() returned {came}; in Gymnasium and PettingZoo it is {', '.join(parts)}. Environments of "
@@ -139,7 +141,7 @@ def as_info(info: Any, name: str = "info") -> Mapping[str, Any]:
         raise ObservationError(
             f"The environment's {name} is {described(info)}; it must be a dict with what the environment says by name."
         )
-    if "shaped_reward" in info and "reward_parts" in info:
+    if "shaped_reward" in info and any(str(key).startswith("reward_parts") for key in info):
         raise WiringError(SHAPED_TWICE.format("an environment inside (its infos have 'shaped_reward')"))
     return info
 
@@ -190,29 +192,43 @@ class HeldLane:
     """A lane's ``step`` or ``reset`` that is checked before a batch of lanes (`SyncVectorEnv`, `DummyVecEnv`) takes it in.
 
     Batches assign to arrays, and NumPy would broadcast a number, read a text as one, and make NaN of None.
+
+    Attributes:
+        returned: what the lane returned last, which is another object after every call, whoever made it.
     """
 
     def __init__(self, method: Callable[..., Any], name: Literal["reset", "step"], space: gym.Space) -> None:
         self._method, self._name = method, name
         self._rows = allocate(space, 1)
+        plain = isinstance(self._rows, np.ndarray)
+        self._promised = (self._rows.shape[1:], self._rows.dtype) if plain else None
+        self.returned: Any = None
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         """Return what the lane returned; raises `ObservationError` if it is not what its space promises."""
-        returned = as_returned(self._method(*args, **kwargs), self._name)
-        write_lane(self._rows, 0, returned[0])
+        returned = self.returned = as_returned(self._method(*args, **kwargs), self._name)
+        obs = returned[0]
+        if type(obs) is not np.ndarray or (obs.shape, obs.dtype) != self._promised:
+            write_lane(self._rows, 0, obs)
         if self._name == "step":
-            one_reward(returned[1])
-            one_flag(returned[2], "terminated")
-            one_flag(returned[3], "truncated")
+            _, reward, terminated, truncated, _ = returned
+            if type(reward) is not float:
+                one_reward(reward)
+            if type(terminated) is not bool or type(truncated) is not bool:
+                one_flag(terminated, "terminated")
+                one_flag(truncated, "truncated")
         return returned
 
 
-def hold_lanes(envs: Sequence[Any]) -> None:
-    """Let environments of this process be checked before what holds them makes a batch of their answers."""
+def hold_lanes(envs: Sequence[Any]) -> list[HeldLane]:
+    """Let environments of this process be checked before what holds them batches their answers; return what checks them."""
+    held = []
     for env in envs:
         for name in ("reset", "step"):
             if not isinstance(getattr(env, name), HeldLane):
                 setattr(env, name, HeldLane(getattr(env, name), name, env.observation_space))
+            held.append(getattr(env, name))
+    return held
 
 
 def _array(value: Any) -> np.ndarray:

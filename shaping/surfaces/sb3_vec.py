@@ -83,8 +83,7 @@ class TransitionVecEnv(Binding):
         spaces = venv.observation_space, venv.action_space
         self._bind(expression, options, venv.num_envs, *spaces, declared_features(venv))
         self._lanes = vec_layers(venv)[-1]
-        if isinstance(self._lanes, DummyVecEnv):
-            hold_lanes(self._lanes.envs)
+        self._held = hold_lanes(self._lanes.envs) if isinstance(self._lanes, DummyVecEnv) else []
         self._traces: list[Any] | None = None
         self._records: deque[EpisodeRecord] = deque(maxlen=MAX_RECORDS)
         self._lanes_source = venv.venv if isinstance(venv, VecMonitor) else venv
@@ -142,7 +141,9 @@ class TransitionVecEnv(Binding):
         return transitions, step
 
     def _find_traces(self) -> list[Any]:
-        """Objects of the wrapped environment that are others after somebody resets it, or in some environments steps it."""
+        """Objects that are others after somebody resets the wrapped environment, and in this process steps it or one of its lanes."""
+        if self._held:
+            return [method.returned for method in self._held]
         held = vars(self._lanes)
         return [held.get("last_step")] if self._has_arrays else list(held.get("reset_infos", ()))
 

@@ -97,14 +97,35 @@ def test_a_broken_promise_is_found(methods: dict[str, Any], message: str) -> Non
         check_expression(node(**methods))
 
 
-@pytest.mark.parametrize("kind", Replay)
-def test_a_part_that_mixes_lanes_is_found_however_it_is_replayed(kind: Replay) -> None:
-    def mean(self: Any, transitions: Transitions, state: State) -> np.ndarray:
-        active = transitions.active
-        return np.full(transitions.num_lanes, transitions.reward[active].sum() / max(1, active.sum()))
+def mean_reward(transitions: Transitions) -> np.ndarray:
+    active = transitions.active
+    return np.full(transitions.num_lanes, transitions.reward[active].sum() / max(1, active.sum()))
 
-    with pytest.raises(ComplianceError, match=r"RECOMPUTE|other lanes|other rows"):
-        check_expression(node(replay=kind, measure=mean))
+
+MIXES = {
+    "the mean": mean_reward,
+    "the largest": lambda t: t.reward - t.reward.max(),
+    "any that ends": lambda t: np.full(t.num_lanes, float(t.terminated.any())),
+    "any that begins": lambda t: t.reward * t.first.any(),
+    "the order": lambda t: np.argsort(np.argsort(t.reward)).astype(float),
+}
+
+
+@pytest.mark.parametrize("kind", Replay)
+@pytest.mark.parametrize("mixed", MIXES)
+def test_a_part_that_mixes_lanes_is_found_however_it_is_replayed(kind: Replay, mixed: str) -> None:
+    with pytest.raises(ComplianceError, match=r"RECOMPUTE|other lanes|other rows|another order"):
+        check_expression(node(replay=kind, measure=lambda self, t, s: MIXES[mixed](t)))
+
+
+def test_a_term_that_no_process_could_be_sent_is_named() -> None:
+    @dataclass(frozen=True)
+    class Local(Term):
+        def measure(self, transitions: Transitions, state: State, *inputs: Any) -> np.ndarray:
+            return transitions.reward
+
+    with pytest.raises(ComplianceError, match=r"Local.*cannot be pickled.*top of a module"):
+        check_expression(Local())
 
 
 def test_state_that_is_not_saved_is_found() -> None:

@@ -323,7 +323,8 @@ def test_lanes_that_are_checked_still_copy_and_pickle() -> None:
 
 
 def test_infos_tell_of_shaping_in_another_process() -> None:
-    paid = {"task_reward": 1.0, "shaped_reward": 2.0, "reward_parts": {}}
-    for surface in ("ShapedEnv", "ShapedVectorEnv", "ShapedVecEnv", "ShapedParallelEnv"):
-        with pytest.raises(WiringError, match="shaped twice"):
-            one_step(surface, info=paid)
+    paid = {"task_reward": 1.0, "shaped_reward": 2.0}
+    for parts in ({"reward_parts": {}}, {"reward_parts/task_reward": 1.0}):  # with flat_info
+        for surface in ("ShapedEnv", "ShapedVectorEnv", "ShapedVecEnv", "ShapedParallelEnv"):
+            with pytest.raises(WiringError, match="shaped twice"):
+                one_step(surface, info={**paid, **parts})

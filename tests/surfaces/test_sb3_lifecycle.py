@@ -202,6 +202,20 @@ def test_a_callback_that_steps_it_is_an_error_or_leaves_no_wrong_row(name, when,
         model.learn(40, callback=Steps(when, reset))
 
 
+@pytest.mark.parametrize(("method", "args"), [("reset", ()), ("step", (0,))])
+@pytest.mark.parametrize("name", ["PPO", "DQN"])
+def test_a_callback_that_moves_one_of_its_lanes_is_an_error(name, method, args):
+    class Moves(BaseCallback):
+        def _on_step(self):
+            if self.num_timesteps == 3:
+                self.training_env.env_method(method, *args)
+            return True
+
+    model, _ = model_of(name)
+    with pytest.raises(WiringError, match="nor what is inside of it"):
+        model.learn(40, callback=Moves())
+
+
 @pytest.mark.parametrize("name", ["PPO", "DQN"])
 def test_after_an_evaluation_on_it_learning_begins_anew(name):
     model, _ = model_of(name)
