@@ -78,6 +78,10 @@ class ShapedParallelEnv(Binding, BaseParallelWrapper):  # type: ignore[misc]  # 
         """Advance every living agent by one step; raises `ObservationError` if one of them got no action."""
         self._require_reset()
         transitions = self._collector.transitions
+        if not isinstance(actions, Mapping):
+            raise ObservationError(
+                f"The actions are {described(actions)}; they are a dict with one for each agent."
+            )
         living = [(agent, lane) for agent, lane in self._lanes.items() if self._alive[lane]]
         if idle := [agent for agent, _ in living if agent not in actions]:
             raise ObservationError(
@@ -88,7 +92,7 @@ class ShapedParallelEnv(Binding, BaseParallelWrapper):  # type: ignore[misc]  # 
         self._started = False
         obs, rewards, terminated, truncated, infos = as_returned(self.env.step(actions), "step")
         infos = self._infos_of(obs, infos)
-        self._require_known(obs)
+        self._require_known({**obs, **rewards} if isinstance(rewards, Mapping) else obs)
         for agent, _ in living:
             _of(agent, obs, "observation")
         acting = [

@@ -141,7 +141,7 @@ class TransitionVecEnv(Binding):
         return transitions, step
 
     def _find_traces(self) -> list[Any]:
-        """Objects that are others after somebody resets the wrapped environment, and in this process steps it or one of its lanes."""
+        """Objects that are others after somebody resets the wrapped environment, or steps a lane that lives in this process."""
         if self._held:
             return [method.returned for method in self._held]
         held = vars(self._lanes)

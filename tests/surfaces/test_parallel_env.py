@@ -143,11 +143,25 @@ def test_an_agent_that_was_not_announced_is_an_error() -> None:
         env.step({"a": 0})
 
 
+def test_so_is_a_reward_of_one() -> None:
+    class Overpaid(Race):
+        def step(self, actions: dict[str, Any]) -> Any:
+            obs, rewards, *others = super().step(actions)
+            return obs, {**rewards, "judge": 1.0}, *others
+
+    env = ShapedParallelEnv(Overpaid({"a": (0, 9)}), PHI)
+    env.reset()
+    with pytest.raises(ObservationError, match=r"\['judge'\].*possible_agents"):
+        env.step({"a": 0})
+
+
 def test_every_living_agent_needs_an_action() -> None:
     env = ShapedParallelEnv(Race({"a": (0, 9), "b": (0, 9)}), PHI)
     env.reset()
     with pytest.raises(ObservationError, match=r"\['b'\] are alive but got no action"):
         env.step({"a": 0})
+    with pytest.raises(ObservationError, match="actions are None"):
+        env.step(None)
 
 
 def test_a_missing_feature_is_named() -> None:
