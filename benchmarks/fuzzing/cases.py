@@ -5,15 +5,18 @@ from __future__ import annotations
 import os
 import shutil
 import tempfile
-from collections.abc import Iterable
+from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
 
-from fuzzing.readers import READERS
-from fuzzing.trial import Outcome, attempt_case
+from fuzzing.readers import READERS, Reader
+from fuzzing.trial import Case, Outcome, attempt, make_case
 
 _TURNS = (0, 2, 5, 1, 2, 8, 0, 2, 3, 4, 2, 6, 9, 2, 5, 7, 2, 10, 3, 4)
 """Readers in turn: state files, which hold the most, come most often."""
+
+_TOGETHER = 25
+"""Cases that share a process, which takes longer to begin and end than most of them."""
 
 
 def prepare(folder: Path) -> None:
@@ -32,17 +35,28 @@ def prepare(folder: Path) -> None:
             shutil.rmtree(copy.parent)
 
 
-def cases(numbers: Iterable[int], folder: Path, only: str = "") -> list[Outcome]:
+def cases(numbers: Sequence[int], folder: Path, only: str = "") -> list[Outcome]:
     """Return what came of the cases with these numbers."""
     outcomes = []
-    for number in numbers:
-        turn = _TURNS[number % len(_TURNS)]
-        if not only or READERS[turn].name == only:
-            room = _made(folder / f"case_{number}")
-            originals = sorted((folder / READERS[turn].make.__name__).iterdir())
-            outcomes.append(attempt_case(READERS[turn], originals, number, room))
-            shutil.rmtree(room)
+    for start in range(0, len(numbers), _TOGETHER):
+        made = [
+            _made_case(number, folder)
+            for number in numbers[start : start + _TOGETHER]
+            if not only or _reader(number).name == only
+        ]
+        outcomes += attempt(made) if made else []
+        for case in made:
+            shutil.rmtree(case.example.parent.parent)
     return outcomes
+
+
+def _reader(number: int) -> Reader:
+    return READERS[_TURNS[number % len(_TURNS)]]
+
+
+def _made_case(number: int, folder: Path) -> Case:
+    originals = sorted((folder / _reader(number).make.__name__).iterdir())
+    return make_case(_reader(number), originals, number, _made(folder / f"case_{number}"))
 
 
 def share(numbers: range, only: str = "") -> list[Outcome]:

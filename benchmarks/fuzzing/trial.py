@@ -1,10 +1,11 @@
-"""One file, one reader, one process: what came of it, whatever it was.
+"""One file, one reader: what came of it, whatever it was.
 
-The reader runs in a fork with little memory and time to spare, because a crash, a hang or a leak is what is looked for.
+Readers run in forks with little memory and time to spare, because a crash, a hang or a leak is what is looked for.
 """
 
 from __future__ import annotations
 
+import gc
 import json
 import os
 import random
@@ -56,8 +57,29 @@ class Outcome:
     peak: int
 
 
-def attempt_case(reader: Reader, originals: Sequence[Path], seed: int, room: Path) -> Outcome:
-    """Change one of the examples as the seed says, and let the reader have it; ``room`` is an empty folder for this case."""
+@dataclass(frozen=True)
+class Case:
+    """A changed example, in a folder of its own.
+
+    Attributes:
+        reader: what shall read it.
+        seed: what it was made from.
+        example: the file or folder.
+        done: what was done to it.
+        canaries: what must stay as it is.
+        before: how that was.
+    """
+
+    reader: Reader
+    seed: int
+    example: Path
+    done: str
+    canaries: Canaries
+    before: Sequence[object]
+
+
+def make_case(reader: Reader, originals: Sequence[Path], seed: int, room: Path) -> Case:
+    """Change one of the examples as the seed says; ``room`` is an empty folder for this case."""
     rng = random.Random(seed)
     original = rng.choice(list(originals))
     canaries = Canaries.inside(room)
@@ -70,28 +92,46 @@ def attempt_case(reader: Reader, originals: Sequence[Path], seed: int, room: Pat
         shutil.copyfile(original, example)
         mutate = mutate_file if rng.random() < 0.93 else replace_file
         done = mutate(example, rng, canaries)
-    before = canaries.seen()
-    kind, detail, seconds, peak = _forked(reader, example, room)
-    if canaries.code.exists() and not (
-        reader.trusting and "planted_module" in example.read_text(errors="replace")
+    return Case(reader, seed, example, done, canaries, canaries.seen())
+
+
+def attempt(made: Sequence[Case]) -> list[Outcome]:
+    """Let the readers have cases, one after another in one process; those that it did not come to are read alone."""
+    news = _forked(made)
+    if len(made) > 1:
+        good = [kind in GOOD and peak < MEMORY for kind, _, _, peak in news]
+        news = [
+            told if fine else _forked([case])[0] for told, fine, case in zip(news, good, made, strict=True)
+        ]
+    return [_judged(case, *told) for case, told in zip(made, news, strict=True)]
+
+
+def _judged(case: Case, kind: str, detail: str, seconds: float, peak: int) -> Outcome:
+    planted = case.canaries.code.exists()
+    if planted and not (
+        case.reader.trusting and "planted_module" in case.example.read_text(errors="replace")
     ):
         kind = "code run"
-    elif canaries.seen() != before:
+    elif case.canaries.seen() != case.before:
         kind = "path out"
     elif kind in GOOD and peak > MEMORY:
         kind = "memory"
     elif kind == "accepted" and _steers(detail):
         kind = "raw text"
-    return Outcome(kind, reader.name, seed, f"{original.name}: {done}", detail[-1500:], seconds, peak)
+    done = f"{case.example.name}: {case.done}"
+    return Outcome(kind, case.reader.name, case.seed, done, detail[-1500:], seconds, peak)
 
 
-def _forked(reader: Reader, example: Path, room: Path) -> tuple[str, str, float, int]:
+def _forked(made: Sequence[Case]) -> list[tuple[str, str, float, int]]:
+    """What was told of each case, and of those that nothing was told of how the process ended."""
     receiving, sending = os.pipe()
     began = time.monotonic()
+    gc.freeze()  # or collecting garbage in the fork would copy all that it shares
     child = os.fork()
     if child == 0:
         os.close(receiving)
-        _child(reader, example, room, sending)
+        _child(made, sending)
+    gc.unfreeze()
     os.close(sending)
     said, late = b"", False
     with os.fdopen(receiving, "rb", buffering=0) as pipe:
@@ -108,37 +148,44 @@ def _forked(reader: Reader, example: Path, room: Path) -> tuple[str, str, float,
         os.killpg(child, signal.SIGKILL)
     _, status, usage = os.wait4(child, 0)
     seconds, peak = usage.ru_utime + usage.ru_stime, usage.ru_maxrss * 1024
-    if late or seconds >= SECONDS:
-        return "hang", "", seconds, peak
-    if os.WIFSIGNALED(status) or not said:
-        return "crash", f"status {status}", seconds, peak
-    kind, detail = json.loads(said)
-    return kind, detail, seconds, peak
+    end = ("hang", "") if late or seconds >= SECONDS else ("crash", f"status {status}")
+    told = [tuple(json.loads(line)) for line in said.splitlines(keepends=True) if line.endswith(b"\n")]
+    return [*told, *[(*end, seconds, peak)] * (len(made) - len(told))]
 
 
-def _child(reader: Reader, example: Path, room: Path, sending: int) -> None:
+def _child(made: Sequence[Case], sending: int) -> None:
     os.setpgid(0, 0)
-    sink = os.open(room / "output.txt", os.O_WRONLY | os.O_CREAT)
+    sink = os.open(made[0].example.parent.parent / "output.txt", os.O_WRONLY | os.O_CREAT)
     os.dup2(sink, 1)
     os.dup2(sink, 2)
-    os.chdir(room / "given")
-    sys.path.insert(0, str(room))
     pages = int(Path("/proc/self/statm").read_text().split()[0])
     resource.setrlimit(resource.RLIMIT_AS, (pages * resource.getpagesize() + ROOM,) * 2)
     resource.setrlimit(resource.RLIMIT_CPU, (SECONDS, SECONDS + 1))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     warnings.simplefilter("ignore")
+    path, used = list(sys.path), 0.0
+    with os.fdopen(sending, "wb") as pipe:
+        for case in made:
+            given = case.example.parent
+            os.chdir(given)
+            sys.path[:] = [str(given.parent), *path]
+            kind, detail = _read(case)
+            usage = resource.getrusage(resource.RUSAGE_SELF)
+            seconds, used = usage.ru_utime + usage.ru_stime - used, usage.ru_utime + usage.ru_stime
+            pipe.write(json.dumps([kind, detail, seconds, usage.ru_maxrss * 1024]).encode() + b"\n")
+            pipe.flush()
+    os._exit(0)
+
+
+def _read(case: Case) -> tuple[str, str]:
     try:
-        news = "accepted", reader.read(example)
+        return "accepted", case.reader.read(case.example)
     except TYPED as error:
-        news = "refused", f"{type(error).__name__}: {error}"
+        return "refused", f"{type(error).__name__}: {error}"
     except BaseException as error:  # whatever it is, it is news
         place = traceback.extract_tb(error.__traceback__)
         steps = " < ".join(f"{Path(step.filename).name}:{step.lineno}" for step in place[:-8:-1])
-        news = "untyped error", f"{type(error).__name__}: {error} ({steps})"
-    with os.fdopen(sending, "wb") as pipe:
-        pipe.write(json.dumps(news).encode())
-    os._exit(0)
+        return "untyped error", f"{type(error).__name__}: {error} ({steps})"
 
 
 def _steers(text: str) -> bool:
