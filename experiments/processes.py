@@ -124,7 +124,7 @@ class _Worker:
         self.ready = self.buried = False
         self.pipe, theirs = _SPAWN.Pipe()
         self.process = _SPAWN.Process(target=_work, args=(theirs, self.modules), daemon=True)
-        with _environment(dict.fromkeys(_ONE_THREAD, "1")):  # read when the libraries are imported
+        with _environment(dict.fromkeys(_ONE_THREAD, "1")), _no_interrupt():  # as the libraries are imported
             self.process.start()
         theirs.close()
 
@@ -239,6 +239,22 @@ def _environment(variables: dict[str, str]) -> Iterator[None]:
                 del os.environ[name]
             else:
                 os.environ[name] = value
+
+
+@contextmanager
+def _no_interrupt() -> Iterator[None]:
+    """Keep Ctrl-C from processes that are started within the block; this one hears of it afterwards.
+
+    A terminal sends it to all of them, and what a process says that is still importing would hide what this one says.
+    """
+    if not hasattr(signal, "pthread_sigmask"):  # Windows
+        yield
+        return
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def _work(pipe: Connection, modules: Sequence[str]) -> None:
