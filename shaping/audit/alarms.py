@@ -12,9 +12,9 @@ return without the parts that keep optimal policies (potentials), which no agent
 
 Differences count if they are several standard errors, over spans of 2, 4 or 8 blocks. Returns of training wander, and a run is
 looked at with every block: so what rose or fell must also be more than a random walk with such steps does
-(`shapegym.shaping.audit.drift`), at a level that gets stricter with the number of looks, and ranks are those of differences between
-neighbouring episodes, which a common drift does not correlate. ``shapegym study alarms`` measures how often runs without an exploit
-sound one. Each kind sounds once a run. An alarm is a reason to look, not a proof.
+(`shapegym.shaping.audit.drift`), at a level that gets stricter with the number of looks and with falls of pay. Ranks are those of
+differences between neighbouring episodes, which a common drift does not correlate. ``shapegym study alarms`` measures how often
+runs without an exploit sound one. Each kind sounds once a run. An alarm is a reason to look, not a proof.
 """
 
 from __future__ import annotations
@@ -47,12 +47,15 @@ PATIENCE, FEWEST = 0.2, 4
 SURE, LIKELY = 3.5, 3.0
 """Standard errors: of a change of the task, and of one of pay."""
 
-WANDERING, FALL, RISE, ALONE = 3e-3, 0.28, 0.05, 5e-4
-"""P-values under random walks: the product of those of a fall of the task and of a rise of pay, each of the two, and that of a rise
-of pay where the task stays."""
+WANDERING, FALL, RISE, ALONE = 0.015, 0.28, 0.05, 5e-4
+"""P-values under random walks: that of a fall of the task times the root of that of a rise of pay, which trained agents bring about
+anyway; each of the two; and that of a rise of pay where the task stays."""
 
 LOOKS = 25
-"""Blocks from which on p-values must get smaller, in inverse proportion."""
+"""Blocks from which on p-values must get smaller, as the inverse square: their sum over all looks is finite."""
+
+RETREAT = 8
+"""Power of 1 - q by which they must get smaller where pay has fallen, before or since, by the share q of what it rose by."""
 
 CHANCES = 0.0, 1.0, 2.0
 """Standard errors below the best span within which a later one counts as the place from which the task fell."""
@@ -278,7 +281,8 @@ def _falling(watch: Watch) -> str:
                     and (what == "success" or _is_the_measure(now, best))
                     and (fall := _went(blocks, what, place, width, -1)) <= FALL
                     and (rise := _went(blocks, "pay", place, width, 1)) <= RISE
-                    and fall * rise <= _level(WANDERING, blocks)
+                    and fall * math.sqrt(rise)
+                    <= _level(WANDERING, blocks) * (1 - _retreat(spans, best)) ** RETREAT
                 ):
                     return (
                         f"the agent is paid {now.means['pay']:.3g} an episode, more than the {best.means['pay']:.3g} before step "
@@ -301,7 +305,14 @@ def _went(blocks: list[Span], what: str, place: int, width: int, sign: int) -> f
 
 def _level(p: float, blocks: list[Span]) -> float:
     """What a p-value must be at most, after so many looks."""
-    return p * min(1.0, LOOKS / len(blocks))
+    return p * min(1.0, LOOKS / len(blocks)) ** 2
+
+
+def _retreat(spans: Sequence[Span], best: Span) -> float:
+    """The most that pay ever fell, as a share of its rise since a span, 1 at most: what wanders comes back."""
+    pay = np.array([span.means["pay"] for span in spans])
+    fell = float((np.maximum.accumulate(pay) - pay).max())
+    return min(1.0, fell / (spans[-1].means["pay"] - best.means["pay"]))
 
 
 def _flat(watch: Watch) -> str:

@@ -153,7 +153,7 @@ class _Search:
         noise = _TOLERANCE * (_size(self.shaped) + _size(solution))
         gain = mdp.advantage(self.shaped, solution)
         policy = q_shaped.argmax(axis=1)
-        ways = self._ways(np.arange(mdp.pairs[1]) == policy[:, None])
+        followed = ways = self._ways(np.arange(mdp.pairs[1]) == policy[:, None])
         loops = _Loop.classes(mdp.P, np.flatnonzero(self._reached(ways) & self.live), policy)
         loop = max(loops, key=lambda each: each.mean(gain), default=None)
         if loop is None or loop.mean(gain) <= noise:  # the best behaviour runs into none: look for any
@@ -167,7 +167,7 @@ class _Search:
             return None
         rows = np.eye(mdp.pairs[1])[policy]
         paid, got = (Worth(float(start @ mdp.value(r, rows)), float(start @ best)) for r, best in both)
-        return FoundExploit(self._trace(policy), (), {}, lure, paid, got, lure)
+        return FoundExploit(self._episode(followed), (), {}, lure, paid, got, lure)
 
     def averaged(self) -> FoundExploit | None:
         """With gamma = 1: averages a step."""
@@ -280,16 +280,21 @@ class _Search:
             state = previous
         return goal, tuple(reversed(moves))
 
-    def _trace(self, actions: Indices) -> tuple[Move, ...]:
-        """The likeliest episode of a policy, up to its end or the first state that comes again."""
-        state, seen = int(self.start.argmax()), set()
-        moves: list[Move] = []
+    def _episode(self, ways: Ways) -> tuple[Move, ...]:
+        """The likeliest way of a policy from the start to an end; where it has none, up to the first state that comes again."""
+        state = int(self.start.argmax())
+        _, moves = self._way(np.array([state]), np.flatnonzero(self.mdp.terminal), ways)
+        if moves:
+            return moves
+        graph, taken = ways
+        seen: set[int] = set()
+        trace: list[Move] = []
         while not self.mdp.terminal[state] and state not in seen:
             seen.add(state)
-            after = int(self.mdp.P[state, actions[state]].argmax())
-            moves.append(self._move(state, int(actions[state]), after))
+            after = int(graph[state].indices[graph[state].data.argmin()])
+            trace.append(self._move(state, int(taken[state, after]), after))
             state = after
-        return tuple(moves)
+        return tuple(trace)
 
     def _move(self, s: int, a: int, after: int) -> Move:
         task, shaped = self.tables

@@ -21,10 +21,11 @@ def test_the_return_has_halved_where_the_mean_of_a_window_is_half_of_the_best() 
 
 
 def test_a_hacked_run_is_noticed_and_a_healthy_one_is_not() -> None:
-    (hack,) = [item for item in alarms.hacked(100, 16_000) if "ToolChain" in item[0]]
+    (hack,) = [item for item in alarms.hacked(100, 14_000) if "BoatRace" in item[0]]
     found = alarms.outcome(hack)
+    assert found.halved
     assert found.alarms
-    assert found.alarms[0].step <= (found.halved or 16_000)
+    assert found.alarms[0].step < found.halved
     (sound,) = [item for item in alarms.healthy(100, 0.1) if item[0] == "corridor/potential"]
     assert alarms.outcome(sound).alarms == ()
 

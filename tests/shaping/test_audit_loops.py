@@ -177,6 +177,18 @@ def test_behaviour_that_ends_is_shown_when_it_beats_the_solution():
     assert (found.task.exploit, found.task.solution) == (pytest.approx(-1.0), pytest.approx(0.81))
 
 
+def test_behaviour_that_ends_is_shown_up_to_its_end_where_outcomes_slip():
+    """On ice most moves fail: the likeliest episode waits where it is, and tells nothing."""
+    P, task = np.zeros((4, 2, 4)), np.zeros((4, 2, 4))
+    P[0, :, 0], P[0, 0, 3], P[0, 1, 1] = 0.6, 0.4, 0.4
+    P[1, :, 1], P[1, :, 2] = 0.6, 0.4
+    P[2, :, 3] = P[3, :, 3] = 1.0
+    task[0, 0, 3], task[2, :, 3] = -1.0, 1.0
+    found = find_exploit(P, task, np.abs(task), 0.9, terminal=np.arange(4) == 3, start=np.eye(4)[0])
+    (move,) = found.lead
+    assert (move.state, move.next_state, move.probability, move.shaped) == (0, 3, 0.4, 1.0)
+
+
 def test_forbidden_actions_are_not_used():
     P, task, shaped, gamma, terminal, start = track(0.9, 1.0)
     allowed = np.ones((5, 2), np.bool_)

@@ -162,6 +162,11 @@ BONUS = Clip(NEARER, -0.5, 0.25)
         (TaskReward() + 1, Keeps.NOTHING, 1.0),
         (TaskReward() + NEARER + 0.5 * BONUS - 2 * BONUS, Keeps.NOTHING, 1.25),
         (TaskReward() + gate(NEARER, Constant(0.0), threshold=0), Keeps.NOTHING, None),
+        # What is held is paid at once, however many steps it is.
+        (TaskReward() + gate(Constant(1.0), Constant(1.0), threshold=0), Keeps.NOTHING, None),
+        (TaskReward() + gate(Constant(1.0), Constant(1.0), threshold=0, per="step"), Keeps.NOTHING, 2.0),
+        # The task is inside of a product, so nothing says that it is paid as it is.
+        ((TaskReward() + 0.0) * Constant(-1), Keeps.NOTHING, None),
         (TaskReward() + sign(NEARER) * Constant(2.0), Keeps.NOTHING, 2.0),
         (TaskReward() + clip(NEARER, -np.inf, 1), Keeps.NOTHING, None),
         (TaskReward() + TaskReward(), Keeps.POLICIES | Keeps.ADVICE, 0.0),

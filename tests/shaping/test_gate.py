@@ -330,6 +330,20 @@ def test_advice_that_is_the_same_for_all_actions_is_the_potential_also_where_epi
         assert sums[0] == pytest.approx(sums[1], abs=1e-10)
 
 
+@pytest.mark.parametrize("terminated", [False, True])
+def test_the_last_step_counts_the_mean_over_actions_where_an_episode_is_cut_off(terminated):
+    """A bootstrapping agent takes s_T for a state of the task, where Phi(s_T, a) is due for an action that nobody took."""
+    spec = Spec(1, gym.spaces.Box(-9, 9, (3,)), gym.spaces.Discrete(2), gamma=0.9)
+    engine = RewardEngine(look_ahead_advice(["obs[0]", "obs[2]"], 0.9), spec)
+    (step,) = random_stream(3, 1, 1)
+    step.first[:], step.active[:] = True, True
+    step.terminated[:], step.truncated[:] = terminated, not terminated
+    parts = engine.measure(Transitions(**vars(step))).copy()[:, None]
+    (paid,) = engine.settle(parts, step.reward[None], marks([step]), 0)[1]
+    then = 0.0 if terminated else 0.9 * step.next_obs[0, [0, 2]].mean()
+    assert paid[0] == pytest.approx(then - step.obs[0, 2 * step.action[0]])
+
+
 def test_advice_is_refused_where_it_makes_no_sense():
     continuous = Spec(1, gym.spaces.Box(-9, 9, (3,)), gym.spaces.Box(-1, 1, (2,)), gamma=0.9)
     with pytest.raises(ObservationError, match="one for each discrete action"):

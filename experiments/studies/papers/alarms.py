@@ -34,6 +34,8 @@ SEEDS = 3
 HACKED_STEPS = 60_000
 MADE_UP, FALSE = 500, 0.05
 """Made-up runs of each family, and the share of them that may sound an alarm."""
+UNSEEN = 2000
+"""Made-up runs are those of seeds from this one on: thresholds were chosen on others."""
 HEALTHY_BUDGET = 0.5
 """Fraction of the suite's budget."""
 WINDOW = 50, 0.02
@@ -122,10 +124,9 @@ def run(request: StudyRequest) -> Findings:
     found = in_processes(outcome, [*bad, *good], request.workers)
     exploited, sound = found[: len(bad)], found[len(bad) :]
     many = 20 if request.quick else MADE_UP
-    made_up = request.map(is_false, [(family, seed) for family in wandering.FAMILIES for seed in range(many)])
-    rates = {
-        family: sum(made_up[family, seed] for seed in range(many)) / many for family in wandering.FAMILIES
-    }
+    unseen = range(UNSEEN, UNSEEN + many)
+    made_up = request.map(is_false, [(family, seed) for family in wandering.FAMILIES for seed in unseen])
+    rates = {family: sum(made_up[family, seed] for seed in unseen) / many for family in wandering.FAMILIES}
     worst = max(rates, key=lambda family: rates[family])
     fallen = [each for each in exploited if each.halved is not None]
     in_time = [each for each in fallen if each.alarms and each.alarms[0].step <= (each.halved or 0)]
