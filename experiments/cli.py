@@ -213,7 +213,7 @@ def train(
                 env_kwargs=pairs("--env-arg", env_arg),
                 settings=pairs("--set", set_),
                 eval_every=eval_every,
-                eval_episodes=min(max(steps // 1_000, 5), 50) if eval_episodes is None else eval_episodes,
+                eval_episodes=eval_episodes,
                 checkpoint_every=checkpoint_every,
                 imports=(*(imports or ()), *(shaped.imports if shaped else ())),
                 learn_every=learn_every,

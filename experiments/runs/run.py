@@ -54,7 +54,7 @@ from shapegym.shaping.evaluation.answer_log import AnswerLog
 from shapegym.shaping.evaluation.answers import Correspondence, annotator_of
 from shapegym.shaping.files.reward_files import as_expression, from_data, modules_of, to_data
 from shapegym.shaping.files.state_files import save_engine
-from shapegym.shaping.limits import Count, Limited, Natural
+from shapegym.shaping.limits import Count, Limited, Natural, checked
 from shapegym.shaping.surfaces.binding import BindingOptions
 from shapegym.shaping.tree import readers_of
 from shapegym.shaping.types import Expression
@@ -83,7 +83,7 @@ class RunConfig(Limited):
         env_kwargs: arguments of the environment.
         settings: hyper-parameters that differ from the table's.
         eval_every: global steps between evaluations; 0 evaluates at the end only.
-        eval_episodes: of each evaluation.
+        eval_episodes: of each evaluation; None is one for every 1,000 steps of the budget, from 5 to 50.
         checkpoint_every: global steps between checkpoints; 0 makes none.
         imports: modules of other people that define what the request names; imported by whoever runs it.
         learn_every: steps between two fits of what the reward learns, for algorithms with a replay buffer; None takes the default.
@@ -100,7 +100,7 @@ class RunConfig(Limited):
     env_kwargs: Mapping[str, Any] = field(default_factory=dict)
     settings: Mapping[str, Any] = field(default_factory=dict)
     eval_every: Natural = 0
-    eval_episodes: Count = 50
+    eval_episodes: Any = None
     checkpoint_every: Natural = 0
     imports: tuple[str, ...] = ()
     learn_every: Count | None = None
@@ -108,6 +108,9 @@ class RunConfig(Limited):
     def __post_init__(self) -> None:
         super().__post_init__()
         reward, imports = _as_data(self.reward)
+        episodes = min(max(self.steps // 1_000, 5), 50) if self.eval_episodes is None else self.eval_episodes
+        episodes = checked("RunConfig: eval_episodes", Count, episodes, RunError)
+        object.__setattr__(self, "eval_episodes", episodes)
         object.__setattr__(self, "reward", reward)
         object.__setattr__(self, "imports", tuple(dict.fromkeys((*self.imports, *imports))))
 

@@ -17,6 +17,7 @@ An entry is ``task/strategy``: ``corridor/count``. Ready suites lie in ``experim
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping, Sequence
 from copy import deepcopy
 from pathlib import Path
@@ -38,7 +39,8 @@ from shapegym.experiments.sweeps.suite_file import Origin, explain, read_suite
 from shapegym.shaping.discovery import import_modules
 from shapegym.shaping.errors import suggest
 from shapegym.shaping.files.marked_yaml import KeyPath
-from shapegym.shaping.files.reward_files import RewardFile, file_from_data, from_data, to_data
+from shapegym.shaping.files.reward_files import RewardFile, file_from_data, from_data, modules_of, to_data
+from shapegym.shaping.types import Expression
 
 Name: TypeAlias = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9_+-]*$")]
 """Part of an id and of a folder's path."""
@@ -57,12 +59,12 @@ class Evaluations(_Data):
     """On the task, while a run goes on.
 
     Attributes:
-        points: evaluations of a run, evenly spaced over its budget.
-        episodes: of each.
+        points: evaluations of a run, evenly spaced over its budget; None is one for every 1,000 steps, from 2 to 20.
+        episodes: of each; None is one for every 1,000 steps of the budget, from 5 to 50.
     """
 
-    points: int = Field(default=20, ge=1)
-    episodes: int = Field(default=50, ge=1)
+    points: int | None = Field(default=None, ge=1)
+    episodes: int | None = Field(default=None, ge=1)
 
 
 class Task(_Data):
@@ -120,7 +122,7 @@ class Suite(_Data):
         checkpoints: of a run, evenly spaced; what an interrupted run loses at most is the way from the last.
         rewards: strategies of every task: name -> a reward as reward files write it (with what it imports as a mapping of
             ``reward`` and ``imports``), the name of a ready reward, a reward file (relative to the suite's), or null for the task
-            reward.
+            reward. From Python also expressions and paths.
         tasks: by name.
         quick: the part that ``--quick`` runs.
         sweep: fields to vary: path -> a list of values, or a range as `shapegym.experiments.sweeps.search.axes` writes it.
@@ -234,6 +236,7 @@ class Suite(_Data):
         """Return what a run of an entry asks for."""
         of, reward = self.tasks[task], self._rewards(task)[strategy]
         steps = self.steps_of(task, quick=quick)
+        points = self.eval.points or min(max(steps // 1_000, 2), 20)
         return RunConfig(
             env=of.env,
             steps=steps,
@@ -242,7 +245,7 @@ class Suite(_Data):
             seed=seed,
             env_kwargs=of.env_kwargs,
             settings=self.settings_of(task),
-            eval_every=-(-steps // self.eval.points),
+            eval_every=-(-steps // points),
             eval_episodes=self.eval.episodes,
             checkpoint_every=-(-steps // (self.checkpoints + 1)) if self.checkpoints else 0,
             imports=(*self.imports, *(reward["imports"] if _has_imports(reward) else ())),
@@ -314,15 +317,18 @@ def _axis(path: str, values: list[Any] | str) -> Axis:
 
 def _complete(rewards: dict[str, Any], path: KeyPath, origin: Origin) -> None:
     """Write every field of the rewards out, so that a default that changes one day makes another request."""
-    for name, reward in rewards.items():
+    for name, given in rewards.items():
         with origin.at(*path, name):
-            if reward is None:
+            if given is None:
                 continue
+            reward = os.fspath(given) if isinstance(given, os.PathLike) else given
             if isinstance(reward, str) and reward != "task_reward":
                 path_of_file = origin.path.parent / reward
                 written = reward_file(str(path_of_file) if path_of_file.suffix else reward)
             elif isinstance(reward, dict) and "reward" in reward:
                 written = file_from_data(reward, "The reward")
+            elif isinstance(reward, Expression):
+                written = RewardFile(reward, modules_of(reward))
             else:
                 written = RewardFile(from_data(reward))
             data, imports = to_data(written.expression), list(written.imports)

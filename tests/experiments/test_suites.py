@@ -11,11 +11,15 @@ from typer.testing import CliRunner
 
 from shapegym.experiments.cli import app
 from shapegym.experiments.errors import RunError
+from shapegym.experiments.runs.run import RunConfig
 from shapegym.experiments.sweeps.loop import Fixed, OnEvent, attempt, run_jobs
 from shapegym.experiments.sweeps.plan import Job, Plan
 from shapegym.experiments.sweeps.results import Results, contender
 from shapegym.experiments.sweeps.suite import Suite, load_suite, ready_suites
 from shapegym.experiments.sweeps.workspace import open_workspace
+from shapegym.shaping.algebra import TaskReward
+from shapegym.shaping.files.reward_files import dump_reward, to_data
+from shapegym.shaping.terms.counts import CountBonus
 
 SUITE = """\
 title: Two rewards
@@ -237,6 +241,28 @@ def test_what_cannot_run_is_named_before_anything_trains(write, name):
     suite = load_suite(write(text))
     with pytest.raises(RunError, match=message):
         suite.plan()
+
+
+def test_a_suite_in_python_takes_data_expressions_and_paths(tmp_path):
+    expression = TaskReward() + CountBonus("features.state")
+    path = tmp_path / "reward.yaml"
+    dump_reward(expression, path)
+    rewards = {"data": to_data(expression), "written": expression, "path": path, "text": str(path)}
+    tasks = {"corridor": {"env": "shapegym/Corridor-v0", "steps": 500}}
+    plan = load_suite({"title": "Ways", "seeds": 1, "rewards": rewards, "tasks": tasks}).plan()
+    assert [job.config.reward for job in plan.jobs] == [to_data(expression)] * 4
+
+
+@pytest.mark.parametrize(
+    ("steps", "every", "episodes"), [(500, 250, 5), (8000, 1000, 8), (200_000, 10_000, 50)]
+)
+def test_evaluations_grow_with_the_budget(steps, every, episodes):
+    tasks = {"corridor": {"env": "shapegym/Corridor-v0", "steps": steps}}
+    (job,) = (
+        load_suite({"title": "Sizes", "seeds": 1, "rewards": {"sparse": None}, "tasks": tasks}).plan().jobs
+    )
+    assert (job.config.eval_every, job.config.eval_episodes) == (every, episodes)
+    assert RunConfig("shapegym/Corridor-v0", steps).eval_episodes == episodes
 
 
 def test_nothing_to_run_is_an_error(write):
