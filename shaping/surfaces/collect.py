@@ -18,7 +18,14 @@ from shapegym.shaping.errors import FeatureError, suggest
 from shapegym.shaping.evaluation.engine import RewardEngine
 from shapegym.shaping.evaluation.success import UNREADABLE, truth, truths
 from shapegym.shaping.states.names import names_in, path_in
-from shapegym.shaping.surfaces.intake import as_feature, as_info, require_one_shape, write_lane, write_lanes
+from shapegym.shaping.surfaces.intake import (
+    as_array,
+    as_feature,
+    as_info,
+    require_one_shape,
+    write_lane,
+    write_lanes,
+)
 from shapegym.shaping.transitions import Features, Observation, Transitions
 
 SUCCESS_KEYS = ("success", "is_success")
@@ -94,10 +101,10 @@ class Collector:
 
 def batch_success(infos: Mapping[str, Any], num_lanes: int) -> np.ndarray | None:
     """Return what Gymnasium's batched infos say of success, (B,), as `truths`; None if they say nothing."""
-    key = next((key for key in SUCCESS_KEYS if key in infos), None)
+    key = next((key for key in SUCCESS_KEYS if infos.get(key) is not None), None)
     if key is None:
         return None
-    values = np.asarray(infos[key])
+    values = as_array(infos[key])
     read = truths(values) if values.shape[:1] == (num_lanes,) else np.full(num_lanes, UNREADABLE)
     said = np.asarray(infos.get(f"_{key}", True))
     return read if said.all() else np.where(said, read, np.nan)

@@ -47,7 +47,7 @@ def write_lane(rows: Any, lane: int, member: Any, what: str = "observation") -> 
         if rows.dtype.hasobject:
             rows[lane] = copy.deepcopy(member)
             return
-        value = _array(member)
+        value = as_array(member)
         if value.shape != rows.shape[1:] or value.dtype != rows.dtype:
             value = _fitted(value, rows.shape[1:], rows.dtype, what, f"lane {lane}")
         rows[lane] = value
@@ -71,7 +71,7 @@ def write_lanes(rows: Any, values: Any, lanes: np.ndarray | None = None, what: s
         for key in _entries(rows, values, what):
             write_lanes(rows[key], values[key], lanes, f"{what}[{key!r}]")
     else:
-        value = _array(values)
+        value = as_array(values)
         if value.shape != rows.shape or value.dtype != rows.dtype:
             value = _fitted(value, rows.shape, rows.dtype, what, f"{len(rows)} lanes")
         if lanes is None:
@@ -88,7 +88,7 @@ def one_reward(value: Any) -> float:
     """
     if type(value) is float:
         return value
-    array = _array(value)
+    array = as_array(value)
     if array.ndim or array.dtype.kind not in _NUMBERS:
         _refuse_reward(array, "a reward is one number a step")
     return float(array)
@@ -96,7 +96,7 @@ def one_reward(value: Any) -> float:
 
 def lane_rewards(values: Any, num_lanes: int) -> np.ndarray:
     """Return what every lane is paid, a new array (B,) float64; raises as `one_reward`."""
-    array = _array(values)
+    array = as_array(values)
     if array.shape != (num_lanes,) or array.dtype.kind not in _NUMBERS:
         _refuse_reward(array, f"rewards are one number a lane, shape ({num_lanes},)")
     return array.astype(np.float64)
@@ -152,7 +152,7 @@ def as_feature(value: Any, name: str) -> np.ndarray:
     Raises:
         ObservationError: if it is none; says what it is.
     """
-    array = _array(value)
+    array = as_array(value)
     if array.dtype.kind not in _FEATURES:
         raise ObservationError(
             f"The feature {name!r} is {described(value)}; a feature is a number or an array of numbers, always of one shape. Name "
@@ -167,7 +167,7 @@ def as_batch_feature(values: Any, lanes: np.ndarray, name: str) -> np.ndarray:
     Raises:
         ObservationError: as `as_feature`; or if they say it in different shapes.
     """
-    array = _array(values)
+    array = as_array(values)
     if array.dtype != object or array.shape[:1] != lanes.shape:
         return as_feature(array, name)
     said = [as_feature(array[lane], name) for lane in np.flatnonzero(lanes).tolist()]
@@ -231,7 +231,7 @@ def hold_lanes(envs: Sequence[Any]) -> list[HeldLane]:
     return held
 
 
-def _array(value: Any) -> np.ndarray:
+def as_array(value: Any) -> np.ndarray:
     """Return what NumPy makes of a value; what it cannot read stays an object."""
     if type(value) is np.ndarray:
         return value
@@ -300,7 +300,7 @@ def _count(rows: Any) -> int:
 
 
 def _flags(values: Any, shape: tuple[int, ...], name: str) -> np.ndarray:
-    array = _array(values)
+    array = as_array(values)
     if array.shape != shape or not (array.dtype == bool or _all_zero_or_one(array)):
         came = described(array) if array.shape == shape else f"of shape {array.shape}"
         raise ObservationError(

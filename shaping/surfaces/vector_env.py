@@ -158,7 +158,7 @@ class ShapedVectorEnv(Binding, VectorWrapper):
             for name in self._collector.names:
                 features[name] = _pick(infos, name, self._all if name in before else active, "a step")
         else:
-            last = infos.get("final_info", {})
+            last = as_info(infos.get("final_info"), "final_info")
             for name in self._collector.names:
                 features[name] = _pick(last, name, replaced, "an episode's last step (final_info)")
                 if not replaced.all():

@@ -321,6 +321,39 @@ def test_an_environment_that_forgets_where_episodes_ended_is_refused() -> None:
         envs.step(np.zeros(1, np.int64))  # lane 0 begins with an episode of one step
 
 
+class Reports(Dense):
+    """Says at the end of an episode what it is told to."""
+
+    said: Any = None
+
+    def step(self, actions: Any) -> Any:
+        *step, infos = super().step(actions)
+        return *step, {"final_obs": infos["final_obs"], **self.said}
+
+
+@pytest.mark.filterwarnings("error")
+def test_an_end_may_be_reported_without_infos_but_not_with_a_list_of_them() -> None:
+    inner = Reports(scripted(1, AutoresetMode.SAME_STEP))
+    inner.said = {"final_info": None}
+    envs = ShapedVectorEnv(inner, TaskReward())
+    envs.reset()
+    assert envs.step(np.zeros(1, np.int64))[4]["shaping_episode"]["length"] == [1]
+    inner.said = {"final_info": [{"success": True}]}
+    envs.reset(seed=0)
+    with pytest.raises(ObservationError, match=r"final_info is \[.*must be a dict"):
+        envs.step(np.zeros(1, np.int64))
+
+
+def test_success_in_rows_of_different_lengths_is_left_out_with_a_word() -> None:
+    inner = Reports(scripted(1, AutoresetMode.SAME_STEP))
+    inner.said = {"final_info": {"success": [[1], [1, 2]]}}
+    envs = ShapedVectorEnv(inner, TaskReward())
+    envs.reset()
+    with pytest.warns(RuntimeWarning, match="not one truth value"):
+        *_, infos = envs.step(np.zeros(1, np.int64))
+    assert not infos["shaping_episode"]["_success"].any()
+
+
 def test_a_lane_that_has_ended_is_not_stepped_on() -> None:
     envs = ShapedVectorEnv(scripted(2, AutoresetMode.DISABLED), TaskReward())
     envs.reset()
