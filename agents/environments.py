@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import importlib
 import inspect
+import math
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from functools import partial
-from typing import Any, Literal, TypeAlias
+from typing import Annotated, Any, Literal, TypeAlias
 
 import gymnasium as gym
+from annotated_types import Ge, Le
 from gymnasium.envs.registration import EnvSpec, load_env_creator
 from gymnasium.vector import AutoresetMode
 from stable_baselines3.common.monitor import Monitor
@@ -23,12 +25,17 @@ from shapegym.envs.foreign.minigrid_views import with_view
 from shapegym.envs.foreign.ready_features import adapt_features
 from shapegym.envs.registration import dynamics_class
 from shapegym.shaping.discovery import import_modules, load_plugins
-from shapegym.shaping.limits import Count, Seed, checked
+from shapegym.shaping.limited_files import in_words
+from shapegym.shaping.limits import Seed, checked
 from shapegym.shaping.tree import terms_of
 from shapegym.shaping.types import Expression
 
 GridView: TypeAlias = Literal["flat", "image", "flat_full", "image_full"]
 """What an agent sees of MiniGrid: the symbols of its view, or of the full grid; as one vector (MlpPolicy) or an image."""
+
+Lanes: TypeAlias = Annotated[int, Ge(1), Le(2**20), "an integer of at least 1, and at most 2**20"]
+LARGEST_BATCH = 4 * 2**30
+"""Bytes of the observations of all lanes: a rollout or a replay buffer holds many times as much."""
 
 MAX_LANES = 16
 """Lanes that `lanes_of` makes at most."""
@@ -61,7 +68,7 @@ def make_vec_env(
             Stable-Baselines3 cannot read its observations.
         gymnasium.error.Error: if the id is not registered.
     """
-    checked("num_envs", Count, num_envs, SettingsError)
+    checked("num_envs", Lanes, num_envs, SettingsError)
     checked("seed", Seed | None, seed, SettingsError)
     checked("grid_view", GridView, grid_view, SettingsError)
     spec = env_spec(env_id)
@@ -141,23 +148,41 @@ def env_spec(env_id: str) -> EnvSpec:
 
 def _lanes(spec: EnvSpec, num_envs: int, grid_view: GridView, kwargs: dict[str, Any]) -> VecEnv:
     if _has_native_form(spec):
-        return VectorEnvBridge(
-            gym.make_vec(
-                spec.id,
-                num_envs=num_envs,
-                vectorization_mode="vector_entry_point",
-                autoreset_mode=AutoresetMode.SAME_STEP,
-                **_of_view(spec, grid_view, kwargs),
-            )
+        venv = gym.make_vec(
+            spec.id,
+            num_envs=num_envs,
+            vectorization_mode="vector_entry_point",
+            autoreset_mode=AutoresetMode.SAME_STEP,
+            **_of_view(spec, grid_view, kwargs),
         )
+        _require_room(spec, venv.single_observation_space, num_envs)
+        return VectorEnvBridge(venv)
     lane: Callable[[], gym.Env] = partial(_make_lane, spec.id, grid_view, kwargs)
     try:
-        return DummyVecEnv([lane] * num_envs)
+        first = lane()
+        _require_room(spec, first.observation_space, num_envs)
+        return DummyVecEnv([lambda: first, *[lane] * (num_envs - 1)])
     except (NotImplementedError, TypeError):
         env = lane()
         env.close()
         require_readable("Stable-Baselines3", env.observation_space)
         raise
+
+
+def _require_room(spec: EnvSpec, space: gym.Space, num_envs: int) -> None:
+    if (size := num_envs * _size(space)) > LARGEST_BATCH:
+        raise SettingsError(
+            f"{num_envs:,} lanes of {spec.id} have observations of {in_words(size)} a step, at most {in_words(LARGEST_BATCH)} are "
+            "taken: ask for fewer lanes."
+        )
+
+
+def _size(space: gym.Space) -> int:
+    """Bytes of an observation."""
+    if isinstance(space, (gym.spaces.Dict, gym.spaces.Tuple)):
+        parts = space.spaces
+        return sum(map(_size, parts.values() if isinstance(parts, Mapping) else parts))
+    return math.prod(space.shape or ()) * (space.dtype.itemsize if space.dtype else 8)
 
 
 def _of_view(spec: EnvSpec, grid_view: GridView, kwargs: dict[str, Any]) -> dict[str, Any]:

@@ -12,17 +12,24 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from functools import cache
-from typing import Annotated, Any
+from typing import Any
 
-from annotated_types import Ge, Le
 from stable_baselines3.common.base_class import BaseAlgorithm
 
 from shapegym.agents.algorithms.registry import algorithm_of
+from shapegym.agents.environments import Lanes
 from shapegym.agents.errors import SettingsError
 from shapegym.shaping.errors import suggest
 from shapegym.shaping.limits import Limited, NonNegative
 
-MOST_LANES = 2**20
+MOST_OF: Mapping[str, int] = {
+    "batch_size": 2**20,
+    "n_steps": 2**24,
+    "n_epochs": 2**16,
+    "gradient_steps": 2**20,
+    "buffer_size": 2**32,
+}
+"""Hyper-parameters that memory or patience is taken for, and what they are at most."""
 WIDEST_LAYER, MOST_LAYERS = 8192, 512
 """What ``policy_kwargs: net_arch`` takes: a layer between two of that width has 256 MiB of weights."""
 
@@ -46,7 +53,7 @@ class Settings(Limited):
 
     algo: str
     policy: str | None = None
-    num_envs: Annotated[int, Ge(1), Le(MOST_LANES)] = 1
+    num_envs: Lanes = 1
     action_noise_std: NonNegative = 0.0
     arguments: Mapping[str, Any] = field(default_factory=dict)
 
@@ -63,12 +70,19 @@ class Settings(Limited):
             value = self.arguments.get(name, default)
             if isinstance(default, (int, float)) and isinstance(value, (str, dict, type(None))):
                 raise SettingsError(f"{self.algo}: {name} must be a number, got {value!r}.")
+            most = MOST_OF.get(name)
+            if most and isinstance(value, (int, float)) and value > most:
+                raise SettingsError(f"{self.algo}: {name} is at most {most:,}, got {value!r}.")
         net = self.arguments.get("policy_kwargs") or {}
         widths = _widths(net.get("net_arch", ()) if isinstance(net, Mapping) else ())
         if len(widths) > MOST_LAYERS or any(not 1 <= width <= WIDEST_LAYER for width in widths):
             raise SettingsError(
                 f"{self.algo}: policy_kwargs: net_arch takes up to {MOST_LAYERS} layers of 1 to {WIDEST_LAYER} units each, got "
                 f"{str(net['net_arch'])[:200]}."
+            )
+        if isinstance(net, Mapping) and any(width > WIDEST_LAYER for width in _widths(net)):
+            raise SettingsError(
+                f"{self.algo}: a number of policy_kwargs is at most {WIDEST_LAYER:,}, got {str(net)[:200]}."
             )
 
     def as_dict(self) -> dict[str, Any]:

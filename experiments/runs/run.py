@@ -11,9 +11,10 @@ from contextlib import ExitStack
 from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
 from statistics import fmean
-from typing import Any
+from typing import Annotated, Any, TypeAlias
 
 import yaml
+from annotated_types import Ge, Le
 from stable_baselines3.common.base_class import BaseAlgorithm
 from stable_baselines3.common.callbacks import BaseCallback
 from stable_baselines3.common.logger import configure
@@ -59,6 +60,15 @@ from shapegym.shaping.surfaces.binding import BindingOptions
 from shapegym.shaping.tree import readers_of
 from shapegym.shaping.types import Expression
 
+MOST_STEPS = 2**53
+"""Of a budget: floats, which schedules are computed in, count so far."""
+MOST_EPISODES = 10**6
+"""Of an evaluation: they are kept until it ends."""
+
+_Episodes: TypeAlias = Annotated[
+    int, Ge(1), Le(MOST_EPISODES), "an integer of at least 1, and at most 1,000,000"
+]
+
 EVALUATION_SEED = 1_000_000
 """Far from training seeds, so that evaluation plays other episodes."""
 
@@ -93,7 +103,7 @@ class RunConfig(Limited):
     misfit = RunError
 
     env: str
-    steps: Count
+    steps: Annotated[int, Ge(1), Le(MOST_STEPS), "an integer of at least 1, and at most 2**53"]
     algo: str = "PPO"
     reward: Any = None
     seed: Natural = 0
@@ -109,7 +119,7 @@ class RunConfig(Limited):
         super().__post_init__()
         reward, imports = _as_data(self.reward)
         episodes = min(max(self.steps // 1_000, 5), 50) if self.eval_episodes is None else self.eval_episodes
-        episodes = checked("RunConfig: eval_episodes", Count, episodes, RunError)
+        episodes = checked("RunConfig: eval_episodes", _Episodes, episodes, RunError)
         object.__setattr__(self, "eval_episodes", episodes)
         object.__setattr__(self, "reward", reward)
         object.__setattr__(self, "imports", tuple(dict.fromkeys((*self.imports, *imports))))

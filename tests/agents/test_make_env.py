@@ -11,6 +11,7 @@ import pytest
 from stable_baselines3.common.vec_env import DummyVecEnv
 
 from shapegym.agents.environments import make_env, make_vec_env
+from shapegym.agents.errors import SettingsError
 
 
 @pytest.mark.parametrize(
@@ -46,3 +47,25 @@ def test_a_strangers_id_is_imported_from_its_module_and_played_one_by_one(monkey
     assert "upright" in venv.get_attr("features")[0]
     venv.close()
     del gym.registry["MyEnv-v0"]
+
+
+@pytest.mark.parametrize("nested", [False, True])
+def test_lanes_whose_observations_take_all_memory_are_refused_before_they_are_made(nested):
+    made = []
+
+    class Large(gym.Env):
+        action_space = gym.spaces.Discrete(2)
+        observation_space = gym.spaces.Box(-1.0, 1.0, (1000, 1000), np.float32)
+
+        def __init__(self):
+            made.append(self)
+            if nested:
+                self.observation_space = gym.spaces.Dict(a=type(self).observation_space, b=self.action_space)
+
+    gym.register("Tests/Large-v0", entry_point=Large)
+    try:
+        with pytest.raises(SettingsError, match=r"1,000,000 lanes of Tests/Large-v0 .* ask for fewer lanes"):
+            make_vec_env("Tests/Large-v0", 10**6)
+    finally:
+        del gym.registry["Tests/Large-v0"]
+    assert len(made) == 1

@@ -54,6 +54,10 @@ def test_later_layers_win_and_policy_kwargs_are_merged(monkeypatch):
         ("PPO", {"action_noise_std": 0.1}, "no hyper-parameter 'action_noise_std'"),
         ("TD3", {"action_noise_std": -0.1}, ">= 0"),
         ("TD3", {"action_noise_std": float("nan")}, ">= 0"),
+        ("PPO", {"num_envs": 10**7}, r"at most 2\*\*20"),
+        ("DQN", {"batch_size": 10**13}, "batch_size is at most 1,048,576"),
+        ("PPO", {"n_steps": 1e300}, "n_steps is at most"),
+        ("PPO", {"policy_kwargs": {"features_extractor_kwargs": {"features_dim": 10**9}}}, "at most 8,192"),
         ("DQN", {"seed": 3}, "no hyper-parameter 'seed'"),
     ],
 )

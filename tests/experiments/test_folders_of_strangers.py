@@ -10,7 +10,9 @@ import shutil
 import sys
 import zipfile
 from contextlib import nullcontext
+from operator import attrgetter
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -528,3 +530,45 @@ def test_what_the_machine_refuses_is_one_error(folder: Path, monkeypatch: pytest
 
     with pytest.raises(RunError, match="cannot go on: No such file"):
         train(RunConfig.from_folder(folder / "broken_off"), folder / "broken_off", resume=True, progress=gone)
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        ("steps", 10**30),
+        ("eval_episodes", 10**12),
+        ("settings", {"num_envs": 10**8}),
+        ("settings", {"batch_size": 10**13}),
+    ],
+)
+def test_a_request_for_what_never_ends_is_refused(folder: Path, key: str, value: object) -> None:
+    path = folder / "broken_off" / run_folder.CONFIG
+    config = yaml.safe_load(path.read_text())
+    config[key] = {**config[key], **value} if isinstance(value, dict) else value
+    path.write_text(yaml.safe_dump(config))
+    assert "at most" in command("train", "--resume", folder / "broken_off", code=2)
+
+
+@pytest.mark.parametrize("refused", ["os.mkdir", "os.open", "os.rename", "os.unlink"])
+def test_a_folder_without_rights_is_one_error(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, refused: str
+) -> None:
+    kept, mine = attrgetter(refused.partition(".")[2])(os), str(folder)
+
+    def without_rights(path: object, *others: Any, **options: Any) -> Any:
+        writes = refused != "os.open" or others[0] & (os.O_WRONLY | os.O_RDWR)
+        if writes and str(path).startswith(mine):
+            raise PermissionError(errno.EACCES, "Permission denied", str(path))
+        return kept(path, *others, **options)
+
+    monkeypatch.setattr(refused, without_rights)
+    asked = (
+        ("train", CORRIDOR, "--steps", 32, "--out", folder / "new" / "run"),
+        ("train", "--resume", folder / "broken_off"),
+        ("sweep", folder / "sweep"),
+        ("report", folder / "sweep"),
+        ("record", folder / "finished", "--steps", 8, "--out", folder / "base.npz"),
+    )
+    said = [command(*each) for each in asked]
+    assert not [each for each in said if "Traceback" in each]
+    assert [each for each in said if "Permission denied" in each]
