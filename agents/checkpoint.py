@@ -66,6 +66,7 @@ _MANIFEST: dict[str, Any] = {
     "books": dict[str, list[Any]] | None,
 }
 """What a manifest says, and its kinds."""
+_STEP = re.compile("step_[0-9]+")
 _FILE = re.compile(r"(model|replay|reward|surroundings|wrapper[0-9]+)\.npz|model\.zip")
 
 _VERSIONS_OF = ("shapegym", "stable-baselines3", "sb3-contrib", "torch", "numpy", "gymnasium")
@@ -364,7 +365,7 @@ class CheckpointCallback(BaseCallback):
 
 def checkpoints(folder: str | Path) -> list[Path]:
     """Return the checkpoints that `CheckpointCallback` wrote to ``folder``, the latest last."""
-    found = (path for path in Path(folder).glob("step_*") if path.name.removeprefix("step_").isdigit())
+    found = (path for path in Path(folder).glob("step_*") if _STEP.fullmatch(path.name))
     return sorted(found, key=_step)
 
 

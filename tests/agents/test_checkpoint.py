@@ -300,6 +300,19 @@ def test_a_manifest_says_all_that_it_must(tmp_path, key):
             read_manifest(saved)
 
 
+def test_what_is_called_otherwise_is_no_checkpoint(tmp_path):
+    for name in (
+        "step_9",
+        "step_12",
+        "step_\N{SUPERSCRIPT TWO}",
+        "step_\N{ARABIC-INDIC DIGIT THREE}",
+        "step_-1",
+        "step_",
+    ):
+        (tmp_path / name).mkdir()
+    assert [path.name for path in checkpoints(tmp_path)] == ["step_9", "step_12"]
+
+
 @pytest.mark.parametrize("entry", [1, [1], ["x", "y"], None, "text", [1.5, ""]])
 def test_what_a_manifest_says_of_books_is_a_size_and_a_digest(tmp_path, entry):
     saved = save_checkpoint(tmp_path / "saved", small())

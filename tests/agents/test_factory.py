@@ -102,7 +102,7 @@ def test_settings_are_taken_and_overridden():
         ("SAC", "shapegym/Corridor-v0", {}, r"needs Box actions.*Use PPO, A2C, RecurrentPPO, DQN, QRDQN"),
         ("DQN", CONTINUOUS, {}, r"needs Discrete actions.*SAC, TD3"),
         ("PPO", "shapegym/Corridor-v0", {"n_step": 4}, "Did you mean 'n_steps'"),
-        ("PPO", "shapegym/Corridor-v0", {"num_envs": 1, "n_steps": 1}, "PPO rejects"),
+        ("PPO", "shapegym/Corridor-v0", {"num_envs": 1, "n_steps": 1}, "PPO with MlpPolicy rejects"),
         ("PPO", gym.make("CartPole-v1"), {}, "DummyVecEnv"),
         ("PPO", "shapegym/Corridor-v0", {"settings": resolve_settings("A2C")}, "for A2C, not for PPO"),
     ],
