@@ -54,7 +54,7 @@ anyway; each of the two; and that of a rise of pay where the task stays."""
 LOOKS = 25
 """Blocks from which on p-values must get smaller, as the inverse square: their sum over all looks is finite."""
 
-RETREAT = 8
+RETREAT = 3
 """Power of 1 - q by which they must get smaller where pay has fallen, before or since, by the share q of what it rose by."""
 
 CHANCES = 0.0, 1.0, 2.0

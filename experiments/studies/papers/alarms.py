@@ -35,7 +35,7 @@ HACKED_STEPS = 60_000
 MADE_UP, FALSE = 500, 0.05
 """Made-up runs of each family, and the share of them that may sound an alarm."""
 UNSEEN = 2000
-"""Made-up runs are those of seeds from this one on: thresholds were chosen on others."""
+"""Made-up runs are those of seeds from this one on: thresholds were chosen on smaller ones."""
 HEALTHY_BUDGET = 0.5
 """Fraction of the suite's budget."""
 WINDOW = 50, 0.02
