@@ -3,16 +3,22 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
+import numpy as np
 import pytest
 
 from shapegym.experiments.errors import RunError
 from shapegym.experiments.runs import run_folder
 from shapegym.experiments.runs.run import RunConfig, train
+from shapegym.shaping.algebra import TaskReward
 from shapegym.shaping.errors import AnnotationError
-from shapegym.shaping.types import NODES
+from shapegym.shaping.promises import Replay
+from shapegym.shaping.transitions import Experience, Spec, State, Transitions
+from shapegym.shaping.types import NODES, Term
 
 MODULE = '''
 from dataclasses import dataclass
@@ -106,7 +112,30 @@ def test_a_log_of_another_run_is_refused(config: RunConfig, tmp_path: Path) -> N
         train(config, tmp_path / "again", answers_of=tmp_path / "run")
 
 
-def test_steps_between_fits_are_part_of_the_request(tmp_path: Path) -> None:
+@pytest.fixture
+def fitted() -> Iterator[Term]:
+    """A term that counts its fits, which is none of the project's."""
+
+    @dataclass(frozen=True)
+    class Fitted(Term):
+        learned: ClassVar[bool] = True
+        replay: ClassVar[Replay] = Replay.FROZEN
+
+        def init(self, spec: Spec) -> State:
+            return {"fits": 0}
+
+        def fit(self, experience: Experience, state: State, *inputs: np.ndarray) -> dict[str, float]:
+            state["fits"] += 1
+            return {}
+
+        def measure(self, transitions: Transitions, state: State, *inputs: np.ndarray) -> np.ndarray:
+            return np.full(transitions.num_lanes, float(state["fits"]))
+
+    yield Fitted()
+    NODES.pop("fitted")
+
+
+def test_steps_between_fits_are_part_of_the_request(tmp_path: Path, fitted: Term) -> None:
     assert "learn_every" not in RunConfig("a", 1).as_data()
     assert RunConfig("a", 1, learn_every=32).as_data()["learn_every"] == 32
     with pytest.raises(RunError, match="learn_every must be an integer of at least 1 or None, got 0"):
@@ -116,9 +145,7 @@ def test_steps_between_fits_are_part_of_the_request(tmp_path: Path) -> None:
         "shapegym/Corridor-v0",
         40,
         "DQN",
-        reward={
-            "sum": ["task_reward", {"model_output": {"model": {"random_encoder": {"width": 2, "hidden": 4}}}}]
-        },
+        reward=TaskReward() + fitted,
         settings=settings,
         learn_every=16,
         checkpoint_every=20,
