@@ -11,10 +11,8 @@ import os
 import sys
 import time
 from collections import Counter
-from concurrent.futures import ProcessPoolExecutor
-from multiprocessing import get_context
 
-from fuzzing.cases import share
+from fuzzing.cases import pool, share
 from fuzzing.trial import GOOD, Outcome
 
 _SHARE = 100  # cases after which findings are told
@@ -32,8 +30,8 @@ def main() -> int:
     outcomes: list[Outcome] = []
     numbers = range(asked.seed, asked.seed + asked.cases)
     shares = [numbers[start : start + _SHARE] for start in range(0, asked.cases, _SHARE)]
-    with ProcessPoolExecutor(asked.workers, get_context("spawn")) as pool:
-        for part in pool.map(share, shares, [asked.only] * len(shares)):
+    with pool(asked.workers) as executor:
+        for part in executor.map(share, shares, [asked.only] * len(shares)):
             outcomes += part
             for outcome in part:
                 if outcome.kind not in GOOD:

@@ -5,8 +5,11 @@ from __future__ import annotations
 import os
 import shutil
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from contextlib import contextmanager
 from functools import cache
+from multiprocessing import get_context
 from pathlib import Path
 
 from fuzzing.readers import READERS, Reader
@@ -57,6 +60,20 @@ def _reader(number: int) -> Reader:
 def _made_case(number: int, folder: Path) -> Case:
     originals = sorted((folder / _reader(number).make.__name__).iterdir())
     return make_case(_reader(number), originals, number, _made(folder / f"case_{number}"))
+
+
+@contextmanager
+def pool(workers: int) -> Iterator[ProcessPoolExecutor]:
+    """Give new processes of one thread for `share`: a fork that inherits a pool of threads waits for them for ever."""
+    threads = os.environ.get("OMP_NUM_THREADS")
+    with ProcessPoolExecutor(workers, get_context("spawn")) as executor:
+        os.environ["OMP_NUM_THREADS"] = "1"
+        list(executor.map(abs, range(workers)))  # starts them
+        if threads is None:
+            del os.environ["OMP_NUM_THREADS"]
+        else:
+            os.environ["OMP_NUM_THREADS"] = threads
+        yield executor
 
 
 def share(numbers: range, only: str = "") -> list[Outcome]:

@@ -5,18 +5,17 @@ never dies, waits or takes the memory.
 """
 
 import pytest
-from fuzzing.cases import cases, prepare
+from fuzzing.cases import pool, share
 from fuzzing.trial import GOOD
 
 
 @pytest.fixture(scope="module")
-def prepared(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("fuzz")
-    prepare(folder)
-    return folder
+def process():
+    with pool(1) as executor:
+        yield executor
 
 
 @pytest.mark.parametrize("start", range(0, 300, 50))
-def test_strange_files_are_refused_or_read(prepared, start):
-    outcomes = cases(range(start, start + 50), prepared)
+def test_strange_files_are_refused_or_read(process, start):
+    outcomes = process.submit(share, range(start, start + 50)).result()
     assert [outcome for outcome in outcomes if outcome.kind not in GOOD] == []
