@@ -24,8 +24,9 @@ from shapegym.shaping.promises import Guarantee, Replay
 from shapegym.shaping.states.arithmetic import maximum, minimum
 from shapegym.shaping.states.distance import Distance, ExponentialKernel, Gaussian, Tiered
 from shapegym.shaping.states.functions import Read, StateFunction, Table, state_function
+from shapegym.shaping.states.keys import SimHash
 from shapegym.shaping.terms.best_so_far import BestSoFar
-from shapegym.shaping.terms.counts import CountBonus, SimHash
+from shapegym.shaping.terms.counts import CountBonus
 from shapegym.shaping.terms.differential_sharpe import DifferentialSharpe
 from shapegym.shaping.terms.events import Compare, Event, Milestones
 from shapegym.shaping.terms.goals import GoalReached, StateReward

@@ -32,7 +32,8 @@ from shapegym.experiments.sweeps.search.halving import rung_sizes
 from shapegym.shaping.algebra import Scale, Sum, TaskReward, clip
 from shapegym.shaping.combinators.gate import Gate
 from shapegym.shaping.files.reward_files import from_data, to_data
-from shapegym.shaping.terms.counts import CountBonus, SimHash
+from shapegym.shaping.states.keys import SimHash
+from shapegym.shaping.terms.counts import CountBonus
 from shapegym.shaping.terms.potential import Potential
 from shapegym.shaping.types import Expression
 

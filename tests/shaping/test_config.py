@@ -28,7 +28,8 @@ from shapegym.shaping.files.reward_files import (
 from shapegym.shaping.files.schema import family
 from shapegym.shaping.states.distance import Distance, ExponentialKernel, Gaussian, Tiered
 from shapegym.shaping.states.functions import STATE_FUNCTIONS, Call, StateFunction, Table, state_function
-from shapegym.shaping.terms.counts import CountBonus, SimHash
+from shapegym.shaping.states.keys import SimHash
+from shapegym.shaping.terms.counts import CountBonus
 from shapegym.shaping.terms.events import Compare, Event, Milestones
 from shapegym.shaping.terms.goals import StateReward
 from shapegym.shaping.terms.potential import Potential

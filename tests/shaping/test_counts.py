@@ -20,8 +20,9 @@ from shapegym.shaping.files.reward_files import dumps, loads
 from shapegym.shaping.kernels.counts import project_signs, tally
 from shapegym.shaping.promises import Replay
 from shapegym.shaping.states.functions import Read, state_function
+from shapegym.shaping.states.keys import SimHash
 from shapegym.shaping.surfaces.gym_env import ShapedEnv
-from shapegym.shaping.terms.counts import CountBonus, SimHash
+from shapegym.shaping.terms.counts import CountBonus
 from shapegym.shaping.transitions import Spec, State, Transitions
 
 ACTION = gym.spaces.Discrete(2)
@@ -210,7 +211,7 @@ def test_sim_hash_counts_states_of_one_direction_together():
 
 def test_sim_hash_is_the_same_in_every_process():
     script = (
-        "import numpy as np; from shapegym.shaping.terms.counts import SimHash;"
+        "import numpy as np; from shapegym.shaping.states.keys import SimHash;"
         "print(SimHash(7, 5).directions(3).tobytes().hex())"
     )
     other = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)

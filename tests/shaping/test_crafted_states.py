@@ -20,7 +20,8 @@ from shapegym.shaping.evaluation.engine import RewardEngine
 from shapegym.shaping.files.state_files import load_engine, save_engine, save_state
 from shapegym.shaping.models.discriminator import Discriminator
 from shapegym.shaping.remembered import COUNTS, GROWS, Remembers
-from shapegym.shaping.terms.counts import CountBonus, SimHash
+from shapegym.shaping.states.keys import SimHash
+from shapegym.shaping.terms.counts import CountBonus
 from shapegym.shaping.terms.events import Compare, Milestones
 from shapegym.shaping.terms.machine_potential import MachinePotential
 from shapegym.shaping.terms.output import ModelOutput

@@ -19,7 +19,8 @@ from shapegym.shaping.errors import ExpressionError, RewardFileError
 from shapegym.shaping.files.reward_files import loads
 from shapegym.shaping.states.distance import Distance, ExponentialKernel, Gaussian, Tiered
 from shapegym.shaping.states.functions import Table
-from shapegym.shaping.terms.counts import CountBonus, SimHash
+from shapegym.shaping.states.keys import SimHash
+from shapegym.shaping.terms.counts import CountBonus
 from shapegym.shaping.terms.events import Compare, Event, Milestones
 from shapegym.shaping.terms.goals import GoalReached, StateReward
 from shapegym.shaping.terms.potential import Potential

@@ -23,13 +23,14 @@ from shapegym.shaping.algebra import Constant, TaskReward
 from shapegym.shaping.combinators.gate import gate
 from shapegym.shaping.combinators.renorm import renorm
 from shapegym.shaping.errors import DiscountError, HindsightError, WiringError
+from shapegym.shaping.states.keys import SimHash
 from shapegym.shaping.surfaces.findings import EXPLANATIONS, check_wiring
 from shapegym.shaping.surfaces.gym_env import ShapedEnv
 from shapegym.shaping.surfaces.sb3_replay import HindsightReplay
 from shapegym.shaping.surfaces.sb3_vec import MeasuringVecEnv, ShapedVecEnv
 from shapegym.shaping.surfaces.vector_env import ShapedVectorEnv
 from shapegym.shaping.surfaces.wiring import engine_of, wire
-from shapegym.shaping.terms.counts import CountBonus, SimHash
+from shapegym.shaping.terms.counts import CountBonus
 from shapegym.shaping.terms.potential import Potential
 from shapegym.shaping.weights.blend import blend
 from shapegym.shaping.weights.normalize import normalize
