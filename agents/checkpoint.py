@@ -337,7 +337,14 @@ class CheckpointCallback(BaseCallback):
 
     def _on_training_start(self) -> None:
         self._next = (self.num_timesteps // self.every + 1) * self.every
-        later = [path for path in checkpoints(self.folder) if _step(path) > self.num_timesteps]
+        found = checkpoints(self.folder)
+        for path in found:
+            if path.is_symlink():
+                raise CheckpointError(
+                    f"The checkpoint {path} is a link, and checkpoints are deleted when newer ones come. Put the folder itself "
+                    "there, or delete the link."
+                )
+        later = [path for path in found if _step(path) > self.num_timesteps]
         if later and self.num_timesteps == 0:
             raise CheckpointError(
                 f"{self.folder} holds checkpoints of another run. Choose another folder, or resume from {later[-1]}."
@@ -345,7 +352,10 @@ class CheckpointCallback(BaseCallback):
         for path in later:  # of a future that this run, resumed from an earlier one, replaces
             _discard(path)
         for path in self.folder.glob(".*.partial"):  # what a killed process was about to save or discard
-            shutil.rmtree(path)
+            if path.is_symlink():
+                path.unlink()
+            else:
+                shutil.rmtree(path)
 
     def _on_rollout_start(self) -> None:
         if self.num_timesteps < self._next:

@@ -36,7 +36,7 @@ from shapegym.experiments.console import (
     was_given,
 )
 from shapegym.experiments.errors import RunError
-from shapegym.experiments.named import known_algorithm, require_env, reward_file, reward_named
+from shapegym.experiments.named import known_algorithm, require_env, reward_named
 from shapegym.experiments.tables import table
 from shapegym.shaping.limited_files import read_object
 
@@ -185,7 +185,7 @@ def train(
     from shapegym.experiments.runs import costs, run_folder
     from shapegym.experiments.runs.run import RunConfig, prolong
     from shapegym.experiments.runs.run import train as run
-    from shapegym.shaping.files.reward_files import to_data
+    from shapegym.shaping.files.reward_files import is_yaml
 
     with explained():
         if resume is not None:
@@ -203,23 +203,23 @@ def train(
             raise RunError("Which environment? Give its id (`shapegym envs` lists them), or --resume FOLDER.")
         else:
             require_env(env)
-            shaped = reward_file(reward) if reward else None
             config = RunConfig(
                 env=env,
                 steps=steps,
                 algo=known_algorithm(algo),
-                reward=to_data(shaped.expression) if shaped else None,
+                reward=reward or None,
                 seed=seed,
                 env_kwargs=pairs("--env-arg", env_arg),
                 settings=pairs("--set", set_),
                 eval_every=eval_every,
                 eval_episodes=eval_episodes,
                 checkpoint_every=checkpoint_every,
-                imports=(*(imports or ()), *(shaped.imports if shaped else ())),
+                imports=tuple(imports or ()),
                 learn_every=learn_every,
             )
             name = env.replace(":", "/").split("/")[-1]
-            folder = out_dir or Path("runs") / f"{name}-{Path(reward).stem or 'task'}-{algo.lower()}-{seed}"
+            shaped = "reward" if is_yaml(reward) else Path(reward).stem or "task"
+            folder = out_dir or Path("runs") / f"{name}-{shaped}-{algo.lower()}-{seed}"
         whole = Column(no_wrap=True)  # so that a narrow terminal has a shorter bar, and no cut numbers
         shown = (
             BarColumn(bar_width=None, table_column=Column(ratio=1)),

@@ -5,13 +5,13 @@ from __future__ import annotations
 import difflib
 from importlib import resources
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeGuard
 
 import gymnasium as gym
 
 from shapegym.experiments.errors import RunError
 from shapegym.experiments.nearby import environments
-from shapegym.shaping.discovery import import_modules
+from shapegym.shaping.discovery import HOW_TO_IMPORT, import_modules
 from shapegym.shaping.errors import suggest
 
 if TYPE_CHECKING:
@@ -19,28 +19,57 @@ if TYPE_CHECKING:
 
 
 def reward_named(name: str) -> tuple[Any, Any]:
-    """Return the expression of a reward file, or of a ready reward, and its data."""
+    """Return the expression of a reward, given as `reward_given` takes it, and its data."""
     from shapegym.shaping.files.reward_files import to_data
 
-    expression = reward_file(name).expression
+    expression = reward_given(name).expression
     return expression, to_data(expression)
 
 
-def reward_file(name: str) -> RewardFile:
-    """Return what a reward file says, or that of a ready reward."""
-    import shapegym.experiments.potentials  # noqa: F401  # registers the state functions that ready rewards refer to
-    from shapegym.shaping.files.reward_files import read_reward
+def reward_given(reward: Any, beside: Path = Path()) -> RewardFile:
+    """Return a reward however it is given, and what it imports: as `read_given` takes it, or as the name of a ready one.
 
-    path = Path(name)
-    if not path.suffix:
-        ready = resources.files("shapegym.experiments") / "rewards"
-        names = sorted(Path(item.name).stem for item in ready.iterdir() if item.name.endswith(".yaml"))
-        if name not in names:
-            raise RunError(
-                f"There is no ready reward {name!r}.{suggest(name, names)} Or give a file: reward.yaml."
-            )
-        path = Path(str(ready / f"{name}.yaml"))
-    return read_reward(path)
+    Args:
+        reward: an expression, data, their text in YAML, a file, or a name.
+        beside: the folder that names of files are relative to.
+
+    Raises:
+        RunError: for a name that is neither a node's nor a ready reward's.
+        ShapingError: if it describes no reward, or imports what cannot be imported.
+    """
+    import shapegym.experiments.potentials  # noqa: F401  # registers the state functions that ready rewards refer to
+    from shapegym.shaping.files.reward_files import read_given
+    from shapegym.shaping.files.schema import know_all_nodes
+    from shapegym.shaping.types import NODES
+
+    know_all_nodes()
+    if not is_name(reward) or reward in NODES:
+        return read_given(reward, beside)
+    ready = ready_rewards()
+    if reward not in ready:
+        raise RunError(
+            f"There is no ready reward {reward!r}.{suggest(reward, ready)} Or give a file: reward.yaml. {HOW_TO_IMPORT}"
+        )
+    return read_given(ready[reward])
+
+
+def ready_rewards() -> dict[str, Path]:
+    """Return the files of the rewards that come with the project, by name."""
+    folder = Path(str(resources.files("shapegym.experiments") / "rewards"))
+    return {path.stem: path for path in sorted(folder.glob("*.yaml"))}
+
+
+def is_name(reward: Any) -> TypeGuard[str]:
+    """Whether a reward is given by a name, of a node or a ready reward."""
+    from shapegym.shaping.files.reward_files import is_yaml
+
+    return isinstance(reward, str) and not is_yaml(reward) and not Path(reward).suffix
+
+
+def require_data(reward: Any) -> None:
+    """Raise `RunError` if a reward that a folder holds is no data but a text that leads out of it: folders may be strangers'."""
+    if isinstance(reward, str) and not is_name(reward):
+        raise RunError(f"Here a reward stands as data, and not as the text {reward[:200]!r}.")
 
 
 def require_env(env_id: str) -> None:

@@ -20,7 +20,8 @@ if TYPE_CHECKING:
 def study(
     name: Annotated[str, typer.Argument(help="Which; without it, all are listed.")] = "",
     seeds: Annotated[
-        int, typer.Option(help="How many seeds, from 0 on; 0: as many as the study reports.", min=0)
+        int,
+        typer.Option(help="How many seeds, from 0 on; 0: as many as the study reports.", min=0, max=10_000),
     ] = 0,
     quick: Annotated[
         bool, typer.Option(help="A fraction of the work: see it run; the numbers mean nothing.")

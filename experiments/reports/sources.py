@@ -18,7 +18,6 @@ from shapegym.experiments.sweeps.search.tuning import TUNED
 from shapegym.experiments.sweeps.workspace import read_failures, read_plan
 from shapegym.shaping.audit.alarms import harmless_parts
 from shapegym.shaping.errors import ShapingError
-from shapegym.shaping.files.reward_files import from_data
 
 BASELINES = ("sparse", "sparse" + TUNED)
 TASK_FACTS = ("env", "env_kwargs", "steps", "eval_episodes")
@@ -88,10 +87,10 @@ class Evidence:
 
     def harmless(self, row: ResultRow) -> frozenset[str]:
         """The parts of a run's reward that keep optimal policies; none where its nodes are not known here."""
-        reward = self.jobs[row.id].config.reward
         try:
-            return frozenset() if reward is None else harmless_parts(from_data(reward))
-        except ShapingError:
+            reward = self.jobs[row.id].config.expression()
+            return frozenset() if reward is None else harmless_parts(reward)
+        except (RunError, ShapingError):
             return frozenset()
 
     def warnings(self) -> Iterator[str]:

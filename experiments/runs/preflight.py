@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shapegym.experiments.potentials  # noqa: F401  # registers the state functions that ready rewards refer to
 from shapegym.agents.environments import make_vec_env, with_features
 from shapegym.agents.errors import AgentError
 from shapegym.agents.factory import make_agent
@@ -11,7 +10,6 @@ from shapegym.experiments.errors import RunError
 from shapegym.experiments.named import require_env
 from shapegym.experiments.runs.run import RunConfig
 from shapegym.shaping.errors import ShapingError
-from shapegym.shaping.files.reward_files import from_data
 
 
 def require_fit(config: RunConfig) -> None:
@@ -23,7 +21,7 @@ def require_fit(config: RunConfig) -> None:
     require_env(config.env)
     try:
         settings = resolve_settings(config.algo, config.env, config.settings)
-        reward = None if config.reward is None else from_data(config.reward)
+        reward = config.expression()
         env_kwargs = with_features(config.env, reward, config.env_kwargs)
         venv = make_vec_env(config.env, settings.num_envs, **env_kwargs)
         try:

@@ -14,13 +14,12 @@ from statistics import fmean
 from typing import Annotated, Any, TypeAlias
 
 import yaml
-from annotated_types import Ge, Le
+from annotated_types import Ge, Le, Lt
 from stable_baselines3.common.base_class import BaseAlgorithm
 from stable_baselines3.common.callbacks import BaseCallback
 from stable_baselines3.common.logger import configure
 from stable_baselines3.common.vec_env import VecEnv
 
-import shapegym.experiments.potentials  # noqa: F401  # registers the state functions that ready rewards refer to
 from shapegym.agents.algorithms.registry import algorithm_of
 from shapegym.agents.callbacks import (
     EPISODES_FILE,
@@ -47,13 +46,14 @@ from shapegym.agents.profiling import CostMeter, Costs
 from shapegym.agents.settings import resolve_settings
 from shapegym.experiments.errors import RunError, unless_refused
 from shapegym.experiments.inside import require_own
+from shapegym.experiments.named import is_name, ready_rewards, require_data, reward_given
 from shapegym.experiments.plain import plain
 from shapegym.experiments.runs import costs as cost_file
 from shapegym.experiments.runs import run_folder, tracking
 from shapegym.shaping.discovery import import_modules, only_loaded
 from shapegym.shaping.evaluation.answer_log import AnswerLog
 from shapegym.shaping.evaluation.answers import Correspondence, annotator_of
-from shapegym.shaping.files.reward_files import as_expression, from_data, modules_of, to_data
+from shapegym.shaping.files.reward_files import to_data
 from shapegym.shaping.files.state_files import save_engine
 from shapegym.shaping.limits import Count, Limited, Natural, checked
 from shapegym.shaping.surfaces.binding import BindingOptions
@@ -62,6 +62,8 @@ from shapegym.shaping.types import Expression
 
 MOST_STEPS = 2**53
 """Of a budget: floats, which schedules are computed in, count so far."""
+SEEDS_END = 2**32
+"""NumPy's global stream, which SB3 seeds, takes smaller ones."""
 MOST_EPISODES = 10**6
 """Of an evaluation: they are kept until it ends."""
 
@@ -87,8 +89,8 @@ class RunConfig(Limited):
         env: id of the environment.
         steps: budget in global steps.
         algo: name of the algorithm.
-        reward: an expression, its data (`shapegym.shaping.files.reward_files`), or the `Path` of a reward file, kept as data with
-            what it imports; None for the plain task reward.
+        reward: an expression, the name of a ready reward, a reward file, or data (or YAML) of either, kept as data with what it
+            imports (`shapegym.experiments.named.reward_given`); None for the plain task reward.
         seed: of everything.
         env_kwargs: arguments of the environment.
         settings: hyper-parameters that differ from the table's.
@@ -106,7 +108,7 @@ class RunConfig(Limited):
     steps: Annotated[int, Ge(1), Le(MOST_STEPS), "an integer of at least 1, and at most 2**53"]
     algo: str = "PPO"
     reward: Any = None
-    seed: Natural = 0
+    seed: Annotated[int, Ge(0), Lt(SEEDS_END), "an integer in [0, 2**32)"] = 0
     env_kwargs: Mapping[str, Any] = field(default_factory=dict)
     settings: Mapping[str, Any] = field(default_factory=dict)
     eval_every: Natural = 0
@@ -139,7 +141,28 @@ class RunConfig(Limited):
             )
         if missing := [key for key in ("env", "steps") if key not in data]:
             raise RunError(f"{folder / run_folder.CONFIG} lacks the key {missing[0]!r}.")
+        return cls.from_data(data)
+
+    @classmethod
+    def from_data(cls, data: Mapping[str, Any]) -> RunConfig:
+        """Return the request that `as_data` wrote. It leads to nothing beside it: a reward is data there, never the name of a file.
+
+        Raises:
+            RunError: if it is none.
+        """
+        require_data(data.get("reward"))
+        if _is_file(data.get("reward")):
+            raise RunError("A written request has its reward as data of an expression, not of a reward file.")
         return cls(**data)
+
+    def expression(self) -> Expression | None:
+        """Return the reward; None if it is the task's.
+
+        Raises:
+            RunError: for a name that is neither a node's nor a ready reward's.
+            ShapingError: if the data describe no reward.
+        """
+        return None if self.reward is None else reward_given(self.reward).expression
 
     def as_data(self) -> dict[str, Any]:
         """Return the request as keys and values; without ``imports`` and ``learn_every`` where they say nothing, as in most."""
@@ -194,7 +217,7 @@ def train(
     """
     with unless_refused(f"The run in {folder}"), only_loaded(folder, trust=trust or not resume):
         config.import_modules()
-        reward = None if config.reward is None else from_data(config.reward)
+        reward = config.expression()
         settings = resolve_settings(config.algo, config.env, config.settings)
         tracking.require(wandb)
         earlier = None
@@ -268,10 +291,11 @@ def prolong(folder: Path, steps: int) -> tuple[RunConfig, list[str]]:
 
 
 def request_of(config: RunConfig) -> dict[str, Any]:
-    """Return what ``config.yaml`` holds: every hyper-parameter, so that a later change of the table does not change a run."""
+    """Return what ``config.yaml`` holds: every hyper-parameter and field, so that later defaults do not change a run."""
     config.import_modules()
-    settings = resolve_settings(config.algo, config.env, config.settings)
-    return plain(replace(config, settings=settings.as_dict()).as_data())
+    settings, reward = resolve_settings(config.algo, config.env, config.settings), config.expression()
+    written = None if reward is None else to_data(reward)
+    return plain(replace(config, settings=settings.as_dict(), reward=written).as_data())
 
 
 def _books(config: RunConfig, folder: Path) -> list[Path]:
@@ -384,12 +408,21 @@ def _keep_end(model: BaseAlgorithm, folder: Path, books: list[Path]) -> None:
 def _as_data(reward: Any) -> tuple[Any, tuple[str, ...]]:
     """A reward as a request holds it, and the modules that define it.
 
-    Texts stay: in a folder that somebody sent, the name of a file would lead out of it.
+    What is written as data stays so, because the modules that define its nodes may not be imported yet.
     """
-    if not isinstance(reward, (Expression, os.PathLike)):
+    if is_name(reward):
+        written = reward not in ready_rewards()
+    else:
+        written = not isinstance(reward, (str, os.PathLike, Expression)) and not _is_file(reward)
+    if written:
         return reward, ()
-    expression = as_expression(reward)
-    return to_data(expression), modules_of(expression)
+    given = reward_given(reward)
+    return to_data(given.expression), given.imports
+
+
+def _is_file(reward: Any) -> bool:
+    """Whether a reward is the data of a reward file, not of an expression alone."""
+    return isinstance(reward, Mapping) and "reward" in reward
 
 
 def _recent(path: Path) -> dict[str, Any]:

@@ -18,6 +18,9 @@ from shapegym.experiments.inside import fault_of, inside
 from shapegym.experiments.runs.run import RunConfig
 from shapegym.shaping.limits import Limited, Natural
 
+MOST_RUNS = 100_000
+"""Of a comparison: plan and results are in memory while it runs."""
+
 _LONGEST_NAME = 240
 """Bytes in the name of a folder; file systems allow 255, and some of them are for what is written beside it."""
 
@@ -93,6 +96,12 @@ def require_place(job_id: str) -> None:
         raise RunError(
             f"{job_id} is too long for the name of a folder: sweep fewer fields at a time, or shorter values."
         )
+
+
+def require_countable(runs: int, what: str) -> None:
+    """Raise `RunError` if these are more runs than a comparison may have; ``what`` asks for them, and begins the sentence."""
+    if runs > MOST_RUNS:
+        raise RunError(f"{what} ask for {runs:,} runs; a comparison has at most {MOST_RUNS:,}.")
 
 
 def in_fair_order(jobs: Iterable[Job]) -> tuple[Job, ...]:

@@ -17,7 +17,6 @@ An entry is ``task/strategy``: ``corridor/count``. Ready suites lie in ``experim
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping, Sequence
 from copy import deepcopy
 from pathlib import Path
@@ -28,10 +27,10 @@ from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, StringConstraint
 from shapegym.agents.algorithms.registry import algorithm_of
 from shapegym.agents.settings import resolve_settings
 from shapegym.experiments.errors import RunError
-from shapegym.experiments.named import require_env, reward_file
+from shapegym.experiments.named import require_data, require_env, reward_given
 from shapegym.experiments.runs.preflight import require_fit
-from shapegym.experiments.runs.run import RunConfig
-from shapegym.experiments.sweeps.plan import Job, Plan, in_fair_order
+from shapegym.experiments.runs.run import MOST_EPISODES, MOST_STEPS, SEEDS_END, RunConfig
+from shapegym.experiments.sweeps.plan import MOST_RUNS, Job, Plan, in_fair_order, require_countable
 from shapegym.experiments.sweeps.ready import path_of, ready_suites
 from shapegym.experiments.sweeps.search.axes import Axis, Choices, parse_axis
 from shapegym.experiments.sweeps.search.variants import require_axes
@@ -39,16 +38,20 @@ from shapegym.experiments.sweeps.suite_file import Origin, explain, read_suite
 from shapegym.shaping.discovery import import_modules
 from shapegym.shaping.errors import suggest
 from shapegym.shaping.files.marked_yaml import KeyPath
-from shapegym.shaping.files.reward_files import RewardFile, file_from_data, from_data, modules_of, to_data
-from shapegym.shaping.types import Expression
+from shapegym.shaping.files.reward_files import to_data
 
 Name: TypeAlias = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9_+-]*$")]
 """Part of an id and of a folder's path."""
 
 Seeds: TypeAlias = (
-    Annotated[int, Field(ge=1)] | Annotated[list[Annotated[int, Field(ge=0)]], Field(min_length=1)]
+    Annotated[int, Field(ge=1, le=MOST_RUNS)]
+    | Annotated[list[Annotated[int, Field(ge=0, lt=SEEDS_END)]], Field(min_length=1)]
 )
 """How many, counted from 0, or which."""
+
+
+MOST_POINTS = 10**6
+"""Evaluations or checkpoints of a run."""
 
 
 class _Data(BaseModel):
@@ -63,8 +66,8 @@ class Evaluations(_Data):
         episodes: of each; None is one for every 1,000 steps of the budget, from 5 to 50.
     """
 
-    points: int | None = Field(default=None, ge=1)
-    episodes: int | None = Field(default=None, ge=1)
+    points: int | None = Field(default=None, ge=1, le=MOST_POINTS)
+    episodes: int | None = Field(default=None, ge=1, le=MOST_EPISODES)
 
 
 class Task(_Data):
@@ -81,7 +84,7 @@ class Task(_Data):
     """
 
     env: str
-    steps: int = Field(ge=1)
+    steps: int = Field(ge=1, le=MOST_STEPS)
     env_kwargs: dict[str, Any] = {}
     algo: str | None = None
     settings: dict[str, Any] = {}
@@ -135,7 +138,7 @@ class Suite(_Data):
     algo: str = "PPO"
     settings: dict[str, Any] = {}
     eval: Evaluations = Evaluations()
-    checkpoints: int = Field(default=1, ge=0)
+    checkpoints: int = Field(default=1, ge=0, le=MOST_POINTS)
     rewards: dict[Name, Any] = {}
     tasks: dict[Name, Task] = Field(min_length=1)
     quick: Quick | None = None
@@ -205,10 +208,13 @@ class Suite(_Data):
         Raises:
             RunError: if there is nothing to run, or something in it does not fit; names file, line and key.
         """
-        chosen = self.seeds_of(quick=quick) if seeds is None else _listed(seeds)
-        if not chosen:
-            raise RunError(f"A comparison needs at least one seed, got {seeds!r}.")
         entries = self.entries(quick=quick, only=only)
+        asked = (self._part(quick).seeds or self.seeds) if seeds is None else seeds
+        many = asked if isinstance(asked, int) else len(asked)
+        if many < 1:
+            raise RunError(f"A comparison needs at least one seed, got {seeds!r}.")
+        require_countable(many * len(entries), f"The entries and seeds ({len(entries):,} x {many:,})")
+        chosen = _listed(asked)
         for task, strategy in entries:
             own = ("rewards", strategy) if strategy in self.tasks[task].rewards else ()
             with self._origin.at("tasks", task, *own):
@@ -283,9 +289,10 @@ def load_suite(source: str | Path | Mapping[str, Any] | Suite) -> Suite:
         with origin.at("imports", place):
             import_modules([module], "The suite", beside=True)
     _check_lists(suite, origin)
-    _complete(suite.rewards, ("rewards",), origin)
+    stored = _is_stored(source)
+    _complete(suite.rewards, ("rewards",), origin, stored=stored)
     for name, task in suite.tasks.items():
-        _complete(task.rewards, ("tasks", name, "rewards"), origin)
+        _complete(task.rewards, ("tasks", name, "rewards"), origin, stored=stored)
         _check_task(suite, name, task, origin)
     return suite
 
@@ -294,7 +301,7 @@ def _read(source: str | Path | Mapping[str, Any] | Suite) -> tuple[Any, Origin]:
     if isinstance(source, Suite):
         return source.model_dump(), source._origin
     if isinstance(source, Mapping):
-        if source.keys() == {"name", "suite"}:  # as `Suite.as_source` writes it
+        if _is_stored(source):
             return deepcopy(source["suite"]), Origin.of_data(source["suite"], f"{source['name']}.yaml")
         return deepcopy(dict(source)), Origin.of_data(source)
     if Path(source).suffix in (".yaml", ".yml"):
@@ -307,6 +314,11 @@ def _read(source: str | Path | Mapping[str, Any] | Suite) -> tuple[Any, Origin]:
     return read_suite(path)
 
 
+def _is_stored(source: Any) -> bool:
+    """Whether it is what `Suite.as_source` wrote."""
+    return isinstance(source, Mapping) and source.keys() == {"name", "suite"}
+
+
 def _listed(seeds: int | Sequence[int]) -> list[int]:
     return list(range(seeds)) if isinstance(seeds, int) else list(seeds)
 
@@ -315,22 +327,15 @@ def _axis(path: str, values: list[Any] | str) -> Axis:
     return Choices(path, tuple(values)) if isinstance(values, list) else parse_axis(f"{path}={values}")
 
 
-def _complete(rewards: dict[str, Any], path: KeyPath, origin: Origin) -> None:
+def _complete(rewards: dict[str, Any], path: KeyPath, origin: Origin, *, stored: bool) -> None:
     """Write every field of the rewards out, so that a default that changes one day makes another request."""
     for name, given in rewards.items():
         with origin.at(*path, name):
             if given is None:
                 continue
-            reward = os.fspath(given) if isinstance(given, os.PathLike) else given
-            if isinstance(reward, str) and reward != "task_reward":
-                path_of_file = origin.path.parent / reward
-                written = reward_file(str(path_of_file) if path_of_file.suffix else reward)
-            elif isinstance(reward, dict) and "reward" in reward:
-                written = file_from_data(reward, "The reward")
-            elif isinstance(reward, Expression):
-                written = RewardFile(reward, modules_of(reward))
-            else:
-                written = RewardFile(from_data(reward))
+            if stored:
+                require_data(given)
+            written = reward_given(given, origin.path.parent)
             data, imports = to_data(written.expression), list(written.imports)
             rewards[name] = {"imports": imports, "reward": data} if imports else data
 

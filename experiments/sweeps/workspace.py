@@ -246,7 +246,7 @@ def read_plan(folder: Path) -> Plan:
     for number, data in enumerate(each_row(path, RunError), start=1):
         try:
             job_id, digest = data.pop("id"), data.pop("digest")
-            job = Job(**{**data, "config": RunConfig(**data["config"])})
+            job = Job(**{**data, "config": RunConfig.from_data(data["config"])})
             require_place(job.id)
         except (RunError, ValueError, TypeError, KeyError, AttributeError) as error:
             raise RunError(f"{path}, line {number}, is damaged: {_reason(error)}") from None

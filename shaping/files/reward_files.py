@@ -18,6 +18,7 @@ import math
 import os
 from collections.abc import Callable, Iterator
 from dataclasses import Field, dataclass, is_dataclass
+from pathlib import Path
 from typing import Any, TypeAlias, get_args, get_origin
 
 import numpy as np
@@ -48,13 +49,14 @@ __all__ = [
     "as_record",
     "dump_reward",
     "dumps",
-    "file_from_data",
     "from_data",
+    "is_yaml",
     "load_reward",
     "loads",
     "modules_of",
     "node_help",
     "read",
+    "read_given",
     "read_reward",
     "to_data",
 ]
@@ -80,12 +82,6 @@ def from_data(data: Data) -> Expression:
     """
     expression: Expression = _unplaced(_decode, Expression, data, ())
     return expression
-
-
-def file_from_data(data: Data, source: str) -> RewardFile:
-    """Return what ``data`` says, the keys of a reward file; imports what it imports. See `read`."""
-    file: RewardFile = _unplaced(_decode_file, data, source)
-    return file
 
 
 def dumps(expression: Expression) -> str:
@@ -126,11 +122,15 @@ def read(text: str, source: str = "<text>") -> RewardFile:
         RewardFileError: if it describes no expression; says line, column, key and what would fit.
         PluginError: if it imports what is no module, not there, or fails.
     """
+    return _read(text, source, _decode_file)
+
+
+def _read(text: str, source: str, decode: Callable[[Data, str], RewardFile]) -> RewardFile:
     know_all_nodes()
     with said_as(RewardFileError, YamlError, f"{source}:", ""):
         data, places = read_yaml(text)
     try:
-        return _decode_file(data, source)
+        return decode(data, source)
     except _Misfit as misfit:
         raise RewardFileError(located(source, places, misfit.path, misfit.message)) from misfit.__cause__
     except RecursionError:
@@ -147,23 +147,43 @@ def read_reward(path: str | os.PathLike[str]) -> RewardFile:
     return read(read_text(path, RewardFileError, "reward file", limit=LARGEST_YAML), str(path))
 
 
-def as_expression(reward: Expression | Data | os.PathLike[str]) -> Expression:
-    """Return a reward however it is given: as it is, as plain data, or as the name of a reward file (``.yaml``, ``.yml``).
+def read_given(reward: Expression | Data | os.PathLike[str], beside: Path = Path()) -> RewardFile:
+    """Return a reward however it is given, and what it imports.
 
-    What is none of these is returned too; whoever binds it refuses it.
+    Args:
+        reward: an expression; plain data, of it or of a whole reward file; their text in YAML; or the name of a reward file, a text
+            of one line with a suffix (``reward.yaml``) or a path.
+        beside: the folder that names of files are relative to.
 
     Raises:
-        RewardFileError: if data or file describe none.
-        PluginError: if the file imports what is no module, not there, or fails.
+        RewardFileError: if it describes no reward.
+        PluginError: if it imports what is no module, not there, or fails.
     """
-    if isinstance(reward, os.PathLike) or (isinstance(reward, str) and reward.endswith((".yaml", ".yml"))):
-        return load_reward(reward)
-    if not isinstance(reward, (str, dict)):
-        return reward
-    know_all_nodes()
-    if isinstance(reward, dict) and "reward" in reward:
-        return file_from_data(reward, "The reward").expression
-    return from_data(reward)
+    if isinstance(reward, Expression):
+        return RewardFile(reward, modules_of(reward))
+    if isinstance(reward, str) and is_yaml(reward):
+        return _read(reward, "The reward", _decode_given)
+    if isinstance(reward, os.PathLike) or (isinstance(reward, str) and Path(reward).suffix):
+        return read_reward(beside / reward)
+    file: RewardFile = _unplaced(_decode_given, reward, "The reward")
+    return file
+
+
+def is_yaml(reward: str) -> bool:
+    """Whether a reward given as text is YAML, and not the name of a file, a node or anything else."""
+    return any(mark in reward for mark in ("\n", ": ", "{", "["))
+
+
+def as_expression(reward: Expression | Data | os.PathLike[str]) -> Expression:
+    """Return the expression of a reward however it is given (`read_given`).
+
+    What is no expression, text, mapping or path is returned too; whoever binds it refuses it.
+
+    Raises:
+        RewardFileError: if data, text or file describe none.
+        PluginError: if it imports what is no module, not there, or fails.
+    """
+    return read_given(reward).expression if isinstance(reward, (str, dict, os.PathLike)) else reward
 
 
 def as_record(expression: Expression | Data) -> Data:
@@ -263,6 +283,13 @@ def _decode_file(data: Data, source: str) -> RewardFile:
     imports = _decode(tuple[str, ...], data.get("imports", []), ("imports",))
     import_modules(imports, source, beside=True)
     return RewardFile(_decode(Expression, data["reward"], ("reward",)), imports)
+
+
+def _decode_given(data: Data, source: str) -> RewardFile:
+    """Decode the data of a reward file, or of an expression alone."""
+    if isinstance(data, dict) and "reward" in data:
+        return _decode_file(data, source)
+    return RewardFile(_decode(Expression, data, ()))
 
 
 def _decode(hint: Any, data: Data, path: KeyPath) -> Any:

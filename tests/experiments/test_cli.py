@@ -22,12 +22,16 @@ from typer.testing import CliRunner
 from shapegym.agents.metrics import read_json_lines
 from shapegym.experiments.cli import app
 from shapegym.experiments.console import say
+from shapegym.experiments.errors import RunError
+from shapegym.experiments.named import ready_rewards, reward_named
 from shapegym.experiments.runs import run_folder
-from shapegym.experiments.runs.run import RunConfig, train
+from shapegym.experiments.runs.run import RunConfig, request_of, train
 from shapegym.experiments.sweeps.suite import load_suite
 from shapegym.shaping.algebra import TaskReward
+from shapegym.shaping.errors import ShapingError
 from shapegym.shaping.files.reward_files import dump_reward, load_reward, to_data
 from shapegym.shaping.files.schema import node_help
+from shapegym.shaping.types import NODES
 
 SMALL = [
     "--steps",
@@ -338,11 +342,67 @@ def test_what_looks_at_the_budget_is_said_when_a_run_goes_on(tmp_path):
     assert "DQN explored less with every step up to 50% of its budget, 32 steps" in said
 
 
-def test_a_request_takes_rewards_as_expressions_and_files(tmp_path):
+def test_a_request_takes_rewards_in_any_form(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
     expression = TaskReward() + 0.5 * TaskReward()
-    dump_reward(expression, tmp_path / "reward.yaml")
-    requests = [RunConfig("a", 1, reward=each) for each in (expression, tmp_path / "reward.yaml")]
-    assert requests == [RunConfig("a", 1, reward=to_data(expression))] * 2
+    dump_reward(expression, "reward.yaml")
+    data, text = to_data(expression), Path("reward.yaml").read_text()
+    ways = (
+        expression,
+        "reward.yaml",
+        tmp_path / "reward.yaml",
+        text,
+        {"reward": data},
+        "{sum: [1, task_reward]}",
+    )
+    *requests, other = (RunConfig("a", 1, reward=each) for each in ways)
+    assert requests == [RunConfig("a", 1, reward=data)] * 5
+    assert other.reward == to_data(1 + TaskReward())
+    assert RunConfig("a", 1, reward="task_reward").expression() == TaskReward()
+    assert RunConfig("a", 1, reward="novelty").reward == to_data(reward_named("novelty")[0])
+    short = RunConfig("shapegym/Corridor-v0", 1, reward={"scale": {"by": 2, "of": "task_reward"}})
+    assert request_of(short)["reward"] == to_data(2 * TaskReward())
+    assert not NODES.keys() & ready_rewards().keys()  # a name says which
+
+
+@pytest.mark.parametrize(
+    ("reward", "message"),
+    [
+        ("noveltea", "no ready reward 'noveltea'. Did you mean 'novelty'"),
+        ("/etc/passwd", "no ready reward '/etc/passwd'"),
+        ("absent.yaml", "absent.yaml cannot be read: No such file"),
+        ("{sum: [task_reward, curiosity]}", r"The reward:1:.*'curiosity' is not known here"),
+        ("{sum: [", "Not YAML"),
+        (("task_reward",), "must be an expression, got"),
+    ],
+)
+def test_what_is_no_reward_is_refused_by_name(reward, message):
+    with pytest.raises((RunError, ShapingError), match=message):
+        RunConfig("shapegym/Corridor-v0", 1, reward=reward).expression()
+
+
+@pytest.mark.parametrize("reward", ["reward.yaml", "{sum: [1]}", {"reward": "task_reward"}])
+def test_a_written_request_reads_no_other_file(reward, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    dump_reward(TaskReward(), "reward.yaml")
+    with pytest.raises(RunError, match="as data"):
+        RunConfig.from_data({"env": "a", "steps": 1, "reward": reward})
+    stored = {
+        "title": "x",
+        "seeds": 1,
+        "rewards": {"r": reward},
+        "tasks": {"a": {"env": "CartPole-v1", "steps": 9}},
+    }
+    if isinstance(reward, str):
+        with pytest.raises(RunError, match=r"rewards\.r: .*as data"):
+            load_suite({"name": "x", "suite": stored})
+
+
+def test_a_reward_is_trained_from_text(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    text = "{sum: [task_reward, {count_bonus: {key: features.state, beta: 0.1}}]}"
+    said = shapegym("train", "shapegym/Corridor-v0", "--reward", text, "--steps", "64", *SMALL[2:])
+    assert "Run folder: runs/Corridor-v0-reward-ppo-0" in said
 
 
 def test_steps_between_fits_of_what_does_not_learn_are_refused(tmp_path):

@@ -350,6 +350,17 @@ def test_links_within_a_folder_are_its_own_business(tmp_path: Path) -> None:
         require_own(tmp_path)
 
 
+def test_a_checkpoint_that_is_a_link_is_said_to_be_one(folder: Path) -> None:
+    links = folder / "broken_off" / "checkpoints"
+    (links / ".step_1.partial").symlink_to(checkpoints(links)[-1].name)  # of an older version's; goes
+    link = links / "step_144"
+    link.symlink_to(checkpoints(links)[-1].name)
+    said = command("train", "--resume", folder / "broken_off", code=2)
+    assert "step_144 is a link, and checkpoints are deleted" in said
+    link.unlink()
+    assert "judged by the task alone" in command("train", "--resume", folder / "broken_off", code=0)
+
+
 @pytest.mark.parametrize(
     "name", ["../../finished/config.yaml", "/etc/hostname", "config.yaml", "model.npz/x"]
 )

@@ -15,6 +15,7 @@ from shapegym.experiments.runs.run import RunConfig
 from shapegym.experiments.sweeps.loop import Fixed, OnEvent, attempt, run_jobs
 from shapegym.experiments.sweeps.plan import Job, Plan
 from shapegym.experiments.sweeps.results import Results, contender
+from shapegym.experiments.sweeps.search import make_search, parse_axes
 from shapegym.experiments.sweeps.suite import Suite, load_suite, ready_suites
 from shapegym.experiments.sweeps.workspace import open_workspace
 from shapegym.shaping.algebra import TaskReward
@@ -138,6 +139,14 @@ MISTAKES = {
     "seeds": (edited("seeds: 3", "seeds: some"), r":2:1: seeds: .*integer, or .*list.*'some'"),
     "no seeds": (edited("seeds: 3", "seeds: []"), r":2:1: seeds"),
     "the same seed twice": (edited("[7]", "[7, 7]"), r"quick.seeds\[1\]: The seed 7 is there twice"),
+    "seeds without end": (
+        edited("seeds: 3", "seeds: 1000000000000"),
+        r":2:1: seeds: .*less than or equal to 100000.*got 1000000000000\.",
+    ),
+    "a seed that no stream takes": (edited("[7]", "[4294967296]"), r"quick.seeds\[0\]: .*4294967296"),
+    "steps without end": (edited("steps: 1000", f"steps: {10**30}"), r"tasks.corridor.steps: .*less than or"),
+    "points without end": (edited("points: 4", f"points: {10**12}"), r"eval.points: .*less than or equal to"),
+    "checkpoints without end": (SUITE + f"checkpoints: {10**12}\n", r":23:1: checkpoints: .*less than or"),
     "the same task twice": (
         edited("  sea:\n", "  corridor:\n"),
         r":13:3: The key 'corridor' is repeated \(first in line 9\)",
@@ -241,6 +250,18 @@ def test_what_cannot_run_is_named_before_anything_trains(write, name):
     suite = load_suite(write(text))
     with pytest.raises(RunError, match=message):
         suite.plan()
+
+
+def test_comparisons_without_end_are_refused_by_their_number_of_runs(write):
+    suite = load_suite(write(SUITE))
+    with pytest.raises(RunError, match=r"seeds \(5 x 20,001\) ask for 100,005 runs; .*at most 100,000"):
+        suite.plan(seeds=20_001)
+    plan = suite.plan(quick=True)
+    with pytest.raises(RunError, match=r"trials of a search ask for 1,000,000,000 runs"):
+        make_search("random", plan, parse_axes(["settings.gamma=0.9..0.99"]), trials=10**9)
+    values = ",".join(f"0.{value}" for value in range(101, 419))
+    with pytest.raises(RunError, match=r"gamma, settings.gae_lambda ask for 101,124 runs"):
+        make_search("grid", plan, parse_axes([f"settings.gamma={values}", f"settings.gae_lambda={values}"]))
 
 
 def test_a_suite_in_python_takes_data_expressions_and_paths(tmp_path):

@@ -27,7 +27,6 @@ from shapegym.experiments.studies import wandering
 from shapegym.experiments.studies.claims import Claim, Findings, ResultTable, StudyRequest
 from shapegym.experiments.sweeps.suite import load_suite
 from shapegym.shaping.audit.alarms import Alarm, Watch, harmless_parts, task_parts
-from shapegym.shaping.files.reward_files import from_data
 
 SEEDS = 3
 
@@ -85,7 +84,8 @@ def outcome(item: tuple[str, RunConfig]) -> AlarmOutcome:
         folder = Path(scratch) / "run"
         train(config, folder)
         rows = read_json_lines(folder / EPISODES_FILE)
-    reward = from_data(config.reward)
+    reward = config.expression()
+    assert reward is not None  # noqa: S101  # all of these are shaped
     watch = Watch(config.steps, harmless_parts(reward), task_parts(reward))
     watch.append(rows)
     return AlarmOutcome(name, config.seed, tuple(watch.alarms), *_course(rows, config.steps))

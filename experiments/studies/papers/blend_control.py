@@ -25,7 +25,6 @@ from shapegym.experiments.runs.run import EVALUATION_SEED, RunConfig
 from shapegym.experiments.stats import aggregate, iqm
 from shapegym.experiments.studies.claims import Claim, Findings, ResultTable, StudyRequest, with_ends
 from shapegym.experiments.sweeps.suite import load_suite
-from shapegym.shaping.files.reward_files import from_data
 
 SEEDS = 5
 SUITE = "blend"
@@ -85,7 +84,7 @@ def outcome(config: RunConfig) -> BlendOutcome:
     Raises:
         RunError: if the request is for another algorithm.
     """
-    reward = from_data(config.reward)
+    reward = config.expression()
     settings = resolve_settings(config.algo, config.env, config.settings)
     kwargs = with_features(config.env, reward, config.env_kwargs)
     venv = make_vec_env(config.env, settings.num_envs, seed=config.seed, **kwargs)

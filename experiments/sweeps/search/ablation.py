@@ -11,7 +11,7 @@ from dataclasses import replace
 
 from shapegym.experiments.sweeps.plan import Job, Plan, in_fair_order
 from shapegym.shaping.algebra import TaskReward
-from shapegym.shaping.files.reward_files import from_data, to_data
+from shapegym.shaping.files.reward_files import to_data
 from shapegym.shaping.tree import part_names
 
 WITHOUT = "-without-"
@@ -20,9 +20,10 @@ WITHOUT = "-without-"
 
 def ablation(job: Job) -> tuple[Job, ...]:
     """Return the job with each part of its reward left out, as strategies ``STRATEGY-without-PART``; none for the task reward."""
-    if job.config.reward is None:
+    reward = job.config.expression()
+    if reward is None:
         return ()
-    left = [(part, rest) for part, rest in from_data(job.config.reward).leave_one_out() if rest is not None]
+    left = [(part, rest) for part, rest in reward.leave_one_out() if rest is not None]
     names = part_names(tuple(part for part, _ in left))
     return tuple(
         replace(
@@ -43,5 +44,5 @@ def ablated(plan: Plan) -> Plan:
 
 def _content(job: Job) -> str:
     """What a job trains on, whatever it is called."""
-    reward = TaskReward() if job.config.reward is None else from_data(job.config.reward)
+    reward = job.config.expression() or TaskReward()
     return replace(job, strategy="", config=replace(job.config, reward=to_data(reward))).digest + job.task

@@ -60,7 +60,8 @@ def fitted(job: Job, values: Mapping[str, Any]) -> Job:
 
 def fields_of_job(job: Job) -> set[str]:
     """Return the paths that `apply` takes for a job; of the environment's arguments only those that are given."""
-    nodes = [] if job.config.reward is None else list(_nodes(from_data(job.config.reward)))
+    reward = job.config.expression()
+    nodes = [] if reward is None else list(_nodes(reward))
     return {
         *_PLAIN,
         *(f"settings.{key}" for key in hyper_parameters(job.config.algo)),

@@ -16,7 +16,7 @@ from typing_extensions import override
 
 from shapegym.experiments.errors import RunError, optional
 from shapegym.experiments.sweeps.loop import Search
-from shapegym.experiments.sweeps.plan import Job, Plan, digest_of, in_fair_order
+from shapegym.experiments.sweeps.plan import Job, Plan, digest_of, in_fair_order, require_countable
 from shapegym.experiments.sweeps.results import ResultRow
 from shapegym.experiments.sweeps.search import tuning
 from shapegym.experiments.sweeps.search.axes import Axis, Choices
@@ -60,6 +60,7 @@ def optuna(
         raise RunError(f"There is no sampler {sampler!r}.{suggest(sampler, SAMPLERS)}")
     if min(trials, batch) < 1:
         raise RunError(f"A search needs at least one trial in a batch, not {trials} in batches of {batch}.")
+    require_countable(trials, "The trials of a search")
     require_axes(plan, axes)
     return _ModelBased(tuple(contests(plan, seeds)), tuple(axes), trials, seed, sampler, batch)
 

@@ -8,6 +8,7 @@ the two apart.
 from __future__ import annotations
 
 import itertools
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, TypeAlias
@@ -17,7 +18,7 @@ import numpy as np
 from shapegym.experiments.errors import RunError
 from shapegym.experiments.runs.preflight import require_fit
 from shapegym.experiments.sweeps.loop import Fixed, Search
-from shapegym.experiments.sweeps.plan import Job, Plan, in_fair_order
+from shapegym.experiments.sweeps.plan import Job, Plan, in_fair_order, require_countable
 from shapegym.experiments.sweeps.search.axes import Axis, Range
 from shapegym.experiments.sweeps.search.fields import apply, fields_of_job, fitted
 from shapegym.shaping.errors import suggest
@@ -48,6 +49,9 @@ def random(plan: Plan, axes: Sequence[Axis], trials: int = 16, seed: int = 0) ->
 
 def varied(plan: Plan, axes: Sequence[Axis], points: Sequence[Point]) -> Search:
     """The jobs of a plan at some points, each job once."""
+    require_countable(
+        len(points) * len(plan.jobs), f"The values and runs ({len(points):,} x {len(plan.jobs):,})"
+    )
     require_axes(plan, axes)
     jobs = {job.id: job for point in points for job in (fitted(base, point) for base in plan.jobs)}
     return Fixed(replace(plan, jobs=in_fair_order(jobs.values())))
@@ -66,6 +70,7 @@ def combinations(axes: Sequence[Axis]) -> list[Point]:
                 "and for halving with a number of trials."
             )
     paths = [axis.path for axis in axes]
+    require_countable(math.prod(len(axis.probes) for axis in axes), "The values of " + ", ".join(paths))
     return [
         dict(zip(paths, values, strict=True)) for values in itertools.product(*(axis.probes for axis in axes))
     ]
@@ -75,6 +80,7 @@ def draws(axes: Sequence[Axis], trials: int, seed: int) -> list[Point]:
     """Return at most ``trials`` distinct combinations, drawn at random."""
     if trials < 1:
         raise RunError(f"A search needs at least one trial, not {trials}.")
+    require_countable(trials, "The trials of a search")
     generator = np.random.default_rng(seed)
     found: dict[str, Point] = {}
     for _ in range(20 * trials):  # enough to find the last of a few combinations
