@@ -1,7 +1,8 @@
 """Worker processes: they import once and then do one piece of work after the other, each on one thread.
 
-Workers are spawned, so in a script what starts them stands below ``if __name__ == "__main__":``; notebooks need no such thing. This
-module imports little, so that workers can start while the parent is still reading what they are to do.
+Workers are spawned, so in a script what starts them stands below ``if __name__ == "__main__":``; notebooks need no such thing, and
+what they define is not known to workers. This module imports little, so that workers can start while the parent is still reading
+what they are to do.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ import ctypes
 import faulthandler
 import os
 import signal
+import sys
 import threading
 import traceback
 from collections import deque
@@ -37,6 +39,14 @@ def available_cores() -> int:
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1
+
+
+def workers_import_main() -> bool:
+    """Whether workers import ``__main__`` again: that of a script or ``python -m``, not what was typed or piped in."""
+    main = sys.modules["__main__"]
+    if getattr(getattr(main, "__spec__", None), "name", None) is not None:
+        return True
+    return os.path.isfile(getattr(main, "__file__", None) or "")
 
 
 class News(NamedTuple):
@@ -124,7 +134,8 @@ class _Worker:
         self.ready = self.buried = False
         self.pipe, theirs = _SPAWN.Pipe()
         self.process = _SPAWN.Process(target=_work, args=(theirs, self.modules), daemon=True)
-        with _environment(dict.fromkeys(_ONE_THREAD, "1")), _no_interrupt():  # as the libraries are imported
+        one_thread = _environment(dict.fromkeys(_ONE_THREAD, "1"))  # as the libraries are imported
+        with one_thread, _no_interrupt(), _main_that_exists():
             self.process.start()
         theirs.close()
 
@@ -239,6 +250,21 @@ def _environment(variables: dict[str, str]) -> Iterator[None]:
                 del os.environ[name]
             else:
                 os.environ[name] = value
+
+
+@contextmanager
+def _main_that_exists() -> Iterator[None]:
+    """Hide ``__file__`` of a program that is no file ("<stdin>"): processes that are started within the block would look for it."""
+    main = sys.modules["__main__"]
+    file = getattr(main, "__file__", None)
+    if file is None or workers_import_main():
+        yield
+        return
+    del main.__file__
+    try:
+        yield
+    finally:
+        main.__file__ = file
 
 
 @contextmanager

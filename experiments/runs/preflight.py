@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from shapegym.agents.environments import make_vec_env, with_features
+from typing import Any
+
+from shapegym.agents.algorithms.registry import algorithm_of
+from shapegym.agents.environments import env_spec, make_vec_env, with_features
 from shapegym.agents.errors import AgentError
 from shapegym.agents.factory import make_agent
 from shapegym.agents.settings import resolve_settings
@@ -10,6 +13,7 @@ from shapegym.experiments.errors import RunError
 from shapegym.experiments.named import require_env
 from shapegym.experiments.runs.run import RunConfig
 from shapegym.shaping.errors import ShapingError
+from shapegym.shaping.files.reward_files import definitions
 
 
 def require_fit(config: RunConfig) -> None:
@@ -30,3 +34,24 @@ def require_fit(config: RunConfig) -> None:
             venv.close()
     except (AgentError, ShapingError) as error:
         raise RunError(str(error)) from error
+
+
+def require_importable(config: RunConfig, what: str) -> None:
+    """Raise `RunError` if a request, called ``what``, needs what ``__main__`` defines: for processes that do not import that."""
+    spec, reward = env_spec(config.env), config.expression()
+    made = (algorithm_of(config.algo).kind, spec.entry_point, spec.vector_entry_point)
+    needs = [_home(each) for each in made]
+    needs += [] if reward is None else definitions(reward)
+    if missing := dict.fromkeys(name for module, name in needs if module == "__main__"):
+        raise RunError(
+            f"{what} needs {', '.join(missing)}, defined in __main__ (a notebook, a prompt), and the processes that train import "
+            'modules only. Put that into a module, such as mine.py, and name it: imports=["mine"], or --import mine.'
+        )
+
+
+def _home(made: Any) -> tuple[str, str]:
+    """Module and name of what makes environments, or of a class; empty where it has none."""
+    if isinstance(made, str):
+        module, _, name = made.partition(":")
+        return module, name
+    return getattr(made, "__module__", ""), getattr(made, "__qualname__", "")

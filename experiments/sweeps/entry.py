@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 from shapegym.experiments.errors import RunError, unless_refused
+from shapegym.experiments.processes import workers_import_main
 from shapegym.experiments.sweeps import local_pool
 
 if TYPE_CHECKING:  # so that workers start while the rest is imported
@@ -62,7 +63,8 @@ def sweep(
     """Train every entry of a suite with every seed. What is finished in the folder already is kept.
 
     Runs are trained in processes of their own, which are spawned: in a script the call stands below
-    ``if __name__ == "__main__":``, in a notebook anywhere.
+    ``if __name__ == "__main__":``, in a notebook anywhere. Functions and classes of a notebook's cells are not known there: what a
+    suite needs stands in a module.
 
     Args:
         source: name of a ready suite, a suite file (``.yaml``), the content of one, a `Suite`, or the folder of a sweep, which goes
@@ -106,7 +108,7 @@ def sweep(
             with only_loaded(folder, trust=trust):
                 plan, chosen = _stored(folder, request)
         else:
-            import_modules(imports, "This sweep")
+            import_modules(imports, "This sweep", beside=True)
             request = {
                 "suite": load_suite(source).as_source(),
                 "quick": quick,
@@ -120,6 +122,8 @@ def sweep(
             }
             plan, chosen = _asked(request)
             folder = Path("sweeps") / plan.name if folder is None else Path(folder)
+        if on != "local" or not workers_import_main():
+            _require_importable(plan)
         with only_loaded(folder, trust=trust):
             workspace = open_workspace(folder, plan, mixed=mixed, request=request, wandb=wandb)
         with (watch or _unseen)(workspace) as watcher:
@@ -181,6 +185,13 @@ def _stored(folder: Path, request: Mapping[str, Any]) -> tuple[Plan, Search]:
     plan = read_plan(folder)
     import_modules(dict.fromkeys(name for job in plan.jobs for name in job.config.modules), str(folder))
     return plan, Fixed(plan)
+
+
+def _require_importable(plan: Plan) -> None:
+    from shapegym.experiments.runs.preflight import require_importable
+
+    for job in {job.entry: job for job in plan.jobs}.values():
+        require_importable(job.config, job.entry)
 
 
 class _Nobody:

@@ -47,6 +47,7 @@ __all__ = [
     "RewardFile",
     "as_expression",
     "as_record",
+    "definitions",
     "dump_reward",
     "dumps",
     "from_data",
@@ -92,9 +93,8 @@ def dumps(expression: Expression) -> str:
 
 def modules_of(expression: Expression) -> tuple[str, ...]:
     """Return the importable modules that define what is not of shapegym: what a reward file must import to be read elsewhere."""
-    return tuple(
-        sorted({name for name in _modules(expression) if name.split(".")[0] not in ("shapegym", "__main__")})
-    )
+    modules = {module for module, _ in definitions(expression)}
+    return tuple(sorted(name for name in modules if name.split(".")[0] not in ("shapegym", "__main__")))
 
 
 @dataclass(frozen=True)
@@ -223,15 +223,18 @@ class _Misfit(Exception):
 # ---------------------------------------------------------------------- writing
 
 
-def _modules(value: Any) -> Iterator[str]:
-    """The modules that define the dataclasses in ``value``, and the functions that they refer to."""
+def definitions(value: Any) -> Iterator[tuple[str, str]]:
+    """Yield module and name of the dataclasses in ``value``, and of the functions that they refer to."""
     if isinstance(value, tuple):
         for item in value:
-            yield from _modules(item)
+            yield from definitions(item)
     elif is_dataclass(value):
-        yield value.module if isinstance(value, Call) else type(value).__module__
+        if isinstance(value, Call):
+            yield value.module, value.function
+        else:
+            yield type(value).__module__, type(value).__name__
         for item in fields_of(type(value)):
-            yield from _modules(getattr(value, item.name))
+            yield from definitions(getattr(value, item.name))
 
 
 def _encode(value: Any, where: str) -> Data:

@@ -31,6 +31,39 @@ with WorkerPool(1) as pool:
     pool.map(print, [1], print)
 """
 
+PIPED = """
+import gymnasium as gym
+from gymnasium.envs.classic_control import CartPoleEnv
+from stable_baselines3 import PPO
+
+from shapegym import Potential, TaskReward, state_function
+from shapegym.agents import register_algorithm
+from shapegym.experiments import RunError, sweep
+
+@state_function
+def far(obs, features):
+    return obs[:, 0]
+
+class Mine(CartPoleEnv): ...
+class Quiet(PPO): ...
+
+gym.register("Mine-v0", entry_point=Mine, max_episode_steps=9)
+register_algorithm(Quiet)
+small = {"num_envs": 2, "n_steps": 8, "batch_size": 8}
+
+def swept(env="CartPole-v1", algo="PPO", reward=None):
+    task = {"env": env, "steps": 16, "algo": algo, "settings": small}
+    suite = {"title": "x", "seeds": 1, "eval": {"points": 1, "episodes": 1}, "rewards": {"r": reward}, "tasks": {"t": task}}
+    try:
+        print("finished", len(sweep(suite, env + algo, workers=1).rows))
+    except RunError as error:
+        print(error)
+
+swept()
+swept("Mine-v0", "Quiet", TaskReward() + Potential(far))
+"""
+"""A program without a file, as the cells of a notebook are one."""
+
 
 def started(folder: Path, script: str) -> subprocess.Popen:
     """The script in a process group of its own, as a terminal starts it."""
@@ -68,3 +101,14 @@ def test_workers_of_a_script_without_a_guard_end_with_what_to_do(tmp_path):
     _, said = started(tmp_path, UNGUARDED).communicate(timeout=120)
     assert 'must stand below `if __name__ == "__main__":`' in said.splitlines()[-1]
     assert "process object is closed" not in said
+
+
+def test_what_a_notebook_defines_is_missed_before_anything_trains(tmp_path):
+    process = subprocess.run(
+        [sys.executable, "-"], cwd=tmp_path, input=PIPED, capture_output=True, text=True, check=False
+    )
+    finished, refused = process.stdout.splitlines()
+    assert finished == "finished 1", process.stderr
+    assert refused.startswith("t/r needs Quiet, Mine, far, defined in __main__")
+    assert refused.endswith('name it: imports=["mine"], or --import mine.')
+    assert not (tmp_path / "Mine-v0Quiet").exists()
