@@ -13,8 +13,10 @@ from importlib import import_module
 from typing import Any
 
 _HOMES = {
-    "algorithms.constrained": ("ConstrainedPPO", "PartValues"),
+    "algorithms.constrained": ("ConstrainedPPO",),
+    "algorithms.heads": ("PartValues",),
     "algorithms.registry": ("ALGORITHMS", "Algorithm", "register_algorithm"),
+    "algorithms.two_heads": ("TwoHeadPPO",),
     "base_policy": ("record_base",),
     "bridge": ("LastStep", "VectorEnvBridge"),
     "callbacks": ("EvaluationCallback", "ShapingCallback"),

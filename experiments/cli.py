@@ -133,7 +133,10 @@ def train(
         typer.Option(help="A reward file (YAML), or the name of a ready one; the task reward by default."),
     ] = "",
     algo: Annotated[
-        str, typer.Option(help="PPO, A2C, DQN, SAC, TD3, RecurrentPPO, QRDQN, ConstrainedPPO or BARFI.")
+        str,
+        typer.Option(
+            help="PPO, A2C, DQN, SAC, TD3, RecurrentPPO, QRDQN, ConstrainedPPO, TwoHeadPPO or BARFI."
+        ),
     ] = "ppo",
     steps: Annotated[
         int, typer.Option(help="Budget in environment steps; with --resume, a larger one for the run.")

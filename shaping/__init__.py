@@ -47,6 +47,7 @@ from shapegym.shaping.weights.blend import LearnedWeight, blend
 from shapegym.shaping.weights.dynamic_potential import DynamicPotential
 from shapegym.shaping.weights.multipliers import Multiplier, constrained
 from shapegym.shaping.weights.normalize import RunningMean, RunningScale, normalize
+from shapegym.shaping.weights.paying import paying
 from shapegym.shaping.weights.schedules import Cosine, Exponential, Linear, OnPlateau, Piecewise, anneal
 from shapegym.shaping.weights.trust import Trust, trusted
 
@@ -135,6 +136,7 @@ __all__ = [
     "maximum",
     "minimum",
     "normalize",
+    "paying",
     "redistribute",
     "reference_quantiles",
     "renorm",

@@ -14,7 +14,7 @@ weight or the scale, so nothing here remembers anything.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import reduce
 from typing import Any, ClassVar, overload
@@ -58,6 +58,7 @@ class Constant(Term):
     value: float = 0.0
 
     bound = property(lambda self: abs(self.value))
+    weighs: ClassVar[bool] = True
     remembers: ClassVar[Remembers] = {"value": (SAME,)}
 
     @override
@@ -130,6 +131,11 @@ class Sum(Combinator):
         """The operands, even if there is one."""
         return self.of
 
+    @override
+    def map_addends(self, each: Callable[[Expression], Expression | None]) -> Expression | None:
+        left = tuple(operand for operand in map(each, self.of) if operand is not None)
+        return replace(self, of=left) if len(left) > 1 or left == self.of else next(iter(left), None)
+
 
 @dataclass(frozen=True)
 class Scale(Combinator):
@@ -161,6 +167,16 @@ class Scale(Combinator):
     def factors(self) -> tuple[float, tuple[Expression, ...]]:
         by, factors = self.of.factors()
         return self.by * by, factors
+
+    @override
+    def map_addends(self, each: Callable[[Expression], Expression | None]) -> Expression | None:
+        left = each(self.of)
+        return None if left is None else replace(self, of=left)
+
+    @override
+    def pays_task(self, times: Sequence[int]) -> int:
+        """As often as its operand; what is subtracted is paid less often by one."""
+        return times[0] if self.by >= 0 else -times[0]
 
     @override
     def compose_keeps(self, kept: Sequence[Keeps]) -> Keeps:
@@ -207,6 +223,16 @@ class Product(Combinator):
     @override
     def factors(self) -> tuple[float, tuple[Expression, ...]]:
         return 1.0, self.of
+
+    @override
+    def map_addends(self, each: Callable[[Expression], Expression | None]) -> Expression | None:
+        """Of the one factor that is no weight."""
+        measured = [place for place, factor in enumerate(self.of) if not factor.weighs]
+        if len(measured) != 1:
+            return super().map_addends(each)
+        (place,) = measured
+        left = each(self.of[place])
+        return None if left is None else replace(self, of=(*self.of[:place], left, *self.of[place + 1 :]))
 
     @override
     def compose_bound(self, bounds: Sequence[float | None]) -> float | None:

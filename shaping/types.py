@@ -157,6 +157,9 @@ class Expression(Node):
     paid: ClassVar[bool | property] = True
     """Whether anything of it is paid; else it is only logged (`Logged`)."""
 
+    weighs: ClassVar[bool | property] = False
+    """Whether the value is a number by which others are weighted (a schedule, a running scale), and measures nothing of its own."""
+
     named_after: ClassVar[Expression | property | None] = None
     """The operand after which the part is called in logs when it has no name of its own."""
 
@@ -172,6 +175,17 @@ class Expression(Node):
     def addends(self) -> tuple[Expression, ...]:
         """The contributions that add up to the value; each is logged as a part."""
         return (self,)
+
+    def map_addends(self, each: Callable[[Expression], Expression | None]) -> Expression | None:
+        """Return the node with ``each`` applied to what its value adds up, or None where nothing is left.
+
+        Raises:
+            ExpressionError: if the value is no sum of what its operands pay.
+        """
+        raise ExpressionError(
+            f"{type(self).__name__} is no sum of what its operands pay, so one of them cannot be paid without the others: {self}. "
+            "Write a sum, such as TaskReward() + bonus."
+        )
 
     def leave_one_out(self) -> Iterator[tuple[Expression, Expression | None]]:
         """Yield each part that can be left out, and what the expression is without it, or None where nothing remains.
@@ -391,6 +405,7 @@ class Combinator(Expression):
     abstract: ClassVar[bool] = True
     episodic: ClassVar[bool | property] = False
     named_after = property(lambda self: self.children[0] if len(self.children) == 1 else None)
+    weighs = property(lambda self: all(child.weighs for child in self.children))
 
     def combine(self, values: Sequence[Array]) -> Array:
         """Return the combined value from the children's values, all of one shape: (B,), (T, B) or any other.

@@ -13,7 +13,7 @@ Source: G-RA, "Stabilizing Long-term Multi-turn Reinforcement Learning with Gate
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Annotated, ClassVar, Literal, TypeAlias
 
@@ -21,7 +21,7 @@ import numpy as np
 from annotated_types import MinLen
 from typing_extensions import override
 
-from shapegym.shaping.algebra import TaskReward, bounded, lift
+from shapegym.shaping.algebra import Scale, Sum, TaskReward, bounded, lift
 from shapegym.shaping.arrays import as_plain, like
 from shapegym.shaping.combinators.whole_episodes import Marks, held_back, totals
 from shapegym.shaping.errors import ExpressionError
@@ -136,6 +136,20 @@ class Gate(EpisodicCombinator):
         for place, level in enumerate(self.of[1:], start=1):
             for part, rest in level.leave_one_out():
                 yield part, self._with_level(place, rest)
+
+    @override
+    def map_addends(self, each: Callable[[Expression], Expression | None]) -> Expression | None:
+        """The first level stays the outcome, whatever is paid of it; levels that open others cannot be told apart from that."""
+        first, *between, _ = self.of
+        left, *lower = map(each, self.of)
+        if not any(lower):
+            return left
+        if lower[:-1] != between:
+            return super().map_addends(each)
+        paid = self._with_level(len(self.of) - 1, lower[-1])
+        if left == first:
+            return paid
+        return Sum((paid, *filter(None, [left]), Scale(first, -1.0)))
 
     def _with_level(self, place: int, level: Expression | None) -> Expression:
         if level is not None:

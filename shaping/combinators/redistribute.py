@@ -11,7 +11,7 @@ whatever the guess. Without a guess, "uniform" spreads the return evenly.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import ClassVar, Literal
 
@@ -71,6 +71,12 @@ class Redistribute(EpisodicCombinator):
     @override
     def pays_task(self, times: Sequence[int]) -> int:
         return times[0]
+
+    @override
+    def map_addends(self, each: Callable[[Expression], Expression | None]) -> Expression | None:
+        """Of what is redistributed: the guess only says where it is paid."""
+        left = each(self.of)
+        return None if left is None else replace(self, of=left)
 
     @override
     def compose_keeps(self, kept: Sequence[Keeps]) -> Keeps:

@@ -63,6 +63,7 @@ class LearnedWeight(Term):
 
     replay: ClassVar[Replay] = Replay.FROZEN
     learnable = property(lambda self: self.learn)
+    weighs: ClassVar[bool] = True
     looks = "before"
 
     def __post_init__(self) -> None:

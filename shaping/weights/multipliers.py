@@ -79,6 +79,7 @@ class Multiplier(Term):
 
     bound: ClassVar[float] = 1.0
     replay: ClassVar[Replay] = Replay.FROZEN
+    weighs: ClassVar[bool] = True
     remembers: ClassVar[Remembers] = {"episodes": COUNTS, "lengths": COUNTS}
 
     @override

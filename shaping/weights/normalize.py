@@ -53,6 +53,7 @@ class RunningScale(Term):
     epsilon: Positive = 1e-8
 
     replay: ClassVar[Replay] = Replay.FROZEN
+    weighs: ClassVar[bool] = True
     remembers: ClassVar[Remembers] = {**MOMENTS, "gamma": (SAME,)}
 
     @override
@@ -109,6 +110,7 @@ class RunningMean(Term):
     of: Elementwise
 
     replay: ClassVar[Replay] = Replay.FROZEN
+    weighs: ClassVar[bool] = True
     remembers: ClassVar[Remembers] = MOMENTS
 
     @override

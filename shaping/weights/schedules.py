@@ -52,6 +52,7 @@ class Schedule(Term):
     abstract: ClassVar[bool] = True
     in_words: ClassVar[str] = "a schedule such as Linear(1, 0, 100_000)"
     replay: ClassVar[Replay] = Replay.FROZEN
+    weighs: ClassVar[bool] = True
 
 
 @dataclass(frozen=True)

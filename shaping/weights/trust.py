@@ -49,6 +49,7 @@ class Trust(Term):
 
     bound: ClassVar[float] = 1.0
     replay: ClassVar[Replay] = Replay.FROZEN
+    weighs: ClassVar[bool] = True
     remembers: ClassVar[Remembers] = {"counts": COUNTS, "lengths": COUNTS}
 
     @override

@@ -104,6 +104,8 @@ CASES = {
         },
     ),
     "ConstrainedPPO": ("ConstrainedPPO", corridor, CONSTRAINED, {"n_steps": 16, "batch_size": 16}),
+    "TwoHeadPPO": ("TwoHeadPPO", corridor, REWARD, {"n_steps": 16, "batch_size": 16, "bonus_gamma": 0.5}),
+    "TwoHeadPPO without a reward": ("TwoHeadPPO", corridor, None, {"n_steps": 16, "batch_size": 16}),
     "DQN": ("DQN", corridor, REWARD, OFF_POLICY),
     "QRDQN": (
         "QRDQN",
