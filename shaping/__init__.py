@@ -20,6 +20,8 @@ from shapegym.shaping.errors import ShapingError
 from shapegym.shaping.evaluation.engine import RewardEngine
 from shapegym.shaping.files.reward_files import dump_reward, load_reward
 from shapegym.shaping.files.state_files import load_engine, save_engine
+from shapegym.shaping.intrinsic.rnd import RND
+from shapegym.shaping.models.sight import Sight
 from shapegym.shaping.promises import Guarantee, Replay
 from shapegym.shaping.states.arithmetic import maximum, minimum
 from shapegym.shaping.states.distance import Distance, ExponentialKernel, Gaussian, Tiered
@@ -53,6 +55,7 @@ from shapegym.shaping.weights.trust import Trust, trusted
 
 __all__ = [
     "EXP3",
+    "RND",
     "UCB1",
     "ActionPotential",
     "BestSoFar",
@@ -103,6 +106,7 @@ __all__ = [
     "RunningMean",
     "RunningScale",
     "ShapingError",
+    "Sight",
     "SimHash",
     "Spec",
     "StateFunction",

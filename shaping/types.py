@@ -378,6 +378,10 @@ class Model(Node, Reader, ABC):
     outputs: ClassVar[tuple[str, ...] | property] = ()
     """Names of the arrays that `evaluate` returns."""
 
+    judges_first: ClassVar[bool] = False
+    """Whether a rollout is judged by what was learned before it, and learned from afterwards, because what is new is so before it
+    is learned. Others judge a rollout when they have learned from it."""
+
     @abstractmethod
     def init(self, spec: Spec) -> Memory:
         """Check the model against ``spec`` and return its fresh memory, whose random numbers come from ``spec.seed`` alone.

@@ -113,7 +113,10 @@ class RewardEngine:
         self.ledger = Ledger(self.addends, spec.num_lanes, program.num_paid)
         learned = [reader for reader in program.readers if reader.learned]
         whole_episodes = any(reader.fits_on == "episodes" for reader in learned)
-        self._recorder = Recorder(spec.num_lanes, whole_episodes=whole_episodes) if learned else None
+        read = {entry for reader in program.readers for entry in reader.entries}
+        self._recorder = (
+            Recorder(spec.num_lanes, entries=read, whole_episodes=whole_episodes) if learned else None
+        )
         self.fitted: dict[str, float] = {}
         self._asking = Asking(program, answers)
         self._asks = bool(self._asking)
@@ -249,7 +252,8 @@ class RewardEngine:
     def learn(self) -> np.ndarray:
         """Fit what learns to the steps since the last call; return their parts, (N, T, B), now complete.
 
-        Each model is evaluated once for all of them, after its own fit. Where parts are paid at once they stay as they were paid.
+        Each model is evaluated once for all of them, after its own fit, or before it if it says so (`Model.judges_first`). Where
+        parts are paid at once they stay as they were paid.
         Only for expressions in which something learns, after at least one active transition.
         """
         recorder, program = self._recorder, self.program
@@ -261,6 +265,8 @@ class RewardEngine:
         for position, reader in enumerate(program.readers):
             learns_from = block if reader.fits_on == "steps" else episodes
             if reader.learned and learns_from is not None:
+                if isinstance(reader, Model) and reader.judges_first:
+                    block.outputs.evaluate(reader)
                 inputs = learns_from.inputs(position)
                 numbers = self._fits[position](learns_from.experience, self._memory_of(reader), *inputs)
                 self._report(program.name_of(reader), numbers)

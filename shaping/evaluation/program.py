@@ -179,9 +179,9 @@ class Outputs:
             self._known[index] = Named(name, outputs)
         return self._known[index]
 
-    def forget(self, index: int) -> None:
-        """Let a model be evaluated anew, because it was fitted."""
-        self._known.pop(index, None)
+    def evaluate(self, model: Model) -> None:
+        """Let a model judge the batch as it is now, whatever it learns before it is read."""
+        self[self._program.models.index(model)]
 
     def _check(self, name: str, model: Model, outputs: Mapping[str, np.ndarray]) -> None:
         if set(outputs) != set(model.outputs):

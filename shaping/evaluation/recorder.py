@@ -2,18 +2,26 @@
 
 from __future__ import annotations
 
+from collections.abc import Container, Mapping
+
 import numpy as np
 from annotated_types import Ge, Le, Lt
 
 from shapegym.shaping.arrays import ROWS, flatten, tree_map
 from shapegym.shaping.evaluation.steps import StepStore
+from shapegym.shaping.reading import WHOLE
 from shapegym.shaping.remembered import COUNTS, misfits
-from shapegym.shaping.transitions import Experience, State, Transitions
+from shapegym.shaping.transitions import Experience, Observation, State, Transitions
 
 LONGEST_EPISODE = 100_000
 """Steps after which an episode that is still open is no longer kept for `fit`: tasks that never end would fill the memory."""
 
-_ENTRIES: State = {"features": {}, "next_features": {}}  # a saved state has no entry for what is empty
+_EMPTY: State = {
+    "obs": {},
+    "next_obs": {},
+    "features": {},
+    "next_features": {},
+}  # a saved state has no entry for what is empty
 
 
 class Recorder:
@@ -21,14 +29,16 @@ class Recorder:
 
     Args:
         num_lanes: B.
+        entries: of Dict observations that somebody reads (`Reader.entries`); no others are kept.
         whole_episodes: whether somebody learns from whole episodes, so that open ones are kept too.
 
     Attributes:
         forgotten: episodes that grew too long to be kept whole.
     """
 
-    def __init__(self, num_lanes: int, *, whole_episodes: bool) -> None:
+    def __init__(self, num_lanes: int, *, entries: Container[str], whole_episodes: bool) -> None:
         self.forgotten = 0
+        self._entries = entries
         self._whole_episodes = whole_episodes
         self._store = StepStore()
         self._fitted = 0  # how many of the kept steps were fitted to before
@@ -46,6 +56,8 @@ class Recorder:
         self._store.append(
             {
                 **{name: getattr(transitions, name) for name in ROWS},
+                "obs": self._read(transitions.obs),
+                "next_obs": self._read(transitions.next_obs),
                 "parts": parts.T,
                 "clock": transitions.clock,
             }
@@ -117,6 +129,11 @@ class Recorder:
         self._starts = np.array(state["starts"])
         self._ended = [(lane, start, stop) for lane, start, stop in state["ended"].tolist()]
 
+    def _read(self, obs: Observation) -> Observation:
+        if WHOLE in self._entries or not isinstance(obs, Mapping):
+            return obs
+        return {key: values for key, values in obs.items() if key in self._entries}
+
     def _follow(self, transitions: Transitions, step: int) -> None:
         """Keep account of which steps make episodes."""
         active = transitions.active
@@ -133,18 +150,18 @@ class Recorder:
 
 def _experience(block: State) -> tuple[Experience, np.ndarray]:
     clocks, parts = block.pop("clock"), block.pop("parts")
-    return Experience(Transitions(**{**_ENTRIES, **block}), clocks), parts
+    return Experience(Transitions(**{**_EMPTY, **block}), clocks), parts
 
 
 def _check_rows(rows: State, shape: tuple[int, int], num_terms: int) -> None:
     """Raise a ValueError if the steps of a saved block are not (T, B) and of the kinds that readers take for granted."""
     needed = {*ROWS, "parts", "clock"}
-    if not needed - _ENTRIES.keys() <= rows.keys() <= needed:
+    if not needed - _EMPTY.keys() <= rows.keys() <= needed:
         raise ValueError(f"its steps have {', '.join(rows)}")
     wanted = {"parts": ((*shape, num_terms), "f"), "clock": (shape[:1], "i"), "reward": (shape, "f")}
     wanted |= dict.fromkeys(("terminated", "truncated", "first", "active"), (shape, "b"))
     for (name, *_), values in flatten(rows).items():
-        if name in _ENTRIES and isinstance(values, dict):
+        if name in _EMPTY and isinstance(values, dict):
             continue
         whole, kinds = wanted.get(name, (shape, "biufUS"))
         if (values.shape if name in wanted else values.shape[:2]) != whole or values.dtype.kind not in kinds:

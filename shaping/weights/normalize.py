@@ -34,7 +34,8 @@ class RunningScale(Term):
 
     ``by="std"``: the variance of x. ``by="return"``: the variance of G_t = gamma G_{t-1} + x_t, as reward normalisation in OpenAI
     Baselines, VecNormalize and Gymnasium does (Engstrom et al. 2020, section 3, "reward scaling"). G starts anew with every
-    episode, however the last one ended. The batch is counted before it is scaled; population variance, merged over batches as in
+    episode, however the last one ended; ``by="stream"``: it goes on, as the bonus of Burda et al.
+    2019, section 2.4, does. The batch is counted before it is scaled; population variance, merged over batches as in
     Chan, Golub & LeVeque 1983. Until two different values were seen, all were one x, and w_t = 1 / max(1, |x|). Values that are not
     finite, or beyond 1e300, are left out.
 
@@ -42,13 +43,13 @@ class RunningScale(Term):
 
     Args:
         of: what is measured.
-        by: "std" or "return".
+        by: "std", "return" or "stream".
         gamma: discount of the return; None takes the agent's. Not used by "std".
         epsilon: the scale is at most 1 / sqrt(epsilon).
     """
 
     of: Elementwise
-    by: Literal["std", "return"] = "std"
+    by: Literal["std", "return", "stream"] = "std"
     gamma: Fraction | None = None
     epsilon: Positive = 1e-8
 
@@ -66,11 +67,11 @@ class RunningScale(Term):
     def init(self, spec: Spec) -> State:
         """Return moments, and open returns if they are scaled; raises `DiscountError` if no discount is known for them."""
         state: State = {"moments": np.zeros(3)}
-        if self.by == "return":
+        if self.by != "std":
             gamma = self.gamma if self.gamma is not None else spec.gamma
             if gamma is None:
                 raise DiscountError(
-                    "RunningScale(by='return') scales by a discounted return, and no discount is known. Give it gamma=..., or "
+                    f"RunningScale(by={self.by!r}) scales by a discounted return, and no discount is known. Give it gamma=..., or "
                     "pass gamma= to the surface."
                 )
             state |= {"gamma": float(gamma), "returns": np.zeros(spec.num_lanes)}
@@ -79,10 +80,9 @@ class RunningScale(Term):
     @override
     def observe(self, transitions: Transitions, state: State, *inputs: Any) -> None:
         (values,) = inputs
-        if self.by == "return":
-            accumulate_returns(
-                values, transitions.first, transitions.active, state["gamma"], state["returns"]
-            )
+        if self.by != "std":
+            starts = transitions.first if self.by == "return" else np.zeros(len(values), dtype=np.bool_)
+            accumulate_returns(values, starts, transitions.active, state["gamma"], state["returns"])
             values = state["returns"]
         merge_moments(values, transitions.active, state["moments"])
 
@@ -133,7 +133,7 @@ class RunningMean(Term):
 
 def normalize(
     of: Expression,
-    by: Literal["std", "return"] = "std",
+    by: Literal["std", "return", "stream"] = "std",
     gamma: float | None = None,
     *,
     center: bool = False,

@@ -1,0 +1,51 @@
+"""A bonus: what a method measures, at the scale that its authors give it."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from typing import Any, ClassVar, Literal, TypeAlias
+
+import numpy as np
+from typing_extensions import override
+
+from shapegym.shaping.promises import Replay
+from shapegym.shaping.transitions import State, Transitions
+from shapegym.shaping.types import Expression, Term
+from shapegym.shaping.weights.normalize import RunningScale
+
+Scale: TypeAlias = Literal["stream", "return", "std", "none"]
+"""By what a bonus is divided (`RunningScale`): the standard deviation of its discounted sum over the run ("stream") or within
+episodes ("return"), its own ("std"), or nothing."""
+
+DISCOUNT = 0.99
+"""Of the sums by which bonuses are scaled: gamma_I of Burda et al. 2019."""
+
+
+class Bonus(Term):
+    """Pays ``raw / scale``. Its field ``scale`` has the default of the paper, because a scale that makes one method ruins another.
+
+    Replay: frozen, the model and the scale of now; where ``raw`` is stamped, its stored value at the scale of now.
+    """
+
+    abstract: ClassVar[bool] = True
+    replay: ClassVar[Replay] = Replay.FROZEN
+    scale: Scale
+
+    @property
+    @abstractmethod
+    def raw(self) -> Expression:
+        """What the method measures, before it is scaled."""
+
+    @property
+    def inputs(self) -> tuple[Expression, ...]:
+        """The measurement, and its scale."""
+        raw = self.raw
+        return (
+            (raw,)
+            if self.scale == "none"
+            else (raw, RunningScale(raw, self.scale, None if self.scale == "std" else DISCOUNT))
+        )
+
+    @override
+    def measure(self, transitions: Transitions, state: State, *inputs: Any) -> np.ndarray:
+        return np.array(inputs[0] if self.scale == "none" else inputs[0] * inputs[1], dtype=np.float64)

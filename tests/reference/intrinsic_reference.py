@@ -1,0 +1,55 @@
+"""Intrinsic rewards in plain loops, as their papers write them."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import torch
+
+
+def distillation_errors(fixed: Any, trained: Any, rows: np.ndarray) -> list[float]:
+    """|f(s) - g(s)|^2 / k, state by state (Burda et al. 2019, section 2.2)."""
+    errors = []
+    for row in rows:
+        x = torch.from_numpy(row[None].astype(np.float32))
+        with torch.no_grad():
+            wanted, said = fixed(x)[0].tolist(), trained(x)[0].tolist()
+        errors.append(sum((a - b) ** 2 for a, b in zip(said, wanted, strict=True)) / len(wanted))
+    return errors
+
+
+def stream_scale(
+    bonuses: Sequence[Sequence[float]], active: Sequence[Sequence[bool]], gamma: float = 0.99
+) -> list[float]:
+    """1 / std of the discounted sums of all lanes so far, step by step; the sums go on across episodes (section 2.4)."""
+    sums = [0.0] * len(bonuses[0])
+    seen: list[float] = []
+    scales = []
+    for step, steps in zip(bonuses, active, strict=True):
+        for lane, bonus in enumerate(step):
+            if not steps[lane]:
+                continue
+            sums[lane] = gamma * sums[lane] + bonus
+            seen.append(sums[lane])
+        mean = sum(seen) / len(seen)
+        variance = sum((value - mean) ** 2 for value in seen) / len(seen)
+        scales.append(1.0 / math.sqrt(variance + 1e-8))
+    return scales
+
+
+def standardised(rows: np.ndarray, seen: np.ndarray, clip: float) -> list[list[float]]:
+    """(x - mean) / std of each number over all states seen, clipped (section 2.4); a constant one is 0."""
+    shown = []
+    for row in rows:
+        numbers = []
+        for column, value in enumerate(row):
+            values = [float(other[column]) for other in seen]
+            mean = sum(values) / len(values)
+            variance = sum((other - mean) ** 2 for other in values) / len(values)
+            number = (float(value) - mean) / math.sqrt(variance) if variance > 1e-8 else 0.0
+            numbers.append(max(-clip, min(clip, number)))
+        shown.append(numbers)
+    return shown
