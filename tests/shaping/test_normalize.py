@@ -185,7 +185,7 @@ def test_a_second_call_compiles_nothing():
         (lambda: normalize(1.0), "of must be an expression, got 1.0"),
         (lambda: normalize(gate(TASK, TASK, threshold=0.0)), "known only in hindsight"),
         (lambda: RunningMean(gate(TASK, TASK, threshold=0.0)), "known only in hindsight"),
-        (lambda: normalize(TASK, by="max"), "'std' or 'return'"),
+        (lambda: normalize(TASK, by="max"), "'std', 'return' or 'stream'"),
         (lambda: normalize(TASK, "return", 1.5), r"gamma must be a finite number in \[0, 1\] or None"),
         (lambda: normalize(TASK, epsilon=0.0), "epsilon"),
         (lambda: normalize(TASK, clip=-1.0), "normalize: clip must be a finite number > 0"),
