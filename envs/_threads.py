@@ -1,17 +1,22 @@
-"""Who runs a loop over lanes: the caller alone, or Numba's threads, a chunk of lanes each.
+"""Who runs the loops over lanes: the caller alone, or some of Numba's threads, a chunk of lanes each.
 
-Lanes do not see each other, so results are the same either way. `numba.set_num_threads(1)` or NUMBA_NUM_THREADS=1
-keeps everything in the caller's thread.
+Threads that share their cores with other programs wait for the slowest of them, often for longer than one thread takes for
+everything. So an environment's steps are timed while it is used, and run on as many threads as were fastest (`shapegym.fastest`).
+Lanes do not see each other, so results are the same whatever is chosen. NUMBA_NUM_THREADS and `numba.set_num_threads` set the most:
+1 keeps everything in the caller's thread.
 """
 
 from __future__ import annotations
 
 import os
 from collections.abc import Callable
-from threading import Lock
+from threading import Lock, local
+from time import perf_counter
 from typing import Any
 
 import numba
+
+from shapegym.fastest import Fastest
 
 LANES_PER_THREAD = 256
 """Below this many lanes a thread costs more than it saves."""
@@ -20,14 +25,71 @@ _PROCESS = os.getpid()
 _LOCK = Lock()
 
 
+class _Here(local):
+    """What holds in the calling thread."""
+
+    team: int | None = None
+    """Threads for each loop, at most; None leaves it to Numba."""
+
+
+_HERE = _Here()
+
+
+class Team:
+    """The threads that an environment's step runs on: ``with team:`` around all of it.
+
+    One number for all loops of a step: threads find in their caches what they themselves left there, so a loop is fast where the
+    loops before it ran on the same threads.
+
+    Args:
+        lanes: of the environment.
+    """
+
+    def __init__(self, lanes: int) -> None:
+        self._lanes = lanes
+        self._most, self._fastest = 1, Fastest([1])
+        self._outside: int | None = None
+        self._start = 0.0
+
+    def __enter__(self) -> None:
+        self._outside = _HERE.team
+        most = _useful(self._lanes, numba.get_num_threads())
+        if most != self._most:
+            self._most = most
+            self._fastest = Fastest([most >> halvings for halvings in range(most.bit_length())])
+        _HERE.team = self._fastest.way
+        self._start = perf_counter()
+
+    def __exit__(self, failure: type[BaseException] | None, *_: object) -> None:
+        _HERE.team = self._outside
+        if self._most > 1 and failure is None:
+            self._fastest.took(perf_counter() - self._start)
+
+
 def over_lanes(
     serial: Callable[..., None], chunked: Callable[..., None], lanes: int, *arguments: Any
 ) -> None:
     """Call `serial(0, lanes, *arguments)`, or `chunked(chunks, *arguments)` where that is faster."""
     if lanes >= 2 * LANES_PER_THREAD:
-        chunks = min(numba.get_num_threads(), lanes // LANES_PER_THREAD)
+        allowed, team = numba.get_num_threads(), _HERE.team
+        chunks = _useful(lanes, allowed if team is None else min(team, allowed))
         if chunks > 1 and os.getpid() == _PROCESS:  # OpenMP does not survive a fork
             with _LOCK:  # Numba's fallback threads serve one caller at a time
-                chunked(chunks, *arguments)
+                _run(chunks, allowed, chunked, arguments)
             return
     serial(0, lanes, *arguments)
+
+
+def _useful(lanes: int, threads: int) -> int:
+    return max(min(threads, lanes // LANES_PER_THREAD), 1)
+
+
+def _run(chunks: int, allowed: int, chunked: Callable[..., None], arguments: tuple[Any, ...]) -> None:
+    if chunks == allowed:
+        chunked(chunks, *arguments)
+        return
+    numba.set_num_threads(chunks)  # threads without a chunk would be waited for too
+    try:
+        chunked(chunks, *arguments)
+    finally:
+        numba.set_num_threads(allowed)

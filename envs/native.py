@@ -22,6 +22,7 @@ from shapegym.envs import snapshot as snapshots
 from shapegym.envs._inputs import ActionBuffer, lane_seeds, reset_mask
 from shapegym.envs._lanes import begin_episodes, draw_uniform, seed_stream
 from shapegym.envs._options import episode_limit, give_own_limit, render_mode_of
+from shapegym.envs._threads import Team
 from shapegym.envs.dynamics import Dynamics, LaneBatch, StepOutcome
 from shapegym.envs.snapshot import Snapshot
 
@@ -120,6 +121,7 @@ class NativeVectorEnv(_Goals, gym.vector.VectorEnv[Any, Any, NDArray[Any]]):
         self.features = dynamics.declared
 
         self._seeded = self._started = False
+        self._team = Team(num_envs)
         self._state = dynamics.allocate(num_envs)
         self._streams = np.zeros(num_envs, np.uint64)
         self._elapsed = np.zeros(num_envs, np.int64)
@@ -212,15 +214,16 @@ class NativeVectorEnv(_Goals, gym.vector.VectorEnv[Any, Any, NDArray[Any]]):
         self._require_ready()
         active = np.logical_not(self._done, out=self._active)
         self._actions.fill(actions, active)
-        ended = self._advance()
         final: dict[str, Any] = {}
-        if self.autoreset_mode is AutoresetMode.NEXT_STEP:
-            if not active.all():
-                self._begin(~active)
-        elif self.autoreset_mode is AutoresetMode.SAME_STEP and ended:
-            over = self._done.copy()
-            final = self._final(over)
-            self._begin(over)
+        with self._team:
+            ended = self._advance()
+            if self.autoreset_mode is AutoresetMode.NEXT_STEP:
+                if not active.all():
+                    self._begin(~active)
+            elif self.autoreset_mode is AutoresetMode.SAME_STEP and ended:
+                over = self._done.copy()
+                final = self._final(over)
+                self._begin(over)
         return (
             self._returned(self._observation),
             self._returned(self._outcome.reward),

@@ -9,6 +9,7 @@ import subprocess
 import sys
 import textwrap
 from collections.abc import Callable
+from itertools import cycle
 from pathlib import Path
 from typing import Any
 
@@ -47,12 +48,63 @@ def same(one: list[Any], other: list[Any]) -> bool:
 @pytest.mark.parametrize("builder", [DOOR_KEY, OBSTACLES])
 def test_threads_change_nothing(builder: str, monkeypatch: pytest.MonkeyPatch) -> None:
     lanes = 2 * _threads.LANES_PER_THREAD + 1
-    threaded, alone = (NativeVectorEnv(build(builder, size=5), lanes) for _ in range(2))
-    threaded.reset(seed=0)
-    alone.reset(seed=0)
+    threaded, changing, alone = (NativeVectorEnv(build(builder, size=5), lanes) for _ in range(3))
+    for env in (threaded, changing, alone):
+        env.reset(seed=0)
     trace = play(threaded, 30)
+    monkeypatch.setattr(_threads, "Fastest", _InTurn)
+    assert same(trace, play(changing, 30))
     monkeypatch.setattr(_threads, "LANES_PER_THREAD", lanes)
     assert same(trace, play(alone, 30))
+
+
+class _InTurn:
+    """Uses one way after the other, whatever they take."""
+
+    def __init__(self, ways: list[int]) -> None:
+        self._ways = cycle(ways)
+
+    @property
+    def way(self) -> int:
+        return next(self._ways)
+
+    def took(self, seconds: float) -> None:
+        assert seconds > 0
+
+
+@pytest.mark.parametrize(
+    ("allowed", "lanes", "ways"),
+    [(1, 10_000, [1]), (8, 511, [1]), (8, 512, [2, 1]), (8, 10_000, [8, 4, 2, 1]), (6, 10_000, [6, 3, 1])],
+)
+def test_no_more_threads_are_tried_than_allowed_and_useful(
+    allowed: int, lanes: int, ways: list[int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    allowing = [allowed]
+    monkeypatch.setattr(numba, "get_num_threads", lambda: allowing[-1])
+    monkeypatch.setattr(numba, "set_num_threads", allowing.append)
+    monkeypatch.setattr(_threads, "Fastest", _InTurn)
+    seen: list[int] = []
+
+    def chunked(chunks: int) -> None:
+        assert allowing[-1] == chunks  # those without a chunk would be waited for
+        seen.append(chunks)
+
+    team = _threads.Team(lanes)
+    for _ in ways:
+        with team:
+            _threads.over_lanes(lambda start, stop: seen.append(1), chunked, lanes)
+    assert seen == ways
+    assert allowing[-1] == allowed
+
+
+def test_a_step_that_fails_says_nothing_of_speed() -> None:
+    team = _threads.Team(10_000)
+    with team:
+        pass
+    team._fastest.took = lambda seconds: pytest.fail("it was timed")
+    with pytest.raises(ZeroDivisionError), team:
+        raise ZeroDivisionError
+    assert _threads._HERE.team is None
 
 
 @pytest.mark.skipif(numba.config.NUMBA_NUM_THREADS < 2, reason="one thread")

@@ -1,0 +1,1 @@
+../../shapegym/fastest.py

@@ -1,0 +1,116 @@
+"""Which of several ways to do the same work is fastest here and now, judged by how long each took so far.
+
+Arithmetic alone: whoever asks brings the clock, so the same times lead to the same choices.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import deque
+from collections.abc import Sequence
+from typing import Generic, TypeVar
+
+Way = TypeVar("Way")
+
+SPELL = 0.02
+"""Seconds over which times are averaged: several time slices of an operating system."""
+LEAST_CALLS = 3
+"""Of an average."""
+GAIN = 0.9
+"""Of the time of the way in use: a rival that takes more is not worth a change."""
+SHARE = 20
+"""The way in use is used for this many times as long as the last trial of a rival took."""
+PATIENCE = 8.0
+"""Seconds of use between two trials, at most; trials that change nothing double them up to there."""
+SURPRISE = 1.5
+"""Times as slow or as fast as known: something has changed, and a trial comes as soon as `SHARE` allows."""
+
+
+class Fastest(Generic[Way]):
+    """Uses what was fastest so far, and tries the others now and then, for a few calls each.
+
+        fastest = Fastest([4, 2, 1])
+        work(threads=fastest.way)
+        fastest.took(seconds)
+
+    Trials are short, given up once they are lost, and rarer the longer nothing comes of them.
+
+    Args:
+        ways: all that there are; the first is used until another proves faster.
+
+    Attributes:
+        way: what to do next.
+    """
+
+    def __init__(self, ways: Sequence[Way]) -> None:
+        self._best, *rivals = ways
+        self._rivals = deque(rivals)
+        self.way = self._best
+        self._calls = _Calls()
+        self._known = 0.0  # seconds that a call of the best takes
+        self._then = 0.0  # what was known of that at the last trial
+        self._since = 0.0  # seconds of use since then
+        self._due = self._patience = 0.0  # which must be as many before the next
+        self._lost = 0  # trials in a row that changed nothing
+
+    def took(self, seconds: float) -> None:
+        """Learn how long one call of `way` took, from which `way` may become another."""
+        self._calls.add(seconds)
+        if self.way is not self._best:
+            self._judge()
+        elif self._calls.count >= LEAST_CALLS and self._calls.seconds >= SPELL:
+            self._look_back()
+
+    def _look_back(self) -> None:
+        """A spell of the best is over."""
+        mean = self._calls.mean
+        self._since += self._calls.seconds
+        self._calls = _Calls(warm=True)
+        self._known += (mean - self._known) / 4 if self._known else mean
+        self._then = self._then or self._known
+        if not 1 / SURPRISE < self._known / self._then < SURPRISE:
+            self._then, self._patience = self._known, 0.0
+        if self._rivals and self._since >= max(self._due, self._patience):
+            self._use(self._rivals.popleft())
+
+    def _judge(self) -> None:
+        """A rival has made another call."""
+        needed = max(LEAST_CALLS, math.ceil(SPELL / self._known))
+        lost = self._calls.seconds >= needed * self._known  # even if the calls that are missing took no time
+        if self._calls.count < needed and not lost:
+            return
+        self._since, self._due = 0.0, min(SHARE * self._calls.cost, PATIENCE)
+        if self._calls.mean < GAIN * self._known:
+            self._rivals.append(self._best)
+            self._best, self._known, self._patience, self._lost = self.way, self._calls.mean, 0.0, 0
+        else:
+            self._rivals.append(self.way)
+            self._lost += 1
+            if self._lost % len(self._rivals) == 0:  # each of them once
+                self._patience = min(max(2 * self._patience, self._due), PATIENCE)
+        self._then = self._known
+        self._use(self._best)
+
+    def _use(self, way: Way) -> None:
+        self.way, self._calls = way, _Calls()
+
+
+class _Calls:
+    """Calls of one way in a row. The first counts for nothing: caches fill, threads wake up, kernels are compiled."""
+
+    def __init__(self, *, warm: bool = False) -> None:
+        self._warm = warm
+        self.count = 0
+        self.seconds = 0.0
+        self.cost = 0.0  # with the first
+
+    def add(self, seconds: float) -> None:
+        self.cost += seconds
+        if self._warm:
+            self.count += 1
+            self.seconds += seconds
+        self._warm = True
+
+    @property
+    def mean(self) -> float:
+        return self.seconds / self.count
