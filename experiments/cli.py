@@ -22,6 +22,7 @@ from shapegym.experiments.commands.sweep import sweep
 from shapegym.experiments.commands.verify import verify
 from shapegym.experiments.console import (
     Imports,
+    Pay,
     Trust,
     as_options,
     err,
@@ -36,7 +37,7 @@ from shapegym.experiments.console import (
     was_given,
 )
 from shapegym.experiments.errors import RunError
-from shapegym.experiments.named import known_algorithm, require_env, reward_named
+from shapegym.experiments.named import known_algorithm, require_env, reward_paying
 from shapegym.experiments.tables import table
 from shapegym.shaping.limited_files import read_object
 
@@ -113,6 +114,7 @@ def check(
     reward: Annotated[str, typer.Argument(help="A reward file, or the name of a ready one.")],
     env: Annotated[str, typer.Option(help="Also bind it to this environment.")] = "",
     gamma: Annotated[float, typer.Option(help="The agent's discount.", min=0, max=1)] = 0.99,
+    pay: Pay = "both",
     _imports: Imports = None,
 ) -> None:
     """Show what a reward file says, what it promises, and whether it fits an environment."""
@@ -121,7 +123,7 @@ def check(
     with explained():
         if env:
             require_env(env)
-        catalogue.explain(reward_named(reward)[0], env, gamma, out)
+        catalogue.explain(reward_paying(pay, reward).expression, env, gamma, out)
 
 
 @app.command()
@@ -132,6 +134,7 @@ def train(
         str,
         typer.Option(help="A reward file (YAML), or the name of a ready one; the task reward by default."),
     ] = "",
+    pay: Pay = "both",
     algo: Annotated[
         str,
         typer.Option(
@@ -206,23 +209,25 @@ def train(
             raise RunError("Which environment? Give its id (`shapegym envs` lists them), or --resume FOLDER.")
         else:
             require_env(env)
+            part = None if pay == "both" else reward_paying(pay, reward)
             config = RunConfig(
                 env=env,
                 steps=steps,
                 algo=known_algorithm(algo),
-                reward=reward or None,
+                reward=part.expression if part else reward or None,
                 seed=seed,
                 env_kwargs=pairs("--env-arg", env_arg),
                 settings=pairs("--set", set_),
                 eval_every=eval_every,
                 eval_episodes=eval_episodes,
                 checkpoint_every=checkpoint_every,
-                imports=tuple(imports or ()),
+                imports=(*(imports or ()), *(part.imports if part else ())),
                 learn_every=learn_every,
             )
             name = env.replace(":", "/").split("/")[-1]
             shaped = "reward" if is_yaml(reward) else Path(reward).stem or "task"
-            folder = out_dir or Path("runs") / f"{name}-{shaped}-{algo.lower()}-{seed}"
+            paid = f"-{pay.replace(':', '')}" if part else ""
+            folder = out_dir or Path("runs") / f"{name}-{shaped}{paid}-{algo.lower()}-{seed}"
         whole = Column(no_wrap=True)  # so that a narrow terminal has a shorter bar, and no cut numbers
         shown = (
             BarColumn(bar_width=None, table_column=Column(ratio=1)),

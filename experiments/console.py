@@ -97,6 +97,13 @@ Imports: TypeAlias = Annotated[
 """The option of every command that looks things up by name."""
 
 
+Pay: TypeAlias = Annotated[
+    str,
+    typer.Option(
+        metavar="PART",
+        help="What of the reward is paid: both, task, bonus, anneal:STEPS (the bonus fades until then) or until:STEPS (it stops).",
+    ),
+]
 Trust: TypeAlias = Annotated[
     bool,
     typer.Option(

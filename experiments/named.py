@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+from dataclasses import replace
 from importlib import resources
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeGuard
@@ -51,6 +52,24 @@ def reward_given(reward: Any, beside: Path = Path()) -> RewardFile:
             f"There is no ready reward {reward!r}.{suggest(reward, ready)} Or give a file: reward.yaml. {HOW_TO_IMPORT}"
         )
     return read_given(ready[reward])
+
+
+def reward_paying(pay: str, reward: Any, beside: Path = Path()) -> RewardFile:
+    """Return what is left of a reward where it is paid so (`shapegym.shaping.weights.paying`).
+
+    Args:
+        pay: "both", "task", "bonus", "anneal:STEPS" or "until:STEPS".
+        reward: as `reward_given` takes it; None or an empty text is the task reward.
+        beside: as there.
+
+    Raises:
+        ShapingError: if there is no bonus, or task and bonus cannot be told apart.
+    """
+    from shapegym.shaping.weights.paying import paying, require_pay
+
+    require_pay(pay)
+    given = reward_given(reward or "task_reward", beside)
+    return replace(given, expression=paying(given.expression, pay))
 
 
 def ready_rewards() -> dict[str, Path]:

@@ -28,6 +28,7 @@ PAGES = [
             "alarms",
             "audits",
             "blending",
+            "exploration",
             "extending",
             "gates",
             "guards",

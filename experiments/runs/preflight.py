@@ -29,7 +29,8 @@ def require_fit(config: RunConfig) -> None:
         env_kwargs = with_features(config.env, reward, config.env_kwargs)
         venv = make_vec_env(config.env, settings.num_envs, **env_kwargs)
         try:
-            make_agent(config.algo, venv, reward, seed=config.seed, settings=settings)
+            model = make_agent(config.algo, venv, reward, seed=config.seed, settings=settings)
+            algorithm_of(config.algo).check_reward(model)
         finally:
             venv.close()
     except (AgentError, ShapingError) as error:

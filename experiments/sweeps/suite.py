@@ -36,9 +36,10 @@ from shapegym.experiments.sweeps.search.axes import Axis, Choices, parse_axis
 from shapegym.experiments.sweeps.search.variants import require_axes
 from shapegym.experiments.sweeps.suite_file import Origin, explain, read_suite
 from shapegym.shaping.discovery import import_modules
-from shapegym.shaping.errors import suggest
+from shapegym.shaping.errors import ShapingError, said_as, suggest
 from shapegym.shaping.files.marked_yaml import KeyPath
 from shapegym.shaping.files.reward_files import to_data
+from shapegym.shaping.weights.paying import has_bonus, paying, require_pay
 
 Name: TypeAlias = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9_+-]*$")]
 """Part of an id and of a folder's path."""
@@ -81,6 +82,7 @@ class Task(_Data):
         settings: hyper-parameters, on top of the suite's. A task with its own ``algo`` takes none of the suite's.
         tags: to choose tasks by.
         rewards: strategies of this task, beside or in place of the suite's of that name.
+        pay: what of the rewards is paid on this task; None is the suite's.
     """
 
     env: str
@@ -90,6 +92,7 @@ class Task(_Data):
     settings: dict[str, Any] = {}
     tags: list[Name] = []
     rewards: dict[Name, Any] = {}
+    pay: str | None = None
 
 
 class Quick(_Data):
@@ -125,8 +128,11 @@ class Suite(_Data):
         checkpoints: of a run, evenly spaced; what an interrupted run loses at most is the way from the last.
         rewards: strategies of every task: name -> a reward as reward files write it (with what it imports as a mapping of
             ``reward`` and ``imports``), the name of a ready reward, a reward file (relative to the suite's), or null for the task
-            reward. From Python also expressions and paths.
+            reward. From Python also expressions and paths. A mapping of ``reward`` and ``pay`` says what of one is paid.
         tasks: by name.
+        pay: what of the rewards is paid (`shapegym.shaping.weights.paying`): "both", "task", "bonus", "anneal:STEPS" or
+            "until:STEPS". A task's own goes before the suite's, a reward's own before both. One without a bonus stays as it is,
+            unless it is its own that asks for the bonus.
         quick: the part that ``--quick`` runs.
         sweep: fields to vary: path -> a list of values, or a range as `shapegym.experiments.sweeps.search.axes` writes it.
         imports: modules of other people that define what the suite names.
@@ -141,6 +147,7 @@ class Suite(_Data):
     checkpoints: int = Field(default=1, ge=0, le=MOST_POINTS)
     rewards: dict[Name, Any] = {}
     tasks: dict[Name, Task] = Field(min_length=1)
+    pay: str = "both"
     quick: Quick | None = None
     sweep: dict[str, Annotated[list[Any], Field(min_length=1)] | str] = {}
     imports: list[str] = []
@@ -170,7 +177,7 @@ class Suite(_Data):
 
     def strategies(self, task: str) -> dict[str, Any]:
         """The rewards that are compared on a task: name -> data, None for the task reward."""
-        return {name: _data_of(reward) for name, reward in self._rewards(task).items()}
+        return {name: self._paid(task, name) for name in self._rewards(task)}
 
     def entries(self, *, quick: bool = False, only: str = "") -> list[tuple[str, str]]:
         """Pairs of task and strategy, in the order of the file.
@@ -187,7 +194,7 @@ class Suite(_Data):
             (name, strategy)
             for name, task in self.tasks.items()
             if part.includes(name, task)
-            for strategy in self.strategies(name)
+            for strategy in self._rewards(name)
             if only in f"{name}/{strategy}"
         ]
         if not found:
@@ -247,14 +254,14 @@ class Suite(_Data):
             env=of.env,
             steps=steps,
             algo=of.algo or self.algo,
-            reward=_data_of(reward),
+            reward=self._paid(task, strategy),
             seed=seed,
             env_kwargs=of.env_kwargs,
             settings=self.settings_of(task),
             eval_every=-(-steps // points),
             eval_episodes=self.eval.episodes,
             checkpoint_every=-(-steps // (self.checkpoints + 1)) if self.checkpoints else 0,
-            imports=(*self.imports, *(reward["imports"] if _has_imports(reward) else ())),
+            imports=(*self.imports, *(reward.get("imports", ()) if _is_wrapped(reward) else ())),
         )
 
     def settings_of(self, task: str) -> dict[str, Any]:
@@ -264,6 +271,18 @@ class Suite(_Data):
 
     def _rewards(self, task: str) -> dict[str, Any]:
         return {**self.rewards, **self.tasks[task].rewards}
+
+    def _paid(self, task: str, strategy: str) -> Any:
+        """What is left of a reward where only that is paid which the nearest ``pay`` says, as data."""
+        given = self._rewards(task)[strategy]
+        reward = given["reward"] if _is_wrapped(given) else given
+        own, of_task = _own_pay(given), self.tasks[task].pay
+        pay = next(each for each in (own, of_task, self.pay) if each is not None)
+        require_pay(pay)
+        if pay == "both":
+            return reward
+        expression = reward_given(reward or "task_reward").expression
+        return to_data(paying(expression, pay)) if own is not None or has_bonus(expression) else reward
 
     def _part(self, quick: bool) -> Quick:
         if quick and self.quick is None:
@@ -294,6 +313,7 @@ def load_suite(source: str | Path | Mapping[str, Any] | Suite) -> Suite:
     for name, task in suite.tasks.items():
         _complete(task.rewards, ("tasks", name, "rewards"), origin, stored=stored)
         _check_task(suite, name, task, origin)
+        _check_pay(suite, name, task, origin)
     return suite
 
 
@@ -331,22 +351,33 @@ def _complete(rewards: dict[str, Any], path: KeyPath, origin: Origin, *, stored:
     """Write every field of the rewards out, so that a default that changes one day makes another request."""
     for name, given in rewards.items():
         with origin.at(*path, name):
-            if given is None:
-                continue
-            if stored:
-                require_data(given)
-            written = reward_given(given, origin.path.parent)
-            data, imports = to_data(written.expression), list(written.imports)
-            rewards[name] = {"imports": imports, "reward": data} if imports else data
+            own = _own_pay(given)
+            reward = given if own is None else _without_pay(given)
+            if reward is None:
+                written, imports = None, []
+            else:
+                if stored:
+                    require_data(reward)
+                read = reward_given(reward, origin.path.parent)
+                written, imports = to_data(read.expression), list(read.imports)
+            beside = {**({"imports": imports} if imports else {}), **({} if own is None else {"pay": own})}
+            rewards[name] = {**beside, "reward": written} if beside else written
 
 
-def _has_imports(reward: Any) -> bool:
-    """Whether a reward that `_complete` wrote out is the content of a reward file, not an expression alone."""
-    return isinstance(reward, Mapping) and "imports" in reward
+def _without_pay(given: Mapping[str, Any]) -> Any:
+    """The reward beside a ``pay``: with what it imports it is a reward file's content, alone it is given as any other."""
+    content = {key: value for key, value in given.items() if key != "pay"}
+    return content["reward"] if len(content) == 1 else content
 
 
-def _data_of(reward: Any) -> Any:
-    return reward["reward"] if _has_imports(reward) else reward
+def _is_wrapped(reward: Any) -> bool:
+    """Whether a reward stands with what it imports or what of it is paid, and not alone."""
+    return isinstance(reward, Mapping) and "reward" in reward
+
+
+def _own_pay(reward: Any) -> Any:
+    """What a reward itself says of it is paid; None if that is left to task and suite."""
+    return reward.get("pay") if _is_wrapped(reward) else None
 
 
 def _check_lists(suite: Suite, origin: Origin) -> None:
@@ -370,7 +401,7 @@ def _check_lists(suite: Suite, origin: Origin) -> None:
 
 
 def _check_task(suite: Suite, name: str, task: Task, origin: Origin) -> None:
-    if not suite.strategies(name):
+    if not suite._rewards(name):
         raise origin.error(("tasks", name), f"{name} has no strategies: give it 'rewards', or the suite.")
     with origin.at("tasks", name, "env"):
         require_env(task.env)
@@ -380,6 +411,18 @@ def _check_task(suite: Suite, name: str, task: Task, origin: Origin) -> None:
     for key, value in suite.settings_of(name).items():
         with origin.at(*(("tasks", name) if key in task.settings else ()), "settings", key):
             resolve_settings(algo, task.env, {key: value})
+
+
+def _check_pay(suite: Suite, name: str, task: Task, origin: Origin) -> None:
+    """What of the rewards is to be paid on a task can be told apart from the rest."""
+    here: KeyPath = ("tasks", name)
+    for strategy, reward in suite._rewards(name).items():
+        if _own_pay(reward) is not None:
+            said: KeyPath = (*(here if strategy in task.rewards else ()), "rewards", strategy)
+        else:
+            said = () if task.pay is None else here
+        with origin.at(*said, "pay"), said_as(RunError, ShapingError, f"{name}/{strategy}: ", ""):
+            suite._paid(name, strategy)
 
 
 def _fields_at(path: KeyPath) -> list[str]:

@@ -32,6 +32,7 @@ from shapegym.shaping.errors import ShapingError
 from shapegym.shaping.files.reward_files import dump_reward, load_reward, to_data
 from shapegym.shaping.files.schema import node_help
 from shapegym.shaping.types import NODES
+from shapegym.shaping.weights.paying import paying
 
 SMALL = [
     "--steps",
@@ -46,6 +47,7 @@ SMALL = [
     "256",
 ]
 SMALL += ["--eval-episodes", "4"]
+CLIPPED = "{clip: {of: {sum: [task_reward, {count_bonus: {key: obs}}]}}}"
 
 
 def shapegym(*arguments: str, code: int = 0) -> str:
@@ -129,6 +131,24 @@ def test_train_fills_a_run_folder(reward, tmp_path):
     assert list((folder / run_folder.TENSORBOARD).glob("events*"))
     assert PPO.load(folder / run_folder.PICKLED_MODEL).num_timesteps == 512
     assert "not empty" in shapegym("train", "shapegym/Corridor-v0", "--out", str(folder), *SMALL, code=2)
+
+
+def test_what_of_a_reward_is_paid_is_one_option(reward, tmp_path, monkeypatch):
+    """And the run is one of what is left: its folder says so, it resumes, and its books keep the task."""
+    monkeypatch.chdir(tmp_path)
+    assert shapegym("check", reward, "--pay", "task").startswith("TaskReward() ")
+    assert shapegym("check", reward, "--pay", "bonus").startswith("CountBonus(")
+    asked = ["shapegym/Corridor-v0", "--env-arg", "length=4", "--reward", reward, "--pay", "anneal:256"]
+    shapegym("train", *asked, *SMALL, "--checkpoint-every", "256")
+    folder = Path("runs") / "Corridor-v0-reward-anneal256-ppo-0"
+    assert RunConfig.from_folder(folder).expression() == paying(load_reward(reward), "anneal:256")
+    rows = read_json_lines(folder / "episodes.jsonl")
+    assert rows[0]["parts"]["count_bonus"] > 0.0 == rows[-1]["parts"]["count_bonus"]
+    assert {row["task_return"] for row in rows} >= {1.0}
+    whole = (folder / "result.json").read_text()
+    (folder / "result.json").unlink()
+    shapegym("train", "--resume", str(folder), "--checkpoint", "256")
+    assert (folder / "result.json").read_text() == whole
 
 
 def test_a_task_that_does_not_tell_success_is_said_to_be_so(tmp_path):
@@ -234,6 +254,12 @@ def test_a_request_that_is_no_plain_data_leaves_no_folder(tmp_path):
         (["train", "no_such_module:Env-v0"], "No module named 'no_such_module'"),
         (["train", "shapegym/FourRooms-v0", "--env-arg", "foo=1"], "rejects its arguments {'foo': 1}"),
         (["train", "shapegym/FourRooms-v0", "--env-arg", "size=2"], "four rooms needs size >= 7"),
+        (["train", "shapegym/Corridor-v0", "--pay", "nonsense"], "both, task, bonus, anneal:STEPS or until"),
+        (["train", "shapegym/Corridor-v0", "--pay", "bonus"], "pays nothing beside the task reward"),
+        (["train", "shapegym/Corridor-v0", "--reward", "novelty", "--pay", "anneal:0"], "got 'anneal:0'"),
+        (["train", "shapegym/Corridor-v0", "--reward", CLIPPED, "--pay", "task"], "Clip is no sum"),
+        (["train", "--resume", "nowhere", "--pay", "bonus"], "leave out --pay"),
+        (["check", "novelty", "--pay", "until"], "got 'until'"),
         (["check", "novelty", "--env", "CartPol-v1"], "Did you mean CartPole-v1"),
         (["check", "novelty", "--gamma", "7"], "for '--gamma'"),
         (["envs", "nothing-like-this"], "No environment matches"),

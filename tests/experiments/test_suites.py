@@ -19,8 +19,12 @@ from shapegym.experiments.sweeps.search import make_search, parse_axes
 from shapegym.experiments.sweeps.suite import Suite, load_suite, ready_suites
 from shapegym.experiments.sweeps.workspace import open_workspace
 from shapegym.shaping.algebra import TaskReward
+from shapegym.shaping.combinators.gate import gate
 from shapegym.shaping.files.reward_files import dump_reward, to_data
+from shapegym.shaping.states.distance import Distance
 from shapegym.shaping.terms.counts import CountBonus
+from shapegym.shaping.weights.dynamic_potential import DynamicPotential
+from shapegym.shaping.weights.schedules import Linear, Piecewise
 
 SUITE = """\
 title: Two rewards
@@ -118,6 +122,89 @@ def test_a_swept_field_becomes_an_axis(write):
     suite = load_suite(write(text))
     assert [axis.path for axis in suite.axes] == ["reward.count_bonus.beta", "settings.learning_rate"]
     assert len(suite.plan().jobs) == 15  # the plan itself is not varied
+
+
+# ---------------------------------------------------------------------- what of a reward is paid
+
+PAYS = """\
+title: What is paid
+seeds: 1
+pay: anneal:500
+rewards:
+  sparse: null
+  count: {sum: [task_reward, {count_bonus: {key: features.state}}]}
+  alone: {reward: novelty, pay: bonus}
+tasks:
+  corridor: {env: shapegym/Corridor-v0, steps: 1000}
+  rooms:
+    env: shapegym/FourRooms-v0
+    steps: 1000
+    pay: task
+    rewards:
+      gated: {reward: gated_progress, pay: until:300}
+"""
+
+
+def test_what_is_paid_is_said_of_a_reward_a_task_or_the_suite(write):
+    """The nearest counts; a reward without a bonus stays as it is. Written out and read again the suite asks for the same."""
+    suite = load_suite(write(PAYS))
+    jobs = {f"{job.task}/{job.strategy}": job for job in suite.plan().jobs}
+    paid = {entry: job.config.expression() for entry, job in jobs.items()}
+    task, fades = TaskReward(), Linear(1.0, 0.0, 500)
+    stops = Piecewise(((0, 1.0), (300, 0.0)))
+    near = DynamicPotential(Distance("features.agent_pos", to="features.goal_pos"), stops)
+    assert paid == {
+        "corridor/sparse": None,
+        "corridor/count": task + CountBonus("features.state") * fades,
+        "corridor/alone": CountBonus("obs", beta=0.02),
+        "rooms/sparse": None,
+        "rooms/count": task,
+        "rooms/alone": CountBonus("obs", beta=0.02),
+        "rooms/gated": gate(0.1 * near, threshold=0.01),
+    }
+    for again in (suite, suite.as_source()):
+        digests = {job.id: job.digest for job in load_suite(again).plan().jobs}
+        assert digests == {job.id: job.digest for job in jobs.values()}
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        (
+            "pay: anneal:500",
+            "pay: nonsense",
+            r"two.yaml:3:1: pay: .*both, task, bonus, anneal:STEPS.*'nonsense'",
+        ),
+        ("pay: anneal:500", "pay: 3", r"two.yaml:3:1: pay: .*string"),
+        ("pay: task", "pay: until:0", r"two.yaml:13:5: tasks.rooms.pay: .*STEPS from 1 on.*'until:0'"),
+        ("pay: bonus", "pay: []", r"two.yaml:7:28: rewards.alone.pay: .*got \[\]"),
+        ("pay: bonus", "pay: ''", r"rewards.alone.pay: .*got ''"),
+        ("reward: novelty, pay", "reward: null, pay", r"rewards.alone.pay: corridor/alone: .*needs a bonus"),
+        ("reward: novelty, pay", "reward: noveltyy, pay", r"rewards.alone: .*Did you mean 'novelty'"),
+        ("reward: novelty, pay", "rewad: novelty, pay", r"rewards.alone"),
+        (
+            "{sum: [task_reward, {count",
+            "{product: [task_reward, {count",
+            r":3:1: pay: corridor/count: Product is no sum of what its operands pay",
+        ),
+        (
+            "reward: gated_progress, pay: until:300",
+            "reward: {clip: {of: {sum: [task_reward, {count_bonus: {key: obs}}]}}}, pay: bonus",
+            r"tasks.rooms.rewards.gated.pay: rooms/gated: Clip is no sum",
+        ),
+    ],
+)
+def test_what_cannot_be_paid_is_named_with_file_line_and_key(write, old, new, message):
+    assert PAYS.count(old) == 1, old
+    with pytest.raises(RunError, match=message):
+        load_suite(write(PAYS.replace(old, new)))
+
+
+def test_a_reward_that_its_algorithm_refuses_is_named_before_anything_trains(write):
+    text = PAYS.replace("pay: anneal:500", "algo: TwoHeadPPO").replace("sum: [task", "product: [task")
+    text = text.replace("    pay: task\n", "")
+    with pytest.raises(RunError, match=r"tasks.corridor: TwoHeadPPO: Product is no sum"):
+        load_suite(write(text)).plan(only="corridor/count")
 
 
 # ---------------------------------------------------------------------- what a person can get wrong

@@ -20,6 +20,7 @@ from shapegym.shaping.terms.counts import CountBonus
 from shapegym.shaping.terms.events import Event
 from shapegym.shaping.terms.goals import StateReward
 from shapegym.shaping.terms.potential import Potential
+from shapegym.shaping.weights.paying import paying
 from shapegym.shaping.weights.schedules import Linear, OnPlateau
 
 torch.set_num_threads(1)
@@ -78,6 +79,27 @@ def test_virtual_goals_get_shaped_rewards_too(algorithm, expression):
     reference, virtual = expected(walks, data, 0.75 if expression is FADING else 0.0)
     assert virtual > 100
     np.testing.assert_allclose(data.rewards.numpy()[:, 0], reference, atol=1e-5)
+
+
+def test_the_bonus_alone_is_paid_on_virtual_goals_too():
+    walks, venv = make_walks()
+    model = make_model(venv, paying(NEARER, "bonus"))
+    model.learn(100)
+    buffer, tasks = model.replay_buffer, np.array([[step.reward for step in walk.log] for walk in walks]).T
+    np.testing.assert_array_equal(buffer.task_rewards[: buffer.pos], tasks[: buffer.pos])
+    data = buffer.sample(300)
+    goals, near, next_near = (
+        obs[key].numpy()[:, 0]
+        for obs, key in (
+            (data.observations, "desired_goal"),
+            (data.observations, "achieved_goal"),
+            (data.next_observations, "achieved_goal"),
+        )
+    )
+    assert (goals != 5).sum() > 100
+    ends = data.dones.numpy()[:, 0] > 0
+    bonus = np.where(ends, 0.0, -GAMMA * abs(next_near - goals)) + abs(near - goals)
+    np.testing.assert_allclose(data.rewards.numpy()[:, 0], bonus, atol=1e-5)
 
 
 def test_distances_are_negated():

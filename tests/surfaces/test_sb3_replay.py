@@ -23,6 +23,7 @@ from shapegym.shaping.terms.counts import CountBonus
 from shapegym.shaping.terms.potential import Potential
 from shapegym.shaping.transitions import Spec, Transitions
 from shapegym.shaping.types import Term
+from shapegym.shaping.weights.paying import paying
 from shapegym.shaping.weights.schedules import Linear
 
 torch.set_num_threads(1)
@@ -96,6 +97,31 @@ def test_buffers_hold_the_shaped_rewards(algorithm, continuous):
     assert len(model.env.drain_records()) == sum(
         s.terminated or s.truncated for walk in walks for s in walk.log
     )
+
+
+@pytest.mark.parametrize(("algorithm", "continuous"), [(DQN, False), (SAC, True)])
+def test_the_bonus_alone_is_paid_and_fades_or_stops_as_it_is_asked(algorithm, continuous):
+    """What was stored while there was a bonus is worth the task alone, once there is none."""
+    for expression, pay in (
+        (PROGRESS, "bonus"),
+        (TaskReward() + 0.5 * Constant(1.0), "until:50"),
+        (TaskReward() + 0.5 * Constant(1.0), "anneal:120"),
+        (GATED, "bonus"),
+    ):
+        walks, venv = make_walks(continuous=continuous)
+        model = wire(algorithm("MlpPolicy", venv, **settings()), paying(expression, pay))
+        model.learn(60)
+        logs = [walk.log for walk in walks]
+        tasks = np.array([[step.reward for step in log] for log in zip(*logs, strict=True)])
+        if pay == "bonus":
+            whole = additive(logs, GAMMA) if expression is PROGRESS else gated(logs, toward, 0.5)
+            wanted = whole - tasks
+        else:
+            wanted = tasks + (0.0 if pay == "until:50" else 0.25)
+        lookup = table(logs, wanted)
+        keys, rewards = sampled(model)
+        np.testing.assert_allclose(rewards, [lookup[float(key)] for key in keys], atol=1e-6)
+        np.testing.assert_array_equal(model.replay_buffer.task_rewards[:30], tasks[:30])
 
 
 def test_dict_observations():
