@@ -34,6 +34,7 @@ from shapegym.shaping.written import in_short
 Positive: TypeAlias = Annotated[float, Gt(0)]
 NonNegative: TypeAlias = Annotated[float, Ge(0)]
 Fraction: TypeAlias = Annotated[float, Ge(0), Le(1)]
+Share: TypeAlias = Annotated[float, Gt(0), Le(1)]
 Count: TypeAlias = Annotated[int, Ge(1)]
 Natural: TypeAlias = Annotated[int, Ge(0)]
 Seed: TypeAlias = Annotated[int, Ge(0), Lt(2**63), "an integer in [0, 2**63)"]

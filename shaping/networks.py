@@ -88,10 +88,16 @@ class Networks:
         parts = [self.modules[name](chunk) for chunk in torch.split(as_tensor(rows), LARGEST_BATCH)]
         return (parts[0] if len(parts) == 1 else torch.cat(parts)).numpy()
 
-    def minibatches(self, rows: int, size: int, *, epochs: int = 1) -> Iterator[Tensor]:
-        """Yield the numbers of ``rows`` rows in random order, about ``size`` at a time, ``epochs`` times over."""
+    def minibatches(self, rows: int, size: int, *, epochs: int = 1, share: float = 1.0) -> Iterator[Tensor]:
+        """Yield the numbers of ``rows`` rows in random order, about ``size`` at a time, ``epochs`` times over.
+
+        With a ``share`` of a random part of them only, at least one.
+        """
+        shown = max(1, round(share * rows))
+        drawn = None if shown == rows else torch.randperm(rows, generator=self.generator)[:shown]
         for _ in range(epochs):
-            yield from torch.randperm(rows, generator=self.generator).tensor_split(-(-rows // size))
+            order = torch.randperm(shown, generator=self.generator)
+            yield from (order if drawn is None else drawn[order]).tensor_split(-(-shown // size))
 
     def descend(self, loss: Tensor) -> None:
         """Make one step of the optimiser on the gradient of ``loss``."""

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Annotated, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
-from annotated_types import Gt, Le
 from typing_extensions import override
 
 from shapegym.shaping.intrinsic.bonus import Bonus, Scale
-from shapegym.shaping.limits import Count, Positive
+from shapegym.shaping.limits import Count, Positive, Share
 from shapegym.shaping.models.sight import Sight
 from shapegym.shaping.terms.output import ModelOutput
 from shapegym.shaping.transitions import Experience, Spec, Transitions
@@ -21,9 +20,6 @@ if TYPE_CHECKING:
     from torch import nn
 
     from shapegym.shaping.networks import Networks
-
-Share = Annotated[float, Gt(0), Le(1)]
-"""Part of the experience that is learned from."""
 
 
 @dataclass(frozen=True)
@@ -99,9 +95,7 @@ class Distillation(Model):
         from shapegym.shaping.networks import as_tensor
 
         rows = as_tensor(experience.flat(inputs[0])["after"])
-        learned = max(1, round(self.share * len(rows)))
-        rows = rows[torch.randperm(len(rows), generator=memory.generator)[:learned]]
-        for chosen in memory.minibatches(learned, self.batch, epochs=self.epochs):
+        for chosen in memory.minibatches(len(rows), self.batch, epochs=self.epochs, share=self.share):
             with torch.no_grad():
                 said = memory["fixed"](rows[chosen])
             loss = (memory["trained"](rows[chosen]) - said).square().mean()

@@ -14,6 +14,7 @@ from typing_extensions import override
 
 from shapegym.shaping.errors import BaseDataError, ObservationError
 from shapegym.shaping.limits import Count, Positive
+from shapegym.shaping.models.actions import action_columns, choices_of
 from shapegym.shaping.models.base_data import BaseData, load_base, texts_of
 from shapegym.shaping.reading import require_readable
 from shapegym.shaping.remembered import SAME, Remembers
@@ -81,7 +82,9 @@ class Discriminator(Model):
 
         require_readable(self, spec)
         choices, origin = (
-            _choices_of(spec.action_space) if self.action else (np.zeros(0, int), np.zeros(0, int))
+            choices_of(spec.action_space, f"{type(self).__name__}(action=True)")
+            if self.action
+            else (np.zeros(0, int), np.zeros(0, int))
         )
         numbers: State = {"choices": choices, "origin": origin, "chi2": 0.0, "digest": ""}
         if isinstance(self.base, str):
@@ -178,7 +181,7 @@ class Discriminator(Model):
     ) -> NDArray[np.float64]:
         columns = [selector(key).read(obs, features).astype(np.float64) for key in self.keys]
         if self.action:
-            columns.append(_action_columns(action, numbers["choices"], numbers["origin"]))
+            columns.append(action_columns(action, numbers["choices"], numbers["origin"]))
         return np.hstack(columns)
 
     def _base_rows(self, numbers: State) -> NDArray[np.float64]:
@@ -205,26 +208,6 @@ def _trimmed_mean(values: NDArray[np.float64]) -> float:
     """The mean without the highest and the lowest values, `_TRIM` of them each."""
     cut = int(_TRIM * len(values))
     return float(np.sort(values)[cut : len(values) - cut].mean())
-
-
-def _choices_of(space: gym.Space) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """How many values each entry of a discrete action has, and the first of them; empty for actions that are numbers."""
-    if isinstance(space, gym.spaces.Discrete):
-        return np.array([space.n]), np.array([space.start])
-    if isinstance(space, gym.spaces.MultiDiscrete):
-        return space.nvec.reshape(-1).astype(np.int64), space.start.reshape(-1).astype(np.int64)
-    if isinstance(space, (gym.spaces.Box, gym.spaces.MultiBinary)):
-        return np.zeros(0, np.int64), np.zeros(0, np.int64)
-    raise ObservationError(f"A discriminator cannot read actions of {space}; take action=False.")
-
-
-def _action_columns(
-    action: np.ndarray, choices: NDArray[np.int64], origin: NDArray[np.int64]
-) -> NDArray[np.float64]:
-    rows = action.reshape(len(action), -1)
-    if not len(choices):
-        return rows.astype(np.float64)
-    return np.hstack([np.eye(n)[rows[:, i].astype(np.int64) - origin[i]] for i, n in enumerate(choices)])
 
 
 def _require_spaces(path: str, data: BaseData, spec: Spec) -> None:
@@ -259,7 +242,7 @@ def _fit(rows: Observation, space: gym.Space) -> bool:
     if isinstance(rows, Mapping) or rows.dtype.kind not in "biuf" or rows.shape[1:] != space.shape:
         return False
     if isinstance(space, (gym.spaces.Discrete, gym.spaces.MultiDiscrete)):
-        choices, origin = _choices_of(space)
+        choices, origin = choices_of(space, "Base data")
         numbers = rows.reshape(len(rows), -1)
         return bool(((numbers >= origin) & (numbers < origin + choices)).all())
     return True

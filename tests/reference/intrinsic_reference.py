@@ -53,3 +53,28 @@ def standardised(rows: np.ndarray, seen: np.ndarray, clip: float) -> list[list[f
             numbers.append(max(-clip, min(clip, number)))
         shown.append(numbers)
     return shown
+
+
+def curiosity_losses(
+    networks: Any, before: np.ndarray, action: Sequence[int], after: np.ndarray
+) -> tuple[Any, Any]:
+    """L_I and L_F, transition by transition, with gradients (Pathak et al. 2017, eqs. 3 and 6).
+
+    Args:
+        networks: "encoder", "inverse_model" (of both codes, side by side), "forward_model" (of a code and an action's indicator).
+        before: s_t, (M, n).
+        action: a_t, whole numbers from 0.
+        after: s_{t+1}, (M, n).
+    """
+    told: Any = 0.0
+    foreseen: Any = 0.0
+    for s, a, then in zip(before, action, after, strict=True):
+        here, there = (
+            networks["encoder"](torch.from_numpy(row[None].astype(np.float32)))[0] for row in (s, then)
+        )
+        logits = networks["inverse_model"](torch.cat([here, there])[None])[0]
+        told = told - (logits[a] - torch.log(sum(torch.exp(logit) for logit in logits)))
+        taken = torch.tensor([float(choice == a) for choice in range(len(logits))])
+        said = networks["forward_model"](torch.cat([here, taken])[None])[0]
+        foreseen = foreseen + 0.5 * sum((x - y) ** 2 for x, y in zip(said, there, strict=True))
+    return told / len(before), foreseen / len(before)
