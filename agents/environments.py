@@ -98,6 +98,25 @@ def lanes_of(env: str | VecEnv, most: int, **kwargs: Any) -> Iterator[VecEnv]:
         venv.close()
 
 
+def longest_episode(env_id: str, **kwargs: Any) -> int | None:
+    """Return after how many steps an episode of an environment ends at the latest; None where nothing says so.
+
+    Raises:
+        SettingsError: as `make_vec_env`.
+    """
+    with lanes_of(env_id, 1, **kwargs) as venv:
+        layer: Any = venv.env.unwrapped if isinstance(venv, VectorEnvBridge) else venv.envs[0]  # type: ignore[attr-defined]
+        limits: list[Any] = []
+        while isinstance(layer, gym.Wrapper):
+            if isinstance(layer, gym.wrappers.TimeLimit):
+                limits.append(layer._max_episode_steps)
+            layer = layer.env
+        # ours; MiniGrid's and many others'
+        limits += [getattr(layer, name, None) for name in ("episode_limit", "max_steps")]
+    known = [limit for limit in limits if isinstance(limit, int) and limit > 0]
+    return min(known, default=env_spec(env_id).max_episode_steps)
+
+
 def make_env(env_id: str, *, grid_view: GridView = "flat", **kwargs: Any) -> gym.Env:
     """Return one lane of `make_vec_env` as an environment: the same observations and features, in Gymnasium's form.
 

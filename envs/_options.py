@@ -37,6 +37,12 @@ def episode_limit(dynamics: Dynamics, asked: int | None) -> int:
     return _ENDLESS if asked == -1 else asked
 
 
+def longest(dynamics: Dynamics, limit: int) -> int | None:
+    """Steps of an episode that is truncated after ``limit`` steps, at most; None for no end."""
+    steps = min(limit, dynamics.max_steps) if dynamics.deadline else limit
+    return None if steps == _ENDLESS else steps
+
+
 def give_own_limit(env: gym.Env[Any, Any], id_limit: int, own_limit: int) -> bool:
     """Let episodes last as long as an environment's arguments say, where nobody asked for another limit. Call it from `reset`.
 

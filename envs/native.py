@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 from shapegym.envs import snapshot as snapshots
 from shapegym.envs._inputs import ActionBuffer, lane_seeds, reset_mask
 from shapegym.envs._lanes import begin_episodes, draw_uniform, seed_stream
-from shapegym.envs._options import episode_limit, give_own_limit, render_mode_of
+from shapegym.envs._options import episode_limit, give_own_limit, longest, render_mode_of
 from shapegym.envs._threads import Team
 from shapegym.envs.dynamics import Dynamics, LaneBatch, StepOutcome
 from shapegym.envs.snapshot import Snapshot
@@ -161,6 +161,11 @@ class NativeVectorEnv(_Goals, gym.vector.VectorEnv[Any, Any, NDArray[Any]]):
             "success": self._outcome.success,
             "event": self._outcome.event,
         }
+
+    @property
+    def episode_limit(self) -> int | None:
+        """Steps after which an episode ends at the latest; None if it need not end."""
+        return longest(self.dynamics, self._batch.limit)
 
     def reset(
         self,

@@ -155,11 +155,12 @@ def train(
         list[str] | None, typer.Option("--env-arg", help="An argument of the environment, as KEY=VALUE.")
     ] = None,
     eval_every: Annotated[
-        int, typer.Option(help="Steps between evaluations on the task; 0: at the end only.")
-    ] = 10_000,
+        int | None,
+        typer.Option(help="Steps between evaluations on the task; 0: at the end only."),
+    ] = None,
     eval_episodes: Annotated[
         int | None,
-        typer.Option(help="Episodes of each evaluation; by default one for 1,000 steps, from 5 to 50."),
+        typer.Option(help="Episodes of each; by default, evaluations take at most a fifth of the steps."),
     ] = None,
     checkpoint_every: Annotated[int, typer.Option(help="Steps between checkpoints; 0: none.")] = 10_000,
     learn_every: Annotated[

@@ -50,12 +50,13 @@ from shapegym.experiments.named import is_name, ready_rewards, require_data, rew
 from shapegym.experiments.plain import plain
 from shapegym.experiments.runs import costs as cost_file
 from shapegym.experiments.runs import run_folder, tracking
+from shapegym.experiments.runs.evaluations import planned
 from shapegym.shaping.discovery import import_modules, only_loaded
 from shapegym.shaping.evaluation.answer_log import AnswerLog
 from shapegym.shaping.evaluation.answers import Correspondence, annotator_of
 from shapegym.shaping.files.reward_files import to_data
 from shapegym.shaping.files.state_files import save_engine
-from shapegym.shaping.limits import Count, Limited, Natural, checked
+from shapegym.shaping.limits import Count, Limited, Natural
 from shapegym.shaping.surfaces.binding import BindingOptions
 from shapegym.shaping.tree import readers_of
 from shapegym.shaping.types import Expression
@@ -95,7 +96,8 @@ class RunConfig(Limited):
         env_kwargs: arguments of the environment.
         settings: hyper-parameters that differ from the table's.
         eval_every: global steps between evaluations; 0 evaluates at the end only.
-        eval_episodes: of each evaluation; None is one for every 1,000 steps of the budget, from 5 to 50.
+        eval_episodes: of each evaluation. None, here or above, chooses such that evaluations take a bounded share of the steps
+            (`shapegym.experiments.runs.evaluations`).
         checkpoint_every: global steps between checkpoints; 0 makes none.
         imports: modules of other people that define what the request names; imported by whoever runs it.
         learn_every: steps between two fits of what the reward learns, for algorithms with a replay buffer; None takes the default.
@@ -111,8 +113,8 @@ class RunConfig(Limited):
     seed: Annotated[int, Ge(0), Lt(SEEDS_END), "an integer in [0, 2**32)"] = 0
     env_kwargs: Mapping[str, Any] = field(default_factory=dict)
     settings: Mapping[str, Any] = field(default_factory=dict)
-    eval_every: Natural = 0
-    eval_episodes: Any = None
+    eval_every: Natural | None = 0
+    eval_episodes: _Episodes | None = None
     checkpoint_every: Natural = 0
     imports: tuple[str, ...] = ()
     learn_every: Count | None = None
@@ -120,9 +122,6 @@ class RunConfig(Limited):
     def __post_init__(self) -> None:
         super().__post_init__()
         reward, imports = _as_data(self.reward)
-        episodes = min(max(self.steps // 1_000, 5), 50) if self.eval_episodes is None else self.eval_episodes
-        episodes = checked("RunConfig: eval_episodes", _Episodes, episodes, RunError)
-        object.__setattr__(self, "eval_episodes", episodes)
         object.__setattr__(self, "reward", reward)
         object.__setattr__(self, "imports", tuple(dict.fromkeys((*self.imports, *imports))))
 
@@ -163,6 +162,19 @@ class RunConfig(Limited):
             ShapingError: if the data describe no reward.
         """
         return None if self.reward is None else reward_given(self.reward).expression
+
+    def settled(self) -> RunConfig:
+        """Return the request with the evaluations that it has, also where it leaves them open.
+
+        Raises:
+            SettingsError: if the environment rejects its arguments.
+        """
+        if self.eval_every is not None and self.eval_episodes is not None:
+            return self
+        asked = None if self.eval_every is None else self.steps // self.eval_every if self.eval_every else 0
+        points, episodes = planned(self.env, self.env_kwargs, self.steps, asked, self.eval_episodes)
+        every = self.eval_every if self.eval_every is not None else -(-self.steps // points) if points else 0
+        return replace(self, eval_every=every, eval_episodes=episodes)
 
     def as_data(self) -> dict[str, Any]:
         """Return the request as keys and values; without ``imports`` and ``learn_every`` where they say nothing, as in most."""
@@ -217,6 +229,8 @@ def train(
     """
     with unless_refused(f"The run in {folder}"), only_loaded(folder, trust=trust or not resume):
         config.import_modules()
+        config = config.settled()
+        assert config.eval_episodes is not None  # noqa: S101  # settled
         reward = config.expression()
         settings = resolve_settings(config.algo, config.env, config.settings)
         tracking.require(wandb)
@@ -293,6 +307,7 @@ def prolong(folder: Path, steps: int) -> tuple[RunConfig, list[str]]:
 def request_of(config: RunConfig) -> dict[str, Any]:
     """Return what ``config.yaml`` holds: every hyper-parameter and field, so that later defaults do not change a run."""
     config.import_modules()
+    config = config.settled()
     settings, reward = resolve_settings(config.algo, config.env, config.settings), config.expression()
     written = None if reward is None else to_data(reward)
     return plain(replace(config, settings=settings.as_dict(), reward=written).as_data())
@@ -331,6 +346,7 @@ def _learn(
     earlier: Costs | None,
 ) -> Evaluation:
     meter = CostMeter(model)
+    assert config.eval_episodes is not None  # noqa: S101  # settled
 
     def write_costs() -> None:
         costs = meter.costs()

@@ -28,6 +28,7 @@ from shapegym.agents.algorithms.registry import algorithm_of
 from shapegym.agents.settings import resolve_settings
 from shapegym.experiments.errors import RunError
 from shapegym.experiments.named import require_data, require_env, reward_given
+from shapegym.experiments.runs.evaluations import planned
 from shapegym.experiments.runs.preflight import require_fit
 from shapegym.experiments.runs.run import MOST_EPISODES, MOST_STEPS, SEEDS_END, RunConfig
 from shapegym.experiments.sweeps.plan import MOST_RUNS, Job, Plan, in_fair_order, require_countable
@@ -63,8 +64,9 @@ class Evaluations(_Data):
     """On the task, while a run goes on.
 
     Attributes:
-        points: evaluations of a run, evenly spaced over its budget; None is one for every 1,000 steps, from 2 to 20.
-        episodes: of each; None is one for every 1,000 steps of the budget, from 5 to 50.
+        points: evaluations of a run, evenly spaced over its budget.
+        episodes: of each. None, here or above, chooses such that evaluations take a bounded share of the steps
+            (`shapegym.experiments.runs.evaluations`).
     """
 
     points: int | None = Field(default=None, ge=1, le=MOST_POINTS)
@@ -153,6 +155,7 @@ class Suite(_Data):
     imports: list[str] = []
 
     _origin: Origin = PrivateAttr(default=Origin.of_data({}))
+    _planned: dict[tuple[str, int], tuple[int, int]] = PrivateAttr(default_factory=dict)
 
     @property
     def name(self) -> str:
@@ -249,7 +252,7 @@ class Suite(_Data):
         """Return what a run of an entry asks for."""
         of, reward = self.tasks[task], self._rewards(task)[strategy]
         steps = self.steps_of(task, quick=quick)
-        points = self.eval.points or min(max(steps // 1_000, 2), 20)
+        points, episodes = self._evaluations(task, steps)
         return RunConfig(
             env=of.env,
             steps=steps,
@@ -258,11 +261,20 @@ class Suite(_Data):
             seed=seed,
             env_kwargs=of.env_kwargs,
             settings=self.settings_of(task),
-            eval_every=-(-steps // points),
-            eval_episodes=self.eval.episodes,
+            eval_every=-(-steps // points) if points else 0,
+            eval_episodes=episodes,
             checkpoint_every=-(-steps // (self.checkpoints + 1)) if self.checkpoints else 0,
             imports=(*self.imports, *(reward.get("imports", ()) if _is_wrapped(reward) else ())),
         )
+
+    def _evaluations(self, task: str, steps: int) -> tuple[int, int]:
+        """Evaluations of a run, and episodes of each."""
+        if (task, steps) not in self._planned:
+            of = self.tasks[task]
+            self._planned[task, steps] = planned(
+                of.env, of.env_kwargs, steps, self.eval.points, self.eval.episodes
+            )
+        return self._planned[task, steps]
 
     def settings_of(self, task: str) -> dict[str, Any]:
         """The hyper-parameters of a task that differ from the table's."""

@@ -19,12 +19,14 @@ from rich.console import Console
 from stable_baselines3 import PPO
 from typer.testing import CliRunner
 
+from shapegym.agents.environments import longest_episode
 from shapegym.agents.metrics import read_json_lines
 from shapegym.experiments.cli import app
 from shapegym.experiments.console import say
 from shapegym.experiments.errors import RunError
 from shapegym.experiments.named import ready_rewards, reward_named
 from shapegym.experiments.runs import run_folder
+from shapegym.experiments.runs.evaluations import SHARE, planned
 from shapegym.experiments.runs.run import RunConfig, request_of, train
 from shapegym.experiments.sweeps.suite import load_suite
 from shapegym.shaping.algebra import TaskReward
@@ -445,6 +447,41 @@ def test_a_suite_is_printed_as_the_file_that_it_is(tmp_path):
     assert "name it" in shapegym("suites", "--yaml", code=2)
 
 
-def test_evaluation_does_not_dwarf_a_small_budget(tmp_path):
-    shapegym("train", "shapegym/Corridor-v0", "--out", str(tmp_path / "run"), "--steps", "64", *SMALL[2:8])
-    assert RunConfig.from_folder(tmp_path / "run").eval_episodes == 5
+def test_evaluation_takes_its_share_of_the_budget_and_no_more(tmp_path):
+    length = ["--env-arg", "length=5", "--env-arg", "max_episode_steps=9"]
+    shapegym("train", "shapegym/Corridor-v0", *length, "--out", str(tmp_path), "--steps", "640", *SMALL[2:8])
+    rows = read_json_lines(tmp_path / "evaluations.jsonl")
+    last = json.loads((tmp_path / run_folder.RESULT).read_text())
+    assert len(rows) == 1
+    assert 0 < sum(row["episodes"] * row["mean_length"] for row in (*rows, last)) <= SHARE * 640
+    config = RunConfig.from_folder(tmp_path)
+    assert (config.eval_every, config.eval_episodes) == (640, 7)
+
+
+@pytest.mark.parametrize("limit", [1, 7, 100, 999])
+@pytest.mark.parametrize("steps", [64, 999, 4000, 100_000])
+@pytest.mark.parametrize("given", [(None, None), (0, None), (3, None), (None, 4)])
+def test_no_episode_lasts_so_long_that_evaluation_takes_more(limit, steps, given):
+    points, episodes = planned("CartPole-v1", {"max_episode_steps": limit}, steps, *given)
+    for asked, got in zip(given, (points, episodes), strict=True):
+        assert asked in (None, got)
+    least = (given[0] or 0) + 1, given[1] or 1
+    assert (points, episodes) >= (least[0] - 1, least[1])
+    in_lanes = -(-episodes // 16) * min(episodes, 16)  # lanes play on until the last has finished
+    cost = (points + 1) * max(episodes, in_lanes) * limit
+    assert cost <= SHARE * steps or (points + 1, episodes) == least
+
+
+@pytest.mark.parametrize(
+    ("env", "kwargs", "limit"),
+    [
+        ("shapegym/DeepSea-v0", {"size": 50}, 50),
+        ("shapegym/Corridor-v0", {"max_episode_steps": 7}, 7),
+        ("shapegym/MiniGrid-Empty-5x5-v0", {}, 100),
+        ("MiniGrid-Empty-5x5-v0", {"max_steps": 33}, 33),
+        ("CartPole-v1", {}, 500),
+        ("CliffWalking-v1", {}, None),
+    ],
+)
+def test_how_long_an_episode_can_last(env, kwargs, limit):
+    assert longest_episode(env, **kwargs) == limit

@@ -362,7 +362,7 @@ def test_a_suite_in_python_takes_data_expressions_and_paths(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("steps", "every", "episodes"), [(500, 250, 5), (8000, 1000, 8), (200_000, 10_000, 50)]
+    ("steps", "every", "episodes"), [(500, 0, 1), (8000, 0, 8), (200_000, 15_385, 14), (10**7, 500_000, 48)]
 )
 def test_evaluations_grow_with_the_budget(steps, every, episodes):
     tasks = {"corridor": {"env": "shapegym/Corridor-v0", "steps": steps}}
@@ -370,7 +370,8 @@ def test_evaluations_grow_with_the_budget(steps, every, episodes):
         load_suite({"title": "Sizes", "seeds": 1, "rewards": {"sparse": None}, "tasks": tasks}).plan().jobs
     )
     assert (job.config.eval_every, job.config.eval_episodes) == (every, episodes)
-    assert RunConfig("shapegym/Corridor-v0", steps).eval_episodes == episodes
+    alone = RunConfig("shapegym/Corridor-v0", steps, eval_every=None).settled()
+    assert (alone.eval_every, alone.eval_episodes) == (every, episodes)
 
 
 def test_nothing_to_run_is_an_error(write):
