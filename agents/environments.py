@@ -79,7 +79,7 @@ def make_vec_env(
     except (TypeError, ValueError) as error:
         if not kwargs:
             raise
-        raise SettingsError(f"{spec.id} rejects its arguments {kwargs}: {error}") from error
+        raise SettingsError(f"{spec.id} rejects its arguments {str(kwargs)[:200]}: {error}") from error
     if seed is not None:
         venv.seed(seed)
     return venv
