@@ -289,12 +289,11 @@ def prolong(folder: Path, steps: int) -> tuple[RunConfig, list[str]]:
     if not checkpoints(folder / run_folder.CHECKPOINTS):
         raise RunError(f"{folder} has no checkpoint to go on from: start a run of {steps:,} steps anew.")
     longer = replace(config, steps=steps)
-    (folder / run_folder.RESULT).unlink(
-        missing_ok=True
-    )  # first: with a result a run of the new budget would look finished
-    run_folder.write_text(
-        folder / run_folder.CONFIG, yaml.safe_dump(plain(longer.as_data()), sort_keys=False)
-    )
+    written = yaml.safe_dump(plain(longer.as_data()), sort_keys=False)
+    with unless_refused(f"The run in {folder}"):
+        # first: with a result a run of the new budget would look finished
+        (folder / run_folder.RESULT).unlink(missing_ok=True)
+        run_folder.write_text(folder / run_folder.CONFIG, written)
     differs = []
     if share := config.settings.get("exploration_fraction"):
         differs.append(
