@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
@@ -16,6 +16,7 @@ from stable_baselines3.common.vec_env import VecEnv
 from shapegym.agents.algorithms.registry import algorithm_of, algorithms
 from shapegym.agents.environments import make_vec_env
 from shapegym.agents.errors import SettingsError
+from shapegym.agents.extractors import with_extractor
 from shapegym.agents.policies import fitting_policy
 from shapegym.agents.settings import Settings, resolve_settings
 from shapegym.shaping.surfaces.binding import BindingOptions
@@ -87,6 +88,8 @@ def make_agent(
     require_fitting_actions(algo, venv.action_space)
     policy = chosen.policy or fitting_policy(algorithm_of(algo).kind, venv.observation_space)
     arguments = dict(chosen.arguments)
+    if isinstance(arguments.get("policy_kwargs"), Mapping):
+        arguments["policy_kwargs"] = with_extractor(arguments["policy_kwargs"])
     if chosen.action_noise_std:
         shape = venv.action_space.shape
         assert shape is not None  # noqa: S101  # algorithms with action noise take Box actions only
