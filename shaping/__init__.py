@@ -20,6 +20,7 @@ from shapegym.shaping.errors import ShapingError
 from shapegym.shaping.evaluation.engine import RewardEngine
 from shapegym.shaping.files.reward_files import dump_reward, load_reward
 from shapegym.shaping.files.state_files import load_engine, save_engine
+from shapegym.shaping.intrinsic.noveld import NovelD, NoveltyGain
 from shapegym.shaping.intrinsic.rnd import RND
 from shapegym.shaping.models.sight import Sight
 from shapegym.shaping.promises import Guarantee, Replay
@@ -92,6 +93,8 @@ __all__ = [
     "Milestones",
     "ModelOutput",
     "Multiplier",
+    "NovelD",
+    "NoveltyGain",
     "OccupancyPenalty",
     "OnPlateau",
     "Piecewise",

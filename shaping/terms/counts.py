@@ -8,15 +8,16 @@ give a coarser key (a feature, a state function, a ``resolution``) or `SimHash`.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
-from typing import Any, ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 import numpy as np
 from annotated_types import Ge
 from typing_extensions import override
 
 from shapegym.shaping.kernels.counts import tally
-from shapegym.shaping.limits import NonNegative, Positive
+from shapegym.shaping.limits import Infinite, Positive
 from shapegym.shaping.promises import Replay
 from shapegym.shaping.remembered import COUNTS, Remembers
 from shapegym.shaping.states.functions import Read
@@ -43,7 +44,7 @@ class CountBonus(Term):
         key: what makes a state's key: a selector, a state function or the name of one, or a tuple of such. -0.0 is 0.0; otherwise
             keys are equal if every number is.
         beta: the bonus of the first visit.
-        exponent: how fast the bonus decays, >= 0.
+        exponent: how fast the bonus decays, >= 0; infinite, only the first visit is paid.
         scope: count over the run and all lanes ("lifetime"), or in each lane's open episode ("episode").
         hashing: None for exact keys, or `SimHash`.
         resolution: count x as the multiple of ``resolution`` that is nearest to it; None counts it as it is.
@@ -51,7 +52,7 @@ class CountBonus(Term):
 
     key: Key = "obs"
     beta: float = 1.0
-    exponent: NonNegative = 0.5
+    exponent: Annotated[float, Infinite, Ge(0)] = 0.5
     scope: Literal["lifetime", "episode"] = "lifetime"
     hashing: SimHash | None = None
     resolution: Positive | None = None
@@ -72,6 +73,7 @@ class CountBonus(Term):
             Example(cls("features.agent_pos")),
             Example(EVENT * cls("features.event", exponent=1.0)),
             Example(cls("obs", scope="episode", exponent=3.0), "discrete"),
+            Example(cls("features.agent_pos", scope="episode", exponent=math.inf)),
             Example(cls("obs", resolution=0.5, beta=0.2)),
             Example(cls("obs.observation", hashing=SimHash(bits=6)), "dict"),
             Example(cls(("features.agent_pos", 4 * Read("features.progress"), "action"))),

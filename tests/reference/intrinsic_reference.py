@@ -78,3 +78,39 @@ def curiosity_losses(
         said = networks["forward_model"](torch.cat([here, taken])[None])[0]
         foreseen = foreseen + 0.5 * sum((x - y) ** 2 for x, y in zip(said, there, strict=True))
     return told / len(before), foreseen / len(before)
+
+
+def noveld(
+    fixed: Any,
+    trained: Any,
+    before: np.ndarray,
+    after: np.ndarray,
+    first: np.ndarray,
+    active: np.ndarray,
+    alpha: float = 0.5,
+) -> list[list[float]]:
+    """max(nov(s_{t+1}) - alpha nov(s_t), 0) on the first visit of s_{t+1} in the episode (Zhang et al. 2021, eqs. 2 and 3).
+
+    Everything is (T, B, ...); nov(s) = |f(s) - g(s)|; inactive rows are 0.
+    """
+    seen: list[set[tuple[float, ...]]] = [set() for _ in first[0]]
+    width = fixed(torch.from_numpy(before[0].astype(np.float32))).shape[1]
+    bonuses = []
+    for t in range(len(first)):
+        novelty = [
+            [math.sqrt(error * width) for error in distillation_errors(fixed, trained, rows)]
+            for rows in (before[t], after[t])
+        ]
+        row = []
+        for lane in range(len(first[t])):
+            if not active[t, lane]:
+                row.append(0.0)
+                continue
+            if first[t, lane]:
+                seen[lane] = set()
+            state = tuple(after[t, lane].tolist())
+            gain = max(novelty[1][lane] - alpha * novelty[0][lane], 0.0)
+            row.append(0.0 if state in seen[lane] else gain)
+            seen[lane].add(state)
+        bonuses.append(row)
+    return bonuses
