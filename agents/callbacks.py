@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from stable_baselines3.common.base_class import BaseAlgorithm
-from stable_baselines3.common.callbacks import BaseCallback
+from stable_baselines3.common.callbacks import BaseCallback, ConvertCallback
+from stable_baselines3.common.type_aliases import MaybeCallback
 from stable_baselines3.common.vec_env import VecEnv
 
 from shapegym.agents.errors import SettingsError
@@ -225,6 +226,15 @@ class EvaluationCallback(BaseCallback):
             self._best = result.score
             if self.folder is not None:
                 model.save(Path(self.folder) / BEST_MODEL_FILE)
+
+
+def callbacks_of(callback: MaybeCallback) -> list[BaseCallback]:
+    """Return what SB3's ``learn`` takes as callbacks as a list, to which an algorithm adds its own."""
+    if callback is None:
+        return []
+    if isinstance(callback, list):
+        return callback
+    return [callback if isinstance(callback, BaseCallback) else ConvertCallback(callback)]
 
 
 def find_surface(venv: VecEnv) -> TransitionVecEnv | None:

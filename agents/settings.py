@@ -28,6 +28,9 @@ MOST_OF: Mapping[str, int] = {
     "n_epochs": 2**16,
     "gradient_steps": 2**20,
     "buffer_size": 2**32,
+    "imitation_steps": 2**20,
+    "imitation_batch_size": 2**20,
+    "longest": 2**24,
 }
 """Hyper-parameters that memory or patience is taken for, and what they are at most."""
 WIDEST_LAYER, MOST_LAYERS = 8192, 512

@@ -138,7 +138,7 @@ def train(
     algo: Annotated[
         str,
         typer.Option(
-            help="PPO, A2C, DQN, SAC, TD3, RecurrentPPO, QRDQN, ConstrainedPPO, TwoHeadPPO or BARFI."
+            help="PPO, A2C, DQN, SAC, TD3, RecurrentPPO, QRDQN, ConstrainedPPO, TwoHeadPPO, RAPID or BARFI."
         ),
     ] = "ppo",
     steps: Annotated[

@@ -14,7 +14,7 @@ from typing import Any, ClassVar, Self
 import numpy as np
 import torch
 from stable_baselines3 import PPO
-from stable_baselines3.common.callbacks import BaseCallback, ConvertCallback
+from stable_baselines3.common.callbacks import BaseCallback
 from stable_baselines3.common.policies import (
     ActorCriticCnnPolicy,
     ActorCriticPolicy,
@@ -26,6 +26,7 @@ from stable_baselines3.common.utils import obs_as_tensor
 from torch import nn
 from typing_extensions import override
 
+from shapegym.agents.callbacks import callbacks_of
 from shapegym.agents.errors import SettingsError
 from shapegym.shaping.algebra import Constant
 from shapegym.shaping.arrays import tree_map
@@ -143,7 +144,7 @@ class HeadedPPO(PPO):
         self._cuts = Cuts()
         return super().learn(
             total_timesteps,
-            [self._cuts, *_as_list(callback)],
+            [self._cuts, *callbacks_of(callback)],
             log_interval,
             tb_log_name or type(self).__name__,
             reset_num_timesteps,
@@ -257,11 +258,3 @@ def value_of(node: Expression, parts: Mapping[Any, np.ndarray]) -> Array:
     if isinstance(node, Combinator):
         return node.combine([value_of(child, parts) for child in node.children])
     return node.value if isinstance(node, Constant) else parts[node]
-
-
-def _as_list(callback: MaybeCallback) -> list[BaseCallback]:
-    if callback is None:
-        return []
-    if isinstance(callback, list):
-        return callback
-    return [callback if isinstance(callback, BaseCallback) else ConvertCallback(callback)]

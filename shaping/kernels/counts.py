@@ -60,6 +60,23 @@ def tally(
 
 
 @jit
+def digest(rows: np.ndarray, out: np.ndarray) -> None:
+    """Reduce every key to one word, mixed as `tally` mixes it; of n distinct keys two share a word with chance n^2 / 2^65.
+
+    Args:
+        rows: the keys, (B, W) uint64.
+        out: (B,) uint64.
+    """
+    for row in range(rows.shape[0]):
+        code = np.uint64(0)
+        for word in range(rows.shape[1]):
+            code = (code ^ rows[row, word]) * _MIX
+            code ^= code >> _HALF
+        code *= _FINISH
+        out[row] = code ^ (code >> _HALF)
+
+
+@jit
 def project_signs(values: np.ndarray, directions: np.ndarray, sums: np.ndarray, out: np.ndarray) -> None:
     """Pack the signs of ``directions^T x`` into words: bit k of ``out[b]`` is set if ``sum_i x_bi a_ik >= 0``.
 

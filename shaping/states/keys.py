@@ -125,6 +125,18 @@ class Keys(Reading):
         project_signs(values, began["directions"], np.empty(self.hashing.bits), words)
         return np.hstack([np.zeros((len(words), 1), dtype=np.uint64), words])
 
+    def require_begun(self, began: Began) -> None:
+        """Raise ValueError if this is nothing that `begin` makes: the kernel takes the shape of directions on trust."""
+        bits = 0 if self.hashing is None else self.hashing.bits
+        shape = (began["width"], bits) if began["width"] and bits else (0, 0)
+        directions = np.asarray(began["directions"])
+        if directions.shape != shape or (
+            self.hashing is not None
+            and directions.size
+            and not np.array_equal(directions, self.hashing.directions(shape[0]))
+        ):
+            raise ValueError("its directions are none that keys are hashed by")
+
     def remark(self, spec: Spec) -> str | None:
         """Return what should be said of counting these keys as they are, if anything."""
         if self.hashing is not None or self.resolution is not None:

@@ -34,6 +34,7 @@ TINY = {
     "A2C": {"n_steps": 4, "policy_kwargs": {"net_arch": [8]}},
     "ConstrainedPPO": {"n_steps": 16, "batch_size": 32, "policy_kwargs": {"net_arch": [8]}},
     "TwoHeadPPO": {"n_steps": 16, "batch_size": 32, "policy_kwargs": {"net_arch": [8]}},
+    "RAPID": {"n_steps": 16, "batch_size": 32, "policy_kwargs": {"net_arch": [8]}},
     "BARFI": {"n_steps": 16, "n_updates": 2, "warmup": 1, "policy_kwargs": {"net_arch": [8]}},
     **{
         algo: {

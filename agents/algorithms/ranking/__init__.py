@@ -1,0 +1,1 @@
+"""What RAPID keeps of its episodes: how often states were visited, the open episodes, the best ones."""
