@@ -120,7 +120,7 @@ def require_fitting_actions(algo: str, space: gym.Space) -> None:
     if not isinstance(space, wanted):
         fitting = [
             name
-            for name, other in algorithms().items()
+            for name, other in sorted(algorithms().items(), key=lambda each: each[1].is_ours)
             if other.takes_any_reward and isinstance(space, other.actions)
         ]
         raise SettingsError(

@@ -61,6 +61,11 @@ class Algorithm:
         return self.kind.__name__
 
     @property
+    def is_ours(self) -> bool:
+        """Whether this library brings it; the others are named before it."""
+        return self.kind.__module__.startswith("shapegym.")
+
+    @property
     def takes_any_reward(self) -> bool:
         """Whether it refuses none."""
         return self.check_reward is _takes_any
