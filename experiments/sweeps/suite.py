@@ -73,6 +73,18 @@ class Evaluations(_Data):
     episodes: int | None = Field(default=None, ge=1, le=MOST_EPISODES)
 
 
+class Learner(_Data):
+    """Who learns from a strategy, where it is not the agent of all.
+
+    Attributes:
+        algo: name of the algorithm; None is that of the task.
+        settings: hyper-parameters, on top of those of the task. A learner with an ``algo`` takes none of those.
+    """
+
+    algo: str | None = None
+    settings: dict[str, Any] = {}
+
+
 class Task(_Data):
     """What the strategies are compared on.
 
@@ -85,6 +97,7 @@ class Task(_Data):
         tags: to choose tasks by.
         rewards: strategies of this task, beside or in place of the suite's of that name.
         pay: what of the rewards is paid on this task; None is the suite's.
+        learners: of strategies on this task, on top of the suite's of that name.
     """
 
     env: str
@@ -95,6 +108,7 @@ class Task(_Data):
     tags: list[Name] = []
     rewards: dict[Name, Any] = {}
     pay: str | None = None
+    learners: dict[Name, Learner] = {}
 
 
 class Quick(_Data):
@@ -131,6 +145,7 @@ class Suite(_Data):
         rewards: strategies of every task: name -> a reward as reward files write it (with what it imports as a mapping of
             ``reward`` and ``imports``), the name of a ready reward, a reward file (relative to the suite's), or null for the task
             reward. From Python also expressions and paths. A mapping of ``reward`` and ``pay`` says what of one is paid.
+        learners: by the name of a strategy that needs an agent of its own.
         tasks: by name.
         pay: what of the rewards is paid (`shapegym.shaping.weights.paying`): "both", "task", "bonus", "anneal:STEPS" or
             "until:STEPS". A task's own goes before the suite's, a reward's own before both. One without a bonus stays as it is,
@@ -150,6 +165,7 @@ class Suite(_Data):
     rewards: dict[Name, Any] = {}
     tasks: dict[Name, Task] = Field(min_length=1)
     pay: str = "both"
+    learners: dict[Name, Learner] = {}
     quick: Quick | None = None
     sweep: dict[str, Annotated[list[Any], Field(min_length=1)] | str] = {}
     imports: list[str] = []
@@ -256,11 +272,11 @@ class Suite(_Data):
         return RunConfig(
             env=of.env,
             steps=steps,
-            algo=of.algo or self.algo,
+            algo=self.algo_of(task, strategy),
             reward=self._paid(task, strategy),
             seed=seed,
             env_kwargs=of.env_kwargs,
-            settings=self.settings_of(task),
+            settings=self.settings_of(task, strategy),
             eval_every=-(-steps // points) if points else 0,
             eval_episodes=episodes,
             checkpoint_every=-(-steps // (self.checkpoints + 1)) if self.checkpoints else 0,
@@ -276,10 +292,24 @@ class Suite(_Data):
             )
         return self._planned[task, steps]
 
-    def settings_of(self, task: str) -> dict[str, Any]:
-        """The hyper-parameters of a task that differ from the table's."""
-        of = self.tasks[task]
-        return {**(self.settings if of.algo in (None, self.algo) else {}), **of.settings}
+    def algo_of(self, task: str, strategy: str) -> str:
+        """The name of the algorithm of an entry."""
+        own = (learner.algo for learner in self._learners(task, strategy))
+        return next((algo for algo in own if algo), self.tasks[task].algo or self.algo)
+
+    def settings_of(self, task: str, strategy: str) -> dict[str, Any]:
+        """The hyper-parameters of an entry that differ from the table's."""
+        of, learners = self.tasks[task], self._learners(task, strategy)
+        shared = {**(self.settings if of.algo in (None, self.algo) else {}), **of.settings}
+        settings = {} if any(learner.algo for learner in learners) else shared
+        for learner in reversed(learners):
+            settings = {**settings, **learner.settings}
+        return settings
+
+    def _learners(self, task: str, strategy: str) -> list[Learner]:
+        """Who learns from a strategy, the nearest first."""
+        of = (self.tasks[task].learners, self.learners)
+        return [learners[strategy] for learners in of if strategy in learners]
 
     def _rewards(self, task: str) -> dict[str, Any]:
         return {**self.rewards, **self.tasks[task].rewards}
@@ -417,12 +447,34 @@ def _check_task(suite: Suite, name: str, task: Task, origin: Origin) -> None:
         raise origin.error(("tasks", name), f"{name} has no strategies: give it 'rewards', or the suite.")
     with origin.at("tasks", name, "env"):
         require_env(task.env)
-    algo = task.algo or suite.algo
-    with origin.at(*(("tasks", name) if task.algo else ()), "algo"):
-        algorithm_of(algo)
-    for key, value in suite.settings_of(name).items():
-        with origin.at(*(("tasks", name) if key in task.settings else ()), "settings", key):
-            resolve_settings(algo, task.env, {key: value})
+    here: KeyPath = ("tasks", name)
+    with origin.at(*(here if task.algo else ()), "algo"):
+        algorithm_of(task.algo or suite.algo)
+    strategies = suite._rewards(name)
+    for where, learners in (((), suite.learners), (here, task.learners)):
+        for strategy, learner in learners.items():
+            known = strategies if where else {each for task in suite.tasks for each in suite._rewards(task)}
+            if strategy not in known:
+                raise origin.error(
+                    (*where, "learners", strategy),
+                    f"There is no strategy {strategy!r}.{suggest(strategy, known)}",
+                )
+            with origin.at(*where, "learners", strategy, *(("algo",) if learner.algo else ())):
+                algorithm_of(learner.algo or task.algo or suite.algo)
+    for strategy in strategies:
+        algo = suite.algo_of(name, strategy)
+        for key, value in suite.settings_of(name, strategy).items():
+            with origin.at(*_place_of(suite, name, strategy, key), "settings", key):
+                resolve_settings(algo, task.env, {key: value})
+
+
+def _place_of(suite: Suite, name: str, strategy: str, key: str) -> KeyPath:
+    """Where a hyper-parameter of an entry is set: the nearest place that names it."""
+    task, here = suite.tasks[name], ("tasks", name)
+    for where, learners in ((here, task.learners), ((), suite.learners)):
+        if strategy in learners and key in learners[strategy].settings:
+            return (*where, "learners", strategy)
+    return here if key in task.settings else ()
 
 
 def _check_pay(suite: Suite, name: str, task: Task, origin: Origin) -> None:
@@ -439,5 +491,11 @@ def _check_pay(suite: Suite, name: str, task: Task, origin: Origin) -> None:
 
 def _fields_at(path: KeyPath) -> list[str]:
     """The keys of the mapping at a path of a suite file."""
-    kinds: dict[str, type[BaseModel]] = {"tasks": Task, "eval": Evaluations, "quick": Quick}
-    return list((kinds[str(path[0])] if path else Suite).model_fields)
+    kinds: dict[str, type[BaseModel]] = {
+        "tasks": Task,
+        "eval": Evaluations,
+        "quick": Quick,
+        "learners": Learner,
+    }
+    named = [str(key) for key in path if key in kinds]
+    return list((kinds[named[-1]] if named else Suite).model_fields)

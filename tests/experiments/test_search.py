@@ -361,7 +361,7 @@ def test_halving_gives_the_best_more_budget_and_compares_the_winner_on_the_plans
     assert winner.config.steps == 2700
 
 
-@settings(max_examples=10)
+@settings(max_examples=5)
 @given(order=st.randoms(use_true_random=False), at=st.sampled_from([0.01, 0.05, 0.09]))
 def test_halving_does_not_depend_on_which_run_finishes_first_nor_on_being_asked_again(order, at):
     plan = a_plan(a_job())

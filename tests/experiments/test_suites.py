@@ -87,6 +87,22 @@ def test_tasks_override_rewards_and_settings_of_their_suite(write):
     assert (sea.steps, sea.eval_every, sea.eval_episodes, sea.checkpoint_every) == (2000, 500, 8, 1000)
 
 
+def test_a_strategy_may_have_a_learner_of_its_own(write):
+    learners = "learners: {count: {settings: {ent_coef: 0.1}}, own: {algo: A2C, settings: {n_steps: 5}}}\n"
+    text = (
+        edited("      own: novelty\n", "      own: novelty\n    learners: {count: {algo: PPO}}\n") + learners
+    )
+    jobs = {job.id: job.config for job in load_suite(write(text)).plan().jobs}
+    corridor, sea, own = (jobs[f"{entry}/0"] for entry in ("corridor/count", "sea/count", "sea/own"))
+    assert (corridor.algo, corridor.settings) == (
+        "PPO",
+        {"learning_rate": 1e-3, "clip_range": 0.1, "ent_coef": 0.1},
+    )
+    assert (sea.algo, sea.settings) == ("PPO", {"ent_coef": 0.1})
+    assert (own.algo, own.settings) == ("A2C", {"n_steps": 5})
+    assert (jobs["sea/sparse/0"].algo, jobs["sea/sparse/0"].settings) == ("DQN", {"batch_size": 16})
+
+
 def test_quick_takes_its_tasks_seeds_and_budget(write):
     plan = load_suite(write(SUITE)).plan(quick=True)
     assert [job.id for job in plan.jobs] == ["corridor/sparse/7", "corridor/count/7"]
@@ -263,6 +279,22 @@ MISTAKES = {
     "value that the algorithm rejects": (
         edited("{batch_size: 16}", "{learning_rate: fast}"),
         r":18:16: tasks.sea.settings.learning_rate: .*must be a number",
+    ),
+    "learner of no strategy": (
+        SUITE + "learners: {cuont: {algo: PPO}}\n",
+        r":23:12: learners.cuont: There is no strategy 'cuont'. Did you mean 'count'",
+    ),
+    "learner with an unknown algorithm": (
+        SUITE + "learners: {count: {algo: PPI}}\n",
+        r":23:20: learners.count.algo: .*Did you mean 'PPO'",
+    ),
+    "learner with an unknown setting": (
+        SUITE + "learners: {own: {settings: {batchsize: 3}}}\n",
+        r"learners.own.settings.batchsize: .*Did you mean 'batch_size'",
+    ),
+    "unknown key of a learner": (
+        SUITE + "learners: {own: {setings: {}}}\n",
+        r"learners.own.setings: .*Did you mean 'settings'",
     ),
     "unknown node": (
         edited("features.state, beta: 0.1}}]}", "features.state}}, curiosity]}"),
