@@ -20,6 +20,7 @@ from shapegym.shaping.errors import ShapingError
 from shapegym.shaping.evaluation.engine import RewardEngine
 from shapegym.shaping.files.reward_files import dump_reward, load_reward
 from shapegym.shaping.files.state_files import load_engine, save_engine
+from shapegym.shaping.intrinsic.etd import ETD
 from shapegym.shaping.intrinsic.noveld import NovelD, NoveltyGain
 from shapegym.shaping.intrinsic.rnd import RND
 from shapegym.shaping.models.sight import Sight
@@ -52,9 +53,11 @@ from shapegym.shaping.weights.multipliers import Multiplier, constrained
 from shapegym.shaping.weights.normalize import RunningMean, RunningScale, normalize
 from shapegym.shaping.weights.paying import paying
 from shapegym.shaping.weights.schedules import Cosine, Exponential, Linear, OnPlateau, Piecewise, anneal
+from shapegym.shaping.weights.standardise import Standardised
 from shapegym.shaping.weights.trust import Trust, trusted
 
 __all__ = [
+    "ETD",
     "EXP3",
     "RND",
     "UCB1",
@@ -112,6 +115,7 @@ __all__ = [
     "Sight",
     "SimHash",
     "Spec",
+    "Standardised",
     "StateFunction",
     "StateReward",
     "Table",

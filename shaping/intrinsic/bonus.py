@@ -12,10 +12,11 @@ from shapegym.shaping.promises import Replay
 from shapegym.shaping.transitions import State, Transitions
 from shapegym.shaping.types import Expression, Term
 from shapegym.shaping.weights.normalize import RunningScale
+from shapegym.shaping.weights.standardise import Standardised
 
-Scale: TypeAlias = Literal["stream", "return", "std", "none"]
+Scale: TypeAlias = Literal["stream", "return", "std", "ema", "none"]
 """By what a bonus is divided (`RunningScale`): the standard deviation of its discounted sum over the run ("stream") or within
-episodes ("return"), its own ("std"), or nothing."""
+episodes ("return"), its own ("std"), or nothing; with "ema" its moving average is taken off too (`Standardised`)."""
 
 DISCOUNT = 0.99
 """Of the sums by which bonuses are scaled: gamma_I of Burda et al. 2019."""
@@ -40,12 +41,12 @@ class Bonus(Term):
     def inputs(self) -> tuple[Expression, ...]:
         """The measurement, and its scale."""
         raw = self.raw
-        return (
-            (raw,)
-            if self.scale == "none"
-            else (raw, RunningScale(raw, self.scale, None if self.scale == "std" else DISCOUNT))
-        )
+        if self.scale == "none":
+            return (raw,)
+        if self.scale == "ema":
+            return (Standardised(raw),)
+        return (raw, RunningScale(raw, self.scale, None if self.scale == "std" else DISCOUNT))
 
     @override
     def measure(self, transitions: Transitions, state: State, *inputs: Any) -> np.ndarray:
-        return np.array(inputs[0] if self.scale == "none" else inputs[0] * inputs[1], dtype=np.float64)
+        return np.array(inputs[0] * inputs[1] if len(inputs) == 2 else inputs[0], dtype=np.float64)

@@ -18,6 +18,7 @@ from shapegym.shaping.combinators.gate import gate
 from shapegym.shaping.combinators.groups import GroupRelative
 from shapegym.shaping.evaluation.engine import RewardEngine
 from shapegym.shaping.files.state_files import load_engine, save_engine, save_state
+from shapegym.shaping.intrinsic.etd import EpisodicDistance, TemporalDistance
 from shapegym.shaping.models.discriminator import Discriminator
 from shapegym.shaping.remembered import COUNTS, GROWS, Remembers
 from shapegym.shaping.states.keys import SimHash
@@ -72,6 +73,10 @@ COUNTED = CountBonus("obs", resolution=1.0)
 EPISODIC = CountBonus("obs", resolution=1.0, scope="episode")
 HASHED = CountBonus("obs", hashing=SimHash(8))
 GATED = (gate(Potential("obs[0]"), TASK, threshold=0.0), {"pay_at_end": True})
+EPISODIC_DISTANCE = (
+    EpisodicDistance(TemporalDistance(width=2, hidden=4, epochs=1, share=0.1), 5),
+    {"learn_every": 50},
+)
 LEARNED = (ModelOutput(Discriminator(ROWS, hidden=4), "log_ratio"), {"learn_every": 50})
 
 CRAFTED = [
@@ -127,6 +132,11 @@ CRAFTED = [
     (GATED, "tape/parts", lambda a: a[:0]),
     (GATED, "tape/parts", lambda a: a[:, :1]),
     ((GroupRelative(TASK, 2), {"pay_at_end": True}), "carries/0/run/count", altered(0, -1)),
+    (EPISODIC_DISTANCE, "terms/episodic_distance/counts", lambda a: -a - 1),
+    (EPISODIC_DISTANCE, "terms/episodic_distance/codes", lambda a: a[..., :4]),
+    (EPISODIC_DISTANCE, "terms/episodic_distance/codes", lambda a: np.zeros((LANES, 4, 6), np.float32)),
+    (EPISODIC_DISTANCE, "terms/episodic_distance/codes", lambda a: a[:, :2]),
+    (EPISODIC_DISTANCE, "terms/episodic_distance/nearest", lambda a: a[:1]),
     (LEARNED, "experience/store/length", lambda a: a + 1),
     (LEARNED, "experience/store/length", lambda a: -1),
     (LEARNED, "experience/store/rows/active", lambda a: a[:, :2]),
