@@ -32,13 +32,14 @@ _HOMES = {
         "TabulationError",
     ),
     "evaluation": ("Evaluation", "evaluate"),
-    "factory": ("make_agent", "torch_threads"),
+    "factory": ("make_agent",),
     "finite.occupancy": ("RegularisedTask",),
     "finite.oracle": ("OptimalPolicy", "RandomPolicy"),
     "finite.tabulate": ("Tables",),  # the function has the name of its module
     "metrics": ("JsonLines", "read_json_lines"),
     "profiling": ("CostMeter", "Costs"),
     "settings": ("Settings", "resolve_settings"),
+    "threads": ("torch_threads",),
 }
 _HOME_OF = {name: module for module, names in _HOMES.items() for name in names}
 

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from typing import Any
 
 import gymnasium as gym
 import numpy as np
-import torch
 from stable_baselines3.common.base_class import BaseAlgorithm
 from stable_baselines3.common.noise import NormalActionNoise
 from stable_baselines3.common.vec_env import VecEnv
@@ -19,6 +17,7 @@ from shapegym.agents.errors import SettingsError
 from shapegym.agents.extractors import with_extractor
 from shapegym.agents.policies import fitting_policy
 from shapegym.agents.settings import Settings, resolve_settings
+from shapegym.agents.threads import choose_threads, threads_of_runs, torch_threads
 from shapegym.shaping.surfaces.binding import BindingOptions
 from shapegym.shaping.surfaces.wiring import wire
 from shapegym.shaping.types import Expression
@@ -53,6 +52,9 @@ def make_agent(
 
         model = make_agent("PPO", "shapegym/FourRooms-v0", TaskReward() + 0.1 * CountBonus("features.agent_pos"), seed=0)
         model.learn(100_000)
+
+    Unless somebody has chosen otherwise, torch computes on one thread from then on, so that a seed means the same on every machine;
+    without a seed, on as many as prove fastest (`shapegym.agents.threads`).
 
     Args:
         algo: a name in `shapegym.agents.ALGORITHMS`. Its policy, unless ``policy`` is given, is that which reads the environment's
@@ -97,17 +99,19 @@ def make_agent(
             np.zeros(shape), np.full(shape, chosen.action_noise_std)
         )
     try:
-        model = algorithm_of(algo).kind(
-            policy,
-            venv,
-            seed=seed,
-            device=device,
-            verbose=verbose,
-            tensorboard_log=tensorboard_log,
-            **arguments,
-        )
+        with torch_threads(threads_of_runs()):  # what networks begin with depends on it
+            model = algorithm_of(algo).kind(
+                policy,
+                venv,
+                seed=seed,
+                device=device,
+                verbose=verbose,
+                tensorboard_log=tensorboard_log,
+                **arguments,
+            )
     except _REJECTIONS as error:
         raise SettingsError(f"{algo} with {policy} rejects its settings: {error}") from error
+    choose_threads(model)
     if reward is not None:
         options: BindingOptions = {"seed": seed or 0, **(binding or {})}
         wire(model, reward, **options)
@@ -126,14 +130,3 @@ def require_fitting_actions(algo: str, space: gym.Space) -> None:
         raise SettingsError(
             f"{algo} needs {wanted.__name__} actions; this environment's are {space}. Use {', '.join(fitting)}."
         )
-
-
-@contextmanager
-def torch_threads(count: int) -> Iterator[None]:
-    """Run the block with ``count`` threads for torch: small networks are fastest with 1, and repeatable."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(count)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from time import perf_counter
 from typing import Any, Self
 
+import torch
 from stable_baselines3.common.base_class import BaseAlgorithm
 from stable_baselines3.common.on_policy_algorithm import OnPolicyAlgorithm
 from stable_baselines3.common.vec_env import VecEnv, VecNormalize
@@ -30,12 +31,14 @@ class Costs:
         sections: seconds in each of `SECTIONS`.
         terms: seconds in each term and model of the reward, by its name; part of ``sections["reward"]``.
         resumed: how many times the run was continued.
+        threads: that torch had; 0 where that is not known.
     """
 
     frames: int = 0
     sections: Mapping[str, float] = field(default_factory=lambda: dict.fromkeys(SECTIONS, 0.0))
     terms: Mapping[str, float] = field(default_factory=dict)
     resumed: int = 0
+    threads: int = 0
 
     @property
     def seconds(self) -> float:
@@ -55,6 +58,7 @@ class Costs:
             {name: self.sections[name] + more.sections[name] for name in SECTIONS},
             {name: self.terms.get(name, 0.0) + more.terms.get(name, 0.0) for name in names},
             self.resumed + more.resumed + 1,
+            more.threads,
         )
 
 
@@ -127,7 +131,7 @@ class CostMeter:
         sections = dict(zip(SECTIONS, self._seconds, strict=False))
         terms = dict(zip(self._reader_names, self._seconds[len(SECTIONS) :], strict=True))
         sections["reward"] += sum(terms.values())
-        return Costs(self._frames, sections, terms)
+        return Costs(self._frames, sections, terms, threads=torch.get_num_threads())
 
     def _watched(self) -> dict[str, list[tuple[Any, str]]]:
         """The methods behind each section. Evaluation goes through none of them, as it has its own environment and `predict`."""

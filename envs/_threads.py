@@ -10,13 +10,14 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
-from threading import Lock, local
+from functools import cache
+from threading import Lock, Thread, local
 from time import perf_counter
 from typing import Any
 
 import numba
 
-from shapegym.fastest import Fastest
+from shapegym.fastest import Fastest, counts_up_to
 
 LANES_PER_THREAD = 256
 """Below this many lanes a thread costs more than it saves."""
@@ -47,16 +48,16 @@ class Team:
 
     def __init__(self, lanes: int) -> None:
         self._lanes = lanes
-        self._most, self._fastest = 1, Fastest([1])
+        self._most, self._fastest = 1, Fastest(counts_up_to(1))
         self._outside: int | None = None
         self._start = 0.0
 
     def __enter__(self) -> None:
         self._outside = _HERE.team
-        most = _useful(self._lanes, numba.get_num_threads())
+        most = 1 if self._lanes < 2 * LANES_PER_THREAD else _useful(self._lanes, _allowed())
         if most != self._most:
             self._most = most
-            self._fastest = Fastest([most >> halvings for halvings in range(most.bit_length())])
+            self._fastest = Fastest(counts_up_to(most))
         _HERE.team = self._fastest.way
         self._start = perf_counter()
 
@@ -71,13 +72,26 @@ def over_lanes(
 ) -> None:
     """Call `serial(0, lanes, *arguments)`, or `chunked(chunks, *arguments)` where that is faster."""
     if lanes >= 2 * LANES_PER_THREAD:
-        allowed, team = numba.get_num_threads(), _HERE.team
+        allowed, team = _allowed(), _HERE.team
         chunks = _useful(lanes, allowed if team is None else min(team, allowed))
         if chunks > 1 and os.getpid() == _PROCESS:  # OpenMP does not survive a fork
             with _LOCK:  # Numba's fallback threads serve one caller at a time
                 _run(chunks, allowed, chunked, arguments)
             return
     serial(0, lanes, *arguments)
+
+
+def _allowed() -> int:
+    _launch()
+    return numba.get_num_threads()
+
+
+@cache
+def _launch() -> None:
+    """Let Numba begin in a thread of its own: where it begins it sets OpenMP's number of threads, which is torch's too."""
+    thread = Thread(target=numba.get_num_threads)
+    thread.start()
+    thread.join()
 
 
 def _useful(lanes: int, threads: int) -> int:

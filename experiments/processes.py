@@ -1,4 +1,4 @@
-"""Worker processes: they import once and then do one piece of work after the other, each on one thread.
+"""Worker processes: they import once and then do one piece of work after the other, on one thread, or as many as somebody chose.
 
 Workers are spawned, so in a script what starts them stands below ``if __name__ == "__main__":``; notebooks need no such thing, and
 what they define is not known to workers. This module imports little, so that workers can start while the parent is still reading
@@ -31,7 +31,7 @@ Say = Callable[[Any], None]
 """What work tells its parent with on the way."""
 
 _SPAWN = get_context("spawn")
-_ONE_THREAD = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMBA_NUM_THREADS")
+_THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMBA_NUM_THREADS")
 
 
 def available_cores() -> int:
@@ -134,8 +134,8 @@ class _Worker:
         self.ready = self.buried = False
         self.pipe, theirs = _SPAWN.Pipe()
         self.process = _SPAWN.Process(target=_work, args=(theirs, self.modules), daemon=True)
-        one_thread = _environment(dict.fromkeys(_ONE_THREAD, "1"))  # as the libraries are imported
-        with one_thread, _no_interrupt(), _main_that_exists():
+        threads = _environment(_threads_of_workers())  # as the libraries are imported
+        with threads, _no_interrupt(), _main_that_exists():
             self.process.start()
         theirs.close()
 
@@ -220,9 +220,9 @@ def in_processes(
         with WorkerPool(min(workers, len(listed))) as pool:
             pool.map(partial(_placed, function), enumerate(listed), hear)
     else:
-        from shapegym.agents.factory import torch_threads
+        from shapegym.agents.threads import threads_of_runs, torch_threads
 
-        with torch_threads(1):
+        with torch_threads(threads_of_runs()):
             for item in enumerate(listed):
                 hear(item, News("returned", function(item[1])))
     return [results[place] for place in range(len(listed))]
@@ -236,6 +236,11 @@ def _in_words(code: int) -> str:
     if code == -signal.SIGKILL:
         return "SIGKILL: somebody killed it, or memory ran out"
     return signal.Signals(-code).name if code < 0 else f"exit code {code}"
+
+
+def _threads_of_workers() -> dict[str, str]:
+    """One for each library, unless somebody has said how many."""
+    return {name: os.environ.get(name) or "1" for name in _THREADS}
 
 
 @contextmanager
@@ -289,11 +294,10 @@ def _work(pipe: Connection, modules: Sequence[str]) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent says when to stop
     _ask_to_die_with_parent()
     threading.Thread(target=_die_with_parent, daemon=True).start()
-    import torch
+    import torch  # noqa: F401  # before the work, which is not to wait for it
 
     for name in modules:
         import_module(name)
-    torch.set_num_threads(1)
     faulthandler.enable()
     pipe.send(News("ready"))
     with suppress(EOFError):

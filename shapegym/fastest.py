@@ -18,7 +18,7 @@ LEAST_CALLS = 3
 """Of an average."""
 GAIN = 0.9
 """Of the time of the way in use: a rival that takes more is not worth a change."""
-SHARE = 20
+SHARE = 40
 """The way in use is used for this many times as long as the last trial of a rival took."""
 PATIENCE = 8.0
 """Seconds of use between two trials, at most; trials that change nothing double them up to there."""
@@ -26,17 +26,22 @@ SURPRISE = 1.5
 """Times as slow or as fast as known: something has changed, and a trial comes as soon as `SHARE` allows."""
 
 
+def counts_up_to(most: int) -> list[int]:
+    """Numbers of threads to choose from: 1, which is never very slow, then ``most`` and its halves."""
+    return [1, *(most >> halvings for halvings in range(most.bit_length() - 1))]
+
+
 class Fastest(Generic[Way]):
     """Uses what was fastest so far, and tries the others now and then, for a few calls each.
 
-        fastest = Fastest([4, 2, 1])
+        fastest = Fastest(counts_up_to(4))
         work(threads=fastest.way)
         fastest.took(seconds)
 
     Trials are short, given up once they are lost, and rarer the longer nothing comes of them.
 
     Args:
-        ways: all that there are; the first is used until another proves faster.
+        ways: all that there are; the first is used until another proves faster. The first call of each counts for nothing.
 
     Attributes:
         way: what to do next.
@@ -45,6 +50,7 @@ class Fastest(Generic[Way]):
     def __init__(self, ways: Sequence[Way]) -> None:
         self._best, *rivals = ways
         self._rivals = deque(rivals)
+        self._unused = set(ways)  # so far
         self.way = self._best
         self._calls = _Calls()
         self._known = 0.0  # seconds that a call of the best takes
@@ -55,8 +61,11 @@ class Fastest(Generic[Way]):
 
     def took(self, seconds: float) -> None:
         """Learn how long one call of `way` took, from which `way` may become another."""
+        if self.way in self._unused:  # kernels are compiled
+            self._unused.remove(self.way)
+            return
         self._calls.add(seconds)
-        if self.way is not self._best:
+        if self.way != self._best:
             self._judge()
         elif self._calls.count >= LEAST_CALLS and self._calls.seconds >= SPELL:
             self._look_back()
@@ -65,7 +74,7 @@ class Fastest(Generic[Way]):
         """A spell of the best is over."""
         mean = self._calls.mean
         self._since += self._calls.seconds
-        self._calls = _Calls(warm=True)
+        self._calls = _Calls()
         self._known += (mean - self._known) / 4 if self._known else mean
         self._then = self._then or self._known
         if not 1 / SURPRISE < self._known / self._then < SURPRISE:
@@ -79,7 +88,7 @@ class Fastest(Generic[Way]):
         lost = self._calls.seconds >= needed * self._known  # even if the calls that are missing took no time
         if self._calls.count < needed and not lost:
             return
-        self._since, self._due = 0.0, min(SHARE * self._calls.cost, PATIENCE)
+        self._since, self._due = 0.0, SHARE * self._calls.seconds
         if self._calls.mean < GAIN * self._known:
             self._rivals.append(self._best)
             self._best, self._known, self._patience, self._lost = self.way, self._calls.mean, 0.0, 0
@@ -96,20 +105,14 @@ class Fastest(Generic[Way]):
 
 
 class _Calls:
-    """Calls of one way in a row. The first counts for nothing: caches fill, threads wake up, kernels are compiled."""
+    """Calls of one way in a row."""
 
-    def __init__(self, *, warm: bool = False) -> None:
-        self._warm = warm
-        self.count = 0
-        self.seconds = 0.0
-        self.cost = 0.0  # with the first
+    def __init__(self) -> None:
+        self.count, self.seconds = 0, 0.0
 
     def add(self, seconds: float) -> None:
-        self.cost += seconds
-        if self._warm:
-            self.count += 1
-            self.seconds += seconds
-        self._warm = True
+        self.count += 1
+        self.seconds += seconds
 
     @property
     def mean(self) -> float:

@@ -1,9 +1,9 @@
 """``costs.json``: what a run took and where the time went, kept apart from results, which are the same on every repetition.
 
 ``seconds`` is the wall-clock time of training, evaluations on the way included, ``frames_per_second`` the global steps in it,
-``resumed`` how often the run was continued, ``shares`` the fraction of the time in each section (they add up to 1), ``terms`` the
-fraction in each term of the reward. The file is written with every checkpoint and at the end, so it tells the cost of the steps
-that led to the result and not of those that a killed run lost.
+``resumed`` how often the run was continued, ``threads`` how many torch had, ``shares`` the fraction of the time in each section
+(they add up to 1), ``terms`` the fraction in each term of the reward. The file is written with every checkpoint and at the end, so
+it tells the cost of the steps that led to the result and not of those that a killed run lost.
 """
 
 from __future__ import annotations
@@ -54,6 +54,7 @@ def read(folder: Path) -> Costs:
             sections={name: seconds * data["shares"][name] for name in SECTIONS},
             terms={name: seconds * share for name, share in data["terms"].items()},
             resumed=int(data["resumed"]),
+            threads=int(data.get("threads", 0)),
         )
 
 
@@ -64,6 +65,7 @@ def as_data(costs: Costs) -> dict[str, Any]:
         "seconds": round(seconds, _DIGITS),
         "frames_per_second": round(costs.frames_per_second, 3),
         "resumed": costs.resumed,
+        "threads": costs.threads,
         "shares": _shares(costs.sections, seconds),
         "terms": _shares(costs.terms, seconds),
     }
@@ -93,7 +95,9 @@ def breakdown(costs: Costs) -> Table:
 def summary(costs: Costs) -> str:
     """Return time and speed in a few words."""
     again = f", resumed {costs.resumed} times" if costs.resumed > 1 else ", resumed once" * costs.resumed
-    return f"{costs.frames:,} steps in {costs.seconds:,.1f} s, {costs.frames_per_second:,.0f} a second{again}"
+    threads = f", torch on {costs.threads} thread{'s' * (costs.threads > 1)}" if costs.threads else ""
+    speed = f"{costs.frames:,} steps in {costs.seconds:,.1f} s, {costs.frames_per_second:,.0f} a second"
+    return f"{speed}{threads}{again}"
 
 
 def _shares(parts: Any, seconds: float) -> dict[str, float]:

@@ -39,11 +39,12 @@ from shapegym.agents.checkpoint import (
 from shapegym.agents.environments import make_vec_env, with_features
 from shapegym.agents.errors import CheckpointError
 from shapegym.agents.evaluation import Evaluation, evaluate
-from shapegym.agents.factory import make_agent, torch_threads
+from shapegym.agents.factory import make_agent
 from shapegym.agents.metrics import EPISODE, each_json_line
 from shapegym.agents.model_files import require_settings, save_model
 from shapegym.agents.profiling import CostMeter, Costs
 from shapegym.agents.settings import resolve_settings
+from shapegym.agents.threads import threads_of_runs, torch_threads
 from shapegym.experiments.errors import RunError, unless_refused
 from shapegym.experiments.inside import require_own
 from shapegym.experiments.named import is_name, ready_rewards, require_data, reward_given
@@ -235,7 +236,7 @@ def train(
         settings = resolve_settings(config.algo, config.env, config.settings)
         tracking.require(wandb)
         earlier = None
-        with torch_threads(1), ExitStack() as cleanup:
+        with torch_threads(threads_of_runs()), ExitStack() as cleanup:
             if resume:
                 require_own(folder)
                 cleanup.enter_context(run_folder.alone(folder))

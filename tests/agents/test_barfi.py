@@ -32,7 +32,8 @@ from shapegym.agents.algorithms.bilevel.objectives import (
 from shapegym.agents.algorithms.bilevel.outer import LearnedReward
 from shapegym.agents.environments import make_vec_env
 from shapegym.agents.errors import SettingsError
-from shapegym.agents.factory import make_agent, torch_threads
+from shapegym.agents.factory import make_agent
+from shapegym.agents.threads import torch_threads
 from shapegym.shaping.algebra import TaskReward
 from shapegym.shaping.combinators.gate import gate
 from shapegym.shaping.evaluation.engine import RewardEngine

@@ -23,9 +23,10 @@ from shapegym.agents.checkpoint import (
 )
 from shapegym.agents.environments import make_vec_env
 from shapegym.agents.errors import CheckpointError
-from shapegym.agents.factory import make_agent, torch_threads
+from shapegym.agents.factory import make_agent
 from shapegym.agents.metrics import read_json_lines
 from shapegym.agents.state_tree import pack
+from shapegym.agents.threads import torch_threads
 from shapegym.envs.registration import register_all
 from shapegym.shaping.algebra import TaskReward
 from shapegym.shaping.combinators.gate import gate

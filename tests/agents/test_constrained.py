@@ -15,7 +15,8 @@ from shapegym.agents.callbacks import ShapingCallback
 from shapegym.agents.checkpoint import load_checkpoint, save_checkpoint
 from shapegym.agents.environments import make_vec_env
 from shapegym.agents.errors import SettingsError
-from shapegym.agents.factory import make_agent, torch_threads
+from shapegym.agents.factory import make_agent
+from shapegym.agents.threads import torch_threads
 from shapegym.envs.registration import register_all
 from shapegym.shaping.algebra import TaskReward
 from shapegym.shaping.states.functions import Read

@@ -10,9 +10,10 @@ from stable_baselines3.common.vec_env import DummyVecEnv
 from shapegym.agents.algorithms.registry import ALGORITHMS
 from shapegym.agents.environments import make_vec_env
 from shapegym.agents.errors import SettingsError
-from shapegym.agents.factory import make_agent, torch_threads
+from shapegym.agents.factory import make_agent
 from shapegym.agents.policies import policy_name, require_readable
 from shapegym.agents.settings import resolve_settings
+from shapegym.agents.threads import torch_threads
 from shapegym.envs.registration import register_all
 from shapegym.shaping.algebra import TaskReward
 from shapegym.shaping.errors import DiscountError
@@ -124,13 +125,6 @@ def test_a_potential_with_another_discount_is_refused():
 def test_a_vec_env_of_single_environments_works_too():
     model = make_agent("A2C", DummyVecEnv([lambda: gym.make("shapegym/Corridor-v0")]), REWARD, **TINY["A2C"])
     assert model.learn(20).num_timesteps == 20
-
-
-def test_torch_threads_are_put_back():
-    before = torch.get_num_threads()
-    with pytest.raises(KeyError), torch_threads(1):
-        raise KeyError
-    assert torch.get_num_threads() == before
 
 
 def test_a_number_of_lanes_that_the_vec_env_does_not_have_is_refused():

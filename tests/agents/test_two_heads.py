@@ -13,7 +13,8 @@ from two_heads_reference import advantages
 from shapegym.agents.algorithms.two_heads import TwoHeadPPO
 from shapegym.agents.errors import SettingsError
 from shapegym.agents.evaluation import evaluate
-from shapegym.agents.factory import make_agent, torch_threads
+from shapegym.agents.factory import make_agent
+from shapegym.agents.threads import torch_threads
 from shapegym.envs.registration import register_all
 from shapegym.shaping.algebra import TaskReward, clip
 from shapegym.shaping.combinators.gate import gate

@@ -74,7 +74,7 @@ class _InTurn:
 
 @pytest.mark.parametrize(
     ("allowed", "lanes", "ways"),
-    [(1, 10_000, [1]), (8, 511, [1]), (8, 512, [2, 1]), (8, 10_000, [8, 4, 2, 1]), (6, 10_000, [6, 3, 1])],
+    [(1, 10_000, [1]), (8, 511, [1]), (8, 512, [1, 2]), (8, 10_000, [1, 8, 4, 2]), (6, 10_000, [1, 6, 3])],
 )
 def test_no_more_threads_are_tried_than_allowed_and_useful(
     allowed: int, lanes: int, ways: list[int], monkeypatch: pytest.MonkeyPatch
@@ -116,6 +116,20 @@ def test_a_forked_process_steps_without_threads(monkeypatch: pytest.MonkeyPatch)
     calls: list[Any] = []
     _threads.over_lanes(lambda *a: calls.append(a), chunked, 10_000, "x")
     assert calls == [(0, 10_000, "x")]
+
+
+@pytest.mark.parametrize("lanes", [2, 2 * _threads.LANES_PER_THREAD])
+def test_torch_keeps_its_number_of_threads(lanes: int) -> None:
+    script = f"""
+        import gymnasium as gym, torch, shapegym
+        torch.set_num_threads(3)
+        envs = gym.make_vec("shapegym/MiniGrid-Empty-5x5-v0", {lanes})
+        envs.reset(seed=0)
+        envs.step(envs.action_space.sample())
+        print(torch.get_num_threads())
+    """
+    command = [sys.executable, "-c", textwrap.dedent(script)]
+    assert subprocess.run(command, capture_output=True, text=True, check=True).stdout == "3\n"
 
 
 def test_snapshot_of_some_lanes_continues_them_to_the_bit() -> None:

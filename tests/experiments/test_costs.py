@@ -43,7 +43,7 @@ def on_disk(folder: Path) -> dict[str, Any]:
 def test_a_run_says_what_it_cost(tmp_path):
     train(REQUEST, tmp_path / "run")
     data = on_disk(tmp_path / "run")
-    assert list(data) == ["seconds", "frames_per_second", "resumed", "shares", "terms"]
+    assert list(data) == ["seconds", "frames_per_second", "resumed", "threads", "shares", "terms"]
     assert sorted(data["shares"]) == sorted(SECTIONS)
     assert sum(data["shares"].values()) == pytest.approx(1, abs=1e-5)
     assert min(data["shares"].values()) >= 0

@@ -17,8 +17,9 @@ import numpy as np
 from shapegym.agents.algorithms.barfi import BARFI
 from shapegym.agents.environments import make_vec_env, with_features
 from shapegym.agents.evaluation import evaluate
-from shapegym.agents.factory import make_agent, torch_threads
+from shapegym.agents.factory import make_agent
 from shapegym.agents.settings import resolve_settings
+from shapegym.agents.threads import torch_threads
 from shapegym.experiments.errors import RunError
 from shapegym.experiments.processes import in_processes
 from shapegym.experiments.runs.run import EVALUATION_SEED, RunConfig
