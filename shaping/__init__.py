@@ -20,9 +20,13 @@ from shapegym.shaping.errors import ShapingError
 from shapegym.shaping.evaluation.engine import RewardEngine
 from shapegym.shaping.files.reward_files import dump_reward, load_reward
 from shapegym.shaping.files.state_files import load_engine, save_engine
+from shapegym.shaping.intrinsic.disagreement import Disagreement
 from shapegym.shaping.intrinsic.etd import ETD
+from shapegym.shaping.intrinsic.icm import ICM
 from shapegym.shaping.intrinsic.noveld import NovelD, NoveltyGain
+from shapegym.shaping.intrinsic.ride import RIDE, Impact
 from shapegym.shaping.intrinsic.rnd import RND
+from shapegym.shaping.models.inverse_dynamics import InverseDynamics
 from shapegym.shaping.models.sight import Sight
 from shapegym.shaping.promises import Guarantee, Replay
 from shapegym.shaping.states.arithmetic import maximum, minimum
@@ -59,6 +63,8 @@ from shapegym.shaping.weights.trust import Trust, trusted
 __all__ = [
     "ETD",
     "EXP3",
+    "ICM",
+    "RIDE",
     "RND",
     "UCB1",
     "ActionPotential",
@@ -71,6 +77,7 @@ __all__ = [
     "CountBonus",
     "Delta",
     "DifferentialSharpe",
+    "Disagreement",
     "Distance",
     "DynamicPotential",
     "Edge",
@@ -86,6 +93,8 @@ __all__ = [
     "GroupRelative",
     "Guarantee",
     "HarmonicMean",
+    "Impact",
+    "InverseDynamics",
     "LearnedWeight",
     "Linear",
     "Logged",

@@ -172,6 +172,43 @@ def perceptron(width: int, hidden: int, outputs: int, *, layers: int = 2) -> nn.
     return nn.Sequential(*stack, nn.Linear(widths[-1], outputs))
 
 
+class Perceptrons(nn.Module):
+    """Several networks in one, each with a hidden layer of LeakyReLU units.
+
+    Args:
+        members: K.
+        width: n, of what they read.
+        hidden: units.
+        outputs: d.
+    """
+
+    def __init__(self, members: int, width: int, hidden: int, outputs: int) -> None:
+        super().__init__()
+        self.members = members
+        self.layers = nn.Sequential(
+            _Linears(members, width, hidden), nn.LeakyReLU(), _Linears(members, hidden, outputs)
+        )
+
+    def forward(self, rows: Tensor) -> Tensor:
+        """Return (B, K, d) of rows that all read, (B, n), or of each one's own, (B, K, n)."""
+        own = rows.transpose(0, 1) if rows.ndim == 3 else rows.expand(self.members, *rows.shape)
+        said: Tensor = self.layers(own)
+        return said.transpose(0, 1)
+
+
+class _Linears(nn.Module):
+    """Linear layers side by side, (K, B, n) to (K, B, d), each initialised as one by itself."""
+
+    def __init__(self, members: int, width: int, outputs: int) -> None:
+        super().__init__()
+        single = [nn.Linear(width, outputs) for _ in range(members)]
+        self.weight = nn.Parameter(torch.stack([linear.weight.detach().T for linear in single]))
+        self.bias = nn.Parameter(torch.stack([linear.bias.detach()[None] for linear in single]))
+
+    def forward(self, rows: Tensor) -> Tensor:
+        return torch.baddbmm(self.bias, rows, self.weight)
+
+
 def read_rows(keys: tuple[str, ...], obs: Observation, features: Features) -> np.ndarray:
     """Return what selectors read of B states, side by side, (B, n) float32."""
     columns = [selector(key).read(obs, features) for key in keys]

@@ -113,4 +113,66 @@ def noveld(
             row.append(0.0 if state in seen[lane] else gain)
             seen[lane].add(state)
         bonuses.append(row)
+
+
+def disagreement(networks: Any, members: int, before: np.ndarray, action: Sequence[int]) -> list[float]:
+    """The variance over members of each predicted number, on average (Pathak et al. 2019, eq. 2).
+
+    Args:
+        networks: "encoder" and "members", whose k-th is read by itself here.
+        members: K.
+        before: s_t, (M, n).
+        action: a_t, whole numbers from 0, of three.
+    """
+    variances = []
+    for s, a in zip(before, action, strict=True):
+        with torch.no_grad():
+            code = networks["encoder"](torch.from_numpy(s[None].astype(np.float32)))[0].tolist()
+        read = code + [float(choice == a) for choice in range(3)]
+        said = [single_member(networks["members"], k, read) for k in range(members)]
+        total = 0.0
+        for numbers in zip(*said, strict=True):
+            mean = sum(numbers) / members
+            total += sum((number - mean) ** 2 for number in numbers) / members
+        variances.append(total / len(code))
+    return variances
+
+
+def single_member(perceptrons: Any, k: int, read: Sequence[float]) -> list[float]:
+    """What the k-th network of several says, number by number."""
+    values = list(read)
+    for layer in (perceptrons.layers[0], perceptrons.layers[2]):
+        weight, bias = layer.weight[k].tolist(), layer.bias[k, 0].tolist()
+        values = [
+            bias[j] + sum(value * weight[i][j] for i, value in enumerate(values)) for j in range(len(bias))
+        ]
+        if layer is perceptrons.layers[0]:
+            values = [value if value > 0 else 0.01 * value for value in values]
+    return values
+
+
+def ride_bonuses(
+    encoder: Any, before: np.ndarray, after: np.ndarray, first: np.ndarray, active: np.ndarray
+) -> list[list[float]]:
+    """|phi(s') - phi(s)| / sqrt(N_ep(s')), step by step and lane by lane (Raileanu & Rocktäschel 2020, eq. 3); (T, B, n) each."""
+    seen: list[dict[bytes, int]] = [{} for _ in first[0]]
+    bonuses = []
+    for t in range(len(first)):
+        paid = []
+        for lane in range(len(first[0])):
+            if not active[t, lane]:
+                paid.append(0.0)
+                continue
+            if first[t, lane]:
+                seen[lane] = {}
+            key = after[t, lane].tobytes()
+            seen[lane][key] = seen[lane].get(key, 0) + 1
+            with torch.no_grad():
+                here, there = (
+                    encoder(torch.from_numpy(row[None].astype(np.float32)))[0].tolist()
+                    for row in (before[t, lane], after[t, lane])
+                )
+            moved = math.sqrt(sum((x - y) ** 2 for x, y in zip(there, here, strict=True)))
+            paid.append(moved / math.sqrt(seen[lane][key]))
+        bonuses.append(paid)
     return bonuses
