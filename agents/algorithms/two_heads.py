@@ -23,6 +23,7 @@ from shapegym.shaping.algebra import TaskReward
 from shapegym.shaping.errors import ExpressionError, said_as
 from shapegym.shaping.limits import Fraction, NonNegative, checked
 from shapegym.shaping.promises import Keeps
+from shapegym.shaping.surfaces.sb3_buffers import as_stored
 from shapegym.shaping.surfaces.sb3_vec import MeasuringVecEnv
 from shapegym.shaping.tree import keeps_of, paid_addends
 from shapegym.shaping.types import Expression, is_episodic
@@ -131,23 +132,21 @@ class TwoHeadPPO(HeadedPPO):
 
     @override
     def _rewards(self) -> np.ndarray:
-        rewards = np.zeros((*self.rollout_buffer.rewards.shape, 2), dtype=np.float32)
+        streams = np.zeros((*self.rollout_buffer.rewards.shape, 2))
         surface = self._surface()
         if surface is None:
-            rewards[..., TASK] = self.rollout_buffer.rewards
+            streams[..., TASK] = self.rollout_buffer.rewards
             for step, lane, paid, _ in self._cuts.found:
-                rewards[step, lane, TASK] = paid
-            return rewards
+                streams[step, lane, TASK] = paid
+            return streams.astype(np.float32)
         settled = self.rollout_buffer.settled  # type: ignore[attr-defined]
         parts = dict(zip(surface.engine.terms, settled.parts, strict=True))
-        streams = np.zeros(rewards.shape)
         paid_each = settled.contributions[: len(self._heads)]  # behind them stands what is only logged
         for paid, (task, bonus) in zip(paid_each, self._heads, strict=True):
             of_task = 0.0 if task is None else paid if bonus is None else value_of(task, parts)
             streams[..., TASK] += of_task
             streams[..., BONUS] += paid - of_task
-        rewards[...] = streams
-        return rewards
+        return as_stored(streams)
 
     @override
     def _mix(self, advantages: np.ndarray) -> np.ndarray:

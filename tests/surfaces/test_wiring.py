@@ -39,7 +39,14 @@ torch.set_num_threads(1)
 GAMMA = 0.9
 PROGRESS = TaskReward() + Potential("features.progress")
 ON_POLICY = {"n_steps": 8, "batch_size": 8, "n_epochs": 1, "gamma": GAMMA, "device": "cpu"}
-OFF_POLICY = {"buffer_size": 100, "learning_starts": 10, "batch_size": 4, "gamma": GAMMA, "device": "cpu"}
+OFF_POLICY = {
+    "buffer_size": 100,
+    "learning_starts": 10,
+    "seed": 0,
+    "batch_size": 4,
+    "gamma": GAMMA,
+    "device": "cpu",
+}
 
 
 def dummy(make=Walk, count=1):
