@@ -19,11 +19,13 @@ from shapegym.envs.registration import register_all
 from shapegym.shaping.algebra import TaskReward, clip
 from shapegym.shaping.combinators.gate import gate
 from shapegym.shaping.combinators.logged import Logged
+from shapegym.shaping.errors import NonFiniteError
 from shapegym.shaping.states.functions import Read
 from shapegym.shaping.surfaces.wiring import wire
 from shapegym.shaping.terms.counts import CountBonus
 from shapegym.shaping.terms.goals import StateReward
 from shapegym.shaping.terms.potential import Potential
+from shapegym.shaping.terms.team import TeamMean
 from shapegym.shaping.weights.normalize import normalize
 
 register_all()
@@ -42,20 +44,33 @@ def one_thread():
 
 
 class Seen(TwoHeadPPO):
-    """Keeps what each rollout was: rewards of the streams, advantages before (SB3's) and after, and values of any observation."""
+    """Keeps what each rollout was: rewards of the heads, advantages before (SB3's) and after, the critic, what is seen next."""
+
+    def learn(self, *args, **kwargs):
+        self.seen = []
+        return super().learn(*args, **kwargs)
 
     def _credit(self):
         of_sb3 = self.rollout_buffer.advantages.copy()
         super()._credit()
-        rewards = self._rewards()
-        self.seen = {"of_sb3": of_sb3, "mixed": self.rollout_buffer.advantages.copy(), "rewards": rewards}
-        self.seen["by_head"] = (self.rollout_buffer.returns - self.rollout_buffer.values).copy()
-        critic = {name: value.clone() for name, value in self.policy.state_dict().items()}
-        self.seen["critic"], self.seen["last_obs"] = critic, self._last_obs.copy()
+        buffer = self.rollout_buffer
+        self.seen.append(
+            {
+                "rewards": self._rewards(),
+                "of_sb3": of_sb3,
+                "by_head": buffer.returns - buffer.values,
+                "mixed": buffer.advantages.copy(),
+                "critic": {name: value.clone() for name, value in self.policy.state_dict().items()},
+                "last_obs": self._last_obs.copy(),
+            }
+        )
+
+    def _excluded_save_params(self):
+        return [*super()._excluded_save_params(), "seen"]
 
 
 def walked(reward, rollouts=3, kind="box", **settings):
-    """A model that has learned from some rollouts, and the steps of the last, lane by lane."""
+    """A model that has learned from some rollouts, and the steps of each, lane by lane."""
     walks = [Walk(kind, lane) for lane in range(LANES)]
     envs = DummyVecEnv([lambda walk=walk: walk for walk in walks])
     policy = {"box": "MlpPolicy", "dict": "MultiInputPolicy", "image": "CnnPolicy"}[kind]
@@ -63,18 +78,25 @@ def walked(reward, rollouts=3, kind="box", **settings):
     if reward is not None:
         wire(model, reward)
     model.learn(rollouts * STEPS * LANES)
-    return model, [walk.log[-STEPS:] for walk in walks]
+    return model, [
+        [walk.log[begin : begin + STEPS] for walk in walks] for begin in range(0, rollouts * STEPS, STEPS)
+    ]
+
+
+def in_lanes(log, values):
+    """(T, B, ...) of what a function makes of every step."""
+    return np.array([[values(step) for step in lane] for lane in log]).swapaxes(0, 1)
 
 
 @pytest.mark.parametrize("bonus_gamma", [0.0, 0.7, 0.99])
 @pytest.mark.parametrize("episodic", [True, False])
 def test_advantages_are_those_of_plain_loops(episodic, bonus_gamma):
-    model, logs = walked(TASK + 0.5 * PROGRESS, bonus_gamma=bonus_gamma, bonus_episodic=episodic, gamma=0.8)
-    ends = [step for log in logs for step in log[:-1] if step.terminated or step.truncated]
-    assert {step.terminated for step in ends} == {True, False}
-    seen = model.seen
-    after = {name: value.clone() for name, value in model.policy.state_dict().items()}
-    model.policy.load_state_dict(seen["critic"])
+    settings = {"bonus_gamma": bonus_gamma, "bonus_episodic": episodic, "gamma": 0.8}
+    model, logs = walked(TASK + 0.5 * PROGRESS, rollouts=8, **settings)
+    ends = [
+        (step.terminated, step is lane[-1]) for log in logs for lane in log for step in lane if ended(step)
+    ]
+    assert set(ends) == {(True, True), (True, False), (False, True), (False, False)}
 
     def value(head):
         def of(obs):
@@ -83,27 +105,34 @@ def test_advantages_are_those_of_plain_loops(episodic, bonus_gamma):
 
         return of
 
-    for lane, log in enumerate(logs):
-        streams = [
-            ([step.reward for step in log], 0.8, True),
-            ([0.5 * step.next_progress for step in log], bonus_gamma, episodic),
-        ]
-        wanted = [
-            advantages(log, rewards, value(head), seen["last_obs"][lane], gamma, 0.9, episodic=ends)
-            for head, (rewards, gamma, ends) in enumerate(streams)
-        ]
-        np.testing.assert_allclose(seen["by_head"][:, lane].T, wanted, rtol=1e-4, atol=1e-5)
-        np.testing.assert_allclose(
-            seen["mixed"][:, lane], 2 * np.array(wanted[0]) + wanted[1], rtol=1e-4, atol=1e-4
-        )
-    assert not torch.equal(after["value_net.weight"], seen["critic"]["value_net.weight"])  # it learned
+    for log, seen in zip(logs, model.seen, strict=True):
+        model.policy.load_state_dict(seen["critic"])
+        for number, lane in enumerate(log):
+            streams = [
+                ([step.reward for step in lane], 0.8, True),
+                ([0.5 * step.next_progress for step in lane], bonus_gamma, episodic),
+            ]
+            task, bonus = (
+                advantages(lane, paid, value(head), seen["last_obs"][number], gamma, 0.9, episodic=ends)
+                for head, (paid, gamma, ends) in enumerate(streams)
+            )
+            np.testing.assert_allclose(seen["by_head"][:, number].T, [task, bonus], rtol=1e-4, atol=1e-5)
+            mixed = 2 * np.array(task) + np.array(bonus)
+            np.testing.assert_allclose(seen["mixed"][:, number], mixed, rtol=1e-4, atol=1e-4)
+    first, last = (model.seen[place]["critic"]["value_net.weight"] for place in (0, -1))
+    assert not torch.equal(first, last)  # it learned
+
+
+def ended(step):
+    return step.terminated or step.truncated
 
 
 def test_with_one_discount_and_weights_of_one_it_is_ppo_on_the_sum():
     same = {"gamma": 0.9, "bonus_gamma": 0.9, "bonus_episodic": True, "task_weight": 1.0, "bonus_weight": 1.0}
     model, logs = walked(TASK + PROGRESS, **same)
-    assert any(step.truncated and not step.terminated for log in logs for step in log)
-    np.testing.assert_allclose(model.seen["mixed"], model.seen["of_sb3"], rtol=1e-4, atol=1e-5)
+    assert any(step.truncated and not step.terminated for log in logs for lane in log for step in lane)
+    for seen in model.seen:
+        np.testing.assert_allclose(seen["mixed"], seen["of_sb3"], rtol=1e-4, atol=1e-5)
 
 
 @pytest.mark.parametrize(
@@ -121,15 +150,16 @@ def test_with_one_discount_and_weights_of_one_it_is_ppo_on_the_sum():
 def test_streams_are_what_the_expression_pays(reward, task, bonus):
     model, logs = walked(reward)
     assert model._cuts.found
-    wanted = [[(task * step.reward, bonus * step.next_progress) for step in log] for log in logs]
-    np.testing.assert_allclose(model.seen["rewards"].swapaxes(0, 1), wanted, rtol=1e-6, atol=1e-7)
+    for log, seen in zip(logs, model.seen, strict=True):
+        wanted = in_lanes(log, lambda step: (task * step.reward, bonus * step.next_progress))
+        np.testing.assert_allclose(seen["rewards"], wanted, rtol=1e-6, atol=1e-7)
     weights = model.policy.head_weights.numpy()
     assert weights.tolist() == [2.0 if task else 0.0, 1.0 if bonus else 0.0]
 
 
 def test_a_normalised_task_is_the_tasks():
     model, _ = walked(normalize(TASK, center=True) + PROGRESS)
-    of_task, bonus = np.moveaxis(model.seen["rewards"], -1, 0)
+    of_task, bonus = np.moveaxis(model.seen[-1]["rewards"], -1, 0)
     settled = model.rollout_buffer.settled
     np.testing.assert_allclose(of_task, settled.contributions[0], rtol=1e-6)
     np.testing.assert_allclose(bonus, settled.contributions[1], rtol=1e-6)
@@ -220,8 +250,14 @@ def test_an_environment_that_pays_both_as_one_is_refused():
 
 def test_potentials_are_learned_with_the_task_whose_discount_they_have():
     model, logs = walked(0.5 * (TASK + Potential("features.progress") + PROGRESS), gamma=0.9)
-    wanted = [
-        [(0.5 * (step.reward + potential(step, 0.9)), 0.5 * step.next_progress) for step in log]
-        for log in logs
-    ]
-    np.testing.assert_allclose(model.seen["rewards"].swapaxes(0, 1), wanted, rtol=1e-5, atol=1e-6)
+    for log, seen in zip(logs, model.seen, strict=True):
+        wanted = in_lanes(
+            log, lambda step: (0.5 * (step.reward + potential(step, 0.9)), 0.5 * step.next_progress)
+        )
+        np.testing.assert_allclose(seen["rewards"], wanted, rtol=1e-5, atol=1e-6)
+
+
+def test_a_stream_that_no_float32_holds_is_named():
+    """Though their sum is one."""
+    with pytest.raises(NonFiniteError, match="does not fit into the float32"):
+        walked(1e39 * TASK - 1e39 * TeamMean(TASK))
