@@ -21,9 +21,12 @@ from shapegym.shaping.evaluation.engine import RewardEngine
 from shapegym.shaping.files.reward_files import dump_reward, load_reward
 from shapegym.shaping.files.state_files import load_engine, save_engine
 from shapegym.shaping.intrinsic.disagreement import Disagreement
+from shapegym.shaping.intrinsic.e3b import E3B, EllipticalNovelty
 from shapegym.shaping.intrinsic.etd import ETD
 from shapegym.shaping.intrinsic.icm import ICM
+from shapegym.shaping.intrinsic.ngu import NGU, KernelCount, PseudoCounts
 from shapegym.shaping.intrinsic.noveld import NovelD, NoveltyGain
+from shapegym.shaping.intrinsic.re3 import RE3, NeighbourDistance
 from shapegym.shaping.intrinsic.ride import RIDE, Impact
 from shapegym.shaping.intrinsic.rnd import RND
 from shapegym.shaping.models.inverse_dynamics import InverseDynamics
@@ -61,9 +64,12 @@ from shapegym.shaping.weights.standardise import Standardised
 from shapegym.shaping.weights.trust import Trust, trusted
 
 __all__ = [
+    "E3B",
     "ETD",
     "EXP3",
     "ICM",
+    "NGU",
+    "RE3",
     "RIDE",
     "RND",
     "UCB1",
@@ -81,6 +87,7 @@ __all__ = [
     "Distance",
     "DynamicPotential",
     "Edge",
+    "EllipticalNovelty",
     "EpisodeSharpe",
     "EpisodicCombinator",
     "Event",
@@ -95,6 +102,7 @@ __all__ = [
     "HarmonicMean",
     "Impact",
     "InverseDynamics",
+    "KernelCount",
     "LearnedWeight",
     "Linear",
     "Logged",
@@ -105,6 +113,7 @@ __all__ = [
     "Milestones",
     "ModelOutput",
     "Multiplier",
+    "NeighbourDistance",
     "NovelD",
     "NoveltyGain",
     "OccupancyPenalty",
@@ -112,6 +121,7 @@ __all__ = [
     "Piecewise",
     "Potential",
     "Progress",
+    "PseudoCounts",
     "Read",
     "Redistribute",
     "Renorm",

@@ -49,8 +49,8 @@ NODES: dict[str, type[Node]] = {}
 
 
 def snake_case(name: str) -> str:
-    """``CountBonus`` -> ``count_bonus``, ``SimHash`` -> ``sim_hash``."""
-    return re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", name).lower()
+    """``CountBonus`` -> ``count_bonus``, ``SimHash`` -> ``sim_hash``, ``E3B`` -> ``e3b``."""
+    return re.sub(r"(?<=[a-z])(?=[A-Z])|(?<=[0-9])(?=[A-Z][a-z])", "_", name).lower()
 
 
 def require_name(name: str) -> str:

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 import numpy as np
-from annotated_types import MinLen
 from typing_extensions import override
 
 from shapegym.shaping.limits import Count
-from shapegym.shaping.states.select import Selects, width_for_network
+from shapegym.shaping.models.sight import Sight
 from shapegym.shaping.transitions import Spec, Transitions
 from shapegym.shaping.types import Example, Model
 
@@ -27,40 +26,35 @@ class RandomEncoder(Model):
     Seo et al. 2021 (RE3).
 
     Args:
-        keys: selectors of what it reads.
+        of: what it reads.
         side: of s_{t+1} ("after") or of s_t ("before"); both with the same network.
         width: numbers in a code.
-        hidden: units in each of its two layers.
+        hidden: units in hidden layers.
     """
 
-    keys: Annotated[tuple[Selects, ...], MinLen(1)] = ("obs",)
+    of: Sight = Sight()
     side: Literal["after", "before"] = "after"
     width: Count = 64
     hidden: Count = 64
 
     outputs: ClassVar[tuple[str, ...]] = ("code",)
     learned: ClassVar[bool] = False
-    looks = property(lambda self: self.side)
 
     @override
     @classmethod
     def examples(cls) -> tuple[Example, ...]:
-        return (Example(cls(width=3, hidden=8)), Example(cls(("obs.observation",), "before", 3, 8), "dict"))
+        return (
+            Example(cls(width=3, hidden=8)),
+            Example(cls(Sight(("obs.observation",)), "before", 3, 8), "dict"),
+        )
 
     @override
     def init(self, spec: Spec) -> Networks:
-        from shapegym.shaping.networks import Networks, perceptron
+        from shapegym.shaping.networks import Networks
 
-        numbers = width_for_network("RandomEncoder", self.keys, spec)
-        make = {"encoder": lambda: perceptron(numbers, self.hidden, self.width)}
-        return Networks(make, self, spec, fixed=("encoder",), key=f"{self.keys} {self.width} {self.hidden}")
+        make = {"encoder": lambda: self.of.body(type(self).__name__, spec, self.hidden, self.width)}
+        return Networks(make, self, spec, fixed=("encoder",), key=f"{self.of} {self.width} {self.hidden}")
 
     @override
     def evaluate(self, transitions: Transitions, memory: Networks, *inputs: Any) -> dict[str, np.ndarray]:
-        from shapegym.shaping.networks import read_rows
-
-        if self.side == "after":
-            rows = read_rows(self.keys, *transitions.after)
-        else:
-            rows = read_rows(self.keys, transitions.obs, transitions.features)
-        return {"code": memory.evaluate("encoder", rows)}
+        return {"code": memory.evaluate("encoder", inputs[0][self.side])}

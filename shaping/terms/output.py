@@ -11,6 +11,7 @@ from typing_extensions import override
 from shapegym.shaping.errors import ObservationError, UnknownNameError, suggest
 from shapegym.shaping.limits import Natural
 from shapegym.shaping.models.encoder import RandomEncoder
+from shapegym.shaping.models.sight import Sight
 from shapegym.shaping.promises import Replay
 from shapegym.shaping.transitions import Spec, State, Transitions
 from shapegym.shaping.types import Example, Model, Term
@@ -37,7 +38,7 @@ class ModelOutput(Term):
     def examples(cls) -> tuple[Example, ...]:
         return (
             Example(cls(RandomEncoder(width=3, hidden=8), column=2)),
-            Example(cls(RandomEncoder(("features.progress",), "before", width=2, hidden=8), "code")),
+            Example(cls(RandomEncoder(Sight(("features.progress",)), "before", width=2, hidden=8), "code")),
         )
 
     @override

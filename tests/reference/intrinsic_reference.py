@@ -176,3 +176,120 @@ def ride_bonuses(
             paid.append(moved / math.sqrt(seen[lane][key]))
         bonuses.append(paid)
     return bonuses
+
+
+def elliptical(codes: np.ndarray, first: np.ndarray, active: np.ndarray, ridge: float) -> list[list[float]]:
+    """phi^T C^-1 phi, C = ridge I + the sum of phi phi^T before in the episode (Henaff et al. 2022, eq. 1), by rank-one updates.
+
+    Codes are (T, B, d); inactive rows are 0.
+    """
+    width = codes.shape[2]
+
+    def fresh() -> list[list[float]]:
+        return [[1.0 / ridge if i == j else 0.0 for j in range(width)] for i in range(width)]
+
+    inverses = [fresh() for _ in first[0]]
+    bonuses = []
+    for step, starts, steps in zip(codes.tolist(), first, active, strict=True):
+        row = []
+        for lane, phi in enumerate(step):
+            if not steps[lane]:
+                row.append(0.0)
+                continue
+            if starts[lane]:
+                inverses[lane] = fresh()
+            inverse = inverses[lane]
+            u = [0.0] * width
+            for i in range(width):
+                for j in range(width):
+                    u[j] += phi[i] * inverse[i][j]
+            bonus = 0.0
+            for i in range(width):
+                bonus += phi[i] * u[i]
+            for i in range(width):
+                for j in range(width):
+                    inverse[i][j] -= u[i] * u[j] * (1.0 / (1.0 + bonus))
+            row.append(bonus)
+        bonuses.append(row)
+    return bonuses
+
+
+def _squared(one: list[float], other: list[float]) -> float:
+    total = 0.0
+    for a, b in zip(one, other, strict=True):
+        total += (a - b) * (a - b)
+    return total
+
+
+def kernel_counts(
+    codes: np.ndarray,
+    first: np.ndarray,
+    active: np.ndarray,
+    k: int,
+    memory: int,
+    *,
+    xi: float = 0.008,
+    epsilon: float = 1e-4,
+    c: float = 1e-3,
+    largest: float = 8.0,
+) -> list[list[float]]:
+    """Algorithm 1 of Badia et al. 2020 over the newest ``memory`` codes of the episode; a missing neighbour is at d_m.
+
+    Codes are (T, B, d) float32; inactive rows are 0.
+    """
+    lanes = len(first[0])
+    remembered: list[list[list[float]]] = [[] for _ in range(lanes)]
+    total, number = [0.0] * lanes, [0] * lanes
+    bonuses = []
+    for step, starts, steps in zip(codes.astype(np.float32).tolist(), first, active, strict=True):
+        row = []
+        for lane, code in enumerate(step):
+            if not steps[lane]:
+                row.append(0.0)
+                continue
+            if starts[lane]:
+                remembered[lane] = []
+            nearest = sorted(_squared(code, other) for other in remembered[lane])[:k]
+            for distance in nearest:
+                total[lane] += distance
+                number[lane] += 1
+            mean = total[lane] / number[lane] if number[lane] else 0.0
+            ratios = [distance / mean if mean > 0.0 else 0.0 for distance in nearest]
+            ratios += [1.0] * (k - len(ratios))
+            similarity = 0.0
+            for ratio in ratios:
+                similarity += epsilon / (max(ratio - xi, 0.0) + epsilon)
+            s = math.sqrt(similarity) + c
+            row.append(1.0 / s if s <= largest else 0.0)
+            remembered[lane] = [*remembered[lane], code][-memory:]
+        bonuses.append(row)
+    return bonuses
+
+
+def lifetime_factor(errors: np.ndarray, active: np.ndarray, largest: float) -> list[list[float]]:
+    """min(max(1 + (e - mean) / std, 1), L) with the moments of all errors of the rollout (Badia et al. 2020, eq. 1)."""
+    seen = [float(error) for error in errors[active]]
+    mean = sum(seen) / len(seen)
+    std = math.sqrt(sum((error - mean) ** 2 for error in seen) / len(seen) + 1e-8)
+    return [[min(max(1.0 + (float(error) - mean) / std, 1.0), largest) for error in row] for row in errors]
+
+
+def neighbour_distances(
+    codes: np.ndarray, active: np.ndarray, k: int, places: int, seed: int
+) -> list[list[float]]:
+    """log(|y - y_k| + 1) (Seo et al. 2021, eq. 3) over a reservoir of ``places`` steps (Vitter 1985, algorithm R)."""
+    kept: list[list[list[float]]] = []
+    bonuses = []
+    for t, (step, steps) in enumerate(zip(codes.astype(np.float32).tolist(), active, strict=True)):
+        others = [code for earlier in kept for code in earlier]
+        row = []
+        for lane, code in enumerate(step):
+            nearest = sorted(_squared(code, other) for other in others)[:k] if steps[lane] else []
+            row.append(math.log1p(math.sqrt(nearest[-1])) if nearest else 0.0)
+        bonuses.append(row)
+        batch = [code for lane, code in enumerate(step) if steps[lane]]
+        if len(kept) < places:
+            kept.append(batch)
+        elif (place := int(np.random.default_rng([seed, t]).integers(t + 1))) < places:
+            kept[place] = batch
+    return bonuses

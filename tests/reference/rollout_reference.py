@@ -44,3 +44,19 @@ def rollout(expression: Expression, *, steps: int = 40, lanes: int = 3, seed: in
         np.stack([getattr(step, name) for step in stream]) for name in ("obs", "next_obs", "first", "active")
     )
     return Rollout(dict(zip(engine.term_names, parts, strict=True)), models, *columns)
+
+
+def paid_walk(expression: Expression, states: Any) -> np.ndarray:
+    """Return what one lane is paid, (T,), for walking over T + 1 states, or over as many cells, one-hot, in one episode."""
+    if np.ndim(states) == 1:
+        states = np.eye(max(states) + 1)[states]
+    engine = RewardEngine(
+        expression, Spec(1, gym.spaces.Box(-np.inf, np.inf, states.shape[1:]), gym.spaces.Discrete(2))
+    )
+    no = np.zeros(1, dtype=bool)
+    paid = []
+    for t in range(len(states) - 1):
+        facts = (np.zeros(1), no, no, no | (t == 0), ~no)
+        step = Transitions(states[t : t + 1], np.zeros(1, int), states[t + 1 : t + 2], *facts)
+        paid.append(engine.measure(step)[-1, 0])
+    return np.array(paid)

@@ -18,8 +18,12 @@ from shapegym.shaping.combinators.gate import gate
 from shapegym.shaping.combinators.groups import GroupRelative
 from shapegym.shaping.evaluation.engine import RewardEngine
 from shapegym.shaping.files.state_files import load_engine, save_engine, save_state
+from shapegym.shaping.intrinsic.e3b import EllipticalNovelty
 from shapegym.shaping.intrinsic.etd import EpisodicDistance, TemporalDistance
+from shapegym.shaping.intrinsic.ngu import KernelCount
+from shapegym.shaping.intrinsic.re3 import NeighbourDistance
 from shapegym.shaping.models.discriminator import Discriminator
+from shapegym.shaping.models.sight import Sight
 from shapegym.shaping.remembered import COUNTS, GROWS, Remembers
 from shapegym.shaping.states.keys import SimHash
 from shapegym.shaping.terms.counts import CountBonus
@@ -77,6 +81,9 @@ EPISODIC_DISTANCE = (
     EpisodicDistance(TemporalDistance(width=2, hidden=4, epochs=1, share=0.1), 5),
     {"learn_every": 50},
 )
+ELLIPSE = EllipticalNovelty(Sight())
+KERNEL = KernelCount(Sight(), memory=40)
+NEIGHBOUR = NeighbourDistance(Sight(), memory=40)
 LEARNED = (ModelOutput(Discriminator(ROWS, hidden=4), "log_ratio"), {"learn_every": 50})
 
 CRAFTED = [
@@ -118,6 +125,24 @@ CRAFTED = [
     (choose_by(UCB1(2), TASK, MADE), "terms/ucb1/until", lambda a: -1),
     (constrained(TASK, {MADE: 0.5}), "terms/multiplier/episodes", lambda a: -(10**20)),
     (trusted(MADE), "terms/trust/counts", altered(0, -3.0)),
+    (ELLIPSE, "terms/elliptical_novelty/inverse", lambda a: a[:2]),
+    (ELLIPSE, "terms/elliptical_novelty/inverse", lambda a: a[:, :, :1]),
+    (ELLIPSE, "terms/elliptical_novelty/inverse", altered((0, 1, 1), -1.0)),
+    (ELLIPSE, "terms/elliptical_novelty/inverse", altered((0, 1, 1), np.nan)),
+    (KERNEL, "terms/kernel_count/memory", lambda a: a[:2]),
+    (KERNEL, "terms/kernel_count/memory", lambda a: a[:0]),
+    (KERNEL, "terms/kernel_count/memory", lambda a: a[:, :, :1]),
+    (KERNEL, "terms/kernel_count/memory", lambda a: np.tile(a, (1, 1, 9))),
+    (KERNEL, "terms/kernel_count/visits", lambda a: a + 10**6),
+    (KERNEL, "terms/kernel_count/visits", lambda a: a - 100),
+    (KERNEL, "terms/kernel_count/distances", altered((1, 0), -1.0)),
+    (NEIGHBOUR, "terms/neighbour_distance/memory", lambda a: a[:, :-1]),
+    (NEIGHBOUR, "terms/neighbour_distance/memory", lambda a: a[:, :0]),
+    (NEIGHBOUR, "terms/neighbour_distance/latest", lambda a: a[:1]),
+    (NEIGHBOUR, "terms/neighbour_distance/latest", lambda a: a[:, :1]),
+    (NEIGHBOUR, "terms/neighbour_distance/latest", lambda a: np.tile(a, (3, 1))),
+    (NEIGHBOUR, "terms/neighbour_distance/steps", lambda a: -1),
+    (NEIGHBOUR, "terms/neighbour_distance/seed", lambda a: 1),
     (TASK, "clock", lambda a: -1),
     (TASK, "clock", lambda a: 10**200),
     (TASK, "clock", lambda a: True),

@@ -22,6 +22,7 @@ from shapegym.shaping.evaluation.engine import RewardEngine
 from shapegym.shaping.files.reward_files import from_data, to_data
 from shapegym.shaping.files.state_files import load_engine, save_engine
 from shapegym.shaping.models.encoder import RandomEncoder
+from shapegym.shaping.models.sight import Sight
 from shapegym.shaping.networks import Networks, as_tensor, perceptron
 from shapegym.shaping.promises import Replay
 from shapegym.shaping.terms.output import ModelOutput
@@ -369,7 +370,7 @@ def test_large_batches_go_through_in_pieces(monkeypatch: pytest.MonkeyPatch) -> 
 
 
 def test_a_model_is_written_in_a_reward_file() -> None:
-    expression = sg.TaskReward() + ModelOutput(RandomEncoder(("obs",), width=8), "code", 3)
+    expression = sg.TaskReward() + ModelOutput(RandomEncoder(Sight(("obs",)), width=8), "code", 3)
     data = to_data(expression)
     assert from_data(data) == expression
     assert (
