@@ -27,7 +27,7 @@ from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, StringConstraint
 from shapegym.agents.algorithms.registry import algorithm_of
 from shapegym.agents.settings import resolve_settings
 from shapegym.experiments.errors import RunError
-from shapegym.experiments.named import require_data, require_env, reward_given
+from shapegym.experiments.named import require_env
 from shapegym.experiments.runs.evaluations import planned
 from shapegym.experiments.runs.preflight import require_fit
 from shapegym.experiments.runs.run import MOST_EPISODES, MOST_STEPS, SEEDS_END, RunConfig
@@ -35,12 +35,11 @@ from shapegym.experiments.sweeps.plan import MOST_RUNS, Job, Plan, in_fair_order
 from shapegym.experiments.sweeps.ready import path_of, ready_suites
 from shapegym.experiments.sweeps.search.axes import Axis, Choices, parse_axis
 from shapegym.experiments.sweeps.search.variants import require_axes
+from shapegym.experiments.sweeps.strategies import imports_of, left_of, own_pay, written_out
 from shapegym.experiments.sweeps.suite_file import Origin, explain, read_suite
 from shapegym.shaping.discovery import import_modules
 from shapegym.shaping.errors import ShapingError, said_as, suggest
 from shapegym.shaping.files.marked_yaml import KeyPath
-from shapegym.shaping.files.reward_files import to_data
-from shapegym.shaping.weights.paying import has_bonus, paying, require_pay
 
 Name: TypeAlias = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9_+-]*$")]
 """Part of an id and of a folder's path."""
@@ -280,7 +279,7 @@ class Suite(_Data):
             eval_every=-(-steps // points) if points else 0,
             eval_episodes=episodes,
             checkpoint_every=-(-steps // (self.checkpoints + 1)) if self.checkpoints else 0,
-            imports=(*self.imports, *(reward.get("imports", ()) if _is_wrapped(reward) else ())),
+            imports=(*self.imports, *imports_of(reward)),
         )
 
     def _evaluations(self, task: str, steps: int) -> tuple[int, int]:
@@ -316,15 +315,8 @@ class Suite(_Data):
 
     def _paid(self, task: str, strategy: str) -> Any:
         """What is left of a reward where only that is paid which the nearest ``pay`` says, as data."""
-        given = self._rewards(task)[strategy]
-        reward = given["reward"] if _is_wrapped(given) else given
-        own, of_task = _own_pay(given), self.tasks[task].pay
-        pay = next(each for each in (own, of_task, self.pay) if each is not None)
-        require_pay(pay)
-        if pay == "both":
-            return reward
-        expression = reward_given(reward or "task_reward").expression
-        return to_data(paying(expression, pay)) if own is not None or has_bonus(expression) else reward
+        of_task = self.tasks[task].pay
+        return left_of(self._rewards(task)[strategy], self.pay if of_task is None else of_task)
 
     def _part(self, quick: bool) -> Quick:
         if quick and self.quick is None:
@@ -390,36 +382,9 @@ def _axis(path: str, values: list[Any] | str) -> Axis:
 
 
 def _complete(rewards: dict[str, Any], path: KeyPath, origin: Origin, *, stored: bool) -> None:
-    """Write every field of the rewards out, so that a default that changes one day makes another request."""
     for name, given in rewards.items():
         with origin.at(*path, name):
-            own = _own_pay(given)
-            reward = given if own is None else _without_pay(given)
-            if reward is None:
-                written, imports = None, []
-            else:
-                if stored:
-                    require_data(reward)
-                read = reward_given(reward, origin.path.parent)
-                written, imports = to_data(read.expression), list(read.imports)
-            beside = {**({"imports": imports} if imports else {}), **({} if own is None else {"pay": own})}
-            rewards[name] = {**beside, "reward": written} if beside else written
-
-
-def _without_pay(given: Mapping[str, Any]) -> Any:
-    """The reward beside a ``pay``: with what it imports it is a reward file's content, alone it is given as any other."""
-    content = {key: value for key, value in given.items() if key != "pay"}
-    return content["reward"] if len(content) == 1 else content
-
-
-def _is_wrapped(reward: Any) -> bool:
-    """Whether a reward stands with what it imports or what of it is paid, and not alone."""
-    return isinstance(reward, Mapping) and "reward" in reward
-
-
-def _own_pay(reward: Any) -> Any:
-    """What a reward itself says of it is paid; None if that is left to task and suite."""
-    return reward.get("pay") if _is_wrapped(reward) else None
+            rewards[name] = written_out(given, origin.path.parent, stored=stored)
 
 
 def _check_lists(suite: Suite, origin: Origin) -> None:
@@ -481,7 +446,7 @@ def _check_pay(suite: Suite, name: str, task: Task, origin: Origin) -> None:
     """What of the rewards is to be paid on a task can be told apart from the rest."""
     here: KeyPath = ("tasks", name)
     for strategy, reward in suite._rewards(name).items():
-        if _own_pay(reward) is not None:
+        if own_pay(reward) is not None:
             said: KeyPath = (*(here if strategy in task.rewards else ()), "rewards", strategy)
         else:
             said = () if task.pay is None else here
