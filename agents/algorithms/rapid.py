@@ -25,7 +25,7 @@ from stable_baselines3.common.utils import obs_as_tensor
 from typing_extensions import override
 
 from shapegym.agents.algorithms.ranking.best import BestEpisodes, Weights
-from shapegym.agents.algorithms.ranking.sight import Sight
+from shapegym.agents.algorithms.ranking.notes import StepNotes
 from shapegym.agents.algorithms.ranking.steps import OpenEpisodes, Steps
 from shapegym.agents.algorithms.ranking.visits import count, no_visits, require_table
 from shapegym.agents.algorithms.registry import register_algorithm
@@ -145,7 +145,7 @@ class RAPID(PPO):
         self.owed = 0.0  # steps of imitation that the decline has left over, below 1
 
     def _excluded_save_params(self) -> list[str]:
-        return [*super()._excluded_save_params(), "_sight"]
+        return [*super()._excluded_save_params(), "_notes"]
 
     @override
     def learn(
@@ -158,11 +158,11 @@ class RAPID(PPO):
         progress_bar: bool = False,
     ) -> Self:
         self._require_readable()
-        if not hasattr(self, "_sight"):
-            self._sight = Sight(self._keys(), self.began)
+        if not hasattr(self, "_notes"):
+            self._notes = StepNotes(self._keys(), self.began)
         return super().learn(
             total_timesteps,
-            [self._sight, *callbacks_of(callback)],
+            [self._notes, *callbacks_of(callback)],
             log_interval,
             tb_log_name,
             reset_num_timesteps,
@@ -181,7 +181,7 @@ class RAPID(PPO):
         """Rank the episodes that ended in the rollout; all of them are counted before any is scored."""
         first = self.rollout_buffer.episode_starts.astype(bool)
         last = np.concatenate([first[1:], np.asarray(self._last_episode_starts, dtype=bool)[None]])
-        rollout = self._rollout(*self._sight.taken())
+        rollout = self._rollout(*self._notes.taken())
         before = self.open
         if before.clock != self.num_timesteps - first.size or len(before.begun) != self.n_envs:
             before = OpenEpisodes.none(

@@ -335,4 +335,4 @@ def test_nothing_of_the_callbacks_is_saved(tmp_path):
     assert tree_equal(
         read_tree(tmp_path / "best.npz")["best"].episodes.steps.obs, model.best.episodes.steps.obs
     )
-    assert "_sight" in model._excluded_save_params()
+    assert "_notes" in model._excluded_save_params()

@@ -13,8 +13,8 @@ from shapegym.shaping.surfaces.layers import batch_layers
 from shapegym.shaping.transitions import Features
 
 
-class Sight(BaseCallback):
-    """Notes them as a rollout is made; it reads observations as the policy sees them, and features of the environments.
+class StepNotes(BaseCallback):
+    """Takes them down as a rollout is made; it reads observations as the policy sees them, and features of the environments.
 
     Args:
         keys: how states are told apart.
