@@ -20,6 +20,7 @@ from shapegym.shaping.errors import ShapingError
 from shapegym.shaping.evaluation.engine import RewardEngine
 from shapegym.shaping.files.reward_files import dump_reward, load_reward
 from shapegym.shaping.files.state_files import load_engine, save_engine
+from shapegym.shaping.intrinsic.agac import AGAC
 from shapegym.shaping.intrinsic.disagreement import Disagreement
 from shapegym.shaping.intrinsic.e3b import E3B, EllipticalNovelty
 from shapegym.shaping.intrinsic.etd import ETD
@@ -48,6 +49,7 @@ from shapegym.shaping.terms.output import ModelOutput
 from shapegym.shaping.terms.potential import Potential
 from shapegym.shaping.terms.progress import Progress
 from shapegym.shaping.terms.reward_machine import Edge, RewardMachine
+from shapegym.shaping.terms.stamped import Stamped
 from shapegym.shaping.terms.team import TeamMean
 from shapegym.shaping.terms.team_difference import TeamDifference
 from shapegym.shaping.transitions import Spec, Transitions
@@ -64,6 +66,7 @@ from shapegym.shaping.weights.standardise import Standardised
 from shapegym.shaping.weights.trust import Trust, trusted
 
 __all__ = [
+    "AGAC",
     "E3B",
     "ETD",
     "EXP3",
@@ -134,6 +137,7 @@ __all__ = [
     "Sight",
     "SimHash",
     "Spec",
+    "Stamped",
     "Standardised",
     "StateFunction",
     "StateReward",

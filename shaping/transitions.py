@@ -29,6 +29,11 @@ State: TypeAlias = dict[str, Any]
 """What a term remembers: NumPy arrays, numbers, strings, or nested dicts of them. Saved as it is, without pickle."""
 
 
+LOG_PROB = "<log_prob>"
+"""Key of the log-probability of a_t under the policy that chose it, (B,), among ``next_features``, where a node reads it
+(`Reader.reads_policy`) and the surface knows it; no feature has such a name."""
+
+
 @dataclass(slots=True)
 class Transitions:
     """One transition of each of B lanes, as arrays with a leading lane axis.

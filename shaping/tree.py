@@ -60,6 +60,16 @@ def replay_of(term: Term) -> Replay:
     return Replay.FROZEN if moves else Replay(term.replay)
 
 
+def read_again(expression: Node) -> Iterator[Term]:
+    """Yield the terms that the reward of a stored transition is made of: what only a stamped term reads is kept in its part."""
+    if isinstance(expression, Term):
+        yield expression
+        if replay_of(expression) is Replay.STAMP:
+            return
+    for node in expression.inputs if isinstance(expression, (Term, Model)) else expression.children:
+        yield from read_again(node)
+
+
 def _moves(node: Node) -> bool:
     if isinstance(node, Term):
         return replay_of(node) is Replay.FROZEN

@@ -236,6 +236,10 @@ class Reader:
     looks: ClassVar[Literal["after", "before", "both"] | property] = "after"
     """On which side of the step the fields that select something of a state (`shapegym.shaping.reading`) read it."""
 
+    reads_policy: ClassVar[bool] = False
+    """Whether the node reads what only the agent knows of its action (`LOG_PROB`): rollout buffers say it before they pay, and
+    other surfaces refuse the node. Its part must wait for something that learns."""
+
     asks: ClassVar[bool] = False
     """Whether the node asks an annotator (`shapegym.shaping.evaluation.answers`): then `questions` and `answered` are called."""
 

@@ -42,7 +42,7 @@ from shapegym.shaping.evaluation.watch import Watch
 from shapegym.shaping.evaluation.worlds import require_common_ends
 from shapegym.shaping.kernels.accounting import screen_parts
 from shapegym.shaping.promises import Replay
-from shapegym.shaping.transitions import Array, Episodes, Spec, State, Transitions
+from shapegym.shaping.transitions import LOG_PROB, Array, Episodes, Spec, State, Transitions
 from shapegym.shaping.types import Expression, Memory, Model, Term
 
 LEARN_EVERY = 128
@@ -249,6 +249,16 @@ class RewardEngine:
         """Whether parts wait for `learn`, so that a block must not be paid before."""
         return self.learn_every is None and self._recorder is not None
 
+    @property
+    def policy_readers(self) -> tuple[str, ...]:
+        """Names of the terms and models that read what only the agent knows of its actions."""
+        return tuple(map(self.program.name_of, (r for r in self.program.readers if r.reads_policy)))
+
+    def hear_policy(self, log_probs: np.ndarray) -> None:
+        """Take in the log-probabilities, (T, B), of the actions of all steps since the last `learn`, for what reads them."""
+        assert self._recorder is not None  # noqa: S101  # what reads them waits for something that learns
+        self._recorder.add_feature(LOG_PROB, log_probs)
+
     def learn(self) -> np.ndarray:
         """Fit what learns to the steps since the last call; return their parts, (N, T, B), now complete.
 
@@ -401,11 +411,11 @@ class RewardEngine:
         measured again only if the transitions were ``relabelled`` (a virtual goal).
         """
         transitions.clock = self.clock
-        again = {Replay.FROZEN, Replay.RECOMPUTE} if relabelled else {Replay.FROZEN}
         fresh = np.array(parts, dtype=np.float64)
         outputs = self._outputs(transitions, fresh)
         for index, _, _, inputs in self._calls:
-            if self.program.replays[index] in again:
+            pure = self.program.replays[index] is Replay.RECOMPUTE
+            if self.program.goes_stale[index] or (relabelled and pure):
                 values = [get(fresh, outputs) for get in inputs]
                 fresh[index] = self._remeasures[index](transitions, self.states[index], *values)
         if screen_parts(fresh, transitions.active) < 0:
@@ -414,8 +424,8 @@ class RewardEngine:
 
     @property
     def moves(self) -> bool:
-        """Whether stored parts go out of date: some term is FROZEN."""
-        return Replay.FROZEN in self.program.replays
+        """Whether stored rewards go out of date: some term is FROZEN, and not only a stamped one reads it."""
+        return any(self.program.goes_stale)
 
     @property
     def moving(self) -> dict[str, float]:

@@ -15,9 +15,18 @@ from shapegym.shaping.errors import (
     UnknownNameError,
     suggest,
 )
+from shapegym.shaping.promises import Replay
 from shapegym.shaping.states.names import names_in, path_in
 from shapegym.shaping.transitions import Array, Episodes, Spec, State, Transitions
-from shapegym.shaping.tree import addends_of, paid_addends, part_names, readers_of, reads_learned, replay_of
+from shapegym.shaping.tree import (
+    addends_of,
+    paid_addends,
+    part_names,
+    read_again,
+    readers_of,
+    reads_learned,
+    replay_of,
+)
 from shapegym.shaping.types import (
     Combinator,
     EpisodicCombinator,
@@ -55,6 +64,7 @@ class Program:
         inputs: of every reader, in the order of `readers`.
         episodic_nodes: the nodes that need whole episodes, in the order of their carries.
         replays: of every term: how its stored parts are obtained again.
+        goes_stale: of every term, whether the reward of a stored transition needs its part as it is now.
         late: of every term, whether its part is known only after something was fitted.
 
     Raises:
@@ -84,6 +94,11 @@ class Program:
         ]
         self.replays = tuple(map(replay_of, self.terms))
         self.late = tuple(map(reads_learned, self.terms))
+        again = set(read_again(expression))
+        self.goes_stale = tuple(
+            term in again and replay is Replay.FROZEN
+            for term, replay in zip(self.terms, self.replays, strict=True)
+        )
 
     def name_of(self, reader: Term | Model) -> str:
         """Return what a term or model is called."""

@@ -65,6 +65,10 @@ class Recorder:
         if self._whole_episodes:
             self._follow(transitions, step)
 
+    def add_feature(self, name: str, values: np.ndarray) -> None:
+        """Add a feature (T, B, ...) of all steps since the last fit, told afterwards."""
+        self._store.add(("next_features", name), values, self._fitted)
+
     def steps(self) -> tuple[Experience, np.ndarray]:
         """Return the steps since the last fit, and their parts, (T, B, N), to be overwritten by what they are now."""
         return _experience(self._store.block(self._fitted))

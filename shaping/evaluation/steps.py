@@ -39,6 +39,12 @@ class StepStore:
         tree_write(self._rows, self.length, step)
         self.length += 1
 
+    def add(self, path: tuple[str, str], values: np.ndarray, start: int = 0) -> None:
+        """Add an entry to a dict of every step from ``start`` on; earlier ones have 0."""
+        rows = np.zeros((self._capacity, *values.shape[1:]), values.dtype)
+        rows[start : self.length] = values
+        self._rows[path[0]] = {**self._rows.get(path[0], {}), path[1]: rows}
+
     def block(self, start: int = 0) -> Tree:
         """Return the steps from ``start`` on, as views that are good until the next call of another method."""
         return tree_take(self._rows, slice(start, self.length))

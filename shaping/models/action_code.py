@@ -8,10 +8,13 @@ import gymnasium as gym
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor, nn
+from torch import Tensor, distributions, nn
 from torch.nn import functional
 
 from shapegym.shaping.models.actions import action_columns, choices_of
+
+_LOG_DEVIATIONS = (-5.0, 2.0)
+"""Of actions with their bounds at -1 and 1; narrower ones would make a single action infinitely likely."""
 
 
 class ActionCode(nn.Module):
@@ -25,6 +28,7 @@ class ActionCode(nn.Module):
 
     Attributes:
         width: of a row.
+        are_numbers: whether actions are numbers, not choices or bits.
 
     Raises:
         ObservationError: if an action is neither an array of numbers nor of choices.
@@ -34,6 +38,7 @@ class ActionCode(nn.Module):
         super().__init__()
         self.choices, self.origin = choices_of(space, reader)
         self.is_bits = isinstance(space, gym.spaces.MultiBinary)
+        self.are_numbers = isinstance(space, gym.spaces.Box)
         self.center, self.reach = _bounds(space)
         self.width = int(self.choices.sum()) if len(self.choices) else math.prod(space.shape or ())
 
@@ -56,6 +61,21 @@ class ActionCode(nn.Module):
         if self.is_bits:
             return -functional.binary_cross_entropy_with_logits(said, columns, reduction="none").sum(1)
         return -0.5 * (said - columns).square().sum(1)
+
+    def density(self, said: Tensor, columns: Tensor) -> Tensor:
+        """Return log p(a) (B,) as policies have it: of numbers the density of a Gaussian, at their own scale.
+
+        Args:
+            said: as for `log_likelihood`; of numbers the means, and then the logarithms of the deviations, (B, 2 `width`).
+            columns: the actions, (B, `width`).
+        """
+        if not self.are_numbers:
+            return self.log_likelihood(said, columns)
+        mean, log_deviation = said.chunk(2, 1)
+        log_deviation = log_deviation.clamp(*_LOG_DEVIATIONS)
+        density = distributions.Normal(mean, log_deviation.exp()).log_prob(columns)  # type: ignore[no-untyped-call]
+        told: Tensor = density.sum(1) - float(np.log(self.reach * np.ones(self.width)).sum())
+        return told
 
 
 def _bounds(space: gym.Space) -> tuple[NDArray[np.float64], NDArray[np.float64]]:

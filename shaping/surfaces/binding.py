@@ -101,6 +101,7 @@ class Binding:
         Raises:
             TypeError: for an option that there is not.
             HindsightError: if the expression is episodic, rewards are paid at once, and ``pay_at_end`` was not asked for.
+            WiringError: if a term reads what only the agent knows, and nobody here does.
             ShapingError: if a term cannot be measured on this environment.
         """
         surface = type(self).__name__
@@ -116,10 +117,20 @@ class Binding:
         self.engine = RewardEngine(as_expression(expression), spec, **given)
         if not self.has_hindsight:
             self.engine.require_online(surface)
+        if (readers := self.engine.policy_readers) and not self._hears_policy(options):
+            raise WiringError(
+                f"{readers[0]!r} reads the log-probabilities of the agent's actions, which only the rollout buffer of an on-policy "
+                "model knows. Wire such a model: shapegym.wire(PPO(...), expression)."
+            )
         self._collector = Collector(self.engine)
         self._started = False
         self._cut_after: set[int] = set()
         self._said_cut = False
+
+    def _hears_policy(self, options: BindingOptions) -> bool:
+        """Whether somebody tells the engine how likely the agent's actions were (`RewardEngine.hear_policy`)."""
+        del options
+        return False
 
     def _abandon(self, lanes: np.ndarray) -> list[EpisodeRecord]:
         """Close the books of open episodes that are reset before their end, in the lanes of a (B,) mask.

@@ -71,6 +71,9 @@ class HindsightRollout(HindsightBuffer, _Rollout):
             WiringError: if the rewards were changed on their way from the environment.
             NonFiniteError: if a shaped reward does not fit into a float32.
         """
+        engine = self.source.engine
+        if engine.policy_readers:
+            engine.hear_policy(self.log_probs)
         self.settled = settled = self.source.settle()
         cut, lost = settled.truncated, drowns(settled.task, settled.truncated)
         require_task_reward(self.rewards[~cut], settled.task[~cut])

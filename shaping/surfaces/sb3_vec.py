@@ -316,6 +316,9 @@ class MeasuringVecEnv(TransitionVecEnv, StandInVecEnv):
             reward = np.where(lost, 0, reward).astype(reward.dtype)
         return obs, reward, dones, infos
 
+    def _hears_policy(self, options: BindingOptions) -> bool:
+        return not options.get("pay_at_end")  # of a rollout buffer
+
     def _is_read_by(self, model: BaseAlgorithm | None) -> bool:
         buffers = (getattr(model, name, None) for name in ("rollout_buffer", "replay_buffer"))
         return model is None or any(getattr(buffer, "_source", None) is self for buffer in buffers)
