@@ -21,6 +21,7 @@ from shapegym.shaping.evaluation.engine import RewardEngine
 from shapegym.shaping.files.reward_files import dump_reward, load_reward
 from shapegym.shaping.files.state_files import load_engine, save_engine
 from shapegym.shaping.intrinsic.agac import AGAC
+from shapegym.shaping.intrinsic.deir import DEIR
 from shapegym.shaping.intrinsic.disagreement import Disagreement
 from shapegym.shaping.intrinsic.e3b import E3B, EllipticalNovelty
 from shapegym.shaping.intrinsic.etd import ETD
@@ -31,6 +32,7 @@ from shapegym.shaping.intrinsic.re3 import RE3, NeighbourDistance
 from shapegym.shaping.intrinsic.ride import RIDE, Impact
 from shapegym.shaping.intrinsic.rnd import RND
 from shapegym.shaping.models.inverse_dynamics import InverseDynamics
+from shapegym.shaping.models.recurrent_encoder import RecurrentEncoder
 from shapegym.shaping.models.sight import Sight
 from shapegym.shaping.promises import Guarantee, Replay
 from shapegym.shaping.states.arithmetic import maximum, minimum
@@ -67,6 +69,7 @@ from shapegym.shaping.weights.trust import Trust, trusted
 
 __all__ = [
     "AGAC",
+    "DEIR",
     "E3B",
     "ETD",
     "EXP3",
@@ -126,6 +129,7 @@ __all__ = [
     "Progress",
     "PseudoCounts",
     "Read",
+    "RecurrentEncoder",
     "Redistribute",
     "Renorm",
     "Replay",

@@ -52,6 +52,7 @@ class Networks:
         numbers: plain values (`State`) that are saved with the parameters; ``memory.numbers``. Their limits stand in the model's
             ``remembers``, as ``"numbers/count"``.
         key: what the parameters depend on beside the seed; the model's fields by default.
+        check: raises a ValueError for numbers that are within their limits and yet cannot be.
     """
 
     def __init__(
@@ -64,6 +65,7 @@ class Networks:
         fixed: tuple[str, ...] = (),
         numbers: State | None = None,
         key: str = "",
+        check: Callable[[State], None] = lambda numbers: None,
     ) -> None:
         seeds = np.random.SeedSequence([spec.seed, crc32((key or in_full(model)).encode())]).generate_state(2)
         with torch.random.fork_rng(devices=[]):
@@ -75,6 +77,7 @@ class Networks:
         self.optimiser = None if learning_rate is None else torch.optim.Adam(trained, lr=learning_rate)
         self.generator = torch.Generator().manual_seed(int(seeds[1]))
         self.numbers: State = numbers or {}
+        self._check = check
         self._remembers: Any = {
             path.removeprefix("numbers/"): limits for path, limits in model.remembers.items()
         }
@@ -83,9 +86,10 @@ class Networks:
         return self.modules[name]
 
     @torch.no_grad()
-    def evaluate(self, name: str, rows: np.ndarray) -> np.ndarray:
-        """Return what a module makes of ``rows`` (M, ...), as float32 (M, ...)."""
-        parts = [self.modules[name](chunk) for chunk in torch.split(as_tensor(rows), LARGEST_BATCH)]
+    def evaluate(self, name: str, *rows: np.ndarray) -> np.ndarray:
+        """Return what a module makes of ``rows``, of one argument (M, ...) or several, as float32 (M, ...)."""
+        chunks = zip(*(torch.split(as_tensor(argument), LARGEST_BATCH) for argument in rows), strict=True)
+        parts = [self.modules[name](*chunk) for chunk in chunks]
         return (parts[0] if len(parts) == 1 else torch.cat(parts)).numpy()
 
     def minibatches(self, rows: int, size: int, *, epochs: int = 1, share: float = 1.0) -> Iterator[Tensor]:
@@ -147,6 +151,7 @@ class Networks:
         self.generator.set_state(tensors["stream"])
         for misfit in misfits(state["numbers"], self.numbers, self._remembers, "numbers/"):
             raise ValueError(f"it {misfit}")
+        self._check(state["numbers"])
         self.numbers = deepcopy(state["numbers"])
 
     def _check_moments(self, moments: State) -> None:

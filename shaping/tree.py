@@ -54,8 +54,17 @@ def reads_learned(node: Node) -> bool:
     return any(map(reads_learned, node.children))
 
 
+def reads_recurrent(node: Node) -> bool:
+    """Whether the value of ``node`` depends on a recurrent model by more than parts that are stored."""
+    if isinstance(node, Model):
+        return node.recurrent or any(map(reads_recurrent, node.inputs))
+    return not isinstance(node, Term) and any(map(reads_recurrent, node.children))
+
+
 def replay_of(term: Term) -> Replay:
     """Return how the term's part is obtained when a stored transition is used again: what it reads may move too."""
+    if any(map(reads_recurrent, term.inputs)):
+        return Replay.STAMP
     moves = term.replay is Replay.RECOMPUTE and any(map(_moves, term.inputs))
     return Replay.FROZEN if moves else Replay(term.replay)
 

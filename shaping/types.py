@@ -13,7 +13,8 @@ which steps belong to one episode, and may decide about a step only after later 
 
 **Models make numbers for terms.** A `Model` turns transitions into named arrays of any width, and learns: an encoder, a predictor,
 a discriminator. Terms take models as inputs; equal models are one model, evaluated once a batch, so terms share an encoder by
-naming it. Models may use torch; terms and combinators do not.
+naming it. A recurrent one observes each step once, as a term does, before it is evaluated. Models may use torch; terms and
+combinators do not.
 
 Because parts are kept and combined late, an expression means the same on-policy (combined over a rollout before advantages are
 computed) and off-policy (combined when a batch is sampled, episodes that are still undecided being held back). What learns is
@@ -386,6 +387,10 @@ class Model(Node, Reader, ABC):
     """Whether a rollout is judged by what was learned before it, and learned from afterwards, because what is new is so before it
     is learned. Others judge a rollout when they have learned from it."""
 
+    recurrent: ClassVar[bool | property] = False
+    """Whether what it says of a step depends on those before it in the lane's episode: then `observe` is called once for each step,
+    in order, and `evaluate` only for the step just observed. Nobody can do it again, so terms that read it are stamped."""
+
     @abstractmethod
     def init(self, spec: Spec) -> Memory:
         """Check the model against ``spec`` and return its fresh memory, whose random numbers come from ``spec.seed`` alone.
@@ -394,9 +399,19 @@ class Model(Node, Reader, ABC):
             ShapingError: if it cannot be evaluated on this environment; says why and what to do.
         """
 
+    def observe(self, transitions: Transitions, memory: Any, *inputs: Any) -> None:
+        """Update what a `recurrent` model remembers of each lane with one step, in place, before it is evaluated.
+
+        Lanes begin anew at rows with ``first``; rows with ``active=False`` must leave the memory as it is.
+        """
+        raise NotImplementedError(f"{type(self).__name__} is recurrent, so it must define observe.")
+
     @abstractmethod
     def evaluate(self, transitions: Transitions, memory: Any, *inputs: Any) -> Mapping[str, np.ndarray]:
-        """Return the outputs for any transitions, each (B, d) or (B,), finite in active rows, without changing ``memory``."""
+        """Return the outputs, each (B, d) or (B,), finite in active rows, without changing ``memory``.
+
+        For any transitions; of a `recurrent` model, for those just observed.
+        """
 
     def fit(self, experience: Experience, memory: Any, *inputs: Any) -> Mapping[str, float]:
         """Learn in place and return what to log. ``inputs`` have the axes of ``experience``, (T, B, ...).

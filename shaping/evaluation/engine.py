@@ -35,7 +35,7 @@ from shapegym.shaping.evaluation.asking import Asking
 from shapegym.shaping.evaluation.ledger import EpisodeRecord, Ledger
 from shapegym.shaping.evaluation.measured import MeasuredBlock, at_step
 from shapegym.shaping.evaluation.previous import PreviousActions
-from shapegym.shaping.evaluation.program import Outputs, Parts, Program
+from shapegym.shaping.evaluation.program import Outputs, Parts, Program, said_by
 from shapegym.shaping.evaluation.recorder import Recorder
 from shapegym.shaping.evaluation.tape import Tape, pay_at_end
 from shapegym.shaping.evaluation.watch import Watch
@@ -172,8 +172,8 @@ class RewardEngine:
             wrap: gets every method once, now, so that steps pay only for what it returns.
         """
         program = self.program
-        self._evaluates: list[Callable[..., Any]] = [
-            wrap(name, model.evaluate)
+        self._says = [
+            said_by(model, lambda method, name=name: wrap(name, method))  # type: ignore[misc]
             for name, model in zip(program.model_names, program.models, strict=True)
         ]
         self._calls = [
@@ -239,7 +239,7 @@ class RewardEngine:
         if self._watch.waits and count:
             self._watch.see(transitions)
         if self._recorder is not None and count:
-            self._recorder.append(transitions, parts)
+            self._recorder.append(transitions, parts, {} if outputs is None else outputs.recurrent)
             if self.learn_every is not None and len(self._recorder) >= self.learn_every:
                 self.learn()
         return parts
@@ -262,16 +262,16 @@ class RewardEngine:
     def learn(self) -> np.ndarray:
         """Fit what learns to the steps since the last call; return their parts, (N, T, B), now complete.
 
-        Each model is evaluated once for all of them, after its own fit, or before it if it says so (`Model.judges_first`). Where
-        parts are paid at once they stay as they were paid.
+        Each model is evaluated once for all of them, after its own fit, or before it if it says so (`Model.judges_first`); a
+        recurrent one step by step, unless it was when they happened. Where parts are paid at once they stay as they were paid.
         Only for expressions in which something learns, after at least one active transition.
         """
         recorder, program = self._recorder, self.program
         assert recorder is not None  # noqa: S101  # said above
-        experience, kept = recorder.steps()
-        block = MeasuredBlock(program, experience, kept, self._outputs)
+        experience, kept, said = recorder.steps()
+        block = MeasuredBlock(program, experience, kept, self._outputs, said)
         ended = recorder.episodes()
-        episodes = None if ended is None else MeasuredBlock(program, *ended, self._outputs)
+        episodes = None if ended is None else MeasuredBlock(program, *ended, self._outputs, {})
         for position, reader in enumerate(program.readers):
             learns_from = block if reader.fits_on == "steps" else episodes
             if reader.learned and learns_from is not None:
@@ -308,8 +308,8 @@ class RewardEngine:
                 block.batch, state, *block.inputs(position, flat=True)
             )
 
-    def _outputs(self, transitions: Transitions, parts: Parts) -> Outputs:
-        return Outputs(self.program, self.memories, self._evaluates, transitions, parts)
+    def _outputs(self, transitions: Transitions, parts: Parts, steps: Sequence[Transitions] = ()) -> Outputs:
+        return Outputs(self.program, self.memories, self._says, transitions, parts, steps)
 
     def _memory_of(self, reader: Term | Model) -> Any:
         if isinstance(reader, Model):
@@ -469,7 +469,9 @@ class RewardEngine:
         # Torch and a stranger's model raise whatever the difference leads them to.
         with said_as(StateFileError, Exception, f"{source} does not fit this engine: "):
             if self._recorder is not None:
-                self._recorder.check_state(state["experience"], len(self.terms))
+                named = zip(self.program.model_names, self.program.models, strict=True)
+                outputs = {name: model.outputs for name, model in named if model.recurrent}
+                self._recorder.check_state(state["experience"], len(self.terms), outputs)
             if self.tape is not None:
                 self.tape.check_state(state["tape"])
             for name, memory in zip(self.program.model_names, memories, strict=True):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property
 from operator import itemgetter
 from typing import Any
@@ -21,7 +21,8 @@ class MeasuredBlock:
         program: the expression.
         experience: the steps.
         parts: of every term as far as they are known, (T, B, N).
-        outputs_of: evaluates the models on a batch of transitions with these parts.
+        outputs_of: evaluates the models on a batch of transitions, with these parts and made of these steps.
+        said: what recurrent models said when the steps happened, by name, (T, B, ...) each.
 
     Attributes:
         experience: the steps, (T, B).
@@ -36,13 +37,17 @@ class MeasuredBlock:
         program: Program,
         experience: Experience,
         parts: np.ndarray,
-        outputs_of: Callable[[Transitions, Parts], Outputs],
+        outputs_of: Callable[[Transitions, Parts, Sequence[Transitions]], Outputs],
+        said: Mapping[str, Mapping[str, np.ndarray]],
     ) -> None:
         self.experience = experience
         self.parts = np.moveaxis(parts, -1, 0).copy()
         self.flat = self.parts.reshape(len(self.parts), -1)
         self.batch = map_rows(_flat, experience.steps)
-        self.outputs = outputs_of(self.batch, self.flat)
+        recurrent = any(model.recurrent for model in program.models)
+        self.outputs = outputs_of(self.batch, self.flat, self.steps if recurrent else ())
+        for name, outputs in said.items():
+            self.outputs.know(program.model_names.index(name), tree_map(_flat, outputs))
         self._program = program
 
     def inputs(self, position: int, *, flat: bool = False) -> list[Any]:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypeAlias
 
 import numpy as np
 
+from shapegym.shaping.arrays import tree_take
 from shapegym.shaping.errors import (
     ExpressionError,
     FeatureError,
@@ -25,6 +26,7 @@ from shapegym.shaping.tree import (
     read_again,
     readers_of,
     reads_learned,
+    reads_recurrent,
     replay_of,
 )
 from shapegym.shaping.types import (
@@ -152,6 +154,11 @@ class Program:
         declared = self.spec.features
         for reader in self.readers:
             kind = "Term" if isinstance(reader, Term) else "Model"
+            if reader.learned and reader.fits_on == "episodes" and any(map(reads_recurrent, reader.inputs)):
+                raise ExpressionError(
+                    f"{kind} {self.name_of(reader)!r} learns from whole episodes and reads a recurrent model, which is evaluated "
+                    "step by step. Let it read a model that is not recurrent."
+                )
             if reader.looks != "after" and reader.of_step:
                 raise ExpressionError(
                     f"{kind} {self.name_of(reader)!r} compares states, and {reader.of_step[0]!r} describes the step between "
@@ -167,32 +174,68 @@ class Program:
 
 
 class Outputs:
-    """What the models make of one batch of transitions: each is evaluated when it is first read, and once."""
+    """What the models make of one batch of transitions: each is evaluated when it is first read, and once.
+
+    Args:
+        program: the expression.
+        memories: of its models.
+        says: what of each model is called with transitions, memory and inputs: it evaluates, and a recurrent one observes first.
+        transitions: the batch.
+        parts: of the terms on it, as far as they are known.
+        steps: that the batch is made of, one after the other, where it is more than one: a recurrent model goes through them.
+    """
 
     def __init__(
         self,
         program: Program,
         memories: list[Memory],
-        evaluates: list[Callable[..., Any]],
+        says: list[Callable[..., Mapping[str, np.ndarray]]],
         transitions: Transitions,
         parts: Parts,
+        steps: Sequence[Transitions] = (),
     ) -> None:
         self._program = program
         self._memories = memories
-        self._evaluates = evaluates
+        self._says = says
         self._transitions = transitions
         self._parts = parts
+        self._steps = steps
         self._known: dict[int, Named] = {}
 
     def __getitem__(self, index: int) -> Named:
         if index not in self._known:
             program = self._program
-            model, name = program.models[index], program.model_names[index]
+            model = program.models[index]
             inputs = [get(self._parts, self) for get in program.inputs[program.readers.index(model)]]
-            outputs = self._evaluates[index](self._transitions, self._memories[index], *inputs)
-            self._check(name, model, outputs)
-            self._known[index] = Named(name, outputs)
+            say = self._step_by_step if model.recurrent and self._steps else self._at_once
+            outputs = say(index, inputs)
+            self._check(program.model_names[index], model, outputs)
+            self.know(index, outputs)
         return self._known[index]
+
+    @property
+    def recurrent(self) -> dict[str, dict[str, np.ndarray]]:
+        """What recurrent models have said, by their names: nobody can ask them again."""
+        return {
+            said.model: dict(said)
+            for index, said in self._known.items()
+            if self._program.models[index].recurrent
+        }
+
+    def know(self, index: int, outputs: Mapping[str, np.ndarray]) -> None:
+        """Take ``outputs`` for what a model makes of the batch."""
+        self._known[index] = Named(self._program.model_names[index], outputs)
+
+    def _at_once(self, index: int, inputs: list[Any]) -> Mapping[str, np.ndarray]:
+        return self._says[index](self._transitions, self._memories[index], *inputs)
+
+    def _step_by_step(self, index: int, inputs: list[Any]) -> Mapping[str, np.ndarray]:
+        said, start = [], 0
+        for step in self._steps:
+            rows = slice(start, start := start + step.num_lanes)
+            values = [tree_take(value, rows) for value in inputs]
+            said.append(self._says[index](step, self._memories[index], *values))
+        return {name: np.concatenate([outputs[name] for outputs in said]) for name in said[0]}
 
     def evaluate(self, model: Model) -> None:
         """Let a model judge the batch as it is now, whatever it learns before it is read."""
@@ -215,6 +258,23 @@ class Outputs:
                     f"Model {name!r}: the output {key!r} is not finite. Its parameters may have diverged (lower the learning "
                     "rate), or what it reads is not finite or far from unit scale."
                 )
+
+
+def said_by(
+    model: Model, wrap: Callable[[Callable[..., Any]], Callable[..., Any]] = lambda method: method
+) -> Callable[..., Mapping[str, np.ndarray]]:
+    """Return what evaluates a model on transitions that just happened: a recurrent one observes them first."""
+    evaluate = wrap(model.evaluate)
+    if not model.recurrent:
+        return evaluate
+    observe = wrap(model.observe)
+
+    def say(transitions: Transitions, memory: Memory, *inputs: Any) -> Mapping[str, np.ndarray]:
+        observe(transitions, memory, *inputs)
+        said: Mapping[str, np.ndarray] = evaluate(transitions, memory, *inputs)
+        return said
+
+    return say
 
 
 class Named(dict[str, np.ndarray]):

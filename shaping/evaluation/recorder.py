@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Container, Mapping
+from collections.abc import Collection, Container, Mapping
+from typing import TypeAlias
 
 import numpy as np
 from annotated_types import Ge, Le, Lt
@@ -22,6 +23,10 @@ _EMPTY: State = {
     "features": {},
     "next_features": {},
 }  # a saved state has no entry for what is empty
+
+
+Said: TypeAlias = Mapping[str, Mapping[str, np.ndarray]]
+"""What recurrent models said, by their names: outputs by name, (B, ...) of a step, (T, B, ...) of several."""
 
 
 class Recorder:
@@ -50,8 +55,8 @@ class Recorder:
     def __len__(self) -> int:
         return self._store.length - self._fitted
 
-    def append(self, transitions: Transitions, parts: np.ndarray) -> None:
-        """Copy one step and its parts, (N, B)."""
+    def append(self, transitions: Transitions, parts: np.ndarray, said: Said) -> None:
+        """Copy one step, its parts, (N, B), and what recurrent models said of it."""
         step = self._store.length
         self._store.append(
             {
@@ -59,6 +64,7 @@ class Recorder:
                 "obs": self._read(transitions.obs),
                 "next_obs": self._read(transitions.next_obs),
                 "parts": parts.T,
+                "said": said,
                 "clock": transitions.clock,
             }
         )
@@ -69,9 +75,10 @@ class Recorder:
         """Add a feature (T, B, ...) of all steps since the last fit, told afterwards."""
         self._store.add(("next_features", name), values, self._fitted)
 
-    def steps(self) -> tuple[Experience, np.ndarray]:
-        """Return the steps since the last fit, and their parts, (T, B, N), to be overwritten by what they are now."""
-        return _experience(self._store.block(self._fitted))
+    def steps(self) -> tuple[Experience, np.ndarray, Said]:
+        """Return the steps since the last fit, their parts, (T, B, N), to be overwritten by those of now, and what was said."""
+        rows = self._store.block(self._fitted)
+        return *_experience(rows), rows.get("said", {})
 
     def episodes(self) -> tuple[Experience, np.ndarray] | None:
         """Return the episodes that ended since the last fit, each a lane, and their parts (T, E, N), or None if none did."""
@@ -108,8 +115,11 @@ class Recorder:
             "forgotten": self.forgotten,
         }
 
-    def check_state(self, state: State, num_terms: int) -> None:
-        """Raise a ValueError if ``state`` is not of the form of `state_dict`, or its steps are not (T, B)."""
+    def check_state(self, state: State, num_terms: int, outputs: Mapping[str, Collection[str]]) -> None:
+        """Raise a ValueError if ``state`` is not of the form of `state_dict`, or its steps are not (T, B).
+
+        ``outputs`` are the names of what recurrent models say, by their names.
+        """
         store, lanes = state["store"], len(self._starts)
         length = store["length"]
         mine = {**self.state_dict(), "store": {}}
@@ -124,6 +134,9 @@ class Recorder:
         if not ((lane >= 0) & (lane < lanes) & (start >= 0) & (start < stop) & (stop <= length)).all():
             raise ValueError("it has episodes outside of its steps")
         if length:
+            said = store["rows"].get("said", {})
+            if any({*entries} != {*outputs.get(name, ())} for name, entries in said.items()):
+                raise ValueError("it has outputs of other models")
             _check_rows(store["rows"], (length, lanes), num_terms)
 
     def load_state_dict(self, state: State) -> None:
@@ -153,19 +166,19 @@ class Recorder:
 
 
 def _experience(block: State) -> tuple[Experience, np.ndarray]:
-    clocks, parts = block.pop("clock"), block.pop("parts")
-    return Experience(Transitions(**{**_EMPTY, **block}), clocks), parts
+    steps = {name: rows for name, rows in block.items() if name in ROWS}
+    return Experience(Transitions(**{**_EMPTY, **steps}), block["clock"]), block["parts"]
 
 
 def _check_rows(rows: State, shape: tuple[int, int], num_terms: int) -> None:
     """Raise a ValueError if the steps of a saved block are not (T, B) and of the kinds that readers take for granted."""
     needed = {*ROWS, "parts", "clock"}
-    if not needed - _EMPTY.keys() <= rows.keys() <= needed:
+    if not needed - _EMPTY.keys() <= rows.keys() <= {*needed, "said"}:
         raise ValueError(f"its steps have {', '.join(rows)}")
     wanted = {"parts": ((*shape, num_terms), "f"), "clock": (shape[:1], "i"), "reward": (shape, "f")}
     wanted |= dict.fromkeys(("terminated", "truncated", "first", "active"), (shape, "b"))
     for (name, *_), values in flatten(rows).items():
-        if name in _EMPTY and isinstance(values, dict):
+        if isinstance(values, dict) and name in (*_EMPTY, "said"):
             continue
         whole, kinds = wanted.get(name, (shape, "biufUS"))
         if (values.shape if name in wanted else values.shape[:2]) != whole or values.dtype.kind not in kinds:

@@ -21,7 +21,7 @@ from shapegym.shaping.arrays import (
     tree_take,
 )
 from shapegym.shaping.evaluation.engine import RewardEngine
-from shapegym.shaping.evaluation.program import Outputs, Program
+from shapegym.shaping.evaluation.program import Outputs, Program, said_by
 from shapegym.shaping.files.reward_files import from_data, to_data
 from shapegym.shaping.files.state_files import load_engine, save_engine
 from shapegym.shaping.promises import Replay
@@ -142,14 +142,23 @@ class _Watched:
         self.states: list[State] = [term.init(bench.spec) for term in self.program.terms]
         self.memories = [model.init(bench.spec) for model in self.program.models]
 
-    def outputs(self, transitions: Transitions, parts: np.ndarray) -> Outputs:
-        evaluates = [model.evaluate for model in self.program.models]
-        return Outputs(self.program, self.memories, evaluates, transitions, parts)
+    def outputs(
+        self, transitions: Transitions, parts: np.ndarray, steps: Sequence[Transitions] = ()
+    ) -> Outputs:
+        says = [said_by(model) for model in self.program.models]
+        return Outputs(self.program, self.memories, says, transitions, parts, steps)
 
-    def readings(self, transitions: Transitions, parts: np.ndarray) -> Iterator[tuple[int, Term, list[Any]]]:
-        """Yield every term with its inputs; whoever iterates writes its parts before going on."""
+    def readings(
+        self, transitions: Transitions, parts: np.ndarray, *, stored: bool = False
+    ) -> Iterator[tuple[int, Term, list[Any]]]:
+        """Yield every term with its inputs, of stored transitions those whose parts are measured again.
+
+        Whoever iterates writes its parts before going on.
+        """
         outputs = self.outputs(transitions, parts)
         for index, term in enumerate(self.program.terms):
+            if stored and self.program.replays[index] is Replay.STAMP:
+                continue
             inputs = self.program.inputs[self.program.readers.index(term)]
             yield index, term, [get(parts, outputs) for get in inputs]
 
@@ -202,9 +211,7 @@ def _check_stored_batch(bench: Bench, watched: _Watched, stored: np.ndarray) -> 
         *half[:8, None],
     ]  # alone too: of half a batch the largest or any may be that of the whole
     parts = stored.copy()
-    for index, term, inputs in watched.readings(batch, parts):
-        if replay_of(term) is Replay.STAMP:
-            continue
+    for index, term, inputs in watched.readings(batch, parts, stored=True):
         part = term.remeasure(batch, watched.states[index], *inputs)
         pure = term.replay is Replay.RECOMPUTE and not term.inputs
         if pure and not (
@@ -248,12 +255,13 @@ def _check_model(model: Model, bench: Bench) -> Complaints:
         yield "two that begin with one seed differ; draw from spec.seed alone."
     watched = _Watched(bench)
     batch, parts = bench.batch, np.zeros((len(watched.states), bench.batch.num_lanes))
-    outputs = watched.outputs(batch, parts)
+    outputs = watched.outputs(batch, parts, bench.stream)
     position = watched.program.readers.index(model)
     inputs = [get(parts, outputs) for get in watched.program.inputs[position]]
-    yield from _check_outputs(model, memories[0], batch, inputs)
+    yield from _check_outputs(model, memories[0], bench, inputs)
     if not model.learned:
         return
+    memories[1].load_state_dict(memories[0].state_dict())  # what a recurrent one has observed
     sizes = []
     experience = bench.experience
     shape = (*experience.clocks.shape, bench.spec.num_lanes)
@@ -276,7 +284,7 @@ def _check_model(model: Model, bench: Bench) -> Complaints:
         sizes.append(sum(np.size(value) for value in flatten(states[0]).values()))
     if sizes[1] < sizes[2] < sizes[3]:
         yield (f"what it remembers grows with every fit ({', '.join(map(str, sizes))} numbers): bound it.")
-    yield from _check_outputs(model, memories[0], batch, inputs)
+    yield from _check_outputs(model, memories[0], bench, inputs)
     restored = model.init(bench.spec)
     restored.load_state_dict(memories[0].state_dict())
     for memory in (memories[0], restored):
@@ -300,12 +308,35 @@ def _quietly(model: Model, spec: Spec) -> Generator[str, None, Any]:
     return memory
 
 
-def _check_outputs(model: Model, memory: Any, batch: Transitions, inputs: list[Any]) -> Complaints:
+def _check_outputs(model: Model, memory: Any, bench: Bench, inputs: list[Any]) -> Complaints:
+    """Evaluate all of the stream at once, or step by step if the model is recurrent."""
+    if not model.recurrent:
+        yield from _check_evaluate(model, memory, bench.batch, inputs)
+        yield from _check_fewer(model, memory, bench.batch, inputs)
+        return
+    lanes = bench.spec.num_lanes
+    for t, step in enumerate(bench.stream):
+        values = [tree_take(value, slice(t * lanes, (t + 1) * lanes)) for value in inputs]
+        model.observe(step, memory, *values)
+        yield from _check_evaluate(model, memory, step, values)
+
+
+def _check_fewer(model: Model, memory: Any, batch: Transitions, inputs: list[Any]) -> Complaints:
+    some = np.flatnonzero(batch.active)[::3]
+    outputs = model.evaluate(batch, memory, *inputs)
+    fewer = model.evaluate(_taken(batch, some), memory, *(tree_take(value, some) for value in inputs))
+    for name, values in outputs.items():
+        if not np.allclose(values[some], fewer[name], **ROUNDED):
+            yield (
+                f"{name!r} of a transition depends on which others are evaluated with it, by more than rounding. Do not "
+                "normalise over the batch (BatchNorm in training mode)."
+            )
+
+
+def _check_evaluate(model: Model, memory: Any, batch: Transitions, inputs: list[Any]) -> Complaints:
     before = memory.state_dict()
     outputs = model.evaluate(batch, memory, *inputs)
     again = model.evaluate(batch, memory, *inputs)
-    some = np.flatnonzero(batch.active)[::3]
-    fewer = model.evaluate(_taken(batch, some), memory, *(tree_take(value, some) for value in inputs))
     names = tuple(outputs) if isinstance(outputs, Mapping) else outputs
     if not isinstance(outputs, Mapping) or set(outputs) != set(model.outputs):
         yield f"it declares the outputs {model.outputs}, and returned {names}."
@@ -318,13 +349,8 @@ def _check_outputs(model: Model, memory: Any, batch: Transitions, inputs: list[A
             yield f"the output {name!r} is not finite in every transition."
         if not np.array_equal(values, again[name]):
             yield f"evaluating the same transitions twice gave different {name!r}."
-        if not np.allclose(values[some], fewer[name], **ROUNDED):
-            yield (
-                f"{name!r} of a transition depends on which others are evaluated with it, by more than rounding. Do not "
-                "normalise over the batch (BatchNorm in training mode)."
-            )
     if not tree_equal(before, memory.state_dict()):
-        yield "evaluate changed what is remembered; only fit may."
+        yield "evaluate changed what is remembered; only fit may, and observe of a recurrent model."
 
 
 def _check_report(numbers: Any) -> Complaints:

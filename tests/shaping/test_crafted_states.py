@@ -18,6 +18,7 @@ from shapegym.shaping.combinators.gate import gate
 from shapegym.shaping.combinators.groups import GroupRelative
 from shapegym.shaping.evaluation.engine import RewardEngine
 from shapegym.shaping.files.state_files import load_engine, save_engine, save_state
+from shapegym.shaping.intrinsic.deir import EpisodicDiscriminator
 from shapegym.shaping.intrinsic.e3b import EllipticalNovelty
 from shapegym.shaping.intrinsic.etd import EpisodicDistance, TemporalDistance
 from shapegym.shaping.intrinsic.ngu import KernelCount
@@ -84,6 +85,10 @@ EPISODIC_DISTANCE = (
 ELLIPSE = EllipticalNovelty(Sight())
 KERNEL = KernelCount(Sight(), memory=40)
 NEIGHBOUR = NeighbourDistance(Sight(), memory=40)
+DISCRIMINATED = (
+    ModelOutput(EpisodicDiscriminator(width=2, hidden=4, queue=4, memory=5, share=0.1)),
+    {"learn_every": 50},
+)
 LEARNED = (ModelOutput(Discriminator(ROWS, hidden=4), "log_ratio"), {"learn_every": 50})
 
 CRAFTED = [
@@ -162,6 +167,13 @@ CRAFTED = [
     (EPISODIC_DISTANCE, "terms/episodic_distance/codes", lambda a: np.zeros((LANES, 4, 6), np.float32)),
     (EPISODIC_DISTANCE, "terms/episodic_distance/codes", lambda a: a[:, :2]),
     (EPISODIC_DISTANCE, "terms/episodic_distance/nearest", lambda a: a[:1]),
+    (DISCRIMINATED, "models/episodic_discriminator/numbers/counts", lambda a: -a - 1),
+    (DISCRIMINATED, "models/episodic_discriminator/numbers/codes", lambda a: a[..., :4]),
+    (DISCRIMINATED, "models/episodic_discriminator/numbers/paths", lambda a: a[:1]),
+    (DISCRIMINATED, "models/episodic_discriminator/numbers/queue", lambda a: a[:2]),
+    (DISCRIMINATED, "models/episodic_discriminator/numbers/queued", lambda a: -1),
+    (DISCRIMINATED, "models/episodic_discriminator/numbers/path", lambda a: a[:, :1]),
+    (DISCRIMINATED, "experience/store/rows/said/episodic_discriminator/novelty", lambda a: a[:, :1]),
     (LEARNED, "experience/store/length", lambda a: a + 1),
     (LEARNED, "experience/store/length", lambda a: -1),
     (LEARNED, "experience/store/rows/active", lambda a: a[:, :2]),
