@@ -202,12 +202,12 @@ class EpisodicDiscriminator(Model):
         queue = numbers["queue"][:held] if held else after
         right = told = 0
         for chosen in memory.minibatches(len(after), self.batch, epochs=self.epochs, share=self.share):
-            true = after[chosen]
+            true = after[chosen.numpy()]
             false, other = (_drawn(queue, len(true), memory.generator) for _ in range(2))
             same = (false == true).all(axis=1)
             false[same] = other[same]
             apart = torch.from_numpy((false != true).any(axis=1))
-            states = as_tensor(np.concatenate([before[chosen], true, false]))
+            states = as_tensor(np.concatenate([before[chosen.numpy()], true, false]))
             now, then, never = memory["eye"](states).split(len(true))
             if self.gru:
                 cell = memory["cell"]
