@@ -13,6 +13,7 @@ Source: Zha et al. 2021, "Rank the Episodes: A Simple Approach for Exploration i
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
 from typing import Any, Self
 
@@ -38,6 +39,16 @@ from shapegym.shaping.states.keys import Key, Keys, SimHash
 from shapegym.shaping.surfaces.collect import declared_features
 from shapegym.shaping.surfaces.layers import batch_layers
 from shapegym.shaping.transitions import Spec
+
+log = logging.getLogger("shapegym")
+
+_MANY = 256
+"""States that are seldom all different unless their kind never repeats."""
+
+_ALL_DIFFERENT = (
+    "RAPID: the first %s states were all different, so no episode saw more than another, and only what the task pays ranks them. "
+    "Where states hardly ever repeat, give a resolution, hash_bits, or a coarser key."
+)
 
 _LIMITS: dict[str, Any] = {
     **dict.fromkeys(("extrinsic_weight", "local_weight", "global_weight"), NonNegative),
@@ -183,14 +194,16 @@ class RAPID(PPO):
         last = np.concatenate([first[1:], np.asarray(self._last_episode_starts, dtype=bool)[None]])
         rollout = self._rollout(*self._notes.taken())
         before = self.open
+        # Steps are missing if a rollout was stopped, or if the environments are others.
         if before.clock != self.num_timesteps - first.size or len(before.begun) != self.n_envs:
-            before = OpenEpisodes.none(
-                rollout
-            )  # a rollout was stopped, or the environments are others: steps are missing
+            before = OpenEpisodes.none(rollout)
         longest = min(self.longest, self.buffer_size)
         self.open, ended = before.extended(rollout, first, last, longest, self.num_timesteps)
         if len(ended.lengths):
+            known = self.visits["size"]
             count(self.visits, ended.steps.keys)
+            if not known and self.visits["size"] == len(ended.steps) >= _MANY:
+                log.warning(_ALL_DIFFERENT, len(ended.steps))
             weights = Weights(self.extrinsic_weight, self.local_weight, self.global_weight)
             self.best = self.best.with_more(ended, weights, self.visits, self.buffer_size)
 
@@ -244,6 +257,10 @@ class RAPID(PPO):
         if key is None:
             space = self.observation_space
             key = tuple(f"obs.{name}" for name in space) if isinstance(space, spaces.Dict) else "obs"
+        if self.hash_bits is not None and self.resolution is not None:
+            raise SettingsError(
+                "RAPID: signs of projections merge near states; give either hash_bits or resolution."
+            )
         hashing = None if self.hash_bits is None else SimHash(self.hash_bits)
         with said_as(SettingsError, ShapingError, "RAPID: ", ""):
             return Keys(key, hashing, self.resolution, "RAPID")

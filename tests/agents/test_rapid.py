@@ -287,6 +287,13 @@ def test_all_kinds_of_observations_and_actions(observations, actions, policy):
     assert model.visits["size"] == len(np.unique(model.best.episodes.steps.keys))
 
 
+def test_states_that_never_repeat_are_told(caplog):
+    env = DummyVecEnv([lambda: Monitor(Any(VECTOR, gym.spaces.Discrete(2)))] * 4)
+    for settings, told in (({}, 1), ({"hash_bits": 2}, 1)):
+        RAPID("MlpPolicy", env, n_steps=100, batch_size=400, n_epochs=1, seed=0, **settings).learn(800)
+        assert caplog.text.count("were all different") == told
+
+
 def test_one_lane_and_episodes_of_one_step():
     env = make_vec_env("shapegym/Corridor-v0", 1, seed=0, length=5, max_steps=1)
     model = make_agent("RAPID", env, seed=0, **TINY).learn(64)
@@ -309,7 +316,7 @@ def test_episodes_that_never_end_take_bounded_memory_and_are_not_ranked():
         ({"local_weight": -1.0}, "RAPID: local_weight must be"),
         ({"buffer_size": 0}, "RAPID: buffer_size must be"),
         ({"imitation_steps": 0.5}, "RAPID: imitation_steps must be"),
-        ({"hash_bits": 4, "resolution": 1.0}, "RAPID: SimHash already merges"),
+        ({"hash_bits": 4, "resolution": 1.0}, "RAPID: signs of projections merge"),
         ({"key": "action"}, "'action' describes a step"),
         ({"key": "features.stat"}, "feature 'stat'.*Did you mean 'state'"),
         ({"key": "obs[9]"}, "reads column 9"),
