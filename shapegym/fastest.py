@@ -12,8 +12,8 @@ from typing import Generic, TypeVar
 
 Way = TypeVar("Way")
 
-SPELL = 0.02
-"""Seconds over which times are averaged: several time slices of an operating system."""
+SPELL = 0.03
+"""Seconds over which times are averaged. An operating system lets threads that have slept go first for some milliseconds."""
 LEAST_CALLS = 3
 """Of an average."""
 GAIN = 0.9
@@ -85,8 +85,9 @@ class Fastest(Generic[Way]):
     def _judge(self) -> None:
         """A rival has made another call."""
         needed = max(LEAST_CALLS, math.ceil(SPELL / self._known))
-        lost = self._calls.seconds >= needed * self._known  # even if the calls that are missing took no time
-        if self._calls.count < needed and not lost:
+        # Lost is lost, even if the calls that are missing took no time.
+        lost = self._calls.seconds >= self._known * max(self._calls.count, needed)
+        if not lost and (self._calls.count < needed or self._calls.seconds < SPELL):
             return
         self._since, self._due = 0.0, SHARE * self._calls.seconds
         if self._calls.mean < GAIN * self._known:
