@@ -15,7 +15,7 @@ Way = TypeVar("Way")
 SPELL = 0.03
 """Seconds over which times are averaged. An operating system lets threads that have slept go first for some milliseconds."""
 LEAST_CALLS = 3
-"""Of an average."""
+"""Of a trial."""
 GAIN = 0.9
 """Of the time of the way in use: a rival that takes more is not worth a change."""
 SHARE = 40
@@ -58,6 +58,8 @@ class Fastest(Generic[Way]):
         self._since = 0.0  # seconds of use since then
         self._due = self._patience = 0.0  # which must be as many before the next
         self._lost = 0  # trials in a row that changed nothing
+        self._before: Way | None = None  # the best before, if the last trial changed that
+        self._spent = 0.0  # seconds of that trial
 
     def took(self, seconds: float) -> None:
         """Learn how long one call of `way` took, from which `way` may become another."""
@@ -67,7 +69,7 @@ class Fastest(Generic[Way]):
         self._calls.add(seconds)
         if self.way != self._best:
             self._judge()
-        elif self._calls.count >= LEAST_CALLS and self._calls.seconds >= SPELL:
+        elif self._calls.seconds >= SPELL:
             self._look_back()
 
     def _look_back(self) -> None:
@@ -78,6 +80,8 @@ class Fastest(Generic[Way]):
         self._known += (mean - self._known) / 4 if self._known else mean
         self._then = self._then or self._known
         if not 1 / SURPRISE < self._known / self._then < SURPRISE:
+            if self._known > self._then and self._before is not None:  # it won by luck
+                self._due = 0.0
             self._then, self._patience = self._known, 0.0
         if self._rivals and self._since >= max(self._due, self._patience):
             self._use(self._rivals.popleft())
@@ -89,16 +93,20 @@ class Fastest(Generic[Way]):
         lost = self._calls.seconds >= self._known * max(self._calls.count, needed)
         if not lost and (self._calls.count < needed or self._calls.seconds < SPELL):
             return
-        self._since, self._due = 0.0, SHARE * self._calls.seconds
+        cost = self._calls.seconds
         if self._calls.mean < GAIN * self._known:
-            self._rivals.append(self._best)
+            if self.way == self._before:  # so all that was done since was a mistake
+                cost += self._since + self._spent
+            self._rivals.appendleft(self._best)
+            self._before, self._spent = self._best, cost
             self._best, self._known, self._patience, self._lost = self.way, self._calls.mean, 0.0, 0
         else:
             self._rivals.append(self.way)
+            self._before = None
             self._lost += 1
             if self._lost % len(self._rivals) == 0:  # each of them once
-                self._patience = min(max(2 * self._patience, self._due), PATIENCE)
-        self._then = self._known
+                self._patience = min(max(2 * self._patience, SHARE * cost), PATIENCE)
+        self._since, self._due, self._then = 0.0, SHARE * cost, self._known
         self._use(self._best)
 
     def _use(self, way: Way) -> None:
