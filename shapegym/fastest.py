@@ -14,8 +14,8 @@ Way = TypeVar("Way")
 
 SPELL = 0.03
 """Seconds over which times are averaged. An operating system lets threads that have slept go first for some milliseconds."""
-LEAST_CALLS = 3
-"""Of a trial."""
+LEAST_CALLS = 6
+"""Of an average."""
 GAIN = 0.9
 """Of the time of the way in use: a rival that takes more is not worth a change."""
 SHARE = 40
@@ -69,7 +69,10 @@ class Fastest(Generic[Way]):
         self._calls.add(seconds)
         if self.way != self._best:
             self._judge()
-        elif self._calls.seconds >= SPELL:
+        elif self._calls.seconds >= SPELL and (
+            self._calls.count >= LEAST_CALLS
+            or self._calls.seconds >= SURPRISE * self._known * LEAST_CALLS > 0  # and will be no less
+        ):
             self._look_back()
 
     def _look_back(self) -> None:
@@ -93,20 +96,20 @@ class Fastest(Generic[Way]):
         lost = self._calls.seconds >= self._known * max(self._calls.count, needed)
         if not lost and (self._calls.count < needed or self._calls.seconds < SPELL):
             return
-        cost = self._calls.seconds
+        self._due = SHARE * self._calls.seconds
         if self._calls.mean < GAIN * self._known:
-            if self.way == self._before:  # so all that was done since was a mistake
-                cost += self._since + self._spent
+            if self.way == self._before:  # all that was done since may have been a mistake
+                self._due = max(self._due, min(SHARE * (self._since + self._spent), PATIENCE))
             self._rivals.appendleft(self._best)
-            self._before, self._spent = self._best, cost
+            self._before, self._spent = self._best, self._calls.seconds
             self._best, self._known, self._patience, self._lost = self.way, self._calls.mean, 0.0, 0
         else:
             self._rivals.append(self.way)
             self._before = None
             self._lost += 1
             if self._lost % len(self._rivals) == 0:  # each of them once
-                self._patience = min(max(2 * self._patience, SHARE * cost), PATIENCE)
-        self._since, self._due, self._then = 0.0, SHARE * cost, self._known
+                self._patience = min(max(2 * self._patience, self._due), PATIENCE)
+        self._since, self._then = 0.0, self._known
         self._use(self._best)
 
     def _use(self, way: Way) -> None:
