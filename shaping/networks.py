@@ -27,6 +27,7 @@ import torch
 from torch import Tensor, nn
 
 from shapegym.shaping.arrays import flatten, nest, tree_map
+from shapegym.shaping.kernels.distinct import find_distinct
 from shapegym.shaping.remembered import misfits
 from shapegym.shaping.states.select import selector
 from shapegym.shaping.transitions import Features, Observation, Spec, State
@@ -35,6 +36,9 @@ from shapegym.shaping.written import in_full
 
 LARGEST_BATCH = 8192
 """Rows that go through a network at once when it is evaluated: more are no faster, and need memory."""
+
+SMALLEST_TO_SORT = 2048
+"""Rows of a batch from which on it is asked which of them are equal."""
 
 
 class Networks:
@@ -87,10 +91,16 @@ class Networks:
 
     @torch.no_grad()
     def evaluate(self, name: str, *rows: np.ndarray) -> np.ndarray:
-        """Return what a module makes of ``rows``, of one argument (M, ...) or several, as float32 (M, ...)."""
-        chunks = zip(*(torch.split(as_tensor(argument), LARGEST_BATCH) for argument in rows), strict=True)
+        """Return what a module makes of ``rows``, of one argument (M, ...) or several, as float32 (M, ...).
+
+        Of rows of a single argument that are equal, one goes through the module.
+        """
+        distinct, places = distinct_rows(rows[0]) if len(rows) == 1 else (None, None)
+        arguments = rows if distinct is None else (distinct,)
+        chunks = zip(*(torch.split(as_tensor(each), LARGEST_BATCH) for each in arguments), strict=True)
         parts = [self.modules[name](*chunk) for chunk in chunks]
-        return (parts[0] if len(parts) == 1 else torch.cat(parts)).numpy()
+        values: np.ndarray = (parts[0] if len(parts) == 1 else torch.cat(parts)).numpy()
+        return values if places is None else values[places]
 
     def minibatches(self, rows: int, size: int, *, epochs: int = 1, share: float = 1.0) -> Iterator[Tensor]:
         """Yield the numbers of ``rows`` rows in random order, about ``size`` at a time, ``epochs`` times over.
@@ -212,6 +222,21 @@ class _Linears(nn.Module):
 
     def forward(self, rows: Tensor) -> Tensor:
         return torch.baddbmm(self.bias, rows, self.weight)
+
+
+def distinct_rows(rows: np.ndarray) -> tuple[np.ndarray, np.ndarray | None]:
+    """Return the rows that differ, and which of them each row of ``rows`` (M, ...) is, (M,); or all rows and None.
+
+    In grids, and wherever an agent comes back to where it was, a rollout shows the same few states again and again. Where hardly
+    any row comes again, telling them apart is not worth it.
+    """
+    count = len(rows)
+    if count < SMALLEST_TO_SORT or rows.dtype != np.float32 or rows.ndim != 2:
+        return rows, None
+    first, places = np.empty(count, dtype=np.int64), np.empty(count, dtype=np.int64)
+    table = np.full(1 << (2 * count - 1).bit_length(), -1)
+    found = find_distinct(np.ascontiguousarray(rows).view(np.uint32), table, first, places)
+    return (rows, None) if found < 0 else (rows[first[:found]], places)
 
 
 def read_rows(keys: tuple[str, ...], obs: Observation, features: Features) -> np.ndarray:

@@ -208,9 +208,13 @@ class Experience:
         return Transitions(**{name: self.flat(values) for name, values in arrays.items()}, clock=steps.clock)
 
     def flat(self, values: Any) -> Any:
-        """Return arrays (T, B, ...), such as an input of `Model.fit`, as the rows (M, ...) that `rows` returns."""
+        """Return arrays (T, B, ...), such as an input of `Model.fit`, as the rows (M, ...) that `rows` returns.
+
+        Rows are views where none is left out: they are read only.
+        """
         if isinstance(values, Mapping):
             return {name: self.flat(entry) for name, entry in values.items()}
         if isinstance(values, tuple):
             return tuple(map(self.flat, values))
-        return values[self.steps.active]
+        active = self.steps.active
+        return values.reshape(active.size, *values.shape[2:]) if active.all() else values[active]

@@ -253,7 +253,7 @@ class Outputs:
                     f"Model {name!r}: the output {key!r} has shape {np.shape(values)}; it needs one row for each of {len(active)} "
                     "transitions."
                 )
-            if not np.isfinite(values[active]).all():
+            if not (np.isfinite(values).all() or np.isfinite(values[active]).all()):
                 raise LearningError(
                     f"Model {name!r}: the output {key!r} is not finite. Its parameters may have diverged (lower the learning "
                     "rate), or what it reads is not finite or far from unit scale."

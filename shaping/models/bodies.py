@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import Literal, TypeAlias
+from typing import Any, Literal, TypeAlias
 
 import gymnasium as gym
 import numpy as np
@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from shapegym.shaping.errors import ObservationError
+from shapegym.shaping.kernels.symbols import gather_sums, scatter_sums
 from shapegym.shaping.networks import perceptron
 from shapegym.shaping.states.select import selector, width_for_network
 from shapegym.shaping.transitions import Spec
@@ -83,15 +84,54 @@ class Symbols(nn.Module):
 
     def __init__(self, numbers: int, width: int) -> None:
         super().__init__()
-        self.embeddings = nn.EmbeddingBag(numbers * _SYMBOLS, width, mode="sum")
+        self.embeddings = nn.Embedding(numbers * _SYMBOLS, width)
         nn.init.normal_(self.embeddings.weight, std=math.sqrt(2.0 / numbers))
-        self.offsets: Tensor
-        self.register_buffer("offsets", torch.arange(numbers) * _SYMBOLS, persistent=False)
+        self._shape = (numbers, _SYMBOLS, width)
 
     def forward(self, rows: Tensor) -> Tensor:
         """Return (B, d) of (B, n)."""
-        summed: Tensor = self.embeddings(rows.long().clamp(0, _SYMBOLS - 1) + self.offsets)
+        table = self.embeddings.weight.view(self._shape)
+        if table.device.type == "cpu":
+            summed: Tensor = _Gather.apply(table, rows.detach())
+            return summed
+        places = rows.long().clamp(0, _SYMBOLS - 1)
+        offsets = torch.arange(self._shape[0], device=rows.device) * _SYMBOLS
+        return nn.functional.embedding_bag(places + offsets, self.embeddings.weight, mode="sum")
+
+
+class _Gather(torch.autograd.Function):
+    """`gather_sums`, whose gradient is `scatter_sums` and the other way round. Torch's own take several times as long."""
+
+    @staticmethod
+    def forward(ctx: Any, table: Tensor, rows: Tensor) -> Tensor:
+        ctx.save_for_backward(rows)
+        ctx.shape = table.shape
+        summed = torch.empty(len(rows), table.shape[2])
+        gather_sums(_array(rows), _array(table), summed.numpy())
         return summed
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None]:
+        (rows,) = ctx.saved_tensors
+        return _Scatter.apply(gradients[0], rows, ctx.shape), None
+
+
+class _Scatter(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, sums: Tensor, rows: Tensor, shape: torch.Size) -> Tensor:
+        ctx.save_for_backward(rows)
+        table = torch.zeros(shape)
+        scatter_sums(_array(rows), _array(sums), table.numpy())
+        return table
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None, None]:
+        (rows,) = ctx.saved_tensors
+        return _Gather.apply(gradients[0], rows), None, None
+
+
+def _array(tensor: Tensor) -> np.ndarray:
+    return np.ascontiguousarray(tensor.detach().numpy(), dtype=np.float32)
 
 
 def _convolutions(space: gym.Space, hidden: int, width: int) -> nn.Module:
