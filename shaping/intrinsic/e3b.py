@@ -10,7 +10,7 @@ from annotated_types import Ge
 from typing_extensions import override
 
 from shapegym.shaping.intrinsic.bonus import Bonus, Scale
-from shapegym.shaping.intrinsic.codes import codes_after
+from shapegym.shaping.intrinsic.codes import codes_of
 from shapegym.shaping.kernels.elliptical import elliptical
 from shapegym.shaping.limits import Count, Positive, Share
 from shapegym.shaping.models.encoder import RandomEncoder
@@ -28,12 +28,12 @@ class EllipticalNovelty(Term):
 
     Henaff et al. 2022, "Exploration via Elliptical Episodic Bonuses", eq. 1. Counts for codes: where codes are one-hot it is
     1 / (N + ridge), with N the visits before. C^-1 is updated by one rank a step (Sherman & Morrison 1950), B d^2 numbers however
-    long an episode is. s_0 is not entered.
+    long an episode is. s_0 is entered where the model gives its code (``before``).
 
     Replay: stamped (depends on what happened before in the episode).
 
     Args:
-        codes: a model of which ``after``, or else the first output, is read.
+        codes: a model of which ``after``, or else the first output, is read, and ``before`` where it has it.
         ridge: lambda, the weight of the identity; the first state is paid |phi|^2 / lambda.
     """
 
@@ -67,19 +67,12 @@ class EllipticalNovelty(Term):
 
     @override
     def observe(self, transitions: Transitions, state: State, *inputs: Any) -> None:
-        codes = codes_after("EllipticalNovelty", inputs[0], np.float64, state["inverse"].shape[2])
-        lanes, width = codes.shape
+        before, after = codes_of("EllipticalNovelty", inputs[0], np.float64, state["inverse"].shape[2])
+        lanes, width = after.shape
         if not state["inverse"].size:
             state["inverse"] = np.tile(np.eye(width) / self.ridge, (lanes, 1, 1))
-        elliptical(
-            codes,
-            transitions.first,
-            transitions.active,
-            self.ridge,
-            state["inverse"],
-            np.empty(width),
-            state["paid"],
-        )
+        first, active = transitions.first, transitions.active
+        elliptical(before, after, first, active, self.ridge, state["inverse"], state["paid"])
 
     @override
     def measure(self, transitions: Transitions, state: State, *inputs: Any) -> np.ndarray:

@@ -11,7 +11,8 @@ from typing_extensions import override
 
 from shapegym.shaping.algebra import Clip, Product
 from shapegym.shaping.intrinsic.bonus import Bonus, Scale
-from shapegym.shaping.intrinsic.codes import codes_after
+from shapegym.shaping.intrinsic.codes import codes_of
+from shapegym.shaping.intrinsic.episode_memory import check_memory, empty_memory, make_room, remembered
 from shapegym.shaping.intrinsic.rnd import Distillation
 from shapegym.shaping.kernels.neighbours import pseudo_counts
 from shapegym.shaping.limits import Count, NonNegative, Positive, Share
@@ -25,9 +26,6 @@ from shapegym.shaping.transitions import Spec, State, Transitions
 from shapegym.shaping.types import Example, Model, Term
 from shapegym.shaping.weights.normalize import normalize
 
-_FIRST_PLACES = 16
-"""Codes that a lane has room for at first; doubled as episodes grow."""
-
 
 @dataclass(frozen=True)
 class KernelCount(Term):
@@ -36,14 +34,15 @@ class KernelCount(Term):
     K(d^2) = epsilon / (max(d^2 / d_m^2 - cluster, 0) + epsilon), where d is a distance from the code of s_{t+1} to one that the
     lane entered before in the episode, and d_m^2 the mean of all such d^2 of the lane so far. Badia et al. 2020, "Never Give Up",
     eq. 2 and Algorithm 1: about 1 / sqrt(N) where codes come again, about 30 where all is new. While less than k are remembered
-    the missing ones count as at d_m, so that an episode's first steps are paid as new ones are later. s_0 is not entered.
+    the missing ones count as at d_m, so that an episode's first steps are paid as new ones are later. s_0 is entered where the
+    model gives its code (``before``).
 
     A lane remembers the newest ``memory`` codes of its episode; what is older is forgotten, and new again.
 
     Replay: stamped (depends on what happened before in the episode).
 
     Args:
-        codes: a model of which ``after``, or else the first output, is read.
+        codes: a model of which ``after``, or else the first output, is read, and ``before`` where it has it.
         neighbours: k.
         memory: codes that are remembered of each episode.
         cluster: xi: codes within this share of d_m^2 are one.
@@ -63,7 +62,7 @@ class KernelCount(Term):
     replay: ClassVar[Replay] = Replay.STAMP
     bound = property(lambda self: 1.0 / self.constant)
     remembers: ClassVar[Remembers] = {
-        "visits": COUNTS,
+        **remembered("codes"),
         "distances": (At(0, COUNTS), At(1, (Ge(0),))),
         "paid": (Ge(0),),
     }
@@ -80,36 +79,31 @@ class KernelCount(Term):
     def init(self, spec: Spec) -> State:
         """Return memories of no size until the first codes say how wide they are."""
         lanes = spec.num_lanes
-        return {
-            **super().init(spec),
-            "memory": np.zeros((0, 0, 0), dtype=np.float32),
-            "visits": np.zeros(lanes, dtype=np.int64),
-            "distances": np.zeros((2, lanes)),
-            "paid": np.zeros(lanes),
-        }
+        blank = empty_memory(lanes, self.memory, codes=0)
+        return {**super().init(spec), **blank, "distances": np.zeros((2, lanes)), "paid": np.zeros(lanes)}
 
     @override
     def check_state(self, state: State, fresh: State) -> None:
-        memory, visits = state["memory"], state["visits"]
-        lanes, _, places = memory.shape
-        fits = (lanes == len(visits) and places <= self.memory) if memory.size else not visits.any()
-        if not fits or (places < self.memory and visits.max() > places):
-            raise ValueError("its memory is none that this term makes")
+        width = state["codes"].shape[1]
+        check_memory(state, empty_memory(len(fresh["paid"]), self.memory, codes=width), self.memory, "codes")
 
     @override
     def observe(self, transitions: Transitions, state: State, *inputs: Any) -> None:
-        codes = codes_after("KernelCount", inputs[0], np.float32, state["memory"].shape[1])
-        self._make_room(codes.shape, state)
+        before, after = codes_of("KernelCount", inputs[0], np.float32, state["codes"].shape[1])
+        if not state["codes"].size:
+            state.update(empty_memory(len(after), self.memory, codes=after.shape[1]))
+        make_room(state, self.memory, "codes")
         pseudo_counts(
-            codes,
+            before,
+            after,
             transitions.first,
             transitions.active,
             self.epsilon,
             self.cluster,
             self.constant,
             self.largest,
-            state["memory"],
-            state["visits"],
+            state["codes"],
+            state["counts"],
             state["distances"],
             np.empty(self.neighbours),
             state["paid"],
@@ -119,16 +113,6 @@ class KernelCount(Term):
     def measure(self, transitions: Transitions, state: State, *inputs: Any) -> np.ndarray:
         paid: np.ndarray = state["paid"]
         return paid
-
-    def _make_room(self, shape: tuple[int, ...], state: State) -> None:
-        """Let every lane hold one code more, up to the limit."""
-        places = state["memory"].shape[2]
-        if places == self.memory or state["visits"].max() < places:
-            return
-        grown = np.zeros((*shape, min(self.memory, 2 * places or _FIRST_PLACES)), dtype=np.float32)
-        if places:
-            grown[:, :, :places] = state["memory"]
-        state["memory"] = grown
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ import numpy as np
 from typing_extensions import override
 
 from shapegym.shaping.intrinsic.bonus import Bonus, Scale
-from shapegym.shaping.intrinsic.codes import codes_after
+from shapegym.shaping.intrinsic.codes import codes_of
 from shapegym.shaping.kernels.neighbours import neighbour_distances
 from shapegym.shaping.limits import Count
 from shapegym.shaping.models.encoder import RandomEncoder
@@ -73,7 +73,7 @@ class NeighbourDistance(Term):
         active = transitions.active
         if not active.any():
             return
-        codes = codes_after("NeighbourDistance", inputs[0], np.float32, state["memory"].shape[0])
+        _, codes = codes_of("NeighbourDistance", inputs[0], np.float32, state["memory"].shape[0])
         lanes, width = codes.shape
         if state["steps"]:
             self._remember(state)
@@ -85,7 +85,7 @@ class NeighbourDistance(Term):
     @override
     def measure(self, transitions: Transitions, state: State, *inputs: Any) -> np.ndarray:
         memory = state["memory"]
-        codes = codes_after("NeighbourDistance", inputs[0], np.float32, memory.shape[0])
+        _, codes = codes_of("NeighbourDistance", inputs[0], np.float32, memory.shape[0])
         distances = np.empty(len(codes))
         places = min(max(state["steps"] - 1, 0) * len(state["latest"]), memory.shape[1])
         best = np.empty(self.neighbours)

@@ -18,40 +18,42 @@ _GLANCE = 8
 
 @jit
 def pseudo_counts(
-    codes: np.ndarray,
+    before: np.ndarray,
+    after: np.ndarray,
     first: np.ndarray,
     active: np.ndarray,
     epsilon: float,
     cluster: float,
     constant: float,
     largest: float,
-    memory: np.ndarray,
-    visits: np.ndarray,
+    codes: np.ndarray,
+    counts: np.ndarray,
     distances: np.ndarray,
     best: np.ndarray,
     out: np.ndarray,
 ) -> None:
-    """1 / s for every lane, s = sqrt(sum of K over the k nearest codes of its episode) + c; then remember its code.
+    """1 / s of s_{t+1} for every lane, s = sqrt(sum of K over the k nearest codes of its episode) + c; then it is remembered.
 
     K = epsilon / (max(d^2 / d_m^2 - xi, 0) + epsilon), with d_m^2 the mean of all d^2 of the lane so far, these included. Codes
     that are missing from k count as at d_m. Source: Badia et al. 2020 (NGU), Algorithm 1.
 
     Args:
-        codes: (B, d) float32.
-        first: forget the lane's codes before, (B,) bool.
+        before: codes of s_t, (B, d) float32, or (0, d) where there are none: then s_0 is not remembered.
+        after: codes of s_{t+1}, (B, d) float32.
+        first: an episode's first step: forget the codes before, and remember s_t, (B,) bool.
         active: (B,) bool; other lanes are left as they are.
         epsilon: of K.
         cluster: xi, the share of d_m^2 within which codes are one.
         constant: c.
         largest: s above which nothing is paid.
-        memory: codes of each lane's episode, a ring, (B, d, M) float32; updated.
-        visits: codes that came in each lane's episode, (B,) int64; updated.
+        codes: of each lane's episode, (B, d, M) float32, a ring; has room for two more, or else stays as large; updated.
+        counts: how many codes each lane's episode has brought, (B,) int64; updated.
         distances: how many d^2 each lane has seen, and their sum, (2, B) float64; updated.
         best: scratch, (k,) float64.
         out: (B,) float64, 0 in lanes that are not active.
     """
-    num_lanes, width = codes.shape
-    places = memory.shape[2]
+    num_lanes, width = after.shape
+    places = codes.shape[2]
     num_nearest = best.shape[0]
     sums = np.empty(BLOCK)
     for lane in range(num_lanes):
@@ -59,9 +61,13 @@ def pseudo_counts(
         if not active[lane]:
             continue
         if first[lane]:
-            visits[lane] = 0
-        remembered = min(visits[lane], places)
-        _nearest(codes[lane], memory[lane], remembered, best, sums)
+            counts[lane] = 0
+            if before.shape[0] > 0:
+                for i in range(width):
+                    codes[lane, i, 0] = before[lane, i]
+                counts[lane] = 1
+        remembered = min(counts[lane], places)
+        _nearest(after[lane], codes[lane], remembered, best, sums)
         near = min(remembered, num_nearest)
         for n in range(near):
             distances[0, lane] += 1.0
@@ -76,10 +82,10 @@ def pseudo_counts(
         similarity = np.sqrt(similarity) + constant
         if similarity <= largest:
             out[lane] = 1.0 / similarity
-        place = visits[lane] % places
+        place = counts[lane] % places
         for i in range(width):
-            memory[lane, i, place] = codes[lane, i]
-        visits[lane] += 1
+            codes[lane, i, place] = after[lane, i]
+        counts[lane] += 1
 
 
 @jit

@@ -92,7 +92,7 @@ class Symbols(nn.Module):
         """Return (B, d) of (B, n)."""
         table = self.embeddings.weight.view(self._shape)
         if table.device.type == "cpu":
-            summed: Tensor = _Gather.apply(table, rows.detach())
+            summed: Tensor = _Gather.apply(table, rows.detach())  # type: ignore[no-untyped-call]
             return summed
         places = rows.long().clamp(0, _SYMBOLS - 1)
         offsets = torch.arange(self._shape[0], device=rows.device) * _SYMBOLS
@@ -113,7 +113,7 @@ class _Gather(torch.autograd.Function):
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None]:
         (rows,) = ctx.saved_tensors
-        return _Scatter.apply(gradients[0], rows, ctx.shape), None
+        return _Scatter.apply(gradients[0], rows, ctx.shape), None  # type: ignore[no-untyped-call]
 
 
 class _Scatter(torch.autograd.Function):
@@ -127,7 +127,7 @@ class _Scatter(torch.autograd.Function):
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None, None]:
         (rows,) = ctx.saved_tensors
-        return _Gather.apply(gradients[0], rows), None, None
+        return _Gather.apply(gradients[0], rows), None, None  # type: ignore[no-untyped-call]
 
 
 def _array(tensor: Tensor) -> np.ndarray:

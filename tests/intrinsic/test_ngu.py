@@ -14,7 +14,7 @@ from shapegym.shaping.kernels.neighbours import pseudo_counts
 @pytest.mark.parametrize(("neighbours", "memory"), [(1, 3), (4, 5), (10, 512)])
 def test_pseudo_counts_are_those_of_plain_loops_to_the_last_bit(neighbours: int, memory: int) -> None:
     done = rollout(KernelCount(Sight(), neighbours, memory), steps=60)
-    expected = np.array(kernel_counts(done.after, done.first, done.active, neighbours, memory))
+    expected = np.array(kernel_counts(done.before, done.after, done.first, done.active, neighbours, memory))
     np.testing.assert_array_equal(done.parts["kernel_count"][done.active], expected[done.active])
     assert len(pseudo_counts.signatures) == 1
 
@@ -24,7 +24,9 @@ def test_long_codes_and_long_episodes_are_searched_to_the_end() -> None:
     states = np.cumsum(generator.normal(size=(300, 20)), axis=0).astype(np.float32)
     states[200:260] = states[20:80]
     first = np.arange(299)[:, None] == 0
-    expected = np.array(kernel_counts(states[1:, None], first, np.ones_like(first), 10, 250))
+    expected = np.array(
+        kernel_counts(states[:-1, None], states[1:, None], first, np.ones_like(first), 10, 250)
+    )
     paid = paid_walk(KernelCount(Sight(), memory=250), states.astype(np.float64))
     np.testing.assert_array_equal(paid, expected[:, 0])
 
@@ -46,13 +48,11 @@ def test_what_an_episode_no_longer_remembers_is_new_again() -> None:
 
 def test_a_rollout_is_paid_by_both_factors() -> None:
     done = rollout(NGU(neighbours=3, width=3, hidden=8, largest=1.5))
-    flat = done.after.reshape(-1, 3).astype(np.float32)
-    codes = done.models["inverse_dynamics"].evaluate("encoder", flat).reshape(done.after.shape)
     networks = done.models["distillation"]
     errors = np.array(
         [distillation_errors(networks["fixed"], networks["trained"], rows) for rows in done.after]
     )
-    episodic = np.array(kernel_counts(codes, done.first, done.active, 3, 512))
+    episodic = np.array(kernel_counts(*done.codes("inverse_dynamics"), done.first, done.active, 3, 512))
     lifetime = np.array(lifetime_factor(errors, done.active, 1.5))
     assert 1.0 == lifetime.min() < lifetime.max() == 1.5
     expected = (episodic * lifetime)[done.active]

@@ -178,38 +178,43 @@ def ride_bonuses(
     return bonuses
 
 
-def elliptical(codes: np.ndarray, first: np.ndarray, active: np.ndarray, ridge: float) -> list[list[float]]:
-    """phi^T C^-1 phi, C = ridge I + the sum of phi phi^T before in the episode (Henaff et al. 2022, eq. 1), by rank-one updates.
+def elliptical(
+    before: np.ndarray, after: np.ndarray, first: np.ndarray, active: np.ndarray, ridge: float
+) -> list[list[float]]:
+    """phi^T C^-1 phi, C = ridge I + the sum of phi phi^T from s_0 on (Henaff et al. 2022, eq. 1), by rank-one updates.
 
     Codes are (T, B, d); inactive rows are 0.
     """
-    width = codes.shape[2]
+    width = after.shape[2]
 
     def fresh() -> list[list[float]]:
         return [[1.0 / ridge if i == j else 0.0 for j in range(width)] for i in range(width)]
 
+    def entered(phi: list[float], inverse: list[list[float]]) -> float:
+        u = [0.0] * width
+        for i in range(width):
+            for j in range(width):
+                u[j] += phi[i] * inverse[i][j]
+        bonus = 0.0
+        for i in range(width):
+            bonus += phi[i] * u[i]
+        for i in range(width):
+            for j in range(width):
+                inverse[i][j] -= u[i] * u[j] * (1.0 / (1.0 + bonus))
+        return bonus
+
     inverses = [fresh() for _ in first[0]]
     bonuses = []
-    for step, starts, steps in zip(codes.tolist(), first, active, strict=True):
+    for t in range(len(first)):
         row = []
-        for lane, phi in enumerate(step):
-            if not steps[lane]:
+        for lane in range(len(first[t])):
+            if not active[t, lane]:
                 row.append(0.0)
                 continue
-            if starts[lane]:
+            if first[t, lane]:
                 inverses[lane] = fresh()
-            inverse = inverses[lane]
-            u = [0.0] * width
-            for i in range(width):
-                for j in range(width):
-                    u[j] += phi[i] * inverse[i][j]
-            bonus = 0.0
-            for i in range(width):
-                bonus += phi[i] * u[i]
-            for i in range(width):
-                for j in range(width):
-                    inverse[i][j] -= u[i] * u[j] * (1.0 / (1.0 + bonus))
-            row.append(bonus)
+                entered(before[t, lane].tolist(), inverses[lane])
+            row.append(entered(after[t, lane].tolist(), inverses[lane]))
         bonuses.append(row)
     return bonuses
 
@@ -222,7 +227,8 @@ def _squared(one: list[float], other: list[float]) -> float:
 
 
 def kernel_counts(
-    codes: np.ndarray,
+    before: np.ndarray,
+    after: np.ndarray,
     first: np.ndarray,
     active: np.ndarray,
     k: int,
@@ -233,7 +239,7 @@ def kernel_counts(
     c: float = 1e-3,
     largest: float = 8.0,
 ) -> list[list[float]]:
-    """Algorithm 1 of Badia et al. 2020 over the newest ``memory`` codes of the episode; a missing neighbour is at d_m.
+    """Algorithm 1 of Badia et al. 2020 over the newest ``memory`` codes of the episode, s_0 first; a missing one is at d_m.
 
     Codes are (T, B, d) float32; inactive rows are 0.
     """
@@ -241,14 +247,15 @@ def kernel_counts(
     remembered: list[list[list[float]]] = [[] for _ in range(lanes)]
     total, number = [0.0] * lanes, [0] * lanes
     bonuses = []
-    for step, starts, steps in zip(codes.astype(np.float32).tolist(), first, active, strict=True):
+    before, after = before.astype(np.float32), after.astype(np.float32)
+    for t in range(len(first)):
         row = []
-        for lane, code in enumerate(step):
-            if not steps[lane]:
+        for lane, code in enumerate(after[t].tolist()):
+            if not active[t, lane]:
                 row.append(0.0)
                 continue
-            if starts[lane]:
-                remembered[lane] = []
+            if first[t, lane]:
+                remembered[lane] = [before[t, lane].tolist()]
             nearest = sorted(_squared(code, other) for other in remembered[lane])[:k]
             for distance in nearest:
                 total[lane] += distance

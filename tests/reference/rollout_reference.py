@@ -27,6 +27,13 @@ class Rollout:
     first: np.ndarray
     active: np.ndarray
 
+    def codes(self, model: str) -> list[np.ndarray]:
+        """What the encoder of a model made of s_t and of s_{t+1}, (T, B, 3) each."""
+        return [
+            self.models[model].evaluate("encoder", rows.reshape(-1, 3).astype(np.float32)).reshape(rows.shape)
+            for rows in (self.before, self.after)
+        ]
+
 
 def rollout(expression: Expression, *, steps: int = 40, lanes: int = 3, seed: int = 0) -> Rollout:
     """Return what an expression pays on states of three whole numbers, in episodes of about ten steps, with idle rows."""

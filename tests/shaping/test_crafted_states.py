@@ -83,7 +83,7 @@ EPISODIC_DISTANCE = (
     {"learn_every": 50},
 )
 ELLIPSE = EllipticalNovelty(Sight())
-KERNEL = KernelCount(Sight(), memory=40)
+KERNEL = KernelCount(Sight(), memory=200)
 NEIGHBOUR = NeighbourDistance(Sight(), memory=40)
 DISCRIMINATED = (
     ModelOutput(EpisodicDiscriminator(width=2, hidden=4, queue=4, memory=5, share=0.1)),
@@ -134,12 +134,12 @@ CRAFTED = [
     (ELLIPSE, "terms/elliptical_novelty/inverse", lambda a: a[:, :, :1]),
     (ELLIPSE, "terms/elliptical_novelty/inverse", altered((0, 1, 1), -1.0)),
     (ELLIPSE, "terms/elliptical_novelty/inverse", altered((0, 1, 1), np.nan)),
-    (KERNEL, "terms/kernel_count/memory", lambda a: a[:2]),
-    (KERNEL, "terms/kernel_count/memory", lambda a: a[:0]),
-    (KERNEL, "terms/kernel_count/memory", lambda a: a[:, :, :1]),
-    (KERNEL, "terms/kernel_count/memory", lambda a: np.tile(a, (1, 1, 9))),
-    (KERNEL, "terms/kernel_count/visits", lambda a: a + 10**6),
-    (KERNEL, "terms/kernel_count/visits", lambda a: a - 100),
+    (KERNEL, "terms/kernel_count/codes", lambda a: a[:2]),
+    (KERNEL, "terms/kernel_count/codes", lambda a: a[:0]),
+    (KERNEL, "terms/kernel_count/codes", lambda a: a[:, :, :1]),
+    (KERNEL, "terms/kernel_count/codes", lambda a: np.tile(a, (1, 1, 9))),
+    (KERNEL, "terms/kernel_count/counts", lambda a: a + 10**6),
+    (KERNEL, "terms/kernel_count/counts", lambda a: a - 100),
     (KERNEL, "terms/kernel_count/distances", altered((1, 0), -1.0)),
     (NEIGHBOUR, "terms/neighbour_distance/memory", lambda a: a[:, :-1]),
     (NEIGHBOUR, "terms/neighbour_distance/memory", lambda a: a[:, :0]),
