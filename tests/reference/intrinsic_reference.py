@@ -113,6 +113,7 @@ def noveld(
             row.append(0.0 if state in seen[lane] else gain)
             seen[lane].add(state)
         bonuses.append(row)
+    return bonuses
 
 
 def disagreement(networks: Any, members: int, before: np.ndarray, action: Sequence[int]) -> list[float]:
