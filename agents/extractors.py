@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from itertools import pairwise
 from typing import Any
 
 import gymnasium as gym
 import numpy as np
+from stable_baselines3.common.preprocessing import get_flattened_obs_dim
 from stable_baselines3.common.torch_layers import BaseFeaturesExtractor
 from torch import Tensor, nn
 
@@ -47,7 +49,37 @@ class SymbolsExtractor(BaseFeaturesExtractor):
         return features
 
 
-EXTRACTORS: Mapping[str, type[BaseFeaturesExtractor]] = {"symbols": SymbolsExtractor}
+class TrunkExtractor(BaseFeaturesExtractor):
+    """Layers of tanh on the flat observation, which actor and critic share: half of the arithmetic of two networks as deep.
+
+        policy_kwargs: {features_extractor_class: trunk, features_extractor_kwargs: {layers: [64, 64]}, net_arch: []}
+
+    ``share_features_extractor: false`` gives each its own again.
+
+    Args:
+        observation_space: any that flattens.
+        layers: units of each, at least one.
+
+    Raises:
+        SettingsError: without a layer.
+    """
+
+    def __init__(self, observation_space: gym.Space, layers: Sequence[int] = (64,)) -> None:
+        if not layers:
+            raise SettingsError("The feature extractor 'trunk' needs layers, such as [64, 64].")
+        super().__init__(observation_space, layers[-1])
+        widths = (get_flattened_obs_dim(observation_space), *layers)
+        self.trunk = nn.Sequential(nn.Flatten())
+        for inputs, units in pairwise(widths):
+            self.trunk.extend([nn.Linear(inputs, units), nn.Tanh()])
+
+    def forward(self, observations: Tensor) -> Tensor:
+        """Return (B, layers[-1]) of (B, ...)."""
+        features: Tensor = self.trunk(observations)
+        return features
+
+
+EXTRACTORS: Mapping[str, type[BaseFeaturesExtractor]] = {"symbols": SymbolsExtractor, "trunk": TrunkExtractor}
 """What settings can name, beside classes."""
 
 

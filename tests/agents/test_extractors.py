@@ -11,7 +11,7 @@ import shapegym as sg
 from shapegym.agents.checkpoint import load_checkpoint, save_checkpoint
 from shapegym.agents.environments import make_vec_env
 from shapegym.agents.errors import SettingsError
-from shapegym.agents.extractors import SymbolsExtractor
+from shapegym.agents.extractors import SymbolsExtractor, TrunkExtractor
 from shapegym.agents.factory import make_agent
 
 KEY = {"policy_kwargs": {"features_extractor_class": "symbols", "net_arch": [8]}}
@@ -36,6 +36,32 @@ def test_a_model_with_it_learns_and_is_kept(tmp_path) -> None:
     )
     for ours, theirs in zip(model.policy.parameters(), loaded.policy.parameters(), strict=True):
         assert torch.equal(ours, theirs)
+
+
+def test_actor_and_critic_share_a_trunk(tmp_path) -> None:
+    shared = {
+        "features_extractor_class": "trunk",
+        "features_extractor_kwargs": {"layers": [8, 4]},
+        "net_arch": [],
+    }
+    model = make_agent(
+        "PPO", "shapegym/FourRooms-v0", sg.TaskReward(), seed=0, **{**TINY, "policy_kwargs": shared}
+    )
+    policy = model.learn(64).policy
+    assert policy.pi_features_extractor is policy.vf_features_extractor
+    assert isinstance(policy.features_extractor, TrunkExtractor)
+    sizes = [tuple(parameter.shape) for parameter in policy.parameters() if parameter.ndim == 2]
+    assert sizes == [(8, 104), (4, 8), (4, 4), (1, 4)]
+    save_checkpoint(tmp_path / "kept", model)
+    loaded = load_checkpoint(tmp_path / "kept", make_vec_env("shapegym/FourRooms-v0", 2), sg.TaskReward())
+    for ours, theirs in zip(policy.parameters(), loaded.policy.parameters(), strict=True):
+        assert torch.equal(ours, theirs)
+
+
+def test_a_trunk_without_layers_is_refused() -> None:
+    nothing = {"features_extractor_class": "trunk", "features_extractor_kwargs": {"layers": []}}
+    with pytest.raises(SettingsError, match="needs layers"):
+        make_agent("PPO", "shapegym/FourRooms-v0", policy_kwargs=nothing)
 
 
 @pytest.mark.parametrize(
