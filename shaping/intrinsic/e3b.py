@@ -97,7 +97,7 @@ class E3B(Bonus):
         width: d, numbers in a code; a step costs d^2 in every lane.
         hidden: units in hidden layers.
         learning_rate: of Adam.
-        share: of each rollout that the encoder learns from.
+        share: of each rollout that the encoder learns from; half of that of `RND`, as it learns from two states a row.
         epochs: passes over it.
         batch: rows of a step.
         scale: by what the bonus is divided.
@@ -108,7 +108,7 @@ class E3B(Bonus):
     width: Count = 32
     hidden: Count = 64
     learning_rate: Positive = 1e-3
-    share: Share = 0.25
+    share: Share = 0.125
     epochs: Count = 1
     batch: Count = 256
     scale: Scale = "std"

@@ -81,15 +81,16 @@ class Distillation(Model):
 
     @override
     def evaluate(self, transitions: Transitions, memory: Networks, *inputs: Any) -> dict[str, np.ndarray]:
+        sides = {"error": "after", "error_before": "before"}
+        return {name: self._errors(memory, inputs[0][sides[name]]) for name in self.outputs}
+
+    def _errors(self, memory: Networks, rows: np.ndarray) -> np.ndarray:
         from shapegym.shaping.networks import distinct_rows
 
-        sides = ("after", "before")[: len(self.outputs)]
-        rows, places = distinct_rows(np.concatenate([inputs[0][side] for side in sides]))
-        apart = memory.evaluate("trained", rows) - memory.evaluate("fixed", rows)
+        distinct, places = distinct_rows(rows)
+        apart = memory.evaluate("trained", distinct) - memory.evaluate("fixed", distinct)
         errors = np.square(apart, dtype=np.float64).mean(axis=1)
-        return dict(
-            zip(self.outputs, np.split(errors if places is None else errors[places], len(sides)), strict=True)
-        )
+        return errors if places is None else errors[places]
 
     @override
     def fit(self, experience: Experience, memory: Networks, *inputs: Any) -> dict[str, float]:
