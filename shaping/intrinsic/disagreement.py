@@ -30,7 +30,7 @@ class Disagreement(Bonus):
         width: numbers in a code.
         hidden: units in hidden layers.
         learning_rate: of Adam.
-        share: of each rollout that a member learns from.
+        share: of each rollout that the members learn from.
         epochs: passes over it.
         batch: rows of a step, for each member.
         scale: by what the variance is divided.

@@ -25,7 +25,7 @@ Members = Annotated[int, Ge(2)]
 class Ensemble(Model):
     """``variance`` (B,): that of the members' predictions of s_{t+1}'s code, of s_t's code and a_t, on average over its numbers.
 
-    Codes are a fixed random network's. Members begin differently, and each learns by squared error from rows that it draws itself.
+    Codes are a fixed random network's. Members begin differently, and each learns by squared error in an order of its own.
     Source: Pathak, Gandhi & Gupta 2019, "Self-Supervised Exploration via Disagreement", eqs. 1 and 2. A rollout is judged before it
     is learned from.
 
@@ -35,7 +35,7 @@ class Ensemble(Model):
         width: numbers in a code.
         hidden: units in hidden layers.
         learning_rate: of Adam.
-        share: of the experience that each member learns from in a fit.
+        share: of the experience that each fit learns from, drawn anew.
         epochs: passes over it.
         batch: rows of a step, for each member.
     """
@@ -84,8 +84,10 @@ class Ensemble(Model):
     @override
     def evaluate(self, transitions: Transitions, memory: Networks, *inputs: Any) -> dict[str, np.ndarray]:
         rows = self._read(memory, inputs[0]["before"], transitions.action)
-        said = memory.evaluate("members", rows).astype(np.float64)
-        return {"variance": said.var(axis=1).mean(axis=1)}
+        apart = memory.evaluate("members", rows)
+        apart -= apart.mean(axis=1, keepdims=True)
+        squares = np.einsum("bkd,bkd->b", apart, apart)
+        return {"variance": squares.astype(np.float64) / (self.members * self.width)}
 
     @override
     def fit(self, experience: Experience, memory: Networks, *inputs: Any) -> dict[str, float]:
@@ -94,15 +96,16 @@ class Ensemble(Model):
 
         from shapegym.shaping.networks import as_tensor
 
-        seen = experience.flat(inputs[0])
-        rows = as_tensor(self._read(memory, seen["before"], experience.flat(experience.steps.action)))
-        codes = as_tensor(memory.evaluate("encoder", seen["after"]))
-        draws = [
-            memory.minibatches(len(rows), self.batch, epochs=self.epochs, share=self.share)
-            for _ in range(self.members)
-        ]
-        for drawn in zip(*draws, strict=True):
-            chosen = torch.stack(drawn, 1)  # (b, members)
+        before, action, after = experience.flat(
+            (inputs[0]["before"], experience.steps.action, inputs[0]["after"])
+        )
+        shown = max(1, round(self.share * len(before)))
+        drawn = torch.randperm(len(before), generator=memory.generator)[:shown].numpy()
+        rows = as_tensor(self._read(memory, before[drawn], action[drawn]))
+        codes = as_tensor(memory.evaluate("encoder", after[drawn]))
+        draws = [memory.minibatches(shown, self.batch, epochs=self.epochs) for _ in range(self.members)]
+        for members in zip(*draws, strict=True):
+            chosen = torch.stack(members, 1)  # (b, members)
             loss = (memory["members"](rows[chosen]) - codes[chosen]).square().mean()
             memory.descend(loss)
         return {"loss": loss.item()}

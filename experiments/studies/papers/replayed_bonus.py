@@ -71,7 +71,9 @@ def _table(task: str, groups: dict[str, tuple[ResultRow, ...]]) -> ResultTable:
     rows = []
     for strategy, runs in groups.items():
         areas = [*_areas(runs).values()]
-        shown = with_ends(aggregate({task: areas})) if len(areas) > 1 else f"{areas[0]:.2f}"
+        shown = (
+            with_ends(aggregate({task: areas}, within=(0.0, 1.0))) if len(areas) > 1 else f"{areas[0]:.2f}"
+        )
         final = float(scores(runs, "success_rate").mean())
         rows.append((strategy, shown, final, kaplan_meier(*steps_to(runs, SOLVED)).median))
     return ResultTable(
