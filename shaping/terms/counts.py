@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Annotated, Any, ClassVar, Literal
 
 import numpy as np
-from annotated_types import Ge
+from annotated_types import Ge, Le
 from typing_extensions import override
 
 from shapegym.shaping.kernels.counts import tally
@@ -25,6 +25,9 @@ from shapegym.shaping.states.keys import SMALLEST_TABLE, Key, Keys, SimHash, emp
 from shapegym.shaping.terms.events import EVENT
 from shapegym.shaping.transitions import Spec, State, Transitions
 from shapegym.shaping.types import Example, Term
+
+LONGEST_EPISODE = 100_000
+"""Steps after which an episode is counted anew."""
 
 
 @dataclass(frozen=True)
@@ -45,7 +48,8 @@ class CountBonus(Term):
             keys are equal if every number is.
         beta: the bonus of the first visit.
         exponent: how fast the bonus decays, >= 0; infinite, only the first visit is paid.
-        scope: count over the run and all lanes ("lifetime"), or in each lane's open episode ("episode").
+        scope: count over the run and all lanes ("lifetime"), or in each lane's open episode ("episode"), which counts anew after
+            every 100,000 steps, so that memory stays bounded on tasks that never end.
         hashing: None for exact keys, or `SimHash`.
         resolution: count x as the multiple of ``resolution`` that is nearest to it; None counts it as it is.
     """
@@ -57,7 +61,11 @@ class CountBonus(Term):
     hashing: SimHash | None = None
     resolution: Positive | None = None
 
-    remembers: ClassVar[Remembers] = {"counts": COUNTS, "visits": (Ge(1), *COUNTS)}
+    remembers: ClassVar[Remembers] = {
+        "counts": COUNTS,
+        "visits": (Ge(1), *COUNTS),
+        "lasted": (Ge(0), Le(LONGEST_EPISODE)),
+    }
     bound = property(lambda self: abs(self.beta))
     replay = property(lambda self: Replay.STAMP if self.scope == "episode" else Replay.FROZEN)
     _keys: ClassVar[Keys]
@@ -85,6 +93,7 @@ class CountBonus(Term):
             **super().init(spec),
             **self._keys.blank(spec),
             "owners": np.arange(spec.num_lanes if self.scope == "episode" else 1, dtype=np.uint64),
+            "lasted": np.zeros(spec.num_lanes if self.scope == "episode" else 0, dtype=np.int64),
             **empty_table(0, slots=0),
             "visits": np.ones(spec.num_lanes, dtype=np.int64),
         }
@@ -116,9 +125,12 @@ class CountBonus(Term):
         rows = self._keys.words(values, state)
         active = transitions.active
         if self.scope == "episode":
-            owners = state["owners"]
+            owners, lasted = state["owners"], state["lasted"]
+            begins = (transitions.first | (lasted == LONGEST_EPISODE)) & active
+            lasted[begins] = 0
+            lasted += active
             # A new owner: what the lane visited in earlier episodes is no longer found.
-            owners[transitions.first & active] += np.uint64(len(owners))
+            owners[begins] += np.uint64(len(owners))
             rows[:, 0] = owners
         make_room(state, len(rows))
         visits = np.empty(len(rows), dtype=np.int64)

@@ -22,6 +22,7 @@ from shapegym.shaping.promises import Replay
 from shapegym.shaping.states.functions import Read, state_function
 from shapegym.shaping.states.keys import SimHash
 from shapegym.shaping.surfaces.gym_env import ShapedEnv
+from shapegym.shaping.terms import counts
 from shapegym.shaping.terms.counts import CountBonus
 from shapegym.shaping.transitions import Spec, State, Transitions
 
@@ -107,6 +108,29 @@ def test_memory_of_finished_episodes_is_used_again():
     for t in range(4000):
         visit(bonus, state, batch(np.array([[t], [-t]]), first=t % 20 == 0))
     assert len(state["counts"]) <= 128
+
+
+def test_an_episode_that_never_ends_is_counted_anew_after_some_time(monkeypatch):
+    monkeypatch.setattr(counts, "LONGEST_EPISODE", 5)
+    bonus = CountBonus(scope="episode", exponent=1.0)
+    state = bound(bonus, 2, box(1, np.int64))
+    paid = [
+        visit(bonus, state, batch(np.zeros((2, 1), int), first=np.array([t == 0, t in (0, 3)])))
+        for t in range(12)
+    ]
+    assert np.rint(1 / np.array(paid)).T.tolist() == [
+        [1, 2, 3, 4, 5, 1, 2, 3, 4, 5, 1, 2],
+        [1, 2, 3, 1, 2, 3, 4, 5, 1, 2, 3, 4],
+    ]
+
+
+def test_a_lane_that_never_ends_takes_no_more_memory_with_time(monkeypatch):
+    monkeypatch.setattr(counts, "LONGEST_EPISODE", 50)
+    bonus = CountBonus(scope="episode")
+    state = bound(bonus, 1, box(1, np.int64))
+    for t in range(2_000):
+        visit(bonus, state, batch(np.array([[t]]), first=t == 0))
+    assert len(state["counts"]) <= 256
 
 
 @given(
