@@ -31,10 +31,11 @@ FOLDER_OF = dict(
 
 
 def files_of(folder: Path) -> set[str]:
+    """What is shipped: all of a folder but the rows of long studies, which the documentation shows."""
     return {
         path.relative_to(folder).as_posix()
         for path in folder.rglob("*")
-        if path.is_file() and "__pycache__" not in path.parts
+        if path.is_file() and not {"__pycache__", "results"} & set(path.parts)
     }
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 
 import pytest
 import yaml
@@ -48,12 +49,13 @@ def test_a_sweep_of_data_returns_the_rows_of_its_folder(swept):
     )
 
 
-def test_a_folder_goes_on_with_what_it_was_asked_for(swept):
-    again = sweep(swept.folder, workers=1)
+def test_a_folder_goes_on_with_what_it_was_asked_for(swept, tmp_path):
+    folder = shutil.copytree(swept.folder, tmp_path / "sweep")
+    again = sweep(folder, workers=1)
     assert (again.rows, again.failures) == (swept.rows, {})
-    (swept.folder / "runs" / "corridor" / "count" / "1" / "result.json").unlink()
-    (swept.folder / "results.jsonl").unlink()
-    again = sweep(swept.folder, workers=1)
+    (folder / "runs" / "corridor" / "count" / "1" / "result.json").unlink()
+    (folder / "results.jsonl").unlink()
+    again = sweep(folder, workers=1)
     assert [row.mean_return for row in again.rows] == [row.mean_return for row in swept.rows]
 
 

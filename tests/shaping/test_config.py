@@ -26,6 +26,8 @@ from shapegym.shaping.files.reward_files import (
     to_data,
 )
 from shapegym.shaping.files.schema import family
+from shapegym.shaping.intrinsic.agac import AGAC
+from shapegym.shaping.models.sight import Sight
 from shapegym.shaping.states.distance import Distance, ExponentialKernel, Gaussian, Tiered
 from shapegym.shaping.states.functions import STATE_FUNCTIONS, Call, StateFunction, Table, state_function
 from shapegym.shaping.states.keys import SimHash
@@ -49,6 +51,7 @@ EXPRESSIONS = [
     StateReward(Distance("obs", "features.goal", kernel=Gaussian("features.size", 0.5))),
     StateReward(Distance("obs[0]", (0.0,), kernel=Tiered((0.1, 1.0), (2.0, 1.0)))),
     StateReward(height_for_config),
+    AGAC(Sight(("obs",), standardise=True), hidden=8),
     StateReward(Table((0.0, 1.0), "obs")),
     CountBonus("obs", hashing=SimHash(8, 3)),
     Clip(TaskReward(), -np.inf, 1.0),

@@ -119,7 +119,7 @@ CONSTRUCTORS: list[tuple[Callable[[], Any], str, str]] = [
     (
         lambda: CountBonus(exponent=-1),
         "CountBonus: exponent must be a number >= 0 (0.5 is usual), got -1.",
-        "CountBonus: exponent must be a finite number >= 0, got -1.",
+        "CountBonus: exponent must be a number >= 0, got -1.",
     ),
     (
         lambda: CountBonus(scope="run"),

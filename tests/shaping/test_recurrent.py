@@ -21,7 +21,7 @@ from shapegym.shaping.promises import Replay
 from shapegym.shaping.testing import ComplianceError, ScriptedEnv, check_model, record
 from shapegym.shaping.transitions import Experience, Spec, Transitions
 from shapegym.shaping.tree import replay_of
-from shapegym.shaping.types import Model
+from shapegym.shaping.types import NODES, Model
 
 CODE = RecurrentEncoder(width=3, hidden=8)
 
@@ -62,6 +62,18 @@ class Forgetful(RecurrentEncoder):
         transitions = Transitions(*(getattr(transitions, name) for name in transitions.__slots__))
         transitions.active = np.ones_like(transitions.active)
         super().observe(transitions, memory, *inputs)
+
+
+OURS = ("averaged", "of_episodes", "forgetful")
+KEPT = {
+    name: NODES.pop(name) for name in OURS
+}  # other tests go through all nodes, and these are none of the project's
+
+
+@pytest.fixture(autouse=True)
+def _our_nodes(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, node in KEPT.items():
+        monkeypatch.setitem(NODES, name, node)
 
 
 @pytest.fixture(scope="module")
