@@ -63,7 +63,6 @@ class AGAC(Term):
                 self.share,
                 self.epochs,
                 self.batch,
-                name="adversary",
             ),
         )
 

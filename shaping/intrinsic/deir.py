@@ -325,6 +325,5 @@ class DEIR(Bonus):
                 self.share,
                 self.epochs,
                 self.batch,
-                name="episodic_discriminator",
             )
         )

@@ -67,6 +67,5 @@ class Disagreement(Bonus):
                 self.share,
                 self.epochs,
                 self.batch,
-                name="ensemble",
             )
         )

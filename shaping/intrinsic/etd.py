@@ -257,6 +257,5 @@ class ETD(Bonus):
             self.share,
             self.epochs,
             self.batch,
-            name="temporal_distance",
         )
         return EpisodicDistance(model, self.memory)

@@ -68,7 +68,6 @@ class ICM(Bonus):
                 self.share,
                 self.epochs,
                 self.batch,
-                name="inverse_dynamics",
             ),
             "error",
         )

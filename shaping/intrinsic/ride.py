@@ -111,7 +111,6 @@ class RIDE(Bonus):
             self.share,
             self.epochs,
             self.batch,
-            name="inverse_dynamics",
         )
         read = self.of.keys if len(self.of.keys) > 1 else self.of.keys[0]
         return Impact(model) * CountBonus(read if self.key is None else self.key, scope="episode")

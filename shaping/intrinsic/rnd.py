@@ -159,6 +159,5 @@ class RND(Bonus):
                 self.share,
                 self.epochs,
                 self.batch,
-                name="distillation",
             )
         )

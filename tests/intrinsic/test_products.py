@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 
+import gymnasium as gym
 import numpy as np
 import pytest
 
@@ -53,3 +54,13 @@ def test_algorithms_learn_from_a_product(algorithm: str) -> None:
     settings = {"learning_starts": 16} if algorithm == "DQN" else {"n_steps": 16, "batch_size": 32}
     reward = sg.TaskReward() + 0.1 * PRODUCTS["ellipse"]
     make_agent(algorithm, "shapegym/FourRooms-v0", reward, seed=0, num_envs=2, **settings).learn(64)
+
+
+@pytest.mark.parametrize(
+    "method", [sg.RND, sg.ICM, sg.RIDE, sg.Disagreement, sg.DEIR, sg.ETD, sg.NovelD, sg.E3B, sg.NGU, sg.RE3]
+)
+def test_two_of_one_kind_are_told_apart(method) -> None:
+    reward = sg.TaskReward() + method(width=4, hidden=8) + method(width=8, hidden=8)
+    spec = sg.Spec(2, gym.spaces.Box(-1.0, 1.0, (3,)), gym.spaces.Discrete(3))
+    names = sg.RewardEngine(reward, spec).program.model_names
+    assert len(set(names)) == len(names)
