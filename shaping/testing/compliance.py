@@ -5,35 +5,30 @@ from __future__ import annotations
 import copy
 import pickle
 import tempfile
-from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import Any
 
 import gymnasium as gym
 import numpy as np
 
 from shapegym.shaping.arrays import (
-    flatten,
-    map_rows,
     tree_equal,
-    tree_map,
     tree_take,
 )
 from shapegym.shaping.evaluation.engine import RewardEngine
-from shapegym.shaping.evaluation.program import Outputs, Program, said_by
 from shapegym.shaping.files.reward_files import from_data, to_data
 from shapegym.shaping.files.state_files import load_engine, save_engine
 from shapegym.shaping.promises import Replay
 from shapegym.shaping.terms.output import ModelOutput
-from shapegym.shaping.testing.recording import ROUNDED, Bench
+from shapegym.shaping.testing.models import Complaints, complaints_of_model
+from shapegym.shaping.testing.recording import Bench
 from shapegym.shaping.testing.scripted import ScriptedEnv
-from shapegym.shaping.transitions import Episodes, Experience, Spec, State, Transitions
+from shapegym.shaping.testing.watched import Watched, taken
+from shapegym.shaping.transitions import Episodes, State, Transitions
 from shapegym.shaping.tree import models_of, replay_of
 from shapegym.shaping.types import EpisodicCombinator, Expression, Model, Term, walk
-
-Complaints: TypeAlias = Iterator[str]
-"""What breaks a promise, in words."""
 
 
 class ComplianceError(AssertionError):
@@ -111,7 +106,7 @@ def _complaints(
     yield from _check_copies(expression)
     bench = Bench.of(expression, env, **recording)
     for model in models_of(expression):
-        yield from (f"{model!r}: {complaint}" for complaint in _check_model(model, bench))
+        yield from (f"{model!r}: {complaint}" for complaint in complaints_of_model(model, bench))
     yield from _check_terms(bench)
     yield from _check_fits(bench)
     yield from _check_idle_rows(bench)
@@ -134,37 +129,8 @@ def _check_copies(expression: Expression) -> Complaints:
             yield f"{what} changes the expression: {expression!r} became {twin!r}."
 
 
-class _Watched:
-    """An expression evaluated by the contract, without the engine, so that what terms do to their states can be watched."""
-
-    def __init__(self, bench: Bench) -> None:
-        self.program = Program(bench.expression, bench.spec)
-        self.states: list[State] = [term.init(bench.spec) for term in self.program.terms]
-        self.memories = [model.init(bench.spec) for model in self.program.models]
-
-    def outputs(
-        self, transitions: Transitions, parts: np.ndarray, steps: Sequence[Transitions] = ()
-    ) -> Outputs:
-        says = [said_by(model) for model in self.program.models]
-        return Outputs(self.program, self.memories, says, transitions, parts, steps)
-
-    def readings(
-        self, transitions: Transitions, parts: np.ndarray, *, stored: bool = False
-    ) -> Iterator[tuple[int, Term, list[Any]]]:
-        """Yield every term with its inputs, of stored transitions those whose parts are measured again.
-
-        Whoever iterates writes its parts before going on.
-        """
-        outputs = self.outputs(transitions, parts)
-        for index, term in enumerate(self.program.terms):
-            if stored and self.program.replays[index] is Replay.STAMP:
-                continue
-            inputs = self.program.inputs[self.program.readers.index(term)]
-            yield index, term, [get(parts, outputs) for get in inputs]
-
-
 def _check_terms(bench: Bench) -> Complaints:
-    watched = _Watched(bench)
+    watched = Watched(bench)
     kept = []
     clock = 0
     for transitions in bench.stream:
@@ -202,7 +168,7 @@ def _check_measure(
     return part
 
 
-def _check_stored_batch(bench: Bench, watched: _Watched, stored: np.ndarray) -> Complaints:
+def _check_stored_batch(bench: Bench, watched: Watched, stored: np.ndarray) -> Complaints:
     """A replay buffer measures any number of stored rows at once, and long after they happened."""
     batch = bench.batch
     half = np.flatnonzero(batch.active)[::-2]
@@ -225,7 +191,7 @@ def _check_stored_batch(bench: Bench, watched: _Watched, stored: np.ndarray) -> 
             )
         for rows in subsets:
             chosen = [tree_take(value, rows) for value in inputs]
-            again = term.remeasure(_taken(batch, rows), watched.states[index], *chosen)
+            again = term.remeasure(taken(batch, rows), watched.states[index], *chosen)
             if bench.same(again, part[rows]) or (len(rows) == 1 and bench.close(again, part[rows])):
                 continue
             yield (
@@ -244,134 +210,6 @@ def _check_fits(bench: Bench) -> Complaints:
         engine.measure(transitions)
     if not np.isfinite(engine.learn()).all():
         yield f"{bench.expression!r}: parts are not finite after a fit."
-
-
-# ---------------------------------------------------------------------- models
-
-
-def _check_model(model: Model, bench: Bench) -> Complaints:
-    memories = [(yield from _quietly(model, bench.spec)), (yield from _quietly(model, bench.spec))]
-    if not tree_equal(*(memory.state_dict() for memory in memories)):
-        yield "two that begin with one seed differ; draw from spec.seed alone."
-    watched = _Watched(bench)
-    batch, parts = bench.batch, np.zeros((len(watched.states), bench.batch.num_lanes))
-    outputs = watched.outputs(batch, parts, bench.stream)
-    position = watched.program.readers.index(model)
-    inputs = [get(parts, outputs) for get in watched.program.inputs[position]]
-    yield from _check_outputs(model, memories[0], bench, inputs)
-    if not model.learned:
-        return
-    memories[1].load_state_dict(memories[0].state_dict())  # what a recurrent one has observed
-    sizes = []
-    experience = bench.experience
-    shape = (*experience.clocks.shape, bench.spec.num_lanes)
-    blocks = [tree_map(lambda rows: rows.reshape(*shape, *rows.shape[1:]), value) for value in inputs]
-    idle = _with_idle_rows(experience)
-    idle_blocks = [tree_map(lambda rows: np.concatenate([rows, rows[-1:]]), value) for value in blocks]
-    for _ in range(4):
-        numbers = [
-            model.fit(block, memory, *values)
-            for block, memory, values in zip((experience, idle), memories, (blocks, idle_blocks), strict=True)
-        ]
-        yield from _check_report(numbers[0])
-        states = [memory.state_dict() for memory in memories]
-        if not tree_equal(*states):
-            yield (
-                "a fit depends on rows with active=False, or equal fits come to different ends: take "
-                "experience.rows(), and random numbers from what the model remembers."
-            )
-        yield from _check_finite(states[0])
-        sizes.append(sum(np.size(value) for value in flatten(states[0]).values()))
-    if sizes[1] < sizes[2] < sizes[3]:
-        yield (f"what it remembers grows with every fit ({', '.join(map(str, sizes))} numbers): bound it.")
-    yield from _check_outputs(model, memories[0], bench, inputs)
-    restored = model.init(bench.spec)
-    restored.load_state_dict(memories[0].state_dict())
-    for memory in (memories[0], restored):
-        model.fit(experience, memory, *blocks)
-    if not tree_equal(memories[0].state_dict(), restored.state_dict()):
-        yield "a fit after state_dict and load_state_dict comes to another end than without."
-
-
-def _quietly(model: Model, spec: Spec) -> Generator[str, None, Any]:
-    """Make a memory, and see that the global streams are left alone."""
-    import torch
-
-    before = np.random.get_state()[1].copy(), torch.get_rng_state()  # type: ignore[index]  # noqa: NPY002
-    memory = model.init(spec)
-    after = np.random.get_state()[1], torch.get_rng_state()  # type: ignore[index]  # noqa: NPY002
-    if not (np.array_equal(before[0], after[0]) and torch.equal(before[1], after[1])):
-        yield (
-            "init drew from the global stream of NumPy or torch; its random numbers come from spec.seed "
-            "(shapegym.shaping.networks.Networks does that)."
-        )
-    return memory
-
-
-def _check_outputs(model: Model, memory: Any, bench: Bench, inputs: list[Any]) -> Complaints:
-    """Evaluate all of the stream at once, or step by step if the model is recurrent."""
-    if not model.recurrent:
-        yield from _check_evaluate(model, memory, bench.batch, inputs)
-        yield from _check_fewer(model, memory, bench.batch, inputs)
-        return
-    lanes = bench.spec.num_lanes
-    for t, step in enumerate(bench.stream):
-        values = [tree_take(value, slice(t * lanes, (t + 1) * lanes)) for value in inputs]
-        model.observe(step, memory, *values)
-        yield from _check_evaluate(model, memory, step, values)
-
-
-def _check_fewer(model: Model, memory: Any, batch: Transitions, inputs: list[Any]) -> Complaints:
-    some = np.flatnonzero(batch.active)[::3]
-    outputs = model.evaluate(batch, memory, *inputs)
-    fewer = model.evaluate(_taken(batch, some), memory, *(tree_take(value, some) for value in inputs))
-    for name, values in outputs.items():
-        if not np.allclose(values[some], fewer[name], **ROUNDED):
-            yield (
-                f"{name!r} of a transition depends on which others are evaluated with it, by more than rounding. Do not "
-                "normalise over the batch (BatchNorm in training mode)."
-            )
-
-
-def _check_evaluate(model: Model, memory: Any, batch: Transitions, inputs: list[Any]) -> Complaints:
-    before = memory.state_dict()
-    outputs = model.evaluate(batch, memory, *inputs)
-    again = model.evaluate(batch, memory, *inputs)
-    names = tuple(outputs) if isinstance(outputs, Mapping) else outputs
-    if not isinstance(outputs, Mapping) or set(outputs) != set(model.outputs):
-        yield f"it declares the outputs {model.outputs}, and returned {names}."
-    for name, values in outputs.items():
-        if not isinstance(values, np.ndarray) or values.shape[:1] != (batch.num_lanes,) or values.ndim > 2:
-            yield (
-                f"the output {name!r} must be an array ({batch.num_lanes}, d), got {getattr(values, 'shape', values)}."
-            )
-        if not np.isfinite(values[batch.active]).all():
-            yield f"the output {name!r} is not finite in every transition."
-        if not np.array_equal(values, again[name]):
-            yield f"evaluating the same transitions twice gave different {name!r}."
-    if not tree_equal(before, memory.state_dict()):
-        yield "evaluate changed what is remembered; only fit may, and observe of a recurrent model."
-
-
-def _check_report(numbers: Any) -> Complaints:
-    plain = isinstance(numbers, Mapping) and all(
-        isinstance(key, str) and np.isscalar(value) and np.isfinite(value) for key, value in numbers.items()
-    )
-    if not plain:
-        yield f"fit must return finite numbers by name, got {numbers!r}."
-
-
-def _check_finite(state: State) -> Complaints:
-    for path, value in flatten(state).items():
-        if isinstance(value, np.ndarray) and value.dtype.kind == "f" and not np.isfinite(value).all():
-            yield f"after a fit {'/'.join(path)} is not finite."
-
-
-def _with_idle_rows(experience: Experience) -> Experience:
-    """The same experience, and a step at its end that is none."""
-    longer = map_rows(lambda rows: np.concatenate([rows, rows[-1:]]), experience.steps)
-    longer.active[-1] = False
-    return Experience(longer, np.append(experience.clocks, experience.clocks[-1]))
 
 
 # ---------------------------------------------------------------------- the whole expression
@@ -396,7 +234,7 @@ def _check_position(bench: Bench) -> Complaints:
     for order in (np.arange(len(worlds))[::-1], np.random.default_rng(1).permutation(len(worlds))):
         spec = replace(bench.spec, worlds=tuple(worlds[order].tolist()) if bench.spec.worlds else ())
         moved = RewardEngine(bench.expression, spec, pay_at_end=True, learn_every=never)
-        if not bench.close(bench.pay(moved, [_taken(step, order) for step in bench.stream]), still[:, order]):
+        if not bench.close(bench.pay(moved, [taken(step, order) for step in bench.stream]), still[:, order]):
             yield (
                 f"{bench.expression!r}: rewards change when the lanes of the batch are put in another order."
             )
@@ -412,7 +250,7 @@ def _check_strangers(bench: Bench, worlds: np.ndarray) -> Complaints:
         clock = whole.clock
         parts = whole.measure(transitions).copy()
         alone.clock = clock  # schedules count everybody's steps
-        lonely = alone.measure(replace(_taken(transitions, only), active=transitions.active & own))
+        lonely = alone.measure(replace(taken(transitions, only), active=transitions.active & own))
         for index, term in enumerate(whole.terms):
             stamped = replay_of(term) is Replay.STAMP and not whole.program.late[index] and not _shares(term)
             here = transitions.active & own
@@ -504,8 +342,3 @@ def _check_saved_state(bench: Bench) -> Complaints:
 
 def _open(transitions: Transitions) -> np.ndarray:
     return transitions.active & ~(transitions.terminated | transitions.truncated)
-
-
-def _taken(transitions: Transitions, rows: np.ndarray) -> Transitions:
-    """Some rows, or the same in another order."""
-    return map_rows(lambda leaf: leaf[rows], transitions)
