@@ -36,3 +36,11 @@ def unless_refused(what: str) -> Iterator[None]:
         raise RunError(f"{what} cannot go on: {error.strerror or error}{where}.") from error
     except MemoryError as error:
         raise RunError(f"{what} cannot go on: there is not enough memory. {error}".rstrip()) from error
+
+
+class DesignError(RunError):
+    """A design of a reward that cannot be begun, continued or replayed."""
+
+
+class ProposerError(DesignError):
+    """Whoever writes the programs does not answer, or may not be asked any more; what is there stays, and the design can go on."""
