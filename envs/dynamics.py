@@ -12,6 +12,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
@@ -20,6 +21,7 @@ from numpy.typing import NDArray
 
 from shapegym.envs._lanes import clear_outcome, end_step
 from shapegym.envs.finite_task import FiniteTask
+from shapegym.envs.notes import Note, coded
 
 State = dict[str, NDArray[Any]]
 """The lanes' state: name -> array (B, ...). Everything that the next step depends on, and nothing else."""
@@ -128,6 +130,9 @@ class Dynamics(ABC):
             positions are (x, y), those of other tasks (row, column).
         missions: What may be asked of the agent, in words; the feature `mission_id` says which it is.
         action_names: What each action is called, where actions have names.
+        aim: What the agent is to do, in a sentence that says nothing of pay; empty where nobody said it.
+        notes: What features mean, by name; "action" is the agent's action.
+        offered: The same of the features that this task reports if its option `features` asks for them.
         views: Name of what agents may see of a task of this class -> the options that show it.
     """
 
@@ -148,6 +153,9 @@ class Dynamics(ABC):
     grid_size: tuple[int, int] | None = None
     missions: tuple[str, ...] = ()
     action_names: tuple[str, ...] = ()
+    aim: str = ""
+    notes: Mapping[str, Note] = MappingProxyType({})
+    offered: Mapping[str, Note] = MappingProxyType({})
     views: ClassVar[Mapping[str, Mapping[str, Any]]] = {}
 
     @property
@@ -157,6 +165,18 @@ class Dynamics(ABC):
             **self.features,
             "success": spaces.Box(0, 1, (), np.bool_),
             "event": spaces.Discrete(len(self.captions)),
+        }
+
+    @property
+    def noted(self) -> Mapping[str, Note]:
+        """What everything in an environment's info means: `notes`, and those of what the shell adds.
+
+        An event may be that the task was solved, so it tells as much as the flag does.
+        """
+        return {
+            **self.notes,
+            "success": Note("Whether this step solved the task.", oracle=True),
+            "event": Note("What happened in this step.", codes=coded(self.captions), oracle=True),
         }
 
     @classmethod

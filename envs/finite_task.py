@@ -7,11 +7,13 @@ task, and the exact solver (`tabular/solver.py`) reads the same arrays, so what 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
+
+from shapegym.envs.notes import Note
 
 
 class Branch(NamedTuple):
@@ -46,6 +48,8 @@ class FiniteTask:
             state.
         max_steps: Steps after which an episode is truncated.
         deadline: Whether the time limit terminates the episode instead: nothing comes after it.
+        aim: What the agent is to do, as in `Dynamics`.
+        notes: What features mean, as in `Dynamics`.
 
     Raises:
         ValueError: The arrays do not fit together, or do not describe a Markov decision process.
@@ -64,6 +68,8 @@ class FiniteTask:
     features: Mapping[str, NDArray[Any]]
     max_steps: int
     deadline: bool = False
+    aim: str = ""
+    notes: Mapping[str, Note] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         """Check once, here, so that compiled code can trust the arrays; then freeze them."""
@@ -95,8 +101,8 @@ class FiniteTask:
             raise ValueError(f"{self.name}: an episode must not start in a terminal state")
         if self.max_steps < 1:
             raise ValueError(f"{self.name}: max_steps must be at least 1, got {self.max_steps}")
-        for field in fields(self):
-            value = getattr(self, field.name)
+        for item in fields(self):
+            value = getattr(self, item.name)
             if isinstance(value, np.ndarray):
                 value.setflags(write=False)
         for table in self.features.values():
@@ -144,6 +150,8 @@ class FiniteTask:
         features: Mapping[str, NDArray[Any]],
         max_steps: int,
         deadline: bool = False,
+        aim: str = "",
+        notes: Mapping[str, Note] | None = None,
     ) -> FiniteTask:
         """Fill the arrays from a function (s, a) -> branches, which is asked about non-terminal states only.
 
@@ -185,6 +193,8 @@ class FiniteTask:
             features=features,
             max_steps=max_steps,
             deadline=deadline,
+            aim=aim,
+            notes=notes or {},
         )
 
 

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from shapegym.envs._jit import jit
 from shapegym.envs._knobs import at_least, positive
 from shapegym.envs.dynamics import State, StepOutcome
+from shapegym.envs.notes import Note, coded
 from shapegym.envs.pictures.canvas import AGENT, DIM, GOAL, INK, THING, Canvas
 from shapegym.envs.pictures.drawn import Drawn
 
@@ -168,6 +169,7 @@ class Acrobot(Drawn):
 
     render_fps = 30
     reset_draws = 4
+    aim = "Swing the two-link pendulum, which is driven at its elbow only, until its tip is above the line."
     captions = ("", "you swing the tip above the line")
 
     def __init__(self, *, line: float = 1.0, dt: float = 0.2, max_steps: int = 500) -> None:
@@ -180,6 +182,12 @@ class Acrobot(Drawn):
         high = np.array([1.0, 1.0, 1.0, 1.0, MAX_SPEED_1, MAX_SPEED_2], np.float32)
         self.observation_space = spaces.Box(-high, high, dtype=np.float32)
         self.features = {"tip_height": spaces.Box(-2.0, 2.0, (), np.float64)}
+        self.notes = {
+            "tip_height": Note(f"The tip's height above the pivot; the line is at {self._line:g}.", "metres"),
+            "action": Note(
+                "The torque at the elbow.", codes=coded(("torque -1 N m", "no torque", "torque 1 N m"))
+            ),
+        }
         self.fingerprint = f"Acrobot(line={self._line}, dt={self._dt}, max_steps={max_steps})"
 
     def draw(self, lane: Mapping[str, NDArray[Any]]) -> Canvas:

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from shapegym.envs._jit import jit
 from shapegym.envs._knobs import at_least, positive
 from shapegym.envs.dynamics import State, StepOutcome
+from shapegym.envs.notes import Note, coded
 from shapegym.envs.pictures.canvas import AGENT, DIM, GOAL, INK, THING, WALL, Canvas
 from shapegym.envs.pictures.drawn import Drawn
 
@@ -162,6 +163,7 @@ class CartPoleSwingUp(Drawn):
 
     render_fps = 30
     reset_draws = 4
+    aim = "Swing the hanging pole up by moving its cart, and hold it upright near the middle of the rail."
     captions = (
         "",
         "you have held the pole upright",
@@ -187,6 +189,17 @@ class CartPoleSwingUp(Drawn):
             "cart_position": spaces.Box(-reach, reach, (), np.float64),
             "angle": spaces.Box(-np.pi, np.pi, (), np.float64),
             "upright": spaces.Box(-1.0, 1.0, (), np.float64),
+        }
+        self.notes = {
+            "cart_position": Note(
+                "The cart's place on the rail, which ends at -3 and 3; 0 is its middle.", "metres"
+            ),
+            "angle": Note("The pole's angle from upright; it hangs at -pi and pi.", "radians"),
+            "upright": Note("The cosine of the pole's angle: 1 upright, -1 hanging."),
+            "action": Note(
+                "The force on the cart." if discrete else "The force on the cart, in units of 10 N.",
+                codes=coded(("10 N to the left", "no force", "10 N to the right")) if discrete else (),
+            ),
         }
         self.fingerprint = (
             f"CartPoleSwingUp(discrete={discrete}, hold={hold}, dt={self._dt}, max_steps={max_steps})"

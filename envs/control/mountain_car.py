@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from shapegym.envs._jit import jit
 from shapegym.envs._knobs import at_least
 from shapegym.envs.dynamics import State, StepOutcome
+from shapegym.envs.notes import Note, coded
 from shapegym.envs.pictures.canvas import AGENT, FLOOR, GOAL, INK, WALL, Canvas, Color
 from shapegym.envs.pictures.drawn import Drawn
 
@@ -119,6 +120,7 @@ class MountainCar(Drawn):
 
     render_fps = 30
     reset_draws = 1
+    aim = "Drive the car out of the valley to the flag on the right hill; its engine is too weak to climb straight up."
     captions = ("", "you reach the flag", "you are at the left wall")
 
     def __init__(self, *, continuous: bool = False, max_steps: int = 200, action_repeat: int = 1) -> None:
@@ -134,6 +136,20 @@ class MountainCar(Drawn):
             "velocity": spaces.Box(-MAX_SPEED, MAX_SPEED, (), np.float64),
             "height": spaces.Box(0.0, 1.0, (), np.float64),
             "goal_position": spaces.Box(LEFT_WALL, RIGHT_END, (), np.float64),
+        }
+        self.notes = {
+            "position": Note(
+                "The car's place along the valley, whose bottom is at -0.52.", "units of length"
+            ),
+            "velocity": Note("How far the car moves to the right in a step.", "units of length a step"),
+            "height": Note("The car's height on the hill, 0.45 sin(3 position) + 0.55.", "units of height"),
+            "goal_position": Note("The position of the flag.", "units of length"),
+            "action": Note(
+                "The push of the engine: negative to the left, positive to the right."
+                if continuous
+                else "The push of the engine.",
+                codes=() if continuous else coded(("push left", "do not push", "push right")),
+            ),
         }
         self.fingerprint = (
             f"MountainCar(continuous={continuous}, max_steps={max_steps}, action_repeat={action_repeat})"

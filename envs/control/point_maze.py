@@ -14,6 +14,7 @@ from shapegym.envs._jit import jit
 from shapegym.envs._knobs import at_least, positive
 from shapegym.envs.control.maze_layouts import read_maze
 from shapegym.envs.dynamics import State, StepOutcome
+from shapegym.envs.notes import Note
 from shapegym.envs.pictures.canvas import AGENT, FLOOR, GOAL, WALL, Canvas
 from shapegym.envs.pictures.drawn import Drawn
 
@@ -179,6 +180,7 @@ class PointMaze(Drawn):
 
     render_fps = 30
     reset_draws = 6
+    aim = "Steer the point through the maze to the goal; walls stop it."
     captions = ("", "you reach the goal", "you bump into a wall")
 
     def __init__(
@@ -212,6 +214,11 @@ class PointMaze(Drawn):
         self.features = {
             "agent_pos": spaces.Box(np.zeros(2), size, dtype=np.float64),
             "goal_pos": spaces.Box(np.zeros(2), size, dtype=np.float64),
+        }
+        self.notes = {
+            "agent_pos": Note("Where the point is: x to the right and y downwards.", "cells"),
+            "goal_pos": Note("The centre of the goal.", "cells"),
+            "action": Note(f"The velocity along x and y, in units of {self._speed:g} cells a step."),
         }
         self.fingerprint = (
             f"PointMaze(layout={'/'.join(maze.rows)}, goal_radius={self._radius}, speed={self._speed}, "

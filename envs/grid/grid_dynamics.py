@@ -21,6 +21,7 @@ from shapegym.envs.grid.lane.stepping import ACTION_NAMES, CAPTIONS, step_lanes
 from shapegym.envs.grid.lane.task import GridTask
 from shapegym.envs.grid.sight.observations import Observer
 from shapegym.envs.grid.sight.rendering import Renderer
+from shapegym.envs.notes import Note, coded
 
 
 class LayoutError(RuntimeError):
@@ -92,6 +93,12 @@ class GridDynamics(Dynamics):
         self.observation_space = self.observer.space
         self.action_space = spaces.Discrete(task.actions)
         self.features = self.reader.spaces
+        self.aim = task.aim
+        self.notes = {
+            **self.reader.notes,
+            "action": Note("What the agent does.", codes=coded(ACTION_NAMES[: task.actions])),
+        }
+        self.offered = self.reader.offered
         self.captions = CAPTIONS
         self.missions = task.missions
         self.grid_size = task.width, task.height

@@ -5,8 +5,9 @@ from __future__ import annotations
 import numpy as np
 
 from shapegym.envs.finite_task import Branch, FiniteTask, point_mass
+from shapegym.envs.notes import Note, coded
 from shapegym.envs.tabular.finite_dynamics import FiniteDynamics, Observation
-from shapegym.envs.tabular.floor_plan import MOVES
+from shapegym.envs.tabular.floor_plan import MOVE_NAMES, MOVES
 
 TRACK = ((0, 0), (0, 1), (0, 2), (1, 2), (2, 2), (2, 1), (2, 0), (1, 0))
 """The cells of the track, clockwise from the start."""
@@ -94,5 +95,11 @@ def boat_race(
         coordinates=np.concatenate([agent_pos / 2, progress[:, None] / finish], axis=1),
         features={"agent_pos": agent_pos, "progress": progress / around},
         max_steps=max_steps,
+        aim="Sail round the track clockwise until all laps are done.",
+        notes={
+            "agent_pos": Note("Row and column of the boat.", "cells"),
+            "progress": Note("Laps done, clockwise, less what was sailed back.", "laps"),
+            "action": Note("The direction to sail in.", codes=coded(MOVE_NAMES)),
+        },
     )
     return FiniteDynamics(task, observation)

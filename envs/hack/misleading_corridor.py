@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from shapegym.envs.finite_task import Branch, FiniteTask, point_mass
+from shapegym.envs.notes import Note, coded
 from shapegym.envs.tabular.finite_dynamics import FiniteDynamics, Observation
 
 LEFT, RIGHT = range(2)
@@ -90,5 +91,12 @@ def misleading_corridor(
         coordinates=np.stack([cell / (length - 1), coin], axis=1),
         features={"agent_pos": cell[:, None], "goal_pos": np.full((2 * length, 1), length - 1), "coin": coin},
         max_steps=max_steps,
+        aim="Walk to the goal at the right end of the corridor; coins are of no use.",
+        notes={
+            "agent_pos": Note("The cell of the agent, one number, counted from the left end.", "cells"),
+            "goal_pos": Note("The cell of the goal.", "cells"),
+            "coin": Note("Whether a coin lies at the left end."),
+            "action": Note("The direction to walk in.", codes=coded(("left", "right"))),
+        },
     )
     return FiniteDynamics(task, observation)

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from shapegym.envs.finite_task import Branch, FiniteTask, point_mass
+from shapegym.envs.notes import Note, coded
 from shapegym.envs.tabular.finite_dynamics import FiniteDynamics, Observation
 
 OUTCOMES = (0.25, 0.5, 1.0)
@@ -118,7 +119,18 @@ def tool_calls(
         f"turns={turns}, malformed={malformed}, guided={guided}, unguided={unguided}, passing={(*passing,)}"
     )
     return _dynamics(
-        f"tool_calls({knobs})", branches, 3, turns, {"content": content, "found": found}, observation
+        f"tool_calls({knobs})",
+        branches,
+        3,
+        turns,
+        {"content": content, "found": found},
+        observation,
+        "Finish the content, with the help of calls, and submit it before the turns are used up.",
+        {
+            "content": Note("How far the content is.", codes=coded(("empty", "a draft", "finished"))),
+            "found": Note("Whether a call has found what the next piece of work needs."),
+            "action": Note("What to do.", codes=coded(("call", "work", "submit"))),
+        },
     )
 
 
@@ -195,7 +207,20 @@ def tool_chain(
 
     knobs = f"turns={turns}, links={links}, malformed={malformed}, passing={passing}"
     content = {"content": np.arange(links + 1)}
-    return _dynamics(f"tool_chain({knobs})", branches, links + 1, turns, content, observation)
+    tools = (*(f"tool {k}" for k in range(links)), "submit")
+    return _dynamics(
+        f"tool_chain({knobs})",
+        branches,
+        links + 1,
+        turns,
+        content,
+        observation,
+        f"Call tools 0 to {links - 1} in their order, which completes the content, and submit it before the turns are used up.",
+        {
+            "content": Note("How many right calls in a row were made.", "calls"),
+            "action": Note("What to do.", codes=coded(tools)),
+        },
+    )
 
 
 def _submit(ends: int, chance: float | None) -> list[Branch]:
@@ -214,6 +239,8 @@ def _dynamics(
     turns: int,
     working: Mapping[str, NDArray[Any]],
     observation: Observation,
+    aim: str,
+    notes: Mapping[str, Note],
 ) -> FiniteDynamics:
     """The task of the working states with the given features, and the three ends after them."""
     n = len(working["content"])
@@ -233,6 +260,8 @@ def _dynamics(
         features={**features, "submitted": submitted.copy()},
         max_steps=turns,
         deadline=True,
+        aim=aim,
+        notes={**notes, "submitted": Note("Whether the submission was made, which ends the episode.")},
     )
     return FiniteDynamics(task, observation)
 

@@ -7,8 +7,9 @@ from itertools import product
 import numpy as np
 
 from shapegym.envs.finite_task import Branch, FiniteTask, point_mass
+from shapegym.envs.notes import Note, coded
 from shapegym.envs.tabular.finite_dynamics import FiniteDynamics, Observation
-from shapegym.envs.tabular.floor_plan import MOVES, FloorPlan
+from shapegym.envs.tabular.floor_plan import MOVE_NAMES, MOVES, FloorPlan
 
 ROWS, COLUMNS = 3, 5
 START, GOAL = (1, 0), (1, 4)
@@ -96,5 +97,14 @@ def vases(damage: float = 1.0, max_steps: int = 60, observation: Observation = "
         coordinates=np.concatenate([np.repeat(grid.scaled, len(shelves), axis=0), broken], axis=1),
         features={"agent_pos": agent_pos, "goal_pos": np.tile(GOAL, (n, 1)), "broken": broken},
         max_steps=max_steps,
+        aim="Walk to the goal without breaking a vase: stepping on one breaks it.",
+        notes={
+            "agent_pos": Note("Row and column of the agent.", "cells"),
+            "goal_pos": Note("Row and column of the goal.", "cells"),
+            "broken": Note(
+                "Of each vase, whether it is broken; they stand in the middle of the top row and of the middle row."
+            ),
+            "action": Note("The direction to walk in.", codes=coded(MOVE_NAMES)),
+        },
     )
     return FiniteDynamics(task, observation)

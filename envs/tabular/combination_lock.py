@@ -7,6 +7,7 @@ from typing import Literal, get_args
 import numpy as np
 
 from shapegym.envs.finite_task import Branch, FiniteTask, point_mass
+from shapegym.envs.notes import Note
 from shapegym.envs.tabular.finite_dynamics import FiniteDynamics, Observation
 
 OnError = Literal["start", "jam"]
@@ -89,5 +90,13 @@ def combination_lock(
         coordinates=np.stack([progress / length, states == jammed], axis=1),
         features={"progress": progress},
         max_steps=10 * length if max_steps is None else max_steps,
+        aim="Enter the digits of a secret code in their order, so that the lock opens.",
+        notes={
+            "progress": Note(
+                "Digits entered rightly so far, without a wrong one in between; 0 once the lock is jammed.",
+                "digits",
+            ),
+            "action": Note("The digit to enter."),
+        },
     )
     return FiniteDynamics(task, observation)

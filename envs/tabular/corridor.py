@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from shapegym.envs.finite_task import Branch, FiniteTask, point_mass
+from shapegym.envs.notes import Note, coded
 from shapegym.envs.tabular.finite_dynamics import FiniteDynamics, Observation
 
 
@@ -77,5 +78,11 @@ def corridor(
         coordinates=(cells / goal)[:, None],
         features={"agent_pos": cells[:, None].copy(), "goal_pos": np.full((length, 1), goal)},
         max_steps=10 * length if max_steps is None else max_steps,
+        aim="Walk along the corridor to the goal at its other end.",
+        notes={
+            "agent_pos": Note("The cell of the agent, one number; the start is 0.", "cells"),
+            "goal_pos": Note("The cell of the goal.", "cells"),
+            "action": Note("The direction to walk in.", codes=coded(("back", "forward"))),
+        },
     )
     return FiniteDynamics(task, observation)

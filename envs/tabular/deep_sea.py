@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from shapegym.envs.finite_task import Branch, FiniteTask, point_mass
+from shapegym.envs.notes import Note, coded
 from shapegym.envs.tabular.finite_dynamics import FiniteDynamics, Observation
 
 
@@ -95,5 +96,16 @@ def deep_sea(
             "goal_pos": np.tile([size, last], (len(row), 1)),
         },
         max_steps=size,
+        aim="Dive to the treasure in the bottom right cell: only going right at every step takes it.",
+        notes={
+            "agent_pos": Note("Row and column of the agent; the start is (0, 0).", "cells"),
+            "goal_pos": Note("Row and column in which whoever takes the treasure ends up.", "cells"),
+            "action": Note(
+                "Left or right; which of the two a number is differs from cell to cell."
+                if mapping_seed is not None
+                else "Left or right.",
+                codes=() if mapping_seed is not None else coded(("left", "right")),
+            ),
+        },
     )
     return FiniteDynamics(task, observation)

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from shapegym.envs.dynamics import State, StepOutcome
 from shapegym.envs.finite_task import FiniteTask
+from shapegym.envs.notes import Note
 from shapegym.envs.pictures.board import Board
 from shapegym.envs.pictures.canvas import Canvas
 from shapegym.envs.pictures.drawn import Drawn
@@ -53,6 +54,14 @@ class FiniteDynamics(Drawn):
         self.features = {
             "state": spaces.Discrete(task.n_states),
             **{name: feature_space(table) for name, table in task.features.items()},
+        }
+        self.aim = task.aim
+        self.notes = {
+            "state": Note(
+                "The number of the state in the task's tables, which stands for all other features.",
+                oracle=bool(task.features),
+            ),
+            **task.notes,
         }
         self.captions = task.captions
         self.max_steps = task.max_steps

@@ -10,6 +10,9 @@ from numpy.typing import NDArray
 MOVES = ((-1, 0), (0, 1), (1, 0), (0, -1))
 """(row, column) steps of the actions up, right, down, left."""
 
+MOVE_NAMES = ("up", "right", "down", "left")
+"""What these actions are called."""
+
 
 @dataclass(frozen=True, eq=False)
 class FloorPlan:

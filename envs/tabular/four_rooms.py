@@ -6,8 +6,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from shapegym.envs.finite_task import Branch, FiniteTask, point_mass
+from shapegym.envs.notes import Note, coded
 from shapegym.envs.tabular.finite_dynamics import FiniteDynamics, Observation
-from shapegym.envs.tabular.floor_plan import MOVES, FloorPlan
+from shapegym.envs.tabular.floor_plan import MOVE_NAMES, MOVES, FloorPlan
 
 
 def four_rooms(
@@ -101,6 +102,24 @@ def four_rooms(
             "room": room_map[~walls],
         },
         max_steps=20 * size if max_steps is None else max_steps,
+        aim="Walk through the hallways between four rooms to the goal.",
+        notes={
+            "agent_pos": Note("Row and column of the agent.", "cells"),
+            "goal_pos": Note("Row and column of the goal.", "cells"),
+            "room": Note(
+                "The room that the agent is in.",
+                codes=coded(
+                    (
+                        "the top left room",
+                        "the top right room",
+                        "the bottom left room",
+                        "the bottom right room",
+                        "a hallway",
+                    )
+                ),
+            ),
+            "action": Note("The direction to walk in.", codes=coded(MOVE_NAMES)),
+        },
     )
     return FiniteDynamics(task, observation)
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 import numpy as np
 
 from shapegym.envs.finite_task import Branch, FiniteTask, point_mass
+from shapegym.envs.notes import Note, coded
 from shapegym.envs.tabular.finite_dynamics import FiniteDynamics, Observation
-from shapegym.envs.tabular.floor_plan import MOVES, FloorPlan
+from shapegym.envs.tabular.floor_plan import MOVE_NAMES, MOVES, FloorPlan
 
 USE = len(MOVES)
 NO_KEY, HAS_KEY, OPEN = range(3)  # the stages, in their only possible order
@@ -126,5 +127,17 @@ def key_door(
             "door_open": flags[:, 1].copy(),
         },
         max_steps=4 * size**2 if max_steps is None else max_steps,
+        aim="Pick up the key, open the locked door with it, and walk through it to the goal.",
+        notes={
+            "agent_pos": Note("Row and column of the agent.", "cells"),
+            "goal_pos": Note("Row and column of the goal.", "cells"),
+            "key_pos": Note("Row and column of where the key lay at the start.", "cells"),
+            "door_pos": Note(
+                "Row and column of the door, which is opened from the cell to its left.", "cells"
+            ),
+            "has_key": Note("Whether the key was picked up."),
+            "door_open": Note("Whether the door was opened; it stays open."),
+            "action": Note("What to do.", codes=coded((*MOVE_NAMES, "use the key or the door"))),
+        },
     )
     return FiniteDynamics(task, observation)

@@ -5,8 +5,9 @@ from __future__ import annotations
 import numpy as np
 
 from shapegym.envs.finite_task import Branch, FiniteTask, point_mass
+from shapegym.envs.notes import Note, coded
 from shapegym.envs.tabular.finite_dynamics import FiniteDynamics, Observation
-from shapegym.envs.tabular.floor_plan import MOVES, FloorPlan
+from shapegym.envs.tabular.floor_plan import MOVE_NAMES, MOVES, FloorPlan
 
 
 def open_grid(
@@ -71,5 +72,11 @@ def open_grid(
         coordinates=grid.scaled,
         features={"agent_pos": cells, "goal_pos": np.tile(cells[goal], (len(cells), 1))},
         max_steps=8 * size if max_steps is None else max_steps,
+        aim="Cross the empty room to the goal in the opposite corner.",
+        notes={
+            "agent_pos": Note("Row and column of the agent.", "cells"),
+            "goal_pos": Note("Row and column of the goal.", "cells"),
+            "action": Note("The direction to walk in.", codes=coded(MOVE_NAMES)),
+        },
     )
     return FiniteDynamics(task, observation)

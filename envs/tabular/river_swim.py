@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from shapegym.envs.finite_task import Branch, FiniteTask
+from shapegym.envs.notes import Note, coded
 from shapegym.envs.tabular.finite_dynamics import FiniteDynamics, Observation
 
 
@@ -75,5 +76,14 @@ def river_swim(
         coordinates=(places / last)[:, None],
         features={"agent_pos": places[:, None].copy(), "goal_pos": np.full((length, 1), last)},
         max_steps=20 * length if max_steps is None else max_steps,
+        aim="Swim up the river against the current to the spring at its end, and hold the place there.",
+        notes={
+            "agent_pos": Note("The place of the swimmer, one number, counted from downstream.", "places"),
+            "goal_pos": Note("The place of the spring.", "places"),
+            "action": Note(
+                "The direction to swim in.",
+                codes=coded(("left, with the current", "right, against the current")),
+            ),
+        },
     )
     return FiniteDynamics(task, observation)

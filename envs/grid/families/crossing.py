@@ -146,6 +146,8 @@ def crossing(
             max_steps=4 * size**2 if max_steps is None else max_steps,
             rule=REACH_GOAL,
             missions=(f"{what} and get to the green goal square",),
+            aim="Reach the green goal square in the far corner through the openings in what bars the way.",
+            things=("goal", "lava" if obstacle == RED_LAVA else "wall"),
             reset=reset_lanes,
             knobs=(num_crossings, obstacle),
         ),

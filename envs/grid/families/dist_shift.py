@@ -114,6 +114,8 @@ def dist_shift(
             max_steps=4 * width * height if max_steps is None else max_steps,
             rule=REACH_GOAL,
             missions=("get to the green goal square",),
+            aim="Walk around the lava to the green goal square.",
+            things=("goal", "lava"),
             reset=reset_lanes,
             knobs=(*start, strip2_row),
             see_through_walls=True,

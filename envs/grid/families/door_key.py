@@ -92,6 +92,8 @@ def door_key(size: int = 8, max_steps: int | None = None, **options: Any) -> Gri
             max_steps=10 * size**2 if max_steps is None else max_steps,
             rule=REACH_GOAL,
             missions=("use the key to open the door and then get to the goal",),
+            aim="Pick up the key, unlock the door with it, and walk through it to the goal.",
+            things=("goal", "wall", "door", "key"),
             reset=reset_lanes,
         ),
         **options,

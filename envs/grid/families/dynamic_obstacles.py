@@ -121,6 +121,8 @@ def dynamic_obstacles(
             max_steps=4 * size**2 if max_steps is None else max_steps,
             rule=AVOID_OBSTACLES,
             missions=("get to the green goal square",),
+            aim="Walk to the green goal square without running into the moving balls.",
+            things=("goal", "ball"),
             reset=reset_lanes,
             knobs=start,
             see_through_walls=True,

@@ -101,6 +101,8 @@ def empty(
             max_steps=4 * size**2 if max_steps is None else max_steps,
             rule=REACH_GOAL,
             missions=("get to the green goal square",),
+            aim="Walk to the green goal square.",
+            things=("goal",),
             reset=reset_lanes,
             knobs=start,
             see_through_walls=True,

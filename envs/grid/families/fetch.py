@@ -107,6 +107,8 @@ def fetch(
             max_steps=5 * size**2 if max_steps is None else max_steps,
             rule=FETCH,
             missions=tuple(f"{opening} {text}" for opening in _OPENINGS for text in OBJECT_TEXTS[:_OBJECTS]),
+            aim="Pick up the object that the mission names, and no other.",
+            things=("key", "ball"),
             reset=reset_lanes,
             knobs=(numObjs,),
             see_through_walls=True,

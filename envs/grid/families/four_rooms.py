@@ -130,6 +130,8 @@ def four_rooms(
             max_steps=max_steps,
             rule=REACH_GOAL,
             missions=("reach the goal",),
+            aim="Walk to the goal, which is somewhere in four rooms with gaps between them.",
+            things=("goal", "wall"),
             reset=reset_lanes,
             knobs=(*agent, *goal),
         ),

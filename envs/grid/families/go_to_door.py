@@ -113,6 +113,8 @@ def go_to_door(size: int = 5, max_steps: int | None = None, **options: Any) -> G
             max_steps=4 * size**2 if max_steps is None else max_steps,
             rule=STAND_BY_TARGET,
             missions=tuple(f"go to the {color} door" for color in COLORS),
+            aim="Stand beside the door of the colour that the mission names, and say done.",
+            things=("door",),
             reset=reset_lanes,
             see_through_walls=True,
         ),

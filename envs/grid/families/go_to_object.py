@@ -109,6 +109,8 @@ def go_to_object(
             max_steps=5 * size**2 if max_steps is None else max_steps,
             rule=STAND_BY_TARGET,
             missions=tuple(f"go to the {text}" for text in OBJECT_TEXTS),
+            aim="Stand beside the object that the mission names, and say done.",
+            things=("key", "ball", "box"),
             reset=reset_lanes,
             knobs=(numObjs,),
             see_through_walls=True,

@@ -130,6 +130,8 @@ def key_corridor(
             max_steps=30 * room_size**2 if max_steps is None else max_steps,
             rule=PICK_UP_TARGET,
             missions=tuple(f"pick up the {color} {obj_type}" for color in COLORS),
+            aim=f"Find the key, unlock the locked door with it, and pick up the {obj_type} behind that door.",
+            things=tuple(dict.fromkeys(("wall", "door", "key", obj_type))),
             reset=reset_lanes,
             knobs=(num_rows, KINDS[obj_type]),
         ),

@@ -97,6 +97,8 @@ def lava_gap(
             max_steps=4 * size**2 if max_steps is None else max_steps,
             rule=REACH_GOAL,
             missions=(f"{what} and get to the green goal square",),
+            aim="Reach the green goal square in the far corner through the gap in what bars the way.",
+            things=("goal", "lava" if obstacle == RED_LAVA else "wall"),
             reset=reset_lanes,
             knobs=(obstacle,),
         ),

@@ -150,6 +150,8 @@ def locked_room(size: int = 19, max_steps: int | None = None, **options: Any) ->
             max_steps=10 * size if max_steps is None else max_steps,
             rule=REACH_GOAL,
             missions=MISSIONS,
+            aim="Fetch the key from the room that the mission names, unlock the locked room with it, and walk to the goal there.",
+            things=("goal", "wall", "door", "key"),
             reset=reset_lanes,
         ),
         **options,

@@ -119,6 +119,8 @@ def memory(
             max_steps=5 * size**2 if max_steps is None else max_steps,
             rule=CHOOSE_TARGET,
             missions=("go to the matching object at the end of the hallway",),
+            aim="Look at the object near the start, walk down the hallway, and go to the same object at its end.",
+            things=("wall", "key", "ball"),
             reset=reset_lanes,
             knobs=(drawn,),
         ),

@@ -213,6 +213,8 @@ def multi_room(
             max_steps=20 * maxNumRooms if max_steps is None else max_steps,
             rule=REACH_GOAL,
             missions=("traverse the rooms to get to the goal",),
+            aim="Open the doors of a chain of rooms, one after the other, and walk to the goal in the last room.",
+            things=("goal", "wall", "door"),
             reset=reset_lanes,
             knobs=(minNumRooms, maxNumRooms, maxRoomSize),
         ),

@@ -38,6 +38,7 @@ from shapegym.envs.grid.lane.task import GridTask
 
 ROOM_SIZE = 6
 MISSION = "pick up the blue ball"
+_AIM = "Find the keys, some in boxes, unlock doors with them, some behind balls, and pick up the blue ball with a free hand."
 
 
 @jit
@@ -216,6 +217,8 @@ def obstructed_maze_door(
             max_steps=8 * ROOM_SIZE**2 if max_steps is None else max_steps,
             rule=PICK_UP_TARGET,
             missions=(MISSION,),
+            aim=_AIM,
+            things=("wall", "door", "key", "ball", "box"),
             reset=reset_two_rooms,
             knobs=knobs,
         ),
@@ -302,6 +305,8 @@ def obstructed_maze(
             max_steps=4 * num_rooms_visited * ROOM_SIZE**2 if max_steps is None else max_steps,
             rule=PICK_UP_TARGET,
             missions=(MISSION,),
+            aim=_AIM,
+            things=("wall", "door", "key", "ball", "box"),
             reset=reset_quarters,
             knobs=(*room, boxed, obstructed, num_quarters, late),
         ),

@@ -104,6 +104,8 @@ def playground(max_steps: int = 100, **options: Any) -> GridDynamics:
             max_steps=max_steps,
             rule=REACH_GOAL,
             missions=("",),
+            aim="Nothing: look around, and play with what lies in the rooms.",
+            things=("wall", "door", "key", "ball", "box"),
             reset=reset_lanes,
         ),
         **options,

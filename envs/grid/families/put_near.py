@@ -143,6 +143,8 @@ def put_near(
             missions=tuple(
                 f"put the {moved} near the {target}" for moved in OBJECT_TEXTS for target in OBJECT_TEXTS
             ),
+            aim="Pick up the one object that the mission names, and drop it beside the other.",
+            things=("key", "ball", "box"),
             reset=reset_lanes,
             knobs=(numObjs,),
             see_through_walls=True,

@@ -94,6 +94,8 @@ def red_blue_doors(size: int = 8, max_steps: int | None = None, **options: Any) 
             max_steps=20 * size**2 if max_steps is None else max_steps,
             rule=OPEN_BOTH_IN_ORDER,
             missions=("open the red door then the blue door",),
+            aim="Open the red door first, and then the blue door.",
+            things=("wall", "door"),
             reset=reset_lanes,
         ),
         **options,

@@ -64,6 +64,7 @@ def _two_rooms(
     max_steps: int,
     rule: int,
     missions: tuple[str, ...],
+    aim: str,
     has_box: bool,
     blocked: bool,
     options: dict[str, Any],
@@ -76,6 +77,8 @@ def _two_rooms(
             max_steps=max_steps,
             rule=rule,
             missions=missions,
+            aim=aim,
+            things=("wall", "door", "key", *(("box",) if has_box else ()), *(("ball",) if blocked else ())),
             reset=reset_lanes,
             knobs=(has_box, blocked),
         ),
@@ -120,7 +123,8 @@ def unlock(max_steps: int | None = None, **options: Any) -> GridDynamics:
         TypeError, ValueError: A knob is out of range, or an option unknown.
     """
     limit = 8 * ROOM_SIZE**2 if max_steps is None else max_steps
-    return _two_rooms("Unlock()", limit, OPEN_TARGET, ("open the door",), False, False, options)
+    aim = "Pick up the key, and open the locked door with it."
+    return _two_rooms("Unlock()", limit, OPEN_TARGET, ("open the door",), aim, False, False, options)
 
 
 def unlock_pickup(max_steps: int | None = None, **options: Any) -> GridDynamics:
@@ -162,7 +166,8 @@ def unlock_pickup(max_steps: int | None = None, **options: Any) -> GridDynamics:
     """
     limit = 8 * ROOM_SIZE**2 if max_steps is None else max_steps
     missions = tuple(f"pick up the {color} box" for color in COLORS)
-    return _two_rooms("UnlockPickup()", limit, PICK_UP_TARGET, missions, True, False, options)
+    aim = "Unlock the door with the key, and pick up the box behind it with a free hand."
+    return _two_rooms("UnlockPickup()", limit, PICK_UP_TARGET, missions, aim, True, False, options)
 
 
 def blocked_unlock_pickup(max_steps: int | None = None, **options: Any) -> GridDynamics:
@@ -204,4 +209,5 @@ def blocked_unlock_pickup(max_steps: int | None = None, **options: Any) -> GridD
     """
     limit = 16 * ROOM_SIZE**2 if max_steps is None else max_steps
     missions = tuple(f"pick up the {color} box" for color in COLORS)
-    return _two_rooms("BlockedUnlockPickup()", limit, PICK_UP_TARGET, missions, True, True, options)
+    aim = "Move the ball away from the door, unlock it with the key, and pick up the box behind it with a free hand."
+    return _two_rooms("BlockedUnlockPickup()", limit, PICK_UP_TARGET, missions, aim, True, True, options)

@@ -25,6 +25,7 @@ from shapegym.envs.grid.features.requested import RequestedFeature, cell_count_s
 from shapegym.envs.grid.lane.cells import OPAQUE, OPEN_DOOR
 from shapegym.envs.grid.lane.facts import X, Y
 from shapegym.envs.grid.lane.task import GridTask
+from shapegym.envs.notes import Note
 
 _OUTSIDE = 0
 """The label of everything that reaches the border; those of rooms follow."""
@@ -162,4 +163,11 @@ def find_rooms(
     over_lanes(_room_range, _room_chunks, len(mask), pad, cells, facts, mask, out)
 
 
-ROOMS: dict[str, RequestedFeature] = {"room": RequestedFeature(cell_count_space, find_rooms)}
+ROOMS: dict[str, RequestedFeature] = {
+    "room": RequestedFeature(
+        cell_count_space,
+        find_rooms,
+        Note("The number of the room that the agent is in, from 1 on, row by row; 0 in a doorway."),
+        ("wall",),
+    )
+}

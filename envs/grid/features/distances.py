@@ -37,6 +37,7 @@ from shapegym.envs.grid.lane.cells import (
 )
 from shapegym.envs.grid.lane.facts import CARRIED, X, Y
 from shapegym.envs.grid.lane.task import GridTask
+from shapegym.envs.notes import Note
 
 KINDS = ("goal", "key", "door", "ball", "box", "lava")
 """Kinds of things that distances are measured to."""
@@ -129,7 +130,8 @@ def distance_to_cell(x: int, y: int) -> RequestedFeature:
         require_inside((x, y), task)
         return distance_space(task)
 
-    return RequestedFeature(space, partial(write_distances, np.zeros(256, np.bool_), (x, y)))
+    note = Note(f"How far the agent has to walk to the cell ({x}, {y}).", "cells", oracle=True)
+    return RequestedFeature(space, partial(write_distances, np.zeros(256, np.bool_), (x, y)), note)
 
 
 def require_inside(cell: tuple[int, int], task: GridTask) -> None:
@@ -166,7 +168,12 @@ def write_distances(
 
 
 DISTANCES: dict[str, RequestedFeature] = {
-    f"distance_to_{kind}": RequestedFeature(distance_space, partial(write_distances, codes_of(kind), None))
+    f"distance_to_{kind}": RequestedFeature(
+        distance_space,
+        partial(write_distances, codes_of(kind), None),
+        Note(f"How far the agent has to walk to the nearest {kind}.", "cells", oracle=True),
+        (kind,),
+    )
     for kind in KINDS
     if kind != "lava"
 }

@@ -15,7 +15,7 @@ from shapegym.envs.grid.features.distances import DISTANCES, distance_to_cell
 from shapegym.envs.grid.features.needed import NEEDS
 from shapegym.envs.grid.features.requested import RequestedFeature
 from shapegym.envs.grid.features.scans import SCANS
-from shapegym.envs.grid.features.standard import standard_spaces, write_standard
+from shapegym.envs.grid.features.standard import standard_notes, standard_spaces, write_standard
 from shapegym.envs.grid.lane.task import GridTask
 
 REQUESTED: Mapping[str, RequestedFeature] = {**SCANS, **ROOMS, **DISTANCES, **NEEDS}
@@ -35,6 +35,8 @@ class FeatureReader:
 
     Attributes:
         spaces: Space of each feature of one lane, by name.
+        notes: What each of them means.
+        offered: What else could be asked for of this task, and means something in its layouts.
     """
 
     def __init__(self, task: GridTask, features: str | Sequence[str]) -> None:
@@ -54,6 +56,13 @@ class FeatureReader:
         self._task = task
         self._readings = {name: reading for name, reading in found.items() if reading is not None}
         self.spaces.update((name, reading.space(task)) for name, reading in self._readings.items())
+        self.notes = {
+            **standard_notes(task),
+            **{name: reading.note for name, reading in self._readings.items()},
+        }
+        self.offered = {
+            name: reading.note for name, reading in REQUESTED.items() if {*reading.of} <= {*task.things}
+        }
 
     def __getstate__(self) -> dict[str, Any]:
         """Readings go by their names: they may hold functions that do not pickle."""

@@ -10,6 +10,7 @@ import numpy as np
 from gymnasium import Space, spaces
 
 from shapegym.envs.grid.lane.task import GridTask
+from shapegym.envs.notes import Note
 
 
 @dataclass(frozen=True)
@@ -19,10 +20,14 @@ class RequestedFeature:
     Attributes:
         space: Its space, by task.
         write: (task, pad, cells, facts, mask, out): writes the rows in `mask` of `out` (B, ...).
+        note: What it means.
+        of: Things without which a layout has nothing to tell here, as in `GridTask.things`.
     """
 
     space: Callable[[GridTask], Space[Any]]
     write: Callable[..., None]
+    note: Note
+    of: tuple[str, ...] = ()
 
 
 def cell_space(task: GridTask) -> spaces.Box:

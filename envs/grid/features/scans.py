@@ -18,6 +18,7 @@ from shapegym.envs._threads import over_lanes
 from shapegym.envs.grid.features.requested import RequestedFeature, cell_count_space, cell_space
 from shapegym.envs.grid.lane.cells import LOCKED_DOOR, OBJECTS, OPEN_DOOR, PALETTE
 from shapegym.envs.grid.lane.task import GridTask
+from shapegym.envs.notes import Note
 
 
 @jit
@@ -124,10 +125,27 @@ def count_kind(
     over_lanes(_count_range, _count_chunks, len(mask), pad, kind, cells, mask, out)
 
 
+def _place_of(kind: str) -> RequestedFeature:
+    """Where the first object of a kind is."""
+    missing = {"goal": "none", "key": "none in sight, or while it is carried", "door": "none"}[kind]
+    note = Note(f"Column x and row y of the {kind}; (-1, -1) if there is {missing}.", "cells")
+    return RequestedFeature(cell_space, partial(find_first, kind=kind), note, (kind,))
+
+
 SCANS: dict[str, RequestedFeature] = {
-    "goal_pos": RequestedFeature(cell_space, partial(find_first, kind="goal")),
-    "key_pos": RequestedFeature(cell_space, partial(find_first, kind="key")),
-    "door_pos": RequestedFeature(cell_space, partial(find_first, kind="door")),
-    "doors_open": RequestedFeature(cell_count_space, partial(count_kind, kind=OPEN_DOOR)),
-    "doors_locked": RequestedFeature(cell_count_space, partial(count_kind, kind=LOCKED_DOOR)),
+    "goal_pos": _place_of("goal"),
+    "key_pos": _place_of("key"),
+    "door_pos": _place_of("door"),
+    "doors_open": RequestedFeature(
+        cell_count_space,
+        partial(count_kind, kind=OPEN_DOOR),
+        Note("How many doors stand open.", "doors"),
+        ("door",),
+    ),
+    "doors_locked": RequestedFeature(
+        cell_count_space,
+        partial(count_kind, kind=LOCKED_DOOR),
+        Note("How many doors are locked.", "doors"),
+        ("door", "key"),
+    ),
 }

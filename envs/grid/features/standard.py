@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 
 import numpy as np
@@ -12,9 +12,10 @@ from numpy.typing import NDArray
 from shapegym.envs._jit import jit, jit_parallel, prange
 from shapegym.envs._threads import over_lanes
 from shapegym.envs.grid.features.requested import cell_space
-from shapegym.envs.grid.lane.cells import KEY, OBJECTS, PALETTE
+from shapegym.envs.grid.lane.cells import COLORS, KEY, OBJECTS, PALETTE
 from shapegym.envs.grid.lane.facts import CARRIED, DIRECTION, MISSION, STEP_X, STEP_Y, X, Y
 from shapegym.envs.grid.lane.task import GridTask
+from shapegym.envs.notes import Note, coded
 
 _EMPTY_OBJECT = OBJECTS.index("empty")
 
@@ -83,6 +84,31 @@ def standard_spaces(task: GridTask) -> dict[str, Space[Any]]:
         "front": spaces.Discrete(11),
         "mission_id": spaces.Discrete(len(task.missions)),
     }
+
+
+def standard_notes(task: GridTask) -> dict[str, Note]:
+    """What the standard features mean in a task; codes that its layouts never show are left out, so some have a single one."""
+    articles = {"empty": "nothing", "wall": "a wall", "goal": "the goal", "lava": "lava"}
+    names = {number: articles.get(name, f"a {name}") for number, name in enumerate(OBJECTS)}
+    shown = {"empty", "wall", *task.things}
+    kept = {"empty", *(name for name in ("key", "ball", "box") if name in task.things)}
+    colors = ((-1, "nothing is carried"), *(coded(COLORS) if len(kept) > 1 else ()))
+    return {
+        "agent_pos": Note("Column x (to the right) and row y (downwards) of the agent.", "cells"),
+        "agent_dir": Note("Where the agent faces.", codes=coded(("right", "down", "left", "up"))),
+        "carrying": Note("What the agent carries.", codes=_codes(names, kept)),
+        "carrying_color": Note("The colour of what the agent carries.", codes=colors),
+        "has_key": Note(
+            "Whether the agent carries a key.",
+            codes=() if "key" in task.things else ((0, "there is no key"),),
+        ),
+        "front": Note("What is in the cell in front of the agent.", codes=_codes(names, shown)),
+        "mission_id": Note("The mission of the episode.", codes=coded(task.missions)),
+    }
+
+
+def _codes(names: Mapping[int, str], shown: Collection[str]) -> tuple[tuple[int, str], ...]:
+    return tuple((number, words) for number, words in names.items() if OBJECTS[number] in shown)
 
 
 def write_standard(

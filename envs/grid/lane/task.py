@@ -22,6 +22,8 @@ class GridTask:
         max_steps: Steps after which an episode is truncated.
         rule: What the task asks for, from stepping.py.
         missions: Text of every mission id.
+        aim: What the agent is to do, in a sentence that says nothing of pay.
+        things: What the layout holds beside floor and outer walls: names of objects, "wall" for walls within.
         reset: Kernel (cells, facts, streams, mask, pad, *knobs) that lays the masked lanes out and returns the
             first lane that it could not lay out, or -1.
         knobs: Its last arguments.
@@ -41,6 +43,8 @@ class GridTask:
     see_through_walls: bool = False
     actions: int = DONE + 1
     obstacles: int = 0
+    aim: str = ""
+    things: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         """Check what every family shares."""
