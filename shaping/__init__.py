@@ -19,7 +19,7 @@ from shapegym.shaping.combinators.renorm import Renorm, renorm
 from shapegym.shaping.errors import ShapingError
 from shapegym.shaping.evaluation.engine import RewardEngine
 from shapegym.shaping.files.reward_files import dump_reward, load_reward
-from shapegym.shaping.files.state_files import load_engine, save_engine
+from shapegym.shaping.files.state_files import load_engine, load_models, save_engine
 from shapegym.shaping.intrinsic.agac import AGAC
 from shapegym.shaping.intrinsic.deir import DEIR
 from shapegym.shaping.intrinsic.disagreement import Disagreement
@@ -168,6 +168,7 @@ __all__ = [
     "guarantee_of",
     "harmonic_mean",
     "load_engine",
+    "load_models",
     "load_reward",
     "log_sigmoid_and",
     "look_ahead_advice",

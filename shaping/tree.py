@@ -37,6 +37,12 @@ def models_of(expression: Expression) -> tuple[Model, ...]:
     return tuple(node for node in readers_of(expression) if isinstance(node, Model))
 
 
+def named_readers(expression: Expression) -> dict[Term | Model, str]:
+    """Return what each term and model is called, in logs and saved states: the terms first, both in order of evaluation."""
+    readers = sorted(readers_of(expression), key=lambda reader: isinstance(reader, Model))
+    return dict(zip(readers, part_names(readers), strict=True))
+
+
 def _readers(node: Node) -> Iterator[Term | Model]:
     if isinstance(node, (Term, Model)):
         for read in node.inputs:

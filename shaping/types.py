@@ -391,6 +391,9 @@ class Model(Node, Reader, ABC):
     """Whether what it says of a step depends on those before it in the lane's episode: then `observe` is called once for each step,
     in order, and `evaluate` only for the step just observed. Nobody can do it again, so terms that read it are stamped."""
 
+    per_lane: ClassVar[tuple[str, ...]] = ()
+    """Paths in the memory's state of what belongs to the lanes' open episodes ("numbers/code"), which no other run can use."""
+
     @abstractmethod
     def init(self, spec: Spec) -> Memory:
         """Check the model against ``spec`` and return its fresh memory, whose random numbers come from ``spec.seed`` alone.

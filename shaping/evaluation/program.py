@@ -21,6 +21,7 @@ from shapegym.shaping.states.names import names_in, path_in
 from shapegym.shaping.transitions import Array, Episodes, Spec, State, Transitions
 from shapegym.shaping.tree import (
     addends_of,
+    named_readers,
     paid_addends,
     part_names,
     read_again,
@@ -82,8 +83,9 @@ class Program:
         self.readers = readers_of(expression)
         self.terms = tuple(node for node in self.readers if isinstance(node, Term))
         self.models = tuple(node for node in self.readers if isinstance(node, Model))
-        names = part_names((*self.terms, *self.models))
-        self.term_names, self.model_names = names[: len(self.terms)], names[len(self.terms) :]
+        self._names = named_readers(expression)
+        self.term_names = tuple(map(self.name_of, self.terms))
+        self.model_names = tuple(map(self.name_of, self.models))
         self._check_reading()
         self.addends = addends_of(expression)
         self.num_paid = len(paid_addends(expression))
@@ -104,9 +106,7 @@ class Program:
 
     def name_of(self, reader: Term | Model) -> str:
         """Return what a term or model is called."""
-        if isinstance(reader, Term):
-            return self.term_names[self.terms.index(reader)]
-        return self.model_names[self.models.index(reader)]
+        return self._names[reader]
 
     def fresh_carries(self, num_lanes: int) -> list[State]:
         """Return what episodic nodes remember at first."""

@@ -20,11 +20,13 @@ from shapegym.shaping.arrays import flatten, nest
 from shapegym.shaping.atomic_file import replacing
 from shapegym.shaping.errors import StateFileError, said_as
 from shapegym.shaping.evaluation.engine import RewardEngine
-from shapegym.shaping.files.reward_files import Data, to_data
+from shapegym.shaping.evaluation.transfer import hand_over
+from shapegym.shaping.files.reward_files import Data, from_data, to_data
 from shapegym.shaping.limited_archives import open_archive
 from shapegym.shaping.limited_files import parse_json
 from shapegym.shaping.transitions import State
-from shapegym.shaping.types import Expression
+from shapegym.shaping.tree import named_readers
+from shapegym.shaping.types import Expression, Model
 
 FORMAT = "shapegym shaping state"
 VERSION = 3
@@ -97,6 +99,45 @@ def load_engine(engine: RewardEngine, path: str | os.PathLike[str]) -> None:
     state = load_state(path, expression=engine.expression, num_lanes=engine.spec.num_lanes)
     _require_none(path, _other_course(engine, state.pop("gamma", None), state.pop("learn_every", None)))
     engine.load_state_dict(state, f"The state file {path}")
+
+
+def load_models(engine: RewardEngine, path: str | os.PathLike[str]) -> tuple[str, ...]:
+    """Let the models of ``engine`` begin with what equal ones had learned when `save_engine` wrote the file.
+
+    For another run: the reward around them, the number of lanes, the discount and the clock may differ. What belongs to open
+    episodes begins anew (`Model.per_lane`), and so do all terms, a bonus's running scale among them.
+
+    Returns:
+        The names, in ``engine``, of the models that were found; the others stay as they are.
+
+    Raises:
+        StateFileError: if the file is missing or damaged, has none of the models, or one of them is of other spaces. On any error
+            nothing has changed.
+    """
+    header, arrays = _read(path)
+    with said_as(StateFileError, Exception, f"The state file {path} cannot be read: "):
+        state = nest({tuple(key.split("/")): leaf for key, leaf in {**header["scalars"], **arrays}.items()})
+        named = named_readers(from_data(header["expression"]))
+        learned = {node: state["models"][name] for node, name in named.items() if isinstance(node, Model)}
+    program, memories = engine.program, list(engine.memories)
+    found = [index for index, model in enumerate(program.models) if model in learned]
+    if not any(program.models[index].learned for index in found):
+        theirs, ours = (
+            ", ".join(str(model) for model in models if model.learned) or "none"
+            for models in (learned, program.models)
+        )
+        raise StateFileError(
+            f"The state file {path} has nothing for the models of this reward. Models that learn are there {theirs}, here {ours}. "
+            "A model is found by its fields: make them equal."
+        )
+    for index in found:
+        model = program.models[index]
+        memories[index] = model.init(engine.spec)
+        where = f"The state file {path} does not fit the model {program.model_names[index]!r}: "
+        with said_as(StateFileError, Exception, where):
+            hand_over(model, learned[model], memories[index])
+    engine.memories[:] = memories
+    return tuple(program.model_names[index] for index in found)
 
 
 # ---------------------------------------------------------------------- nested dicts and flat keys

@@ -73,6 +73,9 @@ class EpisodicDiscriminator(Model):
     outputs: ClassVar[tuple[str, ...]] = ("novelty",)
     recurrent: ClassVar[bool] = True
     judges_first: ClassVar[bool] = True
+    per_lane: ClassVar[tuple[str, ...]] = tuple(
+        f"numbers/{name}" for name in ("codes", "paths", "counts", "path", "way", "start", "old", "novelty")
+    )
     remembers: ClassVar[Remembers] = {
         **remembered("codes", "paths", under="numbers/"),
         "numbers/queued": COUNTS,

@@ -37,6 +37,7 @@ class RecurrentEncoder(Model):
     outputs: ClassVar[tuple[str, ...]] = ("code",)
     learned: ClassVar[bool] = False
     recurrent: ClassVar[bool] = True
+    per_lane: ClassVar[tuple[str, ...]] = ("numbers/code",)
 
     @override
     @classmethod

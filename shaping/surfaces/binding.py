@@ -16,7 +16,7 @@ from shapegym.shaping.evaluation.answers import Correspondence
 from shapegym.shaping.evaluation.engine import RewardEngine
 from shapegym.shaping.evaluation.ledger import EpisodeRecord
 from shapegym.shaping.files.reward_files import as_expression
-from shapegym.shaping.files.state_files import load_engine, save_engine
+from shapegym.shaping.files.state_files import load_engine, load_models, save_engine
 from shapegym.shaping.surfaces.collect import Collector
 from shapegym.shaping.surfaces.intake import SHAPED_TWICE
 from shapegym.shaping.transitions import Spec
@@ -181,6 +181,10 @@ class Binding:
         """
         load_engine(self.engine, path)
         self._started = False
+
+    def load_models(self, path: str | Path) -> tuple[str, ...]:
+        """Let the models begin with what equal ones had learned in another run; see `shapegym.shaping.files.state_files`."""
+        return load_models(self.engine, path)
 
     def _paid_info(
         self, info: Mapping[str, Any], task: Any, shaped: Any, contributions: Any

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Generator, Iterator, Mapping
+from dataclasses import replace
 from typing import Any, TypeAlias
 
 import numpy as np
 
 from shapegym.shaping.arrays import flatten, map_rows, tree_equal, tree_map, tree_take
+from shapegym.shaping.evaluation.transfer import hand_over
 from shapegym.shaping.testing.recording import ROUNDED, Bench
 from shapegym.shaping.testing.watched import Watched, taken
 from shapegym.shaping.transitions import Experience, Spec, State, Transitions
@@ -28,6 +30,7 @@ def complaints_of_model(model: Model, bench: Bench) -> Complaints:
     position = watched.program.readers.index(model)
     inputs = [get(parts, outputs) for get in watched.program.inputs[position]]
     yield from _check_outputs(model, memories[0], bench, inputs)
+    yield from _check_other_lanes(model, memories[0], bench.spec)
     if not model.learned:
         return
     memories[1].load_state_dict(memories[0].state_dict())  # what a recurrent one has observed
@@ -60,6 +63,17 @@ def complaints_of_model(model: Model, bench: Bench) -> Complaints:
         model.fit(experience, memory, *blocks)
     if not tree_equal(memories[0].state_dict(), restored.state_dict()):
         yield "a fit after state_dict and load_state_dict comes to another end than without."
+
+
+def _check_other_lanes(model: Model, memory: Any, spec: Spec) -> Complaints:
+    elsewhere = model.init(replace(spec, num_lanes=spec.num_lanes + 2, worlds=()))
+    try:
+        hand_over(model, memory.state_dict(), elsewhere)
+    except Exception as error:
+        yield (
+            f"what it has learned does not load into a run of another number of lanes ({error}). Name what belongs to open "
+            "episodes in per_lane."
+        )
 
 
 def _quietly(model: Model, spec: Spec) -> Generator[str, None, Any]:

@@ -55,6 +55,13 @@ class OfEpisodes(Averaged):
 
 
 @dataclass(frozen=True)
+class Bound(RecurrentEncoder):
+    """Does not say what belongs to open episodes."""
+
+    per_lane: ClassVar[tuple[str, ...]] = ()
+
+
+@dataclass(frozen=True)
 class Forgetful(RecurrentEncoder):
     """Takes in rows that are no transitions."""
 
@@ -182,3 +189,5 @@ def test_what_others_said_is_refused(recorded) -> None:
 def test_rows_that_are_no_transitions_may_not_be_taken_in() -> None:
     with pytest.raises(ComplianceError, match="active=False"):
         check_model(Forgetful(width=3, hidden=8))
+    with pytest.raises(ComplianceError, match="Name what belongs to open episodes in per_lane"):
+        check_model(Bound(width=3, hidden=8))
