@@ -1,0 +1,136 @@
+"""Programs from nothing, from one other, from two."""
+
+from __future__ import annotations
+
+import ast
+import math
+
+from shapegym.shaping.programs.abstraction import Abstraction, Feature
+from shapegym.shaping.programs.grammar.genes import Form, Gene, Genome, genome_of
+from shapegym.shaping.programs.grammar.idioms import random_gene
+from shapegym.shaping.programs.grammar.quantities import Rng, pick, written
+
+MOST_GENES = 6
+POTENTIALS = 0.3
+"""How often a new program is a potential."""
+
+
+def random_program(abstraction: Abstraction, rng: Rng, form: Form | None = None) -> str:
+    """Return a program of one to four idioms over the features of an abstraction.
+
+    Args:
+        abstraction: what it may read.
+        rng: of all choices.
+        form: "reward" or "potential"; None draws it.
+    """
+    if form is None:
+        form = "potential" if rng.random() < POTENTIALS else "reward"
+    genes = [random_gene(abstraction, form, rng) for _ in range(int(rng.integers(1, 5)))]
+    return Genome(form, ()).with_genes(genes).source
+
+
+def mutate(source: str, abstraction: Abstraction, rng: Rng) -> str:
+    """Return a changed program: another number, another feature of the same kind, another sign, a part more or less.
+
+    Raises:
+        ExpressionError: if the program cannot be told apart into parts (`genome_of`).
+    """
+    genome = genome_of(source)
+    genes = list(genome.genes)
+    place = int(rng.integers(len(genes)))
+    new = random_gene(abstraction, genome.form, rng)
+    match pick(_CHANGES, rng):
+        case "add" if len(genes) < MOST_GENES:
+            genes.append(new)
+        case "drop" if len(genes) > 1:
+            del genes[place]
+        case "replace":
+            genes[place] = new
+        case "feature":
+            genes[place] = _with_other_feature(genes[place], abstraction, rng)
+        case "sign":
+            genes[place] = _with_other_sign(genes[place])
+        case _:
+            genes[place] = _with_other_numbers(genes[place], rng)
+    return genome.with_genes(genes).source
+
+
+_CHANGES = ("numbers", "numbers", "numbers", "add", "drop", "replace", "feature", "sign")
+
+
+def cross(one: str, other: str, rng: Rng) -> str:
+    """Return a program of parts of two; of the first alone where they are not of one form.
+
+    Raises:
+        ExpressionError: as `mutate`.
+    """
+    first, second = genome_of(one), genome_of(other)
+    if first.form != second.form:
+        second = first
+    pool = list(dict.fromkeys((*first.genes, *second.genes)))
+    kept = [gene for gene in pool if rng.random() < 0.5] or [pick(pool, rng)]
+    return first.with_genes(kept[:MOST_GENES]).source
+
+
+def _with_other_numbers(gene: Gene, rng: Rng) -> Gene:
+    """Each of its numbers times a factor about 1; indices, codes and what a memory begins with stay."""
+
+    class Jitter(ast.NodeTransformer):
+        def visit_Constant(self, node: ast.Constant) -> ast.AST:
+            if isinstance(node.value, float) and node.value not in (0.0, 1.0):
+                return ast.Constant(float(written(node.value * math.exp(rng.normal(0.0, 0.5)))))
+            return node
+
+        def visit_Subscript(self, node: ast.Subscript) -> ast.AST:
+            return node
+
+    return _changed(gene, Jitter())
+
+
+def _with_other_feature(gene: Gene, abstraction: Abstraction, rng: Rng) -> Gene:
+    """One of the features that it reads exchanged for another of its kind, wherever it stands; as it is if there is none."""
+    read = {_feature_name(node) for node in gene.nodes}
+    pairs = [
+        (old.name, new.name)
+        for old in abstraction.features
+        for new in abstraction.features
+        if old.name in read and new != old and _kind(new) == _kind(old)
+    ]
+    if not pairs:
+        return gene
+    old_name, new_name = pick(pairs, rng)
+
+    class Exchange(ast.NodeTransformer):
+        def visit_Attribute(self, node: ast.Attribute) -> ast.AST:
+            if _feature_name(node) != old_name:
+                return node
+            side = ast.unparse(node).partition(".")[0]
+            return ast.parse(f"{side}.{new_name}", mode="eval").body
+
+    return _changed(gene, Exchange())
+
+
+def _with_other_sign(gene: Gene) -> Gene:
+    *lines, last = gene.lines
+    return Gene(
+        gene.name,
+        (*lines, ast.unparse(ast.parse(f"{gene.name} = -({last.partition(' = ')[2]})"))),
+        gene.slots,
+    )
+
+
+def _changed(gene: Gene, how: ast.NodeTransformer) -> Gene:
+    lines = tuple(ast.unparse(how.visit(ast.parse(line))) for line in gene.lines)
+    return Gene(gene.name, lines, gene.slots)
+
+
+def _feature_name(node: ast.AST) -> str:
+    """The name of the feature that a node reads whole; empty if it is none."""
+    if not isinstance(node, ast.Attribute):
+        return ""
+    side, _, name = ast.unparse(node).partition(".")
+    return name if side in ("before", "after", "state") else ""
+
+
+def _kind(feature: Feature) -> tuple[object, ...]:
+    return (feature.length, feature.kind, feature.unit, bool(feature.codes))
