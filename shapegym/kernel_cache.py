@@ -16,6 +16,7 @@ import tempfile
 from collections.abc import Callable
 from contextlib import suppress
 from functools import cache
+from pathlib import Path
 from typing import Any
 
 import numba
@@ -36,6 +37,15 @@ def compiled(function: Callable[..., Any], **options: Any) -> Any:
                 _move_to_temporary_folder()
                 dispatcher._cache = _Cache(function)
     return dispatcher
+
+
+def discard_old(dispatcher: Any, prefix: str, most: int) -> None:
+    """Keep at most ``most`` kernels whose files begin so, the newest, where there are many that nobody may want again."""
+    folder = getattr(getattr(dispatcher, "_cache", None), "_cache_path", None)
+    with suppress(OSError):  # another process may be at it
+        found = sorted(Path(folder or os.devnull).glob(f"{prefix}*"), key=lambda path: path.stat().st_mtime)
+        for path in found[: -2 * most]:  # an index and machine code each
+            path.unlink()
 
 
 @cache

@@ -9,6 +9,8 @@ from contextlib import suppress
 from dataclasses import dataclass
 from functools import lru_cache
 
+import numpy as np
+
 from shapegym.shaping.programs import sizes
 from shapegym.shaping.programs.abstraction import Abstraction
 from shapegym.shaping.programs.complaint import Complaint, ProgramError
@@ -57,6 +59,11 @@ class CheckedProgram:
     slots: tuple[tuple[str, float], ...]
     tree: tuple[Statement, ...]
     typed: bool
+
+    def fresh_memory(self, num_lanes: int) -> np.ndarray:
+        """Return what is remembered when an episode begins, a row a slot, (S, B)."""
+        values = np.array([value for _, value in self.slots], dtype=np.float64)
+        return np.repeat(values[:, None], num_lanes, axis=1)
 
     @property
     def features(self) -> tuple[str, ...]:

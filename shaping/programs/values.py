@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 import math
 
-from shapegym.shaping.programs.interpreter import Frame, evaluator
+from shapegym.shaping.programs.meaning import Frame, evaluator
 from shapegym.shaping.programs.scope import Scope, place
 from shapegym.shaping.programs.tree import (
     ANY,
