@@ -173,9 +173,8 @@ def _operation(builder: Any, name: str, operands: list[Any]) -> Any:
         return builder.call(builder.module.declare_intrinsic(f"llvm.{_EXACT[name]}", [_NUMBER]), operands)
     if name in _LIBRARY:
         kind = ir.FunctionType(_NUMBER, [_NUMBER] * len(operands))
-        return builder.call(
-            cgutils.get_or_insert_function(builder.module, kind, f"shapegym_{name}"), operands
-        )
+        insert: Any = cgutils.get_or_insert_function
+        return builder.call(insert(builder.module, kind, f"shapegym_{name}"), operands)
     return (builder.fcmp_unordered if name == "!=" else builder.fcmp_ordered)(name, *operands)
 
 

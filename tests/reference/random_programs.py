@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
+
 import numpy as np
 from gymnasium import spaces
 
 from shapegym.shaping.programs.abstraction import abstraction_from
+from shapegym.shaping.programs.complaint import ProgramError
+from shapegym.shaping.programs.program import read_program
 
 ABSTRACTION = abstraction_from(
     {
@@ -144,6 +148,12 @@ def indented(lines: list[str]) -> list[str]:
 
 def random_program(rng: np.random.Generator) -> str:
     """Return the text of a program."""
+    while True:
+        with suppress(ProgramError):  # constants that came to no number
+            return read_program(_written(rng), ABSTRACTION).source
+
+
+def _written(rng: np.random.Generator) -> str:
     memory = bool(rng.integers(2))
     writer = Writer(rng, memory=memory)
     body = [*writer.block(2), *writer.block(2)]
