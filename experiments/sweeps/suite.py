@@ -93,6 +93,7 @@ class Task(_Data):
         env_kwargs: arguments of the environment.
         algo: of this task; None is the suite's.
         settings: hyper-parameters, on top of the suite's. A task with its own ``algo`` takes none of the suite's.
+        eval: on this task; what it leaves out is the suite's.
         tags: to choose tasks by.
         rewards: strategies of this task, beside or in place of the suite's of that name.
         pay: what of the rewards is paid on this task; None is the suite's.
@@ -104,6 +105,7 @@ class Task(_Data):
     env_kwargs: dict[str, Any] = {}
     algo: str | None = None
     settings: dict[str, Any] = {}
+    eval: Evaluations = Evaluations()
     tags: list[Name] = []
     rewards: dict[Name, Any] = {}
     pay: str | None = None
@@ -286,9 +288,8 @@ class Suite(_Data):
         """Evaluations of a run, and episodes of each."""
         if (task, steps) not in self._planned:
             of = self.tasks[task]
-            self._planned[task, steps] = planned(
-                of.env, of.env_kwargs, steps, self.eval.points, self.eval.episodes
-            )
+            points, episodes = of.eval.points or self.eval.points, of.eval.episodes or self.eval.episodes
+            self._planned[task, steps] = planned(of.env, of.env_kwargs, steps, points, episodes)
         return self._planned[task, steps]
 
     def algo_of(self, task: str, strategy: str) -> str:

@@ -87,6 +87,14 @@ def test_tasks_override_rewards_and_settings_of_their_suite(write):
     assert (sea.steps, sea.eval_every, sea.eval_episodes, sea.checkpoint_every) == (2000, 500, 8, 1000)
 
 
+def test_tasks_are_evaluated_as_they_say_and_else_as_the_suite_does(write):
+    text = SUITE.replace("    algo: DQN\n", "    algo: DQN\n    eval: {points: 10}\n")
+    jobs = {job.id: job.config for job in load_suite(write(text)).plan().jobs}
+    corridor, sea = jobs["corridor/count/0"], jobs["sea/count/0"]
+    assert (corridor.eval_every, corridor.eval_episodes) == (250, 8)
+    assert (sea.eval_every, sea.eval_episodes) == (200, 8)
+
+
 def test_a_strategy_may_have_a_learner_of_its_own(write):
     learners = "learners: {count: {settings: {ent_coef: 0.1}}, own: {algo: A2C, settings: {n_steps: 5}}}\n"
     text = (
