@@ -301,6 +301,9 @@ class Term(Expression, Reader, ABC):
     learnable: ClassVar[bool | property] = False
     """Whether the part is a weight that an algorithm learns (`LearnedWeight`)."""
 
+    items: ClassVar[tuple[str, ...] | property] = ()
+    """Names of what the part is made of: logged beside it as ``NAME/ITEM``, and never paid by themselves. See `itemise`."""
+
     sees_world: ClassVar[bool] = False
     """Whether a lane's part depends on the other lanes of its world (`Spec.worlds`), which must end together then.
 
@@ -338,6 +341,10 @@ class Term(Expression, Reader, ABC):
 
         Inactive rows may hold anything finite.
         """
+
+    def itemise(self, transitions: Transitions, state: State, *inputs: Any) -> np.ndarray:
+        """Return what `measure` does and, behind it, what `items` names, (1 + k, B) float64. Called in the place of `measure`."""
+        raise NotImplementedError(f"{type(self).__name__} has items, so it must define itemise.")
 
     def fit(self, experience: Experience, state: State, *inputs: Any) -> Mapping[str, float]:
         """Learn in place and return what to log. ``inputs`` have the axes of ``experience``, (T, B, ...). See `learned`."""

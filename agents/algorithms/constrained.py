@@ -57,7 +57,7 @@ class ConstrainedPPO(HeadedPPO):
     def _rewards(self) -> np.ndarray:
         """Return what every addend measured without its weight, (T, B, K), and keep the weights of now."""
         settled = self.rollout_buffer.settled  # type: ignore[attr-defined]
-        parts = dict(zip(self._surface().engine.terms, settled.parts, strict=True))
+        parts = dict(zip(self._surface().engine.terms, settled.parts, strict=False))  # items stand behind
         values, weights = [], []
         paid_each = settled.contributions[: len(self._addends)]  # behind them stands what is only logged
         for paid, addend in zip(paid_each, self._addends, strict=True):

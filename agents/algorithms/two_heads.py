@@ -140,7 +140,7 @@ class TwoHeadPPO(HeadedPPO):
                 streams[step, lane, TASK] = paid
             return streams.astype(np.float32)
         settled = self.rollout_buffer.settled  # type: ignore[attr-defined]
-        parts = dict(zip(surface.engine.terms, settled.parts, strict=True))
+        parts = dict(zip(surface.engine.terms, settled.parts, strict=False))  # items stand behind
         paid_each = settled.contributions[: len(self._heads)]  # behind them stands what is only logged
         for paid, (task, bonus) in zip(paid_each, self._heads, strict=True):
             of_task = 0.0 if task is None else paid if bonus is None else value_of(task, parts)

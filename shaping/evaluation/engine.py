@@ -70,7 +70,7 @@ class RewardEngine:
         terms: the distinct terms, in order of evaluation (N of them).
         term_names: their names.
         addends: names of what stands in the books (K of them): the contributions that add up to the shaped reward, and behind them
-            what is only logged.
+            what is only logged, the items of terms among it.
         episodic: whether some reward is known only in hindsight.
         states: the terms' states, in order.
         memories: what the models remember, in the order of ``program.models``.
@@ -120,13 +120,12 @@ class RewardEngine:
         self.fitted: dict[str, float] = {}
         self._asking = Asking(program, answers)
         self._asks = bool(self._asking)
-        self.tape = Tape(len(self.terms), spec.num_lanes) if self.episodic and pay_at_end else None
-        self._parts = self._latest = np.zeros((len(self.terms), spec.num_lanes))
+        self.tape = Tape(len(program.row_names), spec.num_lanes) if self.episodic and pay_at_end else None
+        self._parts = self._latest = np.zeros((len(program.row_names), spec.num_lanes))
         self._contributions = np.zeros((len(self.addends), spec.num_lanes))
-        self._lanes = (spec.num_lanes,)
         looks = any(term.sees_world for term in self.terms)
         self._worlds = spec.world_of_lane if looks and spec.worlds else None
-        self._is_plain = program.addends == self.terms
+        self._is_plain = program.addends == self.terms and program.row_names == program.addend_names
         self._watch = Watch(program, pays_at_end=self.tape is not None)
         self.instrument()
 
@@ -171,7 +170,7 @@ class RewardEngine:
         Args:
             wrap: gets every method once, now, so that steps pay only for what it returns.
         """
-        program = self.program
+        program, lanes = self.program, (self.spec.num_lanes,)
         self._says = [
             said_by(model, lambda method, name=name: wrap(name, method))  # type: ignore[misc]
             for name, model in zip(program.model_names, program.models, strict=True)
@@ -179,7 +178,9 @@ class RewardEngine:
         self._calls = [
             (
                 index,
-                wrap(name, term.measure),
+                program.rows[index],
+                (1 + len(term.items), *lanes) if term.items else lanes,
+                wrap(name, term.itemise if term.items else term.measure),
                 wrap(name, term.observe) if type(term).observe is not Term.observe else None,
                 program.inputs[program.readers.index(term)],
             )
@@ -196,7 +197,7 @@ class RewardEngine:
     # ------------------------------------------------------------------ when a transition happens
 
     def measure(self, transitions: Transitions) -> np.ndarray:
-        """Return the parts (N, B) of transitions that just happened, and advance states and clock.
+        """Return the parts (N, B) of transitions that just happened, items behind them, and advance states and clock.
 
         The array is reused by the next call. Parts that wait for `learn` are 0.
 
@@ -214,9 +215,8 @@ class RewardEngine:
         if self._asks:
             self._asking.hear(self.clock, self._memory_of)
         parts = self._parts
-        lanes = self._lanes
         outputs = self._outputs(transitions, parts) if self.memories else None
-        for index, measure, observe, inputs in self._plan:
+        for index, rows, shape, measure, observe, inputs in self._plan:
             state = self.states[index]
             if inputs:
                 values = [get(parts, outputs) for get in inputs]  # type: ignore[arg-type]
@@ -227,9 +227,9 @@ class RewardEngine:
                 if observe is not None:
                     observe(transitions, state)
                 value = measure(transitions, state)
-            if value.shape != lanes:
-                self._reject_shape(index, value)
-            parts[index] = value
+            if value.shape != shape:
+                self._reject_shape(index, value, shape)
+            parts[rows] = value
         count: int = screen_parts(parts, transitions.active)
         if count < 0:
             count = self._screen(parts, transitions)
@@ -292,7 +292,7 @@ class RewardEngine:
 
     def _catch_up(self, index: int, position: int, block: MeasuredBlock) -> None:
         """Measure a part that waited: at once with the state of now, or step by step where the order of experience counts."""
-        _, measure, observe, _ = self._calls[index]
+        _, rows, _, measure, observe, _ = self._calls[index]
         state, stamped = self.states[index], self.program.replays[index] is Replay.STAMP
         if stamped or observe is not None:
             inputs = block.inputs(position)
@@ -301,12 +301,11 @@ class RewardEngine:
                 if observe is not None:
                     observe(step, state, *values)
                 if stamped:
-                    block.parts[index, t] = measure(step, state, *values)
+                    block.parts[rows, t] = measure(step, state, *values)
         if not stamped:
             block.batch.clock = self.clock
-            block.flat[index] = self._remeasures[index](
-                block.batch, state, *block.inputs(position, flat=True)
-            )
+            again = self._remeasures[index] if type(rows) is int else measure
+            block.flat[rows] = again(block.batch, state, *block.inputs(position, flat=True))
 
     def _outputs(self, transitions: Transitions, parts: Parts, steps: Sequence[Transitions] = ()) -> Outputs:
         return Outputs(self.program, self.memories, self._says, transitions, parts, steps)
@@ -413,7 +412,7 @@ class RewardEngine:
         transitions.clock = self.clock
         fresh = np.array(parts, dtype=np.float64)
         outputs = self._outputs(transitions, fresh)
-        for index, _, _, inputs in self._calls:
+        for index, *_, inputs in self._calls:
             pure = self.program.replays[index] is Replay.RECOMPUTE
             if self.program.goes_stale[index] or (relabelled and pure):
                 values = [get(fresh, outputs) for get in inputs]
@@ -430,7 +429,7 @@ class RewardEngine:
     @property
     def moving(self) -> dict[str, float]:
         """What every FROZEN term measured last, on average over the lanes: a multiplier, a trust, the arm of a bandit, by name."""
-        named = zip(self.term_names, self.program.replays, self._latest, strict=True)
+        named = zip(self.term_names, self.program.replays, self._latest, strict=False)  # items stand behind
         return {name: float(values.mean()) for name, replay, values in named if replay is Replay.FROZEN}
 
     # ------------------------------------------------------------------ state
@@ -471,7 +470,7 @@ class RewardEngine:
             if self._recorder is not None:
                 named = zip(self.program.model_names, self.program.models, strict=True)
                 outputs = {name: model.outputs for name, model in named if model.recurrent}
-                self._recorder.check_state(state["experience"], len(self.terms), outputs)
+                self._recorder.check_state(state["experience"], len(self.program.row_names), outputs)
             if self.tape is not None:
                 self.tape.check_state(state["tape"])
             for name, memory in zip(self.program.model_names, memories, strict=True):
@@ -511,10 +510,10 @@ class RewardEngine:
         pay_at_end(self.program, self.tape, parts, transitions, self.carries, self._contributions)
         self._watch.listen(self.carries)
 
-    def _reject_shape(self, index: int, value: np.ndarray) -> None:
+    def _reject_shape(self, index: int, value: np.ndarray, shape: tuple[int, ...]) -> None:
+        what = "one number a lane" if len(shape) == 1 else "its part and its items, a row each"
         raise ObservationError(
-            f"Term {self.term_names[index]!r} measured an array of shape {np.shape(value)}; it must be one number a lane, "
-            f"shape ({self.spec.num_lanes},)."
+            f"Term {self.term_names[index]!r} measured an array of shape {np.shape(value)}; it must be {what}, shape {shape}."
         )
 
     def _screen(self, parts: np.ndarray, transitions: Transitions) -> int:

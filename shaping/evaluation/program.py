@@ -59,11 +59,13 @@ class Program:
         terms: the terms among them, in order (N of them); the parts of a step are in that order.
         models: the models among them, in order.
         term_names: names of the terms.
+        row_names: names of all numbers that are measured of a step: the terms', then their items' (N' of them).
+        rows: of every term, its row; or, if it has items, its row and theirs.
         model_names: names of the models.
-        addends: what stands in the books (K of them): the contributions that add up to the shaped reward, then what is only logged.
-        addend_names: their names.
+        addends: what stands in the books: the contributions that add up to the shaped reward, then what is only logged.
+        addend_names: names of what stands in the books (K of them): of the addends, and behind them of the terms' items.
         num_paid: how many of them, from the first, add up to the shaped reward.
-        evaluators: one for each addend.
+        evaluators: one for each name in the books.
         inputs: of every reader, in the order of `readers`.
         episodic_nodes: the nodes that need whole episodes, in the order of their carries.
         replays: of every term: how its stored parts are obtained again.
@@ -93,6 +95,7 @@ class Program:
         self.episodic = is_episodic(expression)
         self.episodic_nodes: list[EpisodicCombinator] = []
         self.evaluators = [self._compile(node if node.paid else node.children[0]) for node in self.addends]
+        self._enter_items()
         self.inputs: list[list[Input]] = [
             [self._input(node) for node in reader.inputs] for reader in self.readers
         ]
@@ -111,6 +114,24 @@ class Program:
     def fresh_carries(self, num_lanes: int) -> list[State]:
         """Return what episodic nodes remember at first."""
         return [node.carry(num_lanes) for node in self.episodic_nodes]
+
+    def _enter_items(self) -> None:
+        """Book the items of terms behind everything else: in the part's place where its term is all that the part is made of."""
+        self.row_names = self.term_names
+        self.rows: list[int | list[int]] = list(range(len(self.terms)))
+        weighted = [
+            (*node.factors(), name) for node, name in zip(self.addends, self.addend_names, strict=True)
+        ]
+        for place, (term, name) in enumerate(zip(self.terms, self.term_names, strict=True)):
+            if not (items := term.items):
+                continue
+            of_items = range(len(self.row_names), len(self.row_names) + len(items))
+            self.rows[place] = [place, *of_items]
+            self.row_names += tuple(f"{name}/{item}" for item in items)
+            alone = ((factor, called) for factor, of, called in weighted if of == (term,))
+            factor, called = next(alone, (1.0, name))
+            self.addend_names += tuple(f"{called}/{item}" for item in items)
+            self.evaluators += [_row(factor, row) for row in of_items]
 
     def _compile(self, node: Node) -> Evaluator:
         """Return a closure that evaluates ``node``, so that a step does not walk the tree."""
@@ -171,6 +192,13 @@ class Program:
                         f"{kind} {self.name_of(reader)!r} reads the feature {feature!r}, which this environment does not provide."
                         f"{suggest(feature, names_in(declared))}"
                     )
+
+
+def _row(factor: float, row: int) -> Evaluator:
+    """A number that is measured, as it stands in the books."""
+    if factor == 1:
+        return lambda parts, episodes, carries: parts[row]
+    return lambda parts, episodes, carries: factor * parts[row]
 
 
 class Outputs:

@@ -117,9 +117,10 @@ def pay_at_end(
         contributions: output.
     """
     tape.append(parts, transitions)
-    addends = list(enumerate(zip(program.addends, program.evaluators, strict=True)))
-    for index, (node, evaluate) in addends:
-        contributions[index] = 0.0 if is_episodic(node) else evaluate(parts, None, carries)
+    waits = [is_episodic(node) for node in program.addends]
+    waits += [False] * (len(program.evaluators) - len(waits))  # items are known at their step
+    for index, evaluate in enumerate(program.evaluators):
+        contributions[index] = 0.0 if waits[index] else evaluate(parts, None, carries)
     lanes = np.flatnonzero((transitions.terminated | transitions.truncated) & transitions.active)
     if not len(lanes):
         return
@@ -127,8 +128,8 @@ def pay_at_end(
     whole = program.fresh_carries(len(lanes))
     for carry, kept in zip(whole, carries, strict=True):
         carry.update({"run": kept["run"]} if "run" in kept else {})
-    for index, (node, evaluate) in addends:
-        if is_episodic(node):
+    for index, evaluate in enumerate(program.evaluators):
+        if waits[index]:
             paid = evaluate(block, episodes, whole)
             contributions[index, lanes] = np.where(episodes.active, paid, 0.0).sum(axis=0)
 

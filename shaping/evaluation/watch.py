@@ -76,13 +76,13 @@ class Watch:
         bad = ~np.isfinite(parts) & transitions.active
         index, row = map(int, np.argwhere(bad)[0])
         message = (
-            f"Part {self._program.term_names[index]!r} is {parts[index, row]} in lane {row % self._program.spec.num_lanes} at "
+            f"Part {self._program.row_names[index]!r} is {parts[index, row]} in lane {row % self._program.spec.num_lanes} at "
             f"global step {clock} ({int(bad.sum())} such value(s) in this batch)."
         )
         if not zero:
             raise NonFiniteError(f"{message} Fix the term or its features, or bind with on_nonfinite='zero'.")
         for term in np.flatnonzero(bad.any(axis=1)).tolist():
-            if (name := self._program.term_names[term]) not in self._zeroed:
+            if (name := self._program.row_names[term]) not in self._zeroed:
                 self._zeroed.add(name)
                 text = f"{message} Counted as 0; later ones of this term are not reported."
                 warnings.warn(text, RuntimeWarning, stacklevel=4)

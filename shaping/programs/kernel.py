@@ -50,10 +50,16 @@ class ProgramKernel:
         self.run(np.zeros((len(self.rows), 0)), None)  # compiles
 
     def __call__(
-        self, columns: Columns, num_lanes: int, memory: np.ndarray | None = None, **marks: np.ndarray
+        self,
+        columns: Columns,
+        num_lanes: int,
+        memory: np.ndarray | None = None,
+        first: np.ndarray | None = None,
+        active: np.ndarray | None = None,
+        out: np.ndarray | None = None,
     ) -> np.ndarray:
-        """Return totals and parts, (1 + k, B); see `shapegym.shaping.programs.columns`."""
-        return self.run(packed(self.rows, columns, num_lanes), memory, **marks)
+        """Return totals and parts, (1 + k, B), in ``out`` if it is given; see `shapegym.shaping.programs.columns`."""
+        return self.run(packed(self.rows, columns, num_lanes), memory, first, active, out)
 
     def run(
         self,

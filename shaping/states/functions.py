@@ -46,6 +46,8 @@ class StateFunction(Reading, ABC):
     in_words: ClassVar[str] = "a state function such as Distance(...)"
     bound: ClassVar[float | property | None] = None
     """The largest absolute value of Phi in any state, or None if there is no limit."""
+    items: ClassVar[tuple[str, ...] | property] = ()
+    """Names of what Phi is made of, logged beside it by `Potential`; see `itemise`."""
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
@@ -55,6 +57,10 @@ class StateFunction(Reading, ABC):
     @abstractmethod
     def value(self, obs: Observation, features: Features) -> np.ndarray:
         """Return Phi, (B,) float64."""
+
+    def itemise(self, obs: Observation, features: Features) -> np.ndarray:
+        """Return what `value` does and, behind it, what `items` names, (1 + k, B) float64. Called in the place of `value`."""
+        raise NotImplementedError(f"{type(self).__name__} has items, so it must define itemise.")
 
     # `shapegym.shaping.states.arithmetic` sets these: it builds state functions, so it imports this module.
     _plus: ClassVar[Callable[..., StateFunction]]

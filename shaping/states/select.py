@@ -81,7 +81,7 @@ class Selector:
 
     def read(self, obs: Observation, features: Features) -> np.ndarray:
         """Return the selected numbers, (B, width), in their own dtype."""
-        values = self._values(obs, features)
+        values = self.values(obs, features)
         if values.ndim != 2:
             values = values.reshape(len(values), -1)
         return values if self.columns is None else values[:, self.columns]
@@ -92,7 +92,7 @@ class Selector:
         Raises:
             ObservationError: if it selects several (which binding notices only for declared features), or no numbers.
         """
-        values = self._values(obs, features)
+        values = self.values(obs, features)
         if values.ndim == 2 and self.single is not None and self.single < values.shape[1]:
             # The common case, without the detour over a slice.
             return self._numbers(values[:, self.single])
@@ -107,7 +107,8 @@ class Selector:
             )
         return values.astype(np.float64)
 
-    def _values(self, obs: Observation, features: Features) -> np.ndarray:
+    def values(self, obs: Observation, features: Features) -> np.ndarray:
+        """Return what is selected before columns are picked, (B, ...), as it is."""
         if self.feature is not None:
             return features[self.feature]
         if self.source == "previous_action":

@@ -22,7 +22,7 @@ class Settled:
         task: task rewards, (T, B) float64, valid until the block is written again.
         truncated: (T, B) bool, as ``task``.
         records: the episodes that ended in it.
-        parts: of every term, (N, T, B), as ``task``.
+        parts: of every term, and items behind them, (N', T, B), as ``task``.
         contributions: what every addend paid, (K, T, B) float64; their sum is ``shaped``.
         episodes: which steps belong to which episode; as ``task``.
     """
@@ -79,7 +79,8 @@ class Block:
                 np.zeros((0, engine.spec.num_lanes), dtype=bool),
             )
             parts, paid = (
-                np.zeros((count, *nothing.shape)) for count in (len(engine.terms), len(engine.addends))
+                np.zeros((count, *nothing.shape))
+                for count in (len(engine.program.row_names), len(engine.addends))
             )
             return Settled(nothing, nothing, flags, [], parts, paid, Episodes(flags, flags, flags, flags))
         steps = self._steps.block()

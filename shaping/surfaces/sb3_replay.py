@@ -37,7 +37,7 @@ class HindsightReplay(HindsightBuffer, _Replay):
     """Mixin in front of a replay buffer class.
 
     Attributes:
-        parts: part of every term when the transition happened, (size, B, N) float64.
+        parts: part of every term when the transition happened, items behind them, (size, B, N') float64.
         task_rewards: (size, B) float64.
     """
 
@@ -53,7 +53,7 @@ class HindsightReplay(HindsightBuffer, _Replay):
         self.check(engine)
         super().allocate(source, keep_observations)
         self._paid_by = engine.expression, engine.spec.gamma
-        self.parts = np.zeros((self.buffer_size, self.n_envs, len(engine.terms)))
+        self.parts = np.zeros((self.buffer_size, self.n_envs, len(engine.program.row_names)))
         self.task_rewards = np.zeros((self.buffer_size, self.n_envs))
         self.memory = (
             StoredRows(

@@ -256,7 +256,7 @@ class MeasuringVecEnv(TransitionVecEnv, StandInVecEnv):
 
     Attributes:
         steps: how many steps were made.
-        last_parts: parts of the last step, (N, B) float64, valid until the next.
+        last_parts: parts of the last step, items behind them, (N', B) float64, valid until the next.
     """
 
     has_hindsight: ClassVar[bool] = True
@@ -268,7 +268,7 @@ class MeasuringVecEnv(TransitionVecEnv, StandInVecEnv):
             options.setdefault("learn_every", None)
         super().__init__(venv, expression, **options)
         self.steps = 0
-        self.last_parts = np.zeros((len(self.engine.terms), self.num_envs))
+        self.last_parts = np.zeros((len(self.engine.program.row_names), self.num_envs))
         self._block = Block(capacity)
         self._is_bootstrapped = not options.get("pay_at_end")
         self._taken: int | None = None

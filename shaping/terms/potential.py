@@ -20,7 +20,7 @@ from shapegym.shaping.kernels.potential import potential_difference
 from shapegym.shaping.promises import Keeps
 from shapegym.shaping.remembered import SAME, Remembers
 from shapegym.shaping.states.distance import Distance
-from shapegym.shaping.states.functions import Phi, Table
+from shapegym.shaping.states.functions import Phi, Table, as_state_function
 from shapegym.shaping.terms.events import Event
 from shapegym.shaping.transitions import Spec, State, Transitions
 from shapegym.shaping.types import Example, Term
@@ -45,6 +45,7 @@ class Potential(Term):
     keeps: ClassVar[Keeps] = Keeps.POLICIES | Keeps.ADVICE
     remembers: ClassVar[Remembers] = {"gamma": (SAME,)}
     looks = "both"
+    items = property(lambda self: as_state_function(self.phi).items)
 
     @override
     @classmethod
@@ -75,6 +76,16 @@ class Potential(Term):
                 f"{self.phi} returned shapes {phi_t.shape} and {phi_tp1.shape} for {len(out)} lane(s); one number a lane is needed."
             )
         potential_difference(phi_t, phi_tp1, transitions.terminated, state["gamma"], out)
+        return out
+
+    @override
+    def itemise(self, transitions: Transitions, state: State, *inputs: Any) -> np.ndarray:
+        phi = as_state_function(self.phi)
+        phi_t = phi.itemise(transitions.obs, transitions.features)
+        phi_tp1 = phi.itemise(transitions.next_obs, transitions.next_features)
+        out = np.empty(phi_t.shape)
+        for before, after, difference in zip(phi_t, phi_tp1, out, strict=True):
+            potential_difference(before, after, transitions.terminated, state["gamma"], difference)
         return out
 
 

@@ -163,6 +163,13 @@ def _check_measure(
         yield f"{term!r}: measure returned {part}, which is not finite in every transition."
     if not np.array_equal(part, again, equal_nan=True):
         yield f"{term!r}: measuring the same transitions twice gave {part}, then {again}."
+    if term.items:
+        with_items = term.itemise(transitions, state, *inputs)
+        wanted = (1 + len(term.items), transitions.num_lanes)
+        if with_items.shape != wanted or with_items.dtype != np.float64:
+            yield f"{term!r}: itemise must return float64 {wanted}, got {with_items.dtype} {with_items.shape}."
+        if not np.array_equal(with_items[0], part, equal_nan=True):
+            yield f"{term!r}: measure returned {part}, and itemise {with_items[0]}."
     if not tree_equal(before, state):
         yield f"{term!r}: measure changed its state; only observe may."
     return part
