@@ -86,9 +86,13 @@ def is_name(reward: Any) -> TypeGuard[str]:
 
 
 def require_data(reward: Any) -> None:
-    """Raise `RunError` if a reward that a folder holds is no data but a text that leads out of it: folders may be strangers'."""
+    """Raise `RunError` if a reward that a folder holds leads out of it, by a text or a file: folders may be strangers'."""
+    from shapegym.shaping.files.reward_files import names_files
+
     if isinstance(reward, str) and not is_name(reward):
         raise RunError(f"Here a reward stands as data, and not as the text {reward[:200]!r}.")
+    if names_files(reward):
+        raise RunError("Here the text of a program stands in the reward, and not the name of a file.")
 
 
 def require_env(env_id: str) -> None:

@@ -34,6 +34,7 @@ from shapegym.shaping.intrinsic.rnd import RND
 from shapegym.shaping.models.inverse_dynamics import InverseDynamics
 from shapegym.shaping.models.recurrent_encoder import RecurrentEncoder
 from shapegym.shaping.models.sight import Sight
+from shapegym.shaping.programs.term import PotentialProgram, RewardProgram, program_reward
 from shapegym.shaping.promises import Guarantee, Replay
 from shapegym.shaping.states.arithmetic import maximum, minimum
 from shapegym.shaping.states.distance import Distance, ExponentialKernel, Gaussian, Tiered
@@ -126,6 +127,7 @@ __all__ = [
     "OnPlateau",
     "Piecewise",
     "Potential",
+    "PotentialProgram",
     "Progress",
     "PseudoCounts",
     "Read",
@@ -135,6 +137,7 @@ __all__ = [
     "Replay",
     "RewardEngine",
     "RewardMachine",
+    "RewardProgram",
     "RunningMean",
     "RunningScale",
     "ShapingError",
@@ -176,6 +179,7 @@ __all__ = [
     "minimum",
     "normalize",
     "paying",
+    "program_reward",
     "redistribute",
     "reference_quantiles",
     "renorm",

@@ -60,6 +60,10 @@ class Via:
     keep: bool = True
 
 
+class FromFile:
+    """Annotation of a text that reward files may leave to a file beside them: ``{file: NAME}`` in its node."""
+
+
 class Unfit(ValueError):
     """A value that a field does not take."""
 

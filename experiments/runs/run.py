@@ -55,7 +55,7 @@ from shapegym.experiments.runs.evaluations import planned
 from shapegym.shaping.discovery import import_modules, only_loaded
 from shapegym.shaping.evaluation.answer_log import AnswerLog
 from shapegym.shaping.evaluation.answers import Correspondence, annotator_of
-from shapegym.shaping.files.reward_files import to_data
+from shapegym.shaping.files.reward_files import names_files, to_data
 from shapegym.shaping.files.state_files import save_engine
 from shapegym.shaping.limits import Count, Limited, Natural
 from shapegym.shaping.surfaces.binding import BindingOptions
@@ -429,7 +429,8 @@ def _as_data(reward: Any) -> tuple[Any, tuple[str, ...]]:
     if is_name(reward):
         written = reward not in ready_rewards()
     else:
-        written = not isinstance(reward, (str, os.PathLike, Expression)) and not _is_file(reward)
+        given_as = isinstance(reward, (str, os.PathLike, Expression)) or _is_file(reward)
+        written = not given_as and not names_files(reward)
     if written:
         return reward, ()
     given = reward_given(reward)

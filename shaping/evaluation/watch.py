@@ -77,7 +77,7 @@ class Watch:
         index, row = map(int, np.argwhere(bad)[0])
         message = (
             f"Part {self._program.row_names[index]!r} is {parts[index, row]} in lane {row % self._program.spec.num_lanes} at "
-            f"global step {clock} ({int(bad.sum())} such value(s) in this batch)."
+            f"global step {clock} ({int(bad.sum())} such value(s) in this batch){self._made_of(index, bad[:, row])}."
         )
         if not zero:
             raise NonFiniteError(f"{message} Fix the term or its features, or bind with on_nonfinite='zero'.")
@@ -88,3 +88,11 @@ class Watch:
                 warnings.warn(text, RuntimeWarning, stacklevel=4)
         parts[bad] = 0.0
         return int(np.count_nonzero(transitions.active))
+
+    def _made_of(self, index: int, bad: np.ndarray) -> str:
+        """Which items of the term in row ``index`` are not finite either, of the rows that are ``bad`` in its lane."""
+        rows = self._program.rows[index] if index < len(self._program.rows) else index
+        items = (
+            [] if isinstance(rows, int) else [self._program.row_names[row] for row in rows[1:] if bad[row]]
+        )
+        return f", as is {', '.join(items)}" if items else ""

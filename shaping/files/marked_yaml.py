@@ -57,6 +57,11 @@ class _Writer(yaml.SafeDumper):
         return True
 
 
+def _text(writer: yaml.SafeDumper, text: str) -> yaml.Node:
+    return writer.represent_scalar(f"{_TAG}str", text, style="|" if "\n" in text else None)
+
+
+_Writer.add_representer(str, _text)
 _Writer.yaml_implicit_resolvers = {}  # without YAML 1.1's: on, 010, 1:30, 2001-01-01
 for _name, _pattern, _starts, _ in _SCALARS:
     _Writer.add_implicit_resolver(_TAG + _name, re.compile(f"^({_pattern})$"), _starts)

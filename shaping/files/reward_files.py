@@ -10,6 +10,9 @@
 A node is a mapping with one key, its registered name, over its fields. Without fields the name alone will do, a text or list or
 number in place of the fields is the first of them, and a number in place of an expression is a constant. What a field takes is
 what the node's annotations say (`shapegym.shaping.limits`); `node_help` lists it.
+
+A program may stand in a file of its own, ``reward_program: {file: reward.py}``, whose text is read and never imported. Such a file
+is itself a reward: the task's, and what the program adds.
 """
 
 from __future__ import annotations
@@ -17,6 +20,8 @@ from __future__ import annotations
 import math
 import os
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import Field, dataclass, is_dataclass
 from pathlib import Path
 from typing import Any, TypeAlias, get_args, get_origin
@@ -38,7 +43,10 @@ from shapegym.shaping.files.marked_yaml import (
 )
 from shapegym.shaping.files.schema import alternatives, family, kind_of, know_all_nodes, node_help
 from shapegym.shaping.limited_files import read_text
-from shapegym.shaping.limits import Unfit, fields_of, fit, hints_of, is_required, spelled
+from shapegym.shaping.limits import FromFile, Unfit, fields_of, fit, hints_of, is_required, spelled
+from shapegym.shaping.programs.complaint import ProgramError
+from shapegym.shaping.programs.sizes import SOURCE_BYTES
+from shapegym.shaping.programs.term import program_reward
 from shapegym.shaping.states.functions import STATE_FUNCTIONS, Call
 from shapegym.shaping.types import NODES, Expression, Node, snake_case
 
@@ -125,10 +133,32 @@ def read(text: str, source: str = "<text>") -> RewardFile:
     return _read(text, source, _decode_file)
 
 
-def _read(text: str, source: str, decode: Callable[[Data, str], RewardFile]) -> RewardFile:
+_folder: ContextVar[Path | None] = ContextVar("folder", default=None)
+"""Where the files lie that data name; None where data may be a stranger's, and name none."""
+
+
+@contextmanager
+def _files_in(folder: Path | None) -> Iterator[None]:
+    token = _folder.set(folder)
+    try:
+        yield
+    finally:
+        _folder.reset(token)
+
+
+def _read(
+    text: str, source: str, decode: Callable[[Data, str], RewardFile], beside: Path | None = None
+) -> RewardFile:
     know_all_nodes()
     with said_as(RewardFileError, YamlError, f"{source}:", ""):
         data, places = read_yaml(text)
+    with _files_in(beside):
+        return _placed(data, places, source, decode)
+
+
+def _placed(
+    data: Data, places: dict[KeyPath, Any], source: str, decode: Callable[[Data, str], RewardFile]
+) -> RewardFile:
     try:
         return decode(data, source)
     except _Misfit as misfit:
@@ -144,7 +174,15 @@ def load_reward(path: str | os.PathLike[str]) -> Expression:
 
 def read_reward(path: str | os.PathLike[str]) -> RewardFile:
     """Read a reward file. See `read`."""
-    return read(read_text(path, RewardFileError, "reward file", limit=LARGEST_YAML), str(path))
+    text = read_text(path, RewardFileError, "reward file", limit=LARGEST_YAML)
+    return _read(text, str(path), _decode_file, Path(path).parent)
+
+
+def read_program_file(path: str | os.PathLike[str]) -> RewardFile:
+    """Return the task's reward and what the program in a Python file adds (`program_reward`). The file is read, not imported."""
+    text = read_text(path, RewardFileError, "program", limit=SOURCE_BYTES)
+    with said_as(RewardFileError, ProgramError, f"{path}: ", ""):
+        return RewardFile(program_reward(text))
 
 
 def read_given(reward: Expression | Data | os.PathLike[str], beside: Path = Path()) -> RewardFile:
@@ -152,7 +190,7 @@ def read_given(reward: Expression | Data | os.PathLike[str], beside: Path = Path
 
     Args:
         reward: an expression; plain data, of it or of a whole reward file; their text in YAML; or the name of a reward file, a text
-            of one line with a suffix (``reward.yaml``) or a path.
+            of one line with a suffix (``reward.yaml``; a program's is ``reward.py``) or a path.
         beside: the folder that names of files are relative to.
 
     Raises:
@@ -162,11 +200,36 @@ def read_given(reward: Expression | Data | os.PathLike[str], beside: Path = Path
     if isinstance(reward, Expression):
         return RewardFile(reward, modules_of(reward))
     if isinstance(reward, str) and is_yaml(reward):
-        return _read(reward, "The reward", _decode_given)
+        return _read(reward, "The reward", _decode_given, beside)
     if isinstance(reward, os.PathLike) or (isinstance(reward, str) and Path(reward).suffix):
-        return read_reward(beside / reward)
-    file: RewardFile = _unplaced(_decode_given, reward, "The reward")
+        path = beside / reward
+        return read_program_file(path) if path.suffix == ".py" else read_reward(path)
+    with _files_in(beside):
+        file: RewardFile = _unplaced(_decode_given, reward, "The reward")
     return file
+
+
+def names_files(data: Data) -> bool:
+    """Whether data of a reward leave the text of a program to a file: then it is read where it is given, and not kept so."""
+    if isinstance(data, list):
+        return any(map(names_files, data))
+    if not isinstance(data, dict):
+        return False
+    return any(
+        names_files(body) or (isinstance(body, dict) and "file" in body and _from_file(_known(name)) != "")
+        for name, body in data.items()
+    )
+
+
+def _known(name: Any) -> type | None:
+    know_all_nodes()
+    return NODES.get(name) or STATE_FUNCTIONS.get(name)
+
+
+def _from_file(node: type | None) -> str:
+    """The field of a node that a file may hold, or nothing."""
+    hints = hints_of(node) if node else {}
+    return next((name for name, hint in hints.items() if FromFile in get_args(hint)), "")
 
 
 def is_yaml(reward: str) -> bool:
@@ -345,6 +408,9 @@ def _build_node(
 ) -> Any:
     """Return the node from its fields, each with the place where it is written."""
     spelling = snake_case(node.__name__)
+    if "file" in body and (text := _from_file(node)):
+        body = {(text if key == "file" else key): value for key, value in body.items()}
+        body[text] = (_text_of_file(*body[text]), body[text][1])
     allowed = (*takes, "name") if issubclass(node, Node) else tuple(takes)
     for key, (_, place) in body.items():
         if key not in allowed:
@@ -370,6 +436,15 @@ def _build_node(
     name = values.pop("name", None)
     built = _build(path, node, **values)
     return built if name is None else _build(body["name"][1], built.named, name)
+
+
+def _text_of_file(name: Data, place: KeyPath) -> str:
+    if (folder := _folder.get()) is None:
+        raise _Misfit("Here stands the text of a program, and not the name of a file.", place)
+    try:
+        return read_text(folder / str(name), RewardFileError, "program", limit=SOURCE_BYTES)
+    except RewardFileError as error:
+        raise _Misfit(str(error), place) from error
 
 
 def _decode_items(items: tuple[Any, ...], data: list[Data], path: KeyPath) -> tuple[Any, ...]:

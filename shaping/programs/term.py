@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Annotated, Any
+from typing import Annotated, Any, TypeAlias
 
 import numpy as np
 from typing_extensions import override
 
 from shapegym.shaping.algebra import TaskReward
 from shapegym.shaping.errors import ExpressionError
-from shapegym.shaping.limits import Via
+from shapegym.shaping.limits import FromFile, Via
 from shapegym.shaping.programs.bound import check_readable, entries_read, evaluated, features_read, measured
 from shapegym.shaping.programs.program import CheckedProgram, read_program
 from shapegym.shaping.promises import Replay
@@ -19,7 +19,7 @@ from shapegym.shaping.terms.potential import Potential
 from shapegym.shaping.transitions import Features, Observation, Spec, State, Transitions
 from shapegym.shaping.types import Example, Expression, Term
 
-Source = Annotated[str, Via(read_program, keep=False), "the text of a program"]
+Source: TypeAlias = Annotated[str, Via(read_program, keep=False), FromFile, "the text of a program"]
 """A field that holds a program; what is wrong with it is said when the node is made."""
 
 
