@@ -1,0 +1,87 @@
+"""Kernels of finite decision processes that are kept as lists: what acting best is worth, for ever or for a few steps.
+
+States have groups of outcomes, one for each action: groups ``first_group[s] .. first_group[s + 1] - 1`` are those of state s, and
+outcomes ``first_edge[g] .. first_edge[g + 1] - 1`` those of group g. ``pay`` (G,) is what a group pays on average, ``target`` (E,)
+where an outcome leads, and ``weight`` (E,) its probability times the discount, 0 where the episode ends.
+"""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from shapegym.shaping.kernels._jit import jit
+
+
+@jit
+def group_value(
+    group: int,
+    first_edge: np.ndarray,
+    target: np.ndarray,
+    weight: np.ndarray,
+    pay: np.ndarray,
+    values: np.ndarray,
+) -> float:
+    """What an action is worth, if values (S,) are what states are worth."""
+    worth = pay[group]
+    for edge in range(first_edge[group], first_edge[group + 1]):
+        if weight[edge] != 0.0:
+            worth += weight[edge] * values[target[edge]]
+    return worth
+
+
+@jit
+def solve(
+    first_group: np.ndarray,
+    first_edge: np.ndarray,
+    target: np.ndarray,
+    weight: np.ndarray,
+    pay: np.ndarray,
+    allowed: np.ndarray,
+    tolerance: float,
+    most: int,
+    values: np.ndarray,
+) -> int:
+    """Improve ``values`` (S,) in place until no sweep changes one by more than ``tolerance``; returns the sweeps (Gauss-Seidel).
+
+    Groups that are not ``allowed`` (G,) are left out; a state without any is worth 0.
+    """
+    for sweep in range(most):
+        change = 0.0
+        for state in range(values.shape[0] - 1, -1, -1):
+            best = -math.inf
+            for group in range(first_group[state], first_group[state + 1]):
+                if allowed[group]:
+                    best = max(best, group_value(group, first_edge, target, weight, pay, values))
+            if best > -math.inf:
+                change = max(change, abs(best - values[state]))
+                values[state] = best
+        if change <= tolerance:
+            return sweep + 1
+    return most
+
+
+@jit
+def look_ahead(
+    first_group: np.ndarray,
+    first_edge: np.ndarray,
+    target: np.ndarray,
+    weight: np.ndarray,
+    pay: np.ndarray,
+    steps: int,
+    out: np.ndarray,
+) -> None:
+    """Write what each group is worth over so many steps to ``out`` (G,): its own, and the best ones behind it."""
+    states = first_group.shape[0] - 1
+    values = np.zeros(states)
+    ahead = np.zeros(states)
+    for step in range(steps):
+        for state in range(states):
+            best = -math.inf
+            for group in range(first_group[state], first_group[state + 1]):
+                out[group] = group_value(group, first_edge, target, weight, pay, values)
+                best = max(best, out[group])
+            ahead[state] = best if best > -math.inf else 0.0
+        if step < steps - 1:
+            values[:] = ahead

@@ -1,0 +1,63 @@
+"""All that a critic looks at, and in which order it is said."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+
+from shapegym.shaping.programs.abstraction import Abstraction
+from shapegym.shaping.programs.critic.conditions import condition_findings
+from shapegym.shaping.programs.critic.dependence import Dependence, dependence_of
+from shapegym.shaping.programs.critic.evidence import Evidence
+from shapegym.shaping.programs.critic.finding import Finding
+from shapegym.shaping.programs.critic.guidance import guidance_findings
+from shapegym.shaping.programs.critic.measured import measure
+from shapegym.shaping.programs.critic.units import unit_findings
+from shapegym.shaping.programs.critic.values import value_findings
+from shapegym.shaping.programs.program import CheckedProgram
+
+_ORDER = ("error", "warning", "note")
+
+
+def criticise(program: CheckedProgram, abstraction: Abstraction, evidence: Evidence) -> list[Finding]:
+    """Return what is wrong with a program, the worst first.
+
+    Nothing is compared with a reward that is known to be good: units and dependences are read off the program, and what it pays is
+    held against what is known of the task.
+
+    Args:
+        program: as `read_program` reads it with this abstraction.
+        abstraction: what it may see.
+        evidence: what is known of the task.
+
+    Raises:
+        ValueError: the program was read without an abstraction, so it cannot be evaluated.
+    """
+    if not program.typed:
+        raise ValueError(
+            "The program was read without an abstraction: read it with the one that is given here."
+        )
+    dependence = dependence_of(program)
+    with np.errstate(all="ignore"):  # what is not finite is a finding
+        measured = measure(program, evidence)
+        found = [
+            *unit_findings(program, abstraction),
+            *_unused(program, dependence),
+            *value_findings(measured, dependence),
+            *condition_findings(measured),
+            *guidance_findings(measured, dependence),
+        ]
+    return sorted(found, key=lambda finding: _ORDER.index(finding.severity))
+
+
+def _unused(program: CheckedProgram, dependence: Dependence) -> Iterator[Finding]:
+    """What is read and plays no part in the total."""
+    for side, name in program.reads:
+        if (side, name) not in dependence.total:
+            where = name if side == "action" else f"{side}.{name}"
+            yield Finding(
+                "unused",
+                "warning",
+                f"{where} is read, and nothing that is paid depends on it. Was something else meant where it is used?",
+            )

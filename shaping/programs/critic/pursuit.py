@@ -1,0 +1,73 @@
+"""What an agent does that is paid by a program: for ever, with the task's reward; or looking a few steps ahead, without it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from shapegym.shaping.programs.critic.known import Floats, Indices
+from shapegym.shaping.programs.critic.measured import Paid
+
+_EQUAL = 1e-7
+"""Share of the largest value below which two are equal; of equal actions the one that is best for the task is taken."""
+
+
+@dataclass(frozen=True)
+class Pursuit:
+    """Behaviour that pays most in a known part of a task.
+
+    Attributes:
+        paid: the part.
+        share: of what the best behaviour is worth to the task.
+        way: edges of the graph from the start on, by the likeliest outcomes, until the episode ends or a state comes again.
+        loop: how many of the last of them go round for ever; 0 where the episode ends.
+    """
+
+    paid: Paid
+    share: float
+    way: Indices
+    loop: int
+
+
+def pursue(paid: Paid) -> Pursuit:
+    """Return what the best behaviour for task and program together does."""
+    known = paid.known
+    return _pursuit(paid, paid.total + paid.jump + known.task[paid.edge], known.gamma)
+
+
+def pursue_soon(paid: Paid, steps: int = 4) -> Pursuit:
+    """Return what an agent does that looks about ``steps`` ahead, and sees what the program pays alone."""
+    return _pursuit(paid, paid.total + paid.jump, 1.0 - 1.0 / steps)
+
+
+def solution(paid: Paid) -> Pursuit:
+    """Return the best behaviour for the task alone."""
+    return _pursuit(paid, np.zeros(len(paid.total)), paid.known.gamma)
+
+
+def _pursuit(paid: Paid, values: Floats, gamma: float) -> Pursuit:
+    known, graph = paid.known, paid.graph
+    inside = (1.0 - gamma**graph.steps) / ((1.0 - gamma) * graph.steps)  # of what an edge pays over its steps
+    _, worth = graph.best(graph.expected(np.nan_to_num(values) * inside), gamma)
+    level = _EQUAL * max(float(np.abs(worth).max(initial=0.0)), 1e-300)
+    chosen = worth >= graph.most(worth) - level
+    gain = graph.expected(known.gain[paid.edge])
+    reached, by_group = graph.best(gain, known.gamma, chosen)
+    best = float(known.start @ known.worth)
+    share = float(graph.start @ reached) / max(best, 1e-300)
+    by_group = np.where(chosen, by_group, -np.inf)
+    state = int(graph.start.argmax())
+    seen: dict[int, int] = {}
+    way: list[int] = []
+    while state not in seen:
+        seen[state] = len(way)
+        groups = np.arange(graph.first_group[state], graph.first_group[state + 1])
+        group = groups[by_group[groups].argmax()]
+        edges = np.arange(graph.first_edge[group], graph.first_edge[group + 1])
+        edge = edges[graph.probability[edges].argmax()]
+        way.append(int(edge))
+        if graph.ends[edge]:
+            return Pursuit(paid, share, np.array(way), 0)
+        state = int(graph.target[edge])
+    return Pursuit(paid, share, np.array(way), len(way) - seen[state])
