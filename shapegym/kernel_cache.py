@@ -26,10 +26,13 @@ from numba.core.caching import FunctionCache, IndexDataCacheFile
 _DIGEST = hashlib.sha256().digest_size
 
 
-def compiled(function: Callable[..., Any], **options: Any) -> Any:
-    """Return ``numba.njit(function, **options)`` with a cache; the function itself if ``NUMBA_DISABLE_JIT`` is set."""
+def compiled(function: Callable[..., Any], *, kept: bool = True, **options: Any) -> Any:
+    """Return ``numba.njit(function, **options)`` with a cache; the function itself if ``NUMBA_DISABLE_JIT`` is set.
+
+    Without a cache where it is not to be ``kept``.
+    """
     dispatcher = numba.njit(**options)(function)
-    if dispatcher is not function:
+    if kept and dispatcher is not function:
         with suppress(RuntimeError):  # of Numba: "no locator available"
             try:
                 dispatcher._cache = _Cache(function)

@@ -26,3 +26,9 @@ def packed(rows: Sequence[tuple[str, str, int]], columns: Columns, num_lanes: in
         values = columns[side, name]
         row[:] = values if values.ndim == 1 else values[:, index]
     return inputs
+
+
+def steps_of(columns: Columns) -> tuple[int, int]:
+    """Return T and B of columns over several steps, (T, B) or (T, B, n); one transition where a program reads nothing."""
+    shape = next((values.shape[:2] for values in columns.values()), (1, 1))
+    return int(shape[0]), int(shape[1])

@@ -326,6 +326,13 @@ def _binary(at: ast.expr, left: ast.expr, op: ast.operator, right: ast.expr, sco
             "syntax",
             f"There is no operator {type(op).__name__}; there are {' '.join(get_args(Operator))}, and or not.",
         )
+    literal = [isinstance(side, (ast.Tuple, ast.List)) for side in (left, right)]
+    if any(literal) and all(
+        is_one or kind.kind != "vector" for is_one, kind in zip(literal, (one.type, two.type), strict=True)
+    ):
+        return scope.complain(
+            at, "type", "Python repeats and joins lists; for arithmetic entry by entry write np.array([...])."
+        )
     return arithmetic(at, operator, as_values(left, one), as_values(right, two), scope)
 
 

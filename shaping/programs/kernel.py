@@ -37,16 +37,20 @@ MOST_KEPT = 500
 class ProgramKernel:
     """A program compiled for any number of lanes.
 
+    Args:
+        program: with known types.
+        kept: whether its machine code stays on disk, for the next process.
+
     Attributes:
         program: what was compiled.
         rows: side, name and entry of each row of the input.
     """
 
-    def __init__(self, program: CheckedProgram) -> None:
+    def __init__(self, program: CheckedProgram, *, kept: bool = True) -> None:
         code = lowered(program)
         self.program = program
         self.rows: tuple[Row, ...] = tuple(code.rows)
-        self._run = _compile(code, program)
+        self._run = _compile(code, program, kept)
         self.run(np.zeros((len(self.rows), 0)), None)  # compiles
 
     def __call__(
@@ -92,7 +96,7 @@ def kernel_of(source: str, abstraction: Abstraction) -> ProgramKernel:
 # ------------------------------------------------------------------ compiled
 
 
-def _compile(code: Code, program: CheckedProgram) -> Callable[..., Any]:
+def _compile(code: Code, program: CheckedProgram, kept: bool) -> Callable[..., Any]:
     """Return ``kernel(inputs, out)``, or ``kernel(inputs, first, active, memory, out)`` of a program with memory."""
     if config.DISABLE_JIT:  # type: ignore[attr-defined]
         return partial(run_plainly, code, program)
@@ -101,7 +105,7 @@ def _compile(code: Code, program: CheckedProgram) -> Callable[..., Any]:
     kernel = FunctionType(loop.__code__, named)
     digest = hashlib.sha256(repr((code, program.slots)).encode()).hexdigest()
     kernel.__qualname__ = f"program_{digest[:32]}"  # Numba keeps it beside this file's kernels, by this name
-    dispatcher = compiled(kernel, error_model="numpy")
+    dispatcher = compiled(kernel, kept=kept, error_model="numpy")
     discard_old(dispatcher, "kernel.program_", MOST_KEPT)
     return dispatcher
 
