@@ -14,6 +14,7 @@ from rich.table import Column
 
 from shapegym.experiments.commands.audit import audit
 from shapegym.experiments.commands.compare import compare
+from shapegym.experiments.commands.design import design
 from shapegym.experiments.commands.record import record
 from shapegym.experiments.commands.report import report
 from shapegym.experiments.commands.study import study
@@ -401,4 +402,5 @@ app.command()(report)
 app.command()(compare)
 app.command()(suites)
 app.command()(study)
+app.command()(design)
 app.command()(verify)

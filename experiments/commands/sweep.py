@@ -104,7 +104,7 @@ def sweep(
                 mixed=mixed,
                 imports=imports or (),
                 trust=trust,
-                watch=partial(_shown, opened),
+                watch=partial(shown, opened),
             )
         except KeyboardInterrupt:
             if not opened:
@@ -162,7 +162,7 @@ def _say(line: str) -> None:
 
 
 @contextmanager
-def _shown(opened: list[Path], workspace: Workspace) -> Iterator[Board]:
+def shown(opened: list[Path], workspace: Workspace) -> Iterator[Board]:
     """A live table in a terminal, a line for each run elsewhere; says which folder it is of."""
     from shapegym.experiments.sweeps.board import Board
 

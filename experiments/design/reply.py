@@ -14,6 +14,7 @@ from dataclasses import dataclass
 
 from shapegym.shaping.programs.abstraction import Abstraction
 from shapegym.shaping.programs.complaint import Complaint, ProgramError
+from shapegym.shaping.programs.functions import FUNCTIONS
 from shapegym.shaping.programs.program import CheckedProgram, read_program
 
 MOST_TEXT = 200_000
@@ -208,7 +209,49 @@ def _only_program(module: ast.Module, notes: list[str]) -> ast.Module:
             arguments = list(names.values())
     function.args = ast.arguments([], [ast.arg(each) for each in arguments], None, [], [], None, [])
     function.decorator_list, function.returns = [], None
+    if shadowing := sorted(_assigned(function) & FUNCTIONS.keys()):
+        notes.append(
+            f"Values that were called as functions are ({', '.join(shadowing)}) have an underscore now."
+        )
+    _AsMeant(set(shadowing)).visit(function)
+    if _returns(function) and not _ends(function.body):
+        notes.append("Where it ended without a return, it pays nothing.")
+        function.body.append(ast.parse("return 0.0").body[0])
     return ast.Module([*kept, function], [])
+
+
+def _ends(body: list[ast.stmt]) -> bool:
+    """Whether every way through a block returns."""
+    last = body[-1] if body else None
+    return isinstance(last, ast.Return) or (
+        isinstance(last, ast.If) and _ends(last.body) and _ends(last.orelse)
+    )
+
+
+def _assigned(function: ast.FunctionDef) -> set[str]:
+    nodes = ast.walk(function)
+    return {node.id for node in nodes if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store)}
+
+
+class _AsMeant(ast.NodeTransformer):
+    """Some names get an underscore where they are not called; what stubs call a Vector is an array."""
+
+    def __init__(self, names: set[str]) -> None:
+        self._names = names
+
+    def visit_Name(self, node: ast.Name) -> ast.Name:
+        return ast.Name(f"{node.id}_" if node.id in self._names else node.id, node.ctx)
+
+    def visit_Call(self, node: ast.Call) -> ast.AST:
+        called = node.func
+        if isinstance(called, ast.Name) and called.id == "Vector" and node.args:  # as the stub calls the type
+            items = node.args[0].elts if isinstance(node.args[0], (ast.List, ast.Tuple)) else node.args
+            node = ast.Call(ast.parse("np.array", mode="eval").body, [ast.List(items, ast.Load())], [])
+            called = node.func
+        self.generic_visit(node)
+        if isinstance(called, ast.Name):
+            node.func = called
+        return node
 
 
 def _meant(module: ast.Module) -> ast.FunctionDef | None:

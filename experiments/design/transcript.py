@@ -104,8 +104,8 @@ class Transcript:
         """Of requests and answers, as counted."""
         return sum(each.reply.asked_tokens + each.reply.told_tokens for each in self.exchanges)
 
-    def ask(self, place: str, request: Request) -> Reply:
-        """Return the answer to a request, from the file if it was asked before.
+    def ask(self, place: str, request: Request, proposer: Proposer | None = None) -> Reply:
+        """Return the answer to a request, from the file if it was asked before, else from ``proposer`` in place of the usual one.
 
         Raises:
             DesignError: if something else was asked at this place.
@@ -118,10 +118,11 @@ class Transcript:
                     "Replay it with the version that recorded it, or begin a new design."
                 )
             return kept.reply
-        if self.proposer is None:
+        proposer = proposer or self.proposer
+        if proposer is None:
             raise ProposerError(f"{self.path} has no answer for {place}: it was broken off before.")
         self._require_budget(place)
-        reply, seconds = _timed(self.proposer, request)
+        reply, seconds = _timed(proposer, request)
         exchange = Exchange(place, request.digest, request, reply, seconds)
         append_rows(self.path, [_EXCHANGE.dump_python(exchange, mode="json")])
         self._kept[place] = exchange

@@ -78,6 +78,21 @@ def test_a_program_is_found_whatever_is_around_it(text):
         ),
         ("def phi(s):\n    gain = s.x\n    return gain, {'gain': gain}\n", "called potential now"),
         ("@staticmethod\n" + GOOD, ""),
+        (
+            "def compute_reward(before, after, action):\n    distance = distance(after.pos, before.pos)\n"
+            "    gain = after.x - distance\n    return gain, {'gain': gain}\n",
+            "underscore",
+        ),
+        (
+            "def compute_reward(before, after, action):\n    gain = distance(after.pos, Vector(0, 1))\n"
+            "    return gain, {'gain': gain}\n",
+            "",
+        ),
+        (
+            "def compute_reward(before, after, action):\n    gain = after.x\n    if after.held:\n"
+            "        return gain, {'gain': gain}\n",
+            "pays nothing",
+        ),
         (GOOD.replace("action):", "action: int) -> Tuple[float, Dict[str, float]]:"), ""),
         (GOOD + "\n\ndef helper(a):\n    b = a +", "end"),
         (GOOD + "This function pays for progress.\nHope it's fine!", "end"),

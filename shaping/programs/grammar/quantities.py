@@ -64,15 +64,20 @@ def condition(known: Sequence[Quantity], state: str, rng: Rng) -> str:
         return of.of(state) if rng.random() < 0.7 else f"not {of.of(state)}"
     if of.about == "code":
         return f"{of.of(state)} == {code_of(of, rng)}"
-    return f"{of.of(state)} {pick(['<', '>'], rng)} {place_in(of, rng)}"
+    return f"{of.of(state)} {pick(['<', '>'], rng)} {_inside(of, rng)}"
 
 
 def place_in(of: Quantity, rng: Rng) -> str:
     """Return a place in the range of a number, mostly one of its ends."""
     if not (math.isfinite(of.low) and math.isfinite(of.high)):
         return written(rng.normal())
-    share = pick([0.0, 1.0, rng.random()], rng)
-    return written(of.low + share * (of.high - of.low))
+    return pick([written(of.low), written(of.high), _inside(of, rng)], rng)
+
+
+def _inside(of: Quantity, rng: Rng) -> str:
+    if not (math.isfinite(of.low) and math.isfinite(of.high)):
+        return written(rng.normal())
+    return written(of.low + rng.uniform(0.05, 0.95) * (of.high - of.low))
 
 
 def code_of(of: Quantity, rng: Rng) -> int:
@@ -91,6 +96,8 @@ def written(value: float) -> str:
 
 
 def _entries(feature: Feature) -> Iterator[Quantity]:
+    if feature.low == feature.high:  # it never changes
+        return
     word = re.sub(r"\W", "_", feature.name)
     about: About = "truth" if feature.kind == "truth" else "code" if _is_code(feature) else "number"
     width = feature.high - feature.low

@@ -1,0 +1,46 @@
+"""A designer that needs no model: random programs, mutated and crossed."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import numpy as np
+
+from shapegym.experiments.design.proposer import Reply, Request
+from shapegym.shaping.errors import ExpressionError
+from shapegym.shaping.programs.abstraction import Abstraction
+from shapegym.shaping.programs.grammar import cross, mutate, random_program
+
+
+@dataclass(frozen=True)
+class GrammarProposer:
+    """Draws from the grammar by the seed of a request.
+
+    It reads the features and the parents, and no word of what is said: neither evidence nor findings. So a loop that asks it is
+    evolution by selection alone, and what a model does better than this, it owes to what it reads.
+
+    Attributes:
+        abstraction: what programs may read.
+    """
+
+    abstraction: Abstraction
+
+    described: ClassVar[Mapping[str, Any]] = {"grammar": 1}
+
+    def propose(self, request: Request) -> Reply:
+        """Return a program as a block of code; see `Proposer`."""
+        rng = np.random.default_rng(request.seed)
+        return Reply(f"```python\n{self._program(request, rng)}```\n")
+
+    def _program(self, request: Request, rng: np.random.Generator) -> str:
+        try:
+            match request.kind, request.parents:
+                case "cross", (first, second, *_):
+                    return cross(first, second, rng)
+                case "improve" | "repair", (parent, *_):
+                    return mutate(parent, self.abstraction, rng)
+        except ExpressionError:  # another's program, which cannot be told apart into parts
+            pass
+        return random_program(self.abstraction, rng)
