@@ -13,6 +13,7 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, Ti
 from rich.table import Column
 
 from shapegym.experiments.commands.audit import audit
+from shapegym.experiments.commands.check import check
 from shapegym.experiments.commands.compare import compare
 from shapegym.experiments.commands.design import design
 from shapegym.experiments.commands.record import record
@@ -108,23 +109,6 @@ def terms(
             catalogue.show_node(name, out)
         else:
             catalogue.list_nodes(out)
-
-
-@app.command()
-def check(
-    reward: Annotated[str, typer.Argument(help="A reward file, or the name of a ready one.")],
-    env: Annotated[str, typer.Option(help="Also bind it to this environment.")] = "",
-    gamma: Annotated[float, typer.Option(help="The agent's discount.", min=0, max=1)] = 0.99,
-    pay: Pay = "both",
-    _imports: Imports = None,
-) -> None:
-    """Show what a reward file says, what it promises, and whether it fits an environment."""
-    from shapegym.experiments import catalogue
-
-    with explained():
-        if env:
-            require_env(env)
-        catalogue.explain(reward_paying(pay, reward).expression, env, gamma, out)
 
 
 @app.command()
@@ -395,6 +379,7 @@ def play(
         say(f"Recording: {record}")
 
 
+app.command()(check)
 app.command()(audit)
 app.command()(record)
 app.command()(sweep)
