@@ -18,12 +18,13 @@ from typing import Any
 import numpy as np
 
 from shapegym.shaping.programs.abstraction import Abstraction, Feature
-from shapegym.shaping.programs.columns import steps_of
+from shapegym.shaping.programs.columns import Columns
 from shapegym.shaping.programs.complaint import ProgramError
 from shapegym.shaping.programs.interpreter import Interpreter
 from shapegym.shaping.programs.kernel import ProgramKernel
 from shapegym.shaping.programs.parcels import READY, opened_parcel, packed_parcel
 from shapegym.shaping.programs.program import CheckedProgram, read_program
+from shapegym.shaping.programs.trial import difference, over_steps
 
 resource: Any = import_module("resource") if os.name == "posix" else None
 
@@ -98,30 +99,12 @@ def _feature(data: Mapping[str, Any]) -> Feature:
     return Feature(**{**data, "codes": codes})
 
 
-def _try_out(
-    program: CheckedProgram, columns: Mapping[tuple[str, str], np.ndarray], first: np.ndarray | None
-) -> tuple[np.ndarray, str]:
+def _try_out(program: CheckedProgram, columns: Columns, first: np.ndarray | None) -> tuple[np.ndarray, str]:
     """Totals and parts by the kernel, (1 + k, T, B), and where plain Python disagrees."""
-    steps, lanes = steps_of(columns)
-    if first is None:
-        first = np.zeros((steps, lanes), dtype=np.bool_)
-        first[:1] = True
-    values = []
-    for evaluate in (ProgramKernel(program, kept=False), Interpreter(program)):
-        memory = program.fresh_memory(lanes)
-        outs = [
-            evaluate({key: column[t] for key, column in columns.items()}, lanes, memory, first[t])
-            for t in range(steps)
-        ]
-        values.append(np.stack(outs, axis=1))
-    compiled, plain = values
-    different = (compiled != plain) & ~(np.isnan(compiled) & np.isnan(plain))
-    if not different.any():
-        return compiled, ""
-    row, step, lane = np.argwhere(different)[0].tolist()
-    name = ("the total", *program.parts)[row]
-    here = f"kernel {float(compiled[row, step, lane])!r}, plain Python {float(plain[row, step, lane])!r}"
-    return compiled, f"{name} at step {step} of lane {lane}: {here}"
+    kernel = over_steps(ProgramKernel(program, kept=False), columns, first)
+    return kernel, difference(
+        program, kernel=kernel, interpreter=over_steps(Interpreter(program), columns, first)
+    )
 
 
 # ------------------------------------------------------------------ doors

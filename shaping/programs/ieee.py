@@ -97,27 +97,48 @@ def whole_power(x: float, exponent: int) -> float:
     return product if exponent >= 0 else divide(1.0, product)
 
 
-def _safe(function: Callable[..., float], outside: Callable[[float], float]) -> Callable[[float], float]:
-    """A function of `math`, with what it is where Python raises."""
+def sqrt(x: float) -> float:
+    """The square root; nan of a negative number."""
+    return math.nan if x < 0.0 else math.sqrt(x)
 
-    def safe(x: float) -> float:
-        try:
-            return function(x)
-        except (ValueError, OverflowError):
-            return outside(x)
 
-    return safe
+def exp(x: float) -> float:
+    """``e ** x``; inf where that is too large."""
+    try:
+        return math.exp(x)
+    except OverflowError:
+        return math.inf
+
+
+def log(x: float) -> float:
+    """The natural logarithm; -inf of 0, nan of a negative number."""
+    return -math.inf if x == 0.0 else math.nan if x < 0.0 else math.log(x)
+
+
+def log1p(x: float) -> float:
+    """``log(1 + x)``; -inf of -1, nan below."""
+    return -math.inf if x == -1.0 else math.nan if x < -1.0 else math.log1p(x)
+
+
+def sin(x: float) -> float:
+    """The sine; nan of an infinite number."""
+    return math.nan if math.isinf(x) else math.sin(x)
+
+
+def cos(x: float) -> float:
+    """The cosine; nan of an infinite number."""
+    return math.nan if math.isinf(x) else math.cos(x)
 
 
 UNARY: dict[str, Callable[[float], float]] = {
     "abs": math.fabs,
-    "sqrt": _safe(math.sqrt, lambda x: math.nan),
-    "exp": _safe(math.exp, lambda x: math.inf),
-    "log": _safe(math.log, lambda x: -math.inf if x == 0.0 else math.nan),
-    "log1p": _safe(math.log1p, lambda x: -math.inf if x == -1.0 else math.nan),
+    "sqrt": sqrt,
+    "exp": exp,
+    "log": log,
+    "log1p": log1p,
     "tanh": math.tanh,
-    "sin": _safe(math.sin, lambda x: math.nan),
-    "cos": _safe(math.cos, lambda x: math.nan),
+    "sin": sin,
+    "cos": cos,
     "floor": floor,
     "ceil": ceil,
     "trunc": trunc,

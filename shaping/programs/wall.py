@@ -16,7 +16,7 @@ import sys
 import tempfile
 import time
 from contextlib import suppress
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -25,7 +25,10 @@ from shapegym.shaping.programs import sizes
 from shapegym.shaping.programs.abstraction import Abstraction
 from shapegym.shaping.programs.columns import Columns
 from shapegym.shaping.programs.complaint import Complaint
+from shapegym.shaping.programs.monty import MontyEvaluation, why_not
 from shapegym.shaping.programs.parcels import READY, opened_parcel, packed_parcel
+from shapegym.shaping.programs.program import read_program
+from shapegym.shaping.programs.trial import difference, over_steps
 
 SECONDS = 10.0
 MEMORY = 2**30
@@ -93,7 +96,7 @@ class Outcome:
 
 
 def behind_wall(job: Job, *, seconds: float = SECONDS, memory: int = MEMORY) -> Outcome:
-    """Read, compile and run a program in a child process, by kernel and by plain Python.
+    """Read, compile and run a program in a child process, by kernel and by plain Python; and by monty where it is installed.
 
     Args:
         job: the program, and what it is tried on.
@@ -109,9 +112,27 @@ def behind_wall(job: Job, *, seconds: float = SECONDS, memory: int = MEMORY) -> 
     if failure:
         return Outcome(failure=failure, seconds=taken)
     try:
-        return _read(answer, job, taken)
+        outcome = _read(answer, job, taken)
     except (ValueError, KeyError, TypeError) as error:
         return Outcome(failure=f"The child sent what is no answer: {error!r:.200}.", seconds=taken)
+    return _third(outcome, job) if outcome.passed else outcome
+
+
+def _third(outcome: Outcome, job: Job) -> Outcome:
+    """The outcome with what monty says, which has a process and limits of its own."""
+    if reason := why_not():
+        return replace(outcome, walls=(*outcome.walls, f"No third evaluation: {reason}"))
+    program = read_program(job.source, job.abstraction)
+    try:
+        values = over_steps(MontyEvaluation(program), job.columns, job.first)
+    except Exception as error:  # of another interpreter
+        return replace(
+            outcome, walls=(*outcome.walls, f"No third evaluation: monty gave up: {error!r:.200}.")
+        )
+    assert outcome.values is not None  # noqa: S101  # it passed
+    if found := difference(program, kernel=outcome.values, monty=values):
+        return replace(outcome, disagreement=found, evaluations=())
+    return replace(outcome, evaluations=(*outcome.evaluations, "monty"))
 
 
 def _posted(job: Job) -> bytes:
