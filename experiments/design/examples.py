@@ -17,5 +17,8 @@ def examples_for(env: str, most: int) -> list[Precedent]:
     shown: list[Precedent] = []
     for reference in references_for(env, most):
         abstraction = abstraction_of(reference.env)
-        shown.append(Precedent(abstraction.task, abstraction.stub(), reference.source))
+        code = "".join(
+            line for line in reference.source.splitlines(keepends=True) if not line.startswith("#")
+        )
+        shown.append(Precedent(abstraction.task, abstraction.stub(), code.strip() + "\n"))
     return shown

@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 from pretend_design import SEEN, designer_for
 
+from shapegym.agents.environments import make_env
+from shapegym.agents.programs.abstracting import abstraction_of
+from shapegym.envs.native import dynamics_of
 from shapegym.experiments.design.brief import Brief
 from shapegym.experiments.design.candidate import Ask, History
 from shapegym.experiments.design.designer import Precedent
+from shapegym.experiments.design.examples import examples_for
 from shapegym.experiments.design.folder import begin_design, read_design
 from shapegym.experiments.design.grammar_proposer import GrammarProposer
 from shapegym.experiments.design.preset import load_preset, preset_names
 from shapegym.experiments.design.prompting import FIELDS, Prompts
+from shapegym.experiments.design.proposer import Message
 from shapegym.experiments.errors import DesignError
 from shapegym.shaping.programs.abstraction import Abstraction, Feature
 
@@ -118,3 +125,33 @@ def test_a_design_folder_goes_on_only_with_its_own_brief(tmp_path):
 
 def test_seen_is_as_the_other_tests_expect():
     assert [each.name for each in SEEN.features] == ["x", "pos", "held"]
+
+
+@pytest.mark.parametrize(
+    "env",
+    [
+        "shapegym/MiniGrid-DoorKey-8x8-v0",
+        "shapegym/MountainCar-v0",
+        "shapegym/PointMazeMedium-v0",
+        "shapegym/KeyDoor-v0",
+    ],
+)
+def test_no_prompt_gives_the_task_away(tmp_path, env):
+    """No success flag, no event, nothing that was computed from a solution, no line of source."""
+    made = make_env(env)
+    dynamics = dynamics_of(made)
+    made.close()
+    seen = abstraction_of(env)
+    hidden = {name for name, note in {**dynamics.noted, **dynamics.offered}.items() if note.oracle} | {
+        "success",
+        "is_success",
+    }
+    assert hidden - {"success", "is_success"}
+    designer = designer_for(tmp_path, GrammarProposer(seen))
+    designer.abstraction, designer.examples = seen, examples_for(env, 1)
+    turns = [*designer.opening[1:], Message("user", designer.first_prompt)]
+    text = "\n".join(turn.content for turn in turns)
+    assert not hidden & set(re.findall(r"(?:^ {4}|before\.|after\.|state\.)(\w+)", text, re.MULTILINE))
+    assert not {"success", "import", "terminated", "info", "_reward"} & set(re.findall(r"\w+", text))
+    family = env.split("/")[1].removeprefix("MiniGrid-").split("-")[0]
+    assert all(family not in turn.content for turn in turns)
