@@ -58,12 +58,14 @@ class Batch:
         parts: (K, N), in the order of `CheckedProgram.parts`.
         memory: slot -> (N,), after the step.
         held: place of a condition -> (how often it was asked, how often it held).
+        apart: place of a distance between two features -> their names, and where it was computed, (N,).
     """
 
     total: Array
     parts: Array
     memory: dict[str, Array]
     held: dict[Place, tuple[int, int]] = field(default_factory=dict)
+    apart: dict[Place, tuple[tuple[str, str], Mask]] = field(default_factory=dict)
 
 
 def run(program: CheckedProgram, sides: Sides, memory: Mapping[str, Array] | None = None) -> Batch:
@@ -120,6 +122,13 @@ class _Machine:
         self.out.held[place] = (asked + int(mask.sum()), held + int((values & mask).sum()))
         return values
 
+    def _note_distance(self, expr: Call, arguments: tuple[Expr, ...], mask: Mask) -> None:
+        names = tuple(argument.name for argument in arguments if isinstance(argument, Read))
+        if len(names) == 2 and names[0] != names[1]:
+            place = expr.line, expr.column
+            before = self.out.apart.get(place)
+            self.out.apart[place] = (names[0], names[1]), mask if before is None else mask | before[1]
+
     def value(self, expr: Expr, mask: Mask) -> Array:
         """An expression, (N,) or (N, n); what it is outside of the mask means nothing."""
         match expr:
@@ -161,6 +170,8 @@ class _Machine:
                     held = np.asarray(held.all(axis=1) if operator == "==" else held.any(axis=1))
                 return held
             case Call(function=function, arguments=arguments):
+                if function in ("distance", "manhattan"):
+                    self._note_distance(expr, arguments, mask)
                 return _call(function, [self.value(argument, mask) for argument in arguments], expr)
         raise TypeError(f"{expr} is no expression of a program.")
 

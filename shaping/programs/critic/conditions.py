@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from shapegym.shaping.programs.critic.finding import Finding
-from shapegym.shaping.programs.critic.measured import Measured
+from shapegym.shaping.programs.critic.paid import Measured
 
 _ENOUGH = 10
 """How often a condition is asked before it counts that it never held."""

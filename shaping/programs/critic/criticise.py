@@ -12,6 +12,7 @@ from shapegym.shaping.programs.critic.dependence import Dependence, dependence_o
 from shapegym.shaping.programs.critic.evidence import Evidence
 from shapegym.shaping.programs.critic.finding import Finding
 from shapegym.shaping.programs.critic.guidance import guidance_findings
+from shapegym.shaping.programs.critic.itself import itself_findings, still_findings
 from shapegym.shaping.programs.critic.measured import measure
 from shapegym.shaping.programs.critic.units import unit_findings
 from shapegym.shaping.programs.critic.values import value_findings
@@ -45,6 +46,8 @@ def criticise(program: CheckedProgram, abstraction: Abstraction, evidence: Evide
             *unit_findings(program, abstraction),
             *_unused(program, dependence),
             *value_findings(measured, dependence),
+            *itself_findings(program),
+            *still_findings(measured),
             *condition_findings(measured),
             *guidance_findings(measured, dependence),
         ]

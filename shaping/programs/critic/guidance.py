@@ -9,8 +9,8 @@ import numpy as np
 from shapegym.shaping.programs.critic.dependence import Dependence
 from shapegym.shaping.programs.critic.finding import Finding, Shown
 from shapegym.shaping.programs.critic.known import Indices
-from shapegym.shaping.programs.critic.measured import Measured, Paid
 from shapegym.shaping.programs.critic.opinions import opinions
+from shapegym.shaping.programs.critic.paid import Measured, Paid
 from shapegym.shaping.programs.critic.pursuit import Pursuit, pursue, pursue_soon
 
 _WRONG, _WRONG_IN_BINS = 0.03, 0.25
@@ -128,8 +128,9 @@ def _exploit(measured: Measured, found: Pursuit) -> Finding:
 
 def _putting_off(paid: Paid) -> Iterator[Finding]:
     """Of walks: whether those that put off the end are paid more than those that solve the task."""
-    solving = float(np.median(paid.walks["solving"]))
-    others = max(float(paid.walks[kind].max()) for kind in ("lingering", "hovering"))
+    if paid.walks is None:
+        return
+    solving, others = float(np.median(paid.walks.solving)), float(paid.walks.lingering.max())
     if others > solving:
         yield Finding(
             "lingering",

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from shapegym.shaping.programs.critic.known import Floats, Mask
-from shapegym.shaping.programs.critic.measured import Measured, Paid
+from shapegym.shaping.programs.critic.paid import Measured, Paid
 
 _EQUAL = 1e-9
 """Share of the largest pay below which two are equal."""

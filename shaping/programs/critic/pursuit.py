@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from shapegym.shaping.programs.critic.known import Floats, Indices
-from shapegym.shaping.programs.critic.measured import Paid
+from shapegym.shaping.programs.critic.paid import Paid
 
 _EQUAL = 1e-7
 """Share of the largest value below which two are equal; of equal actions the one that is best for the task is taken."""

@@ -43,12 +43,14 @@ class Unit:
         code: the feature whose codes it holds; empty if it is a number.
         entry: which entry of a vector it is, -1 if it is none or several were joined.
         written: the feature that it was read from, for messages.
+        side: the side on which it was read.
     """
 
     name: str = ""
     code: str = ""
     entry: int = -1
     written: str = ""
+    side: str = ""
 
 
 ANYTHING = Unit()
@@ -79,16 +81,18 @@ class _Units:
     def of(self, expr: Expr) -> Unit:
         """The unit of an expression; what is wrong inside of it is noted."""
         match expr:
-            case Read(name=name):
+            case Read(side=side, name=name):
                 feature = self.features.get(name)
                 if feature is None:
                     return ANYTHING
-                return Unit(feature.unit, name if feature.codes and feature.kind != "truth" else "", -1, name)
+                return Unit(
+                    feature.unit, name if feature.codes and feature.kind != "truth" else "", -1, name, side
+                )
             case Local(name=name):
                 return self.names.get(name, ANYTHING)
             case Item(of=of, index=index):
                 inner = self.of(of)
-                return Unit(inner.name, inner.code, index if inner.written else -1, inner.written)
+                return Unit(inner.name, inner.code, index if inner.written else -1, inner.written, inner.side)
             case Negative(of=of) | Convert(of=of):
                 return self.of(of)
             case Build(items=items):
@@ -130,14 +134,14 @@ class _Units:
                 f"{_said(one)} and {_said(two)} are joined, as if they were the same kind of quantity. Compare like with like, or "
                 "give each a weight of its own in a part of its own.",
             )
-        elif 0 <= one.entry != two.entry >= 0 and one.written != two.written:
+        elif 0 <= one.entry != two.entry >= 0 and (one.written, one.side) != (two.written, two.side):
             self._blame(
                 at,
                 f"Entry {one.entry} of {one.written} is joined with entry {two.entry} of {two.written}: these are other axes. "
                 "Take the same entry of both.",
             )
         same = one if one.name == two.name else one if one.name else two
-        return Unit(same.name, "", one.entry if one.entry == two.entry else -1, same.written)
+        return Unit(same.name, "", one.entry if one.entry == two.entry else -1, same.written, same.side)
 
     def _compared(self, at: Compare, one: Unit, two: Unit) -> None:
         for unit, other, constant in ((one, two, at.right), (two, one, at.left)):

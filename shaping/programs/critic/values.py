@@ -9,7 +9,7 @@ import numpy as np
 from shapegym.shaping.programs.critic.dependence import Dependence
 from shapegym.shaping.programs.critic.finding import Finding
 from shapegym.shaping.programs.critic.known import Floats
-from shapegym.shaping.programs.critic.measured import Measured
+from shapegym.shaping.programs.critic.paid import Measured
 from shapegym.shaping.programs.critic.pursuit import solution
 
 _LARGE, _TINY = 20.0, 1e-3
@@ -63,13 +63,17 @@ def value_findings(measured: Measured, dependence: Dependence) -> Iterator[Findi
                 line,
                 name,
             )
+        if program.form == "reward":
+            yield from _beside(measured, dependence, index, paid)
     yield from _left_out(measured)
 
 
 def _on_the_way(measured: Measured) -> Floats | None:
     """What each part pays for each step of a way to the solution, (K, L), of the first that is known."""
     for paid in measured.paid:
-        if paid.whole and paid.known.solvable:
+        if paid.known.solvable:
+            if paid.walks is not None:
+                return np.asarray(np.nan_to_num(paid.walks.way / len(paid.walks.solving)))
             return np.asarray(np.nan_to_num(paid.parts[:, solution(paid).way]))
     return None
 
@@ -127,6 +131,24 @@ def _constant(measured: Measured, dependence: Dependence, name: str, value: floa
         line,
         name,
     )
+
+
+def _beside(measured: Measured, dependence: Dependence, index: int, way: Floats | None) -> Iterator[Finding]:
+    """A part that pays for every step, or for none that leads to the solution."""
+    program, part = measured.program, np.nan_to_num(measured.parts[index])
+    name, line = program.parts[index], dependence.lines.get(program.parts[index])
+    row = int(part.argmax())
+    if part.min() > 0:
+        row = int(part.argmin())
+        what = f"pays at least {part.min():.4g} in every step, whatever is done: the longer an episode lasts, the more"
+        advice = "Take that off, so that a step that gains nothing pays nothing."
+    elif way is not None and part[row] > 0 and not way[index].any():
+        what = f"pays up to {part[row]:.4g}, and nothing at all on the way to the solution: it is for something else that it pays"
+        advice = "Is a condition, a side or a feature the wrong one?"
+    else:
+        return
+    shown = measured.evidence.shown(program, int(measured.rows[row]), part[row])
+    yield Finding("beside the way", "warning", f"{name!r} {what}. {advice}", line, name, (shown,))
 
 
 def _left_out(measured: Measured) -> Iterator[Finding]:
