@@ -1,4 +1,7 @@
-"""Reference programs with bugs put into them, and what the critic says: run it to see the table by classes."""
+"""Reference programs with bugs put into them, and what the critic says.
+
+Run it to see the table by classes: ``python tests/programs/corpus.py``, with names of reference programs for some of them.
+"""
 
 from __future__ import annotations
 
@@ -28,7 +31,7 @@ from shapegym.shaping.programs.references import Reference, references
 @cache
 def known(env: str) -> tuple[Abstraction, Evidence]:
     abstraction = abstraction_of(env)
-    return abstraction, evidence_for(env, abstraction, states=9_000)
+    return abstraction, evidence_for(env, abstraction)
 
 
 @cache
@@ -85,13 +88,12 @@ class Tally:
     rules: Counter[str] = field(default_factory=Counter)
 
 
-def judged(reference: Reference, env: str, every: int = 1) -> Iterator[tuple[Mutant, str, list[Finding]]]:
-    """Yield the mutants of a program, each ``every``-th: "found", "missed", "equal" or "refused", and the findings."""
+def judged(reference: Reference) -> Iterator[tuple[Mutant, str, list[Finding]]]:
+    """Yield the mutants of a program: "found", "missed", "equal" or "refused", and the findings."""
+    env = reference.env
     abstraction, evidence = known(env)
     original = pays(read_program(reference.source, abstraction), env)
-    for index, mutant in enumerate(mutants(reference.source, abstraction)):
-        if index % every:
-            continue
+    for mutant in mutants(reference.source, abstraction):
         try:
             program = read_program(mutant.source, abstraction)
         except ProgramError:
@@ -107,11 +109,6 @@ def judged(reference: Reference, env: str, every: int = 1) -> Iterator[tuple[Mut
         yield mutant, "found" if blames(findings) else "missed", findings
 
 
-def small(env: str) -> str:
-    """The smallest size of a task, on which a corpus is quick."""
-    return env.replace("6x6", "5x5")
-
-
 def main(names: list[str]) -> None:
     """Print the table of all programs, or of some."""
     tallies: dict[str, Tally] = {}
@@ -119,7 +116,7 @@ def main(names: list[str]) -> None:
         if names and reference.name not in names:
             continue
         counts: Counter[str] = Counter()
-        for mutant, what, findings in judged(reference, small(reference.env)):
+        for mutant, what, findings in judged(reference):
             tally = tallies.setdefault(mutant.kind, Tally())
             counts[what] += 1
             if what == "missed":

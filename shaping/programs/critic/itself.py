@@ -48,7 +48,7 @@ def still_findings(measured: Measured) -> Iterator[Finding]:
                 "still",
                 "warning",
                 f"the distance between {one} and {two} changed in {moved.changed:,} of the {moved.steps:,} steps in which things "
-                "moved and it was computed: the agent hardly moves either of them. Is it the place of the agent that should be in it?",
+                "moved and it was computed: the agent hardly moves either. Is it the place of the agent that should be in it?",
                 line,
             )
 
