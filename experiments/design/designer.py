@@ -122,11 +122,7 @@ class Designer:
                 read_program(source, self.abstraction)
         except ProgramError as error:
             return Attempt(complaints=tuple(map(str, error.complaints)))
-        try:
-            findings = self.critic.criticise(source)
-        except ProgramError as error:  # the wall: it can be read, and yet does not run
-            return Attempt(notes=writing.notes, complaints=tuple(map(str, error.complaints)))
-        return Attempt(source, writing.notes, (), tuple(findings))
+        return Attempt(source, writing.notes, (), tuple(self.critic.criticise(source)))
 
     @property
     def task(self) -> str:

@@ -1,4 +1,4 @@
-"""The critic of a task: a program is tried behind the wall first, then judged by its code and by what it pays in the task."""
+"""The critic of a task: a program is judged by its code, and by what it pays for steps of the task. It is not compiled yet."""
 
 from __future__ import annotations
 

@@ -150,21 +150,21 @@ def _alone(scores: Mapping[str, Sequence[float]], within: tuple[float, float] | 
 
 def _course_of(curves: Sequence[Sequence[Mapping[str, Any]]], key: str, rows: Sequence[ResultRow]) -> Course:
     points = [
-        (each["step"] / row.steps, each[key])
+        (_tenth(each["step"], row.steps), each[key])
         for row, curve in zip(rows, curves, strict=True)
         for each in curve
     ]
-    points += [(1.0, getattr(row, key)) for row in rows]
+    points += [(POINTS - 1, getattr(row, key)) for row in rows]
     return _course(points)
 
 
 def _courses_of_parts(folders: Sequence[Path], rows: Sequence[ResultRow]) -> dict[str, Course]:
-    points: dict[str, list[tuple[float, float]]] = {}
+    points: dict[str, list[tuple[int, float]]] = {}
     for folder, row in zip(folders, rows, strict=True):
         if (path := folder / EPISODES_FILE).exists():
             for episode in each_json_line(path, EPISODE):
                 for name, value in {**episode["parts"], **episode.get("logged", {})}.items():
-                    points.setdefault(name, []).append((episode["step"] / row.steps, value))
+                    points.setdefault(name, []).append((_tenth(episode["step"], row.steps), value))
     items = {name for name in points if "/" in name}
     shown = {
         name: of
@@ -178,10 +178,15 @@ def _courses_of_parts(folders: Sequence[Path], rows: Sequence[ResultRow]) -> dic
     }
 
 
-def _course(points: Sequence[tuple[float, float]]) -> Course:
-    """Means over tenths of the time, of (time in [0, 1], value)."""
+def _tenth(step: int, steps: int) -> int:
+    """The part of a run that ends at a step."""
+    return min(max(POINTS * step - 1, 0) // steps, POINTS - 1)
+
+
+def _course(points: Sequence[tuple[int, float]]) -> Course:
+    """Means over the tenths of a run, of (tenth, value)."""
     values: NDArray[np.float64] = np.array([value for _, value in points], np.float64)
-    tenths = np.array([min(int(time * POINTS), POINTS - 1) for time, _ in points])
+    tenths = np.array([tenth for tenth, _ in points])
     means = [values[tenths == tenth] for tenth in range(POINTS)]
     return Course(
         tuple(_rounded(part.mean()) if len(part) else None for part in means),

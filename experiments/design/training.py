@@ -8,9 +8,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from shapegym.agents.programs.evidence import corners_of
 from shapegym.experiments.design.brief import Brief
 from shapegym.experiments.design.candidate import Candidate
 from shapegym.experiments.design.failing import in_words, watch
+from shapegym.experiments.design.loop import CANDIDATES, OUTCOME
 from shapegym.experiments.design.outcome import Outcome, outcome_of
 from shapegym.experiments.errors import DesignError
 from shapegym.experiments.sweeps.entry import Watcher, sweep
@@ -19,10 +21,14 @@ from shapegym.experiments.sweeps.workspace import Workspace
 from shapegym.shaping.errors import said_as
 from shapegym.shaping.limited_files import read_object
 from shapegym.shaping.programs.abstraction import Abstraction
+from shapegym.shaping.programs.program import read_program
 from shapegym.shaping.programs.term import program_reward
+from shapegym.shaping.programs.wall import Job, behind_wall
 
 SWEEPS = "sweeps"
 TASK = "task"
+_STEPS = 8
+"""Of a lane of made-up transitions, so that memory is tried too."""
 WATCHED = 16
 """Episodes of the trained agent that are watched for what goes wrong."""
 
@@ -51,6 +57,23 @@ class SweepTrainer:
 
     def train(self, number: int, candidates: Sequence[Candidate]) -> list[Candidate]:
         """See `shapegym.experiments.design.loop.Trainer`. What is finished in the folder is not trained again."""
+        if candidates and all(_outcome_file(self.folder, each).is_file() for each in candidates):
+            return [recorded(self.folder, each) for each in candidates]
+        troubles = {each.id: self._behind_wall(each) for each in candidates}
+        refused = [each.with_outcome(None, troubles[each.id]) for each in candidates if troubles[each.id]]
+        return refused + self._trained(number, [each for each in candidates if not troubles[each.id]])
+
+    def _behind_wall(self, candidate: Candidate) -> str:
+        """Compile and try a program where it can do no harm, before it is compiled here; return what is wrong."""
+        if "grammar" in self.brief.proposer:  # of our own making
+            return ""
+        program, sides = read_program(candidate.source, self.abstraction), corners_of(self.abstraction)
+        values = {read: sides["before" if read[0] == "state" else read[0]][read[1]] for read in program.reads}
+        columns = {read: rows.reshape(_STEPS, -1, *rows.shape[1:]) for read, rows in values.items()}
+        tried = behind_wall(Job(candidate.source, self.abstraction, columns))
+        return " ".join((*map(str, tried.complaints), tried.failure, tried.disagreement)).strip()
+
+    def _trained(self, number: int, candidates: Sequence[Candidate]) -> list[Candidate]:
         if not candidates:
             return []
         place = f"{SWEEPS}/{number}"
@@ -115,7 +138,7 @@ def recorded(folder: Path, candidate: Candidate) -> Candidate:
     Raises:
         DesignError: if it has none, or of another program.
     """
-    path = folder / "candidates" / candidate.id / "outcome.json"
+    path = _outcome_file(folder, candidate)
     data = read_object(path, DesignError, "outcome")
     if data.get("source") != candidate.source:
         raise DesignError(
@@ -124,6 +147,10 @@ def recorded(folder: Path, candidate: Candidate) -> Candidate:
     with said_as(DesignError, ValueError, f"{path} is no outcome: "):
         outcome = None if data.get("outcome") is None else Outcome.from_data(data["outcome"])
     return candidate.with_outcome(outcome, str(data.get("trouble", "")))
+
+
+def _outcome_file(folder: Path, candidate: Candidate) -> Path:
+    return folder / CANDIDATES / candidate.id / OUTCOME
 
 
 def _strategy(candidate: Candidate) -> str:
