@@ -7,8 +7,10 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 import pytest
-from random_programs import ABSTRACTION, random_columns, random_program
+from gymnasium import spaces
 
+from shapegym.shaping.programs.abstraction import abstraction_from
+from shapegym.shaping.programs.grammar import wild_program
 from shapegym.shaping.programs.interpreter import Interpreter
 from shapegym.shaping.programs.kernel import ProgramKernel
 from shapegym.shaping.programs.lowering import lowered
@@ -16,13 +18,75 @@ from shapegym.shaping.programs.monty import MontyEvaluation, why_not
 from shapegym.shaping.programs.program import CheckedProgram, read_program
 from shapegym.shaping.programs.trial import Evaluation
 
+ABSTRACTION = abstraction_from(
+    {
+        "pos": spaces.Box(-3.0, 3.0, (2,)),
+        "goal": spaces.Box(-3.0, 3.0, (2,)),
+        "has_key": spaces.Box(0, 1, (), bool),
+        "event": spaces.Discrete(4),
+        "speed": spaces.Box(-2.0, 2.0, ()),
+    },
+    spaces.Discrete(3),
+    spaces.Box(-1.0, 1.0, (3,)),
+)
+DENSE = """
+import numpy as np
+MEMORY = {"held": 0.25, "closest": float("inf")}
+GOAL = (1, -1)
+
+def compute_reward(before, after, action, memory):
+    parts = {}
+    x, y = after.pos - GOAL
+    x, y = y, x
+    for i in range(1, -2, -1):
+        for entry in np.array([x, after.obs[i], -y])[::2]:
+            x += abs(entry) // 0.3
+    if after.event in (1, 2) or before.pos == after.goal:
+        memory.held = max(memory.held, mean(abs(after.obs[1:])))
+        z = after.has_key
+        if action == 1 and not z:
+            parts["early"] = (x % 0.7) ** -2
+            if y < 0 < memory.held:
+                memory.closest = 7
+                return x, parts
+            z = 0.5
+    else:
+        z, w = sum(after.pos ** 2), -1.0
+        parts["late"] = w
+    parts["sum"] = z + (before.speed and after.speed)
+    memory.closest = min(memory.closest, norm(after.pos - before.goal))
+    parts["sum"] *= np.where(after.has_key, 2, min(3, y, memory.closest))
+    return sum(parts.values()) - memory.held, parts
+"""
+
+
+def random_columns(rng: np.random.Generator, lanes: int) -> dict[tuple[str, str], np.ndarray]:
+    """Return transitions, among them corners: zeros, the ends of ranges, equal positions."""
+    columns: dict[tuple[str, str], np.ndarray] = {("action", "action"): rng.integers(0, 3, lanes)}
+    for side in ("before", "after", "state"):
+        whole, between = rng.integers(-3, 4, (lanes, 2)), rng.uniform(-3, 3, (lanes, 2))
+        pos = np.where(rng.random((lanes, 2)) < 0.3, whole, between)
+        columns |= {
+            (side, "pos"): pos.astype(np.float32),
+            (side, "goal"): np.where(rng.random((lanes, 1)) < 0.2, pos, rng.integers(-3, 4, (lanes, 2))),
+            (side, "has_key"): rng.random(lanes) < 0.5,
+            (side, "event"): rng.integers(0, 4, lanes),
+            (side, "speed"): np.where(rng.random(lanes) < 0.2, 0.0, rng.uniform(-2, 2, lanes)),
+            (side, "obs"): rng.uniform(-1, 1, (lanes, 3)).astype(np.float32),
+        }
+    return columns
+
 
 def disagreement(
-    makers: Sequence[Callable[[CheckedProgram], Evaluation]], seed: int, lanes: int, steps: int
+    makers: Sequence[Callable[[CheckedProgram], Evaluation]],
+    seed: int,
+    lanes: int,
+    steps: int,
+    source: str = "",
 ) -> str:
-    """Return how evaluations of a random program differ, or nothing."""
+    """Return how evaluations of a random program, or of a given one, differ; or nothing."""
     rng = np.random.default_rng(seed)
-    program = read_program(random_program(rng), ABSTRACTION)
+    program = read_program(source or wild_program(ABSTRACTION, rng), ABSTRACTION)
     evaluations = [make(program) for make in makers]
     memories = [program.fresh_memory(lanes) for _ in makers]
     first = np.ones(lanes, dtype=bool)
@@ -44,6 +108,7 @@ def disagreement(
 def test_kernel_and_plain_python_agree_on_random_programs() -> None:
     for seed in range(200):
         assert not (why := disagreement((ProgramKernel, Interpreter), seed, lanes=16, steps=3)), why
+    assert not (why := disagreement((ProgramKernel, Interpreter), 0, lanes=300, steps=6, source=DENSE)), why
 
 
 @pytest.mark.slow
@@ -59,10 +124,11 @@ def test_kernel_and_plain_python_agree_on_many_random_programs() -> None:
 def test_monty_agrees_too() -> None:
     for seed in range(30):
         assert not (why := disagreement((MontyEvaluation, Interpreter), seed, lanes=20, steps=2)), why
+    assert not (why := disagreement((MontyEvaluation, Interpreter), 0, lanes=300, steps=6, source=DENSE)), why
 
 
 def test_a_second_kernel_of_a_program_is_not_compiled_again() -> None:
-    program = read_program(random_program(np.random.default_rng(3)), ABSTRACTION)
+    program = read_program(DENSE, ABSTRACTION)
     ProgramKernel(program)
     again = ProgramKernel(program)._run
     (hits,) = again.stats.cache_hits.values()
