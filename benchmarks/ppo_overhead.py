@@ -1,10 +1,10 @@
-"""How many of PPO's frames per second shaping costs: `python benchmarks/ppo_overhead.py [terms|model|deir|etd]`.
+"""How many of PPO's frames per second shaping costs: `python benchmarks/ppo_overhead.py [terms|model|deir|etd|program]`.
 
 Two agents, one on the plain task and one on a shaped reward, take turns at learning in one process. What counts is the median over
 the rounds of the ratio of their speeds in the same round, so that a change in the machine's load falls on both. "terms" is a
 potential and a count bonus on 64 lanes of four rooms; "model" is random network distillation (examples/predictor.py) on 256 lanes
-of DoorKey-8x8, and "deir" and "etd" are these methods there. On a machine with other work, `--clock cpu` counts the time of this
-process.
+of DoorKey-8x8, "deir" and "etd" are these methods there, and "program" is a reward program with ten parts. On a machine with other
+work, `--clock cpu` counts the time of this process.
 """
 
 from __future__ import annotations
@@ -21,9 +21,27 @@ from stable_baselines3.common.base_class import BaseAlgorithm
 
 from shapegym import CountBonus, Potential, TaskReward, make_agent
 from shapegym.agents import torch_threads
-from shapegym.shaping import DEIR, ETD, Sight
+from shapegym.shaping import DEIR, ETD, Sight, program_reward
 from shapegym.shaping.types import Expression
 
+PROGRAM = """
+def compute_reward(before, after, action):
+    to_key = 0.01 * (distance(before.agent_pos, before.key_pos) - distance(after.agent_pos, after.key_pos))
+    to_door = 0.01 * (manhattan(before.agent_pos, before.door_pos) - manhattan(after.agent_pos, after.door_pos))
+    near = 0.01 * exp(-0.5 * distance(after.agent_pos, after.goal_pos)) if after.doors_locked == 0 else 0.0
+    picked = 0.1 if after.has_key and not before.has_key else 0.0
+    dropped = -0.1 if before.has_key and not after.has_key else 0.0
+    opened = 0.2 if after.doors_locked < before.doors_locked else 0.0
+    turning = -0.001 * (action == 0 or action == 1)
+    idle = -0.002 if after.agent_pos == before.agent_pos else 0.0
+    useless = -0.001 * (action > 5)
+    speed = 0.001 * tanh(norm(after.agent_pos - before.agent_pos))
+    total = to_key + to_door + near + picked + dropped + opened + turning + idle + useless + speed
+    return total, {
+        "to_key": to_key, "to_door": to_door, "near": near, "picked": picked, "dropped": dropped,
+        "opened": opened, "turning": turning, "idle": idle, "useless": useless, "speed": speed,
+    }
+"""
 METHODS = {"deir": DEIR(Sight(network="grid")), "etd": ETD(Sight(network="grid"))}
 CLOCKS = {"wall": time.perf_counter, "cpu": time.process_time}
 
@@ -42,6 +60,8 @@ def case(name: str) -> Case:
     if name == "model":
         novelty = runpy.run_path(str(Path(__file__).parents[1] / "examples" / "predictor.py"))["novelty"]
         return Case("shapegym/MiniGrid-DoorKey-8x8-v0", TaskReward() + 0.01 * novelty, 256)
+    if name == "program":
+        return Case("shapegym/MiniGrid-DoorKey-8x8-v0", program_reward(PROGRAM), 256)
     if name in METHODS:
         return Case("shapegym/MiniGrid-DoorKey-8x8-v0", TaskReward() + 0.01 * METHODS[name], 256)
     terms = TaskReward() + Potential("features.agent_pos[0]") + 0.1 * CountBonus("features.agent_pos")
@@ -59,7 +79,7 @@ def frames_per_second(model: BaseAlgorithm, steps: int, clock: Callable[[], floa
 def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    parser.add_argument("case", nargs="?", choices=("terms", "model", *METHODS), default="terms")
+    parser.add_argument("case", nargs="?", choices=("terms", "model", "program", *METHODS), default="terms")
     parser.add_argument("--clock", choices=tuple(CLOCKS), default="wall", help="what counts as time")
     parser.add_argument("--rounds", type=int, default=15, help="paired rounds; at least 2")
     parser.add_argument("--rollouts", type=int, default=2, help="rollouts in a round")

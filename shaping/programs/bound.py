@@ -56,7 +56,7 @@ def check_readable(source: str, spec: Spec) -> None:
 
 def evaluated(source: str, state: tuple[Observation, Features]) -> np.ndarray:
     """Return a potential's totals and parts in B states, (1 + k, B)."""
-    arrays = {("state", name): _found(name, *state) for side, name in read_program(source).reads}
+    arrays = {key: _found(select, *state) for key, select in _selected(source)}
     return _run(source, arrays, _num_lanes(state[0]))
 
 
@@ -66,24 +66,31 @@ def measured(
     """Return a reward's totals and parts in B transitions, (1 + k, B); ``memory`` goes on, of rows that are active."""
     before, after = (transitions.obs, transitions.features), transitions.after
     arrays = {
-        (side, name): _found(name, *(before if side == "before" else after))
-        for side, name in read_program(source).reads
+        key: _found(select, *(before if key[0] == "before" else after)) for key, select in _selected(source)
     }
     return _run(source, arrays, transitions.num_lanes, memory, transitions.first, transitions.active, out)
 
 
+@lru_cache(maxsize=128)
+def _selected(source: str) -> tuple[tuple[tuple[str, str], Selector], ...]:
+    """What a program reads, side and name, and what finds it."""
+    return tuple(((side, name), selector_of(name)) for side, name in read_program(source).reads)
+
+
 def _run(source: str, arrays: dict[tuple[str, str], np.ndarray], num_lanes: int, *others: Any) -> np.ndarray:
     forms = tuple(
-        (0 if array.ndim == 1 else array.shape[1], array.dtype.kind == "b") for array in arrays.values()
+        [(0 if array.ndim == 1 else array.shape[1], array.dtype.kind == "b") for array in arrays.values()]
     )
     return _kernel(source, forms)(arrays, num_lanes, *others)
 
 
-def _found(name: str, obs: Observation, features: Features) -> np.ndarray:
-    """What a name stands for, (B,) or (B, n)."""
-    values = np.asarray(selector_of(name).values(obs, features))
+def _found(select: Selector, obs: Observation, features: Features) -> np.ndarray:
+    """What is selected, (B,) or (B, n)."""
+    values = select.values(obs, features)
     if values.dtype.kind not in "biuf":
-        raise ObservationError(f"A program computes with numbers, and {name!r} is none: {values[:1]!r:.80}.")
+        raise ObservationError(
+            f"A program computes with numbers, and {select.text!r} is none: {values[:1]!r:.80}."
+        )
     return values if values.ndim <= 2 else values.reshape(len(values), -1)
 
 

@@ -337,6 +337,7 @@ def _binary(at: ast.expr, left: ast.expr, op: ast.operator, right: ast.expr, sco
 
 
 def _junction(at: ast.expr, op: ast.boolop, values: list[ast.expr], scope: Scope) -> Expr:
+    scope.few(at, len(values))
     result = expression(values[0], scope)
     for value in values[1:]:
         other = expression(value, scope)
@@ -351,6 +352,7 @@ def _junction(at: ast.expr, op: ast.boolop, values: list[ast.expr], scope: Scope
 
 
 def _compare(at: ast.Compare, scope: Scope) -> Expr:
+    scope.few(at, len(at.ops))
     result: Expr | None = None
     left, one = at.left, expression(at.left, scope)
     for op, right in zip(at.ops, at.comparators, strict=True):
@@ -392,6 +394,7 @@ def _among(at: ast.expr, negated: bool, one: Expr, values: Expr, scope: Scope) -
         return Constant(*place(at), ANY, 0.0)
     if values.type.kind != "vector":
         return scope.complain(at, "type", "Behind 'in' belong several numbers: x in (1, 2).")
+    scope.few(at, values.type.length)
     result: Expr | None = None
     for index in range(values.type.length):
         scope.count(at)
@@ -428,6 +431,7 @@ def _values_of(at: ast.expr, scope: Scope) -> Expr | None:
     known = scope.names.get(dictionary)
     if method != "values" or known is None or known.entries is None:
         return None
+    scope.few(at, len(known.entries))
     total: Expr = Constant(*place(at), NUMBER, 0.0)
     for place_of, key in enumerate(known.entries):
         value = scope.names[entry(dictionary, key)]

@@ -1,9 +1,6 @@
 """The second evaluation: a Numba kernel over all lanes, compiled once for each program and kept on disk.
 
-It is made of the checked tree (`shapegym.shaping.programs.lowering`), never of the program's text: a loop over lanes around one
-operation after the other, written for LLVM, because Numba would take longer to find out the types that are known here.
-Transcendental functions are the C library's, called by names that the compiler does not know: it would compute some at compile
-time and others several at a time, to other last bits.
+It is made of the checked tree, never of the program's text: see `shapegym.shaping.programs.lowering`, and then `machine`.
 """
 
 from __future__ import annotations
@@ -15,18 +12,15 @@ from functools import lru_cache, partial
 from types import FunctionType
 from typing import Any
 
-import llvmlite.binding
 import numpy as np
-from llvmlite import ir
-from numba import types
-from numba.core import cgutils, config
-from numba.extending import intrinsic
+from numba.core import config
 
 from shapegym.kernel_cache import compiled, discard_old
 from shapegym.shaping.programs import ieee
 from shapegym.shaping.programs.abstraction import Abstraction
 from shapegym.shaping.programs.columns import Columns, packed
 from shapegym.shaping.programs.lowering import Code, Row, Scalar, lowered
+from shapegym.shaping.programs.machine import written
 from shapegym.shaping.programs.meaning import COMPARISONS
 from shapegym.shaping.programs.program import CheckedProgram, read_program
 
@@ -75,11 +69,12 @@ class ProgramKernel:
     ) -> np.ndarray:
         """The same of packed inputs, (rows, B) float64; ``out`` is written to where it is given. All are C-contiguous."""
         num_lanes = inputs.shape[1]
-        if out is None:
-            out = np.zeros((1 + len(self.program.parts), num_lanes))
+        shape = (1 + len(self.program.parts), num_lanes)
         if not self.program.slots:
+            out = np.empty(shape) if out is None else out
             self._run(inputs, out)
             return out
+        out = np.zeros(shape) if out is None else out  # rows that are not active are not written
         memory = self.program.fresh_memory(num_lanes) if memory is None else memory
         first = np.zeros(num_lanes, dtype=np.bool_) if first is None else first
         active = np.ones(num_lanes, dtype=np.bool_) if active is None else active
@@ -101,8 +96,8 @@ def _compile(code: Code, program: CheckedProgram, kept: bool) -> Callable[..., A
     if config.DISABLE_JIT:  # type: ignore[attr-defined]
         return partial(run_plainly, code, program)
     loop = _with_memory if program.slots else _without_memory
-    named = {"__name__": __name__, "lane_of": _body(code, program)}
-    kernel = FunctionType(loop.__code__, named)
+    run = written(code, [value for _, value in program.slots])
+    kernel = FunctionType(loop.__code__, {"__name__": __name__, "run": run})
     digest = hashlib.sha256(repr((code, program.slots)).encode()).hexdigest()
     kernel.__qualname__ = f"program_{digest[:32]}"  # Numba keeps it beside this file's kernels, by this name
     dispatcher = compiled(kernel, kept=kept, error_model="numpy")
@@ -111,85 +106,11 @@ def _compile(code: Code, program: CheckedProgram, kept: bool) -> Callable[..., A
 
 
 def _without_memory(inputs, out):  # type: ignore[no-untyped-def]
-    for lane in range(out.shape[1]):
-        lane_of(inputs, out, lane, out, False)  # type: ignore[name-defined]  # noqa: F821
+    run(inputs, out, out, out, out)  # type: ignore[name-defined]  # noqa: F821
 
 
 def _with_memory(inputs, first, active, memory, out):  # type: ignore[no-untyped-def]
-    for lane in range(out.shape[1]):
-        if active[lane]:
-            lane_of(inputs, out, lane, memory, first[lane])  # type: ignore[name-defined]  # noqa: F821
-
-
-def _body(code: Code, program: CheckedProgram) -> Any:
-    """What the loop does for one lane: the code, written for LLVM operation by operation."""
-
-    def lane_of(typing_context, inputs, out, lane, memory, begins):  # type: ignore[no-untyped-def]  # noqa: ARG001
-        def generate(context, builder, signature, arguments):  # type: ignore[no-untyped-def]
-            at = partial(_place, context, builder, signature, arguments, arguments[2])
-            names = {name: builder.load(at(0, row)) for row, name in enumerate(code.rows.values())}
-            first = builder.trunc(arguments[4], _BIT) if arguments[4].type.width > 1 else arguments[4]
-            for slot, (_, value) in enumerate(program.slots):
-                names[f"m{slot}"] = builder.select(
-                    first, ir.Constant(_NUMBER, value), builder.load(at(3, slot))
-                )
-            for operation, name in code.results.items():
-                names[name] = _operation(
-                    builder, operation[0], [_value(names, word) for word in operation[1:]]
-                )
-            for slot, word in enumerate(code.slots.values()):
-                builder.store(_value(names, word), at(3, slot))
-            for row, word in enumerate((code.total, *code.parts.values())):
-                builder.store(_value(names, word), at(1, row))
-            return context.get_dummy_value()
-
-        return types.void(inputs, out, lane, memory, begins), generate
-
-    return intrinsic(lane_of)
-
-
-def _place(context, builder, signature, arguments, lane, argument, row):  # type: ignore[no-untyped-def]
-    """The address of ``array[row, lane]``; the array is C-contiguous."""
-    array = context.make_array(signature.args[argument])(context, builder, arguments[argument])
-    lanes = builder.extract_value(array.shape, 1)
-    return builder.gep(array.data, [builder.add(builder.mul(ir.Constant(lanes.type, row), lanes), lane)])
-
-
-_NUMBER, _BIT = ir.DoubleType(), ir.IntType(1)
-_ARITHMETIC = {
-    "+": "fadd",
-    "-": "fsub",
-    "*": "fmul",
-    "/": "fdiv",
-    "negative": "fneg",
-    "not": "not_",
-    "select": "select",
-}
-_EXACT = {"abs": "fabs", "sqrt": "sqrt", "floor": "floor", "ceil": "ceil", "trunc": "trunc"}
-_LIBRARY = ("exp", "log", "log1p", "tanh", "sin", "cos", "atan2", "pow")
-
-
-def _value(names: Mapping[str, Any], word: Scalar) -> Any:
-    """A name's value, or a literal's."""
-    if word in ("True", "False"):
-        return ir.Constant(_BIT, word == "True")
-    return names[word] if word in names else ir.Constant(_NUMBER, float(word))
-
-
-def _operation(builder: Any, name: str, operands: list[Any]) -> Any:
-    if name in _ARITHMETIC:
-        return getattr(builder, _ARITHMETIC[name])(*operands)
-    if name in _EXACT:
-        return builder.call(builder.module.declare_intrinsic(f"llvm.{_EXACT[name]}", [_NUMBER]), operands)
-    if name in _LIBRARY:
-        kind = ir.FunctionType(_NUMBER, [_NUMBER] * len(operands))
-        insert: Any = cgutils.get_or_insert_function
-        return builder.call(insert(builder.module, kind, f"shapegym_{name}"), operands)
-    return (builder.fcmp_unordered if name == "!=" else builder.fcmp_ordered)(name, *operands)
-
-
-for _name in _LIBRARY:
-    llvmlite.binding.add_symbol(f"shapegym_{_name}", llvmlite.binding.address_of_symbol(_name))
+    run(inputs, first, active, memory, out)  # type: ignore[name-defined]  # noqa: F821
 
 
 # ------------------------------------------------------------------ not compiled

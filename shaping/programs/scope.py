@@ -118,6 +118,18 @@ class Scope:
         finally:
             self.depth -= 1
 
+    def few(self, at: ast.AST, operands: int) -> None:
+        """Refuse a chain that is too long: it becomes as many levels.
+
+        Raises:
+            TooMuch: if it is.
+        """
+        if operands > sizes.DEPTH:
+            self.complain(
+                at, "size", f"Here are {operands} operands in a row, at most {sizes.DEPTH} are read."
+            )
+            raise TooMuch
+
     def taken(self, name: str) -> str:
         """Return what a name stands for that no local may have, or nothing."""
         if name in (*self.parameters, "before", "after", "action", "memory", "state"):

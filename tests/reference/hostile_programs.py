@@ -109,6 +109,12 @@ HOSTILE: dict[str, str] = {
     "deep parentheses": value("(" * 3000 + "1" + ")" * 3000),
     "deep minus": value("-" * 15000 + "1"),
     "deep sum": value("+".join(["1"] * 3000)),
+    "long conjunction": value(" and ".join(["action"] * 1000)),
+    "long comparison": value(" < ".join(["action"] * 1000)),
+    "long membership": value(f"action in ({', '.join(map(str, range(1000)))})"),
+    "long dictionary": body(
+        "p = {}", *[f"p['a{n}'] = action" for n in range(400)], end="return sum(p.values()), {}"
+    ),
     "deep attributes": value("after" + ".a" * 5000),
     "deep subscripts": value("after.pos" + "[0]" * 3000),
     "deep lists": value("[" * 190 + "]" * 190),
