@@ -26,20 +26,20 @@ from shapegym.shaping.types import Expression
 
 PROGRAM = """
 def compute_reward(before, after, action):
-    to_key = 0.01 * (distance(before.agent_pos, before.key_pos) - distance(after.agent_pos, after.key_pos))
-    to_door = 0.01 * (manhattan(before.agent_pos, before.door_pos) - manhattan(after.agent_pos, after.door_pos))
-    near = 0.01 * exp(-0.5 * distance(after.agent_pos, after.goal_pos)) if after.doors_locked == 0 else 0.0
+    to_corner = 0.01 * (distance(before.agent_pos, (6, 6)) - distance(after.agent_pos, (6, 6)))
+    to_wall = 0.01 * (manhattan(before.agent_pos, (4, 1)) - manhattan(after.agent_pos, (4, 1)))
+    near = 0.01 * exp(-0.5 * distance(after.agent_pos, (6, 6))) if after.has_key else 0.0
     picked = 0.1 if after.has_key and not before.has_key else 0.0
     dropped = -0.1 if before.has_key and not after.has_key else 0.0
-    opened = 0.2 if after.doors_locked < before.doors_locked else 0.0
+    happened = 0.05 if after.event != 0 and after.event != before.event else 0.0
     turning = -0.001 * (action == 0 or action == 1)
-    idle = -0.002 if after.agent_pos == before.agent_pos else 0.0
+    idle = -0.002 if after.agent_pos == before.agent_pos and after.agent_dir == before.agent_dir else 0.0
     useless = -0.001 * (action > 5)
     speed = 0.001 * tanh(norm(after.agent_pos - before.agent_pos))
-    total = to_key + to_door + near + picked + dropped + opened + turning + idle + useless + speed
+    total = to_corner + to_wall + near + picked + dropped + happened + turning + idle + useless + speed
     return total, {
-        "to_key": to_key, "to_door": to_door, "near": near, "picked": picked, "dropped": dropped,
-        "opened": opened, "turning": turning, "idle": idle, "useless": useless, "speed": speed,
+        "to_corner": to_corner, "to_wall": to_wall, "near": near, "picked": picked, "dropped": dropped,
+        "happened": happened, "turning": turning, "idle": idle, "useless": useless, "speed": speed,
     }
 """
 METHODS = {"deir": DEIR(Sight(network="grid")), "etd": ETD(Sight(network="grid"))}
