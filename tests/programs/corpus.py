@@ -12,11 +12,8 @@ from dataclasses import dataclass, field
 from functools import cache
 
 import numpy as np
-from numpy.typing import NDArray
-
-sys.path.insert(0, __file__.rpartition("/")[0])
-
 from mutants import Mutant, mutants
+from numpy.typing import NDArray
 
 from shapegym.agents.programs.abstracting import abstraction_of
 from shapegym.agents.programs.evidence import evidence_for

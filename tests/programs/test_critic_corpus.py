@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-import sys
 from collections import Counter
-from pathlib import Path
 
 import pytest
+from corpus import judged
 
 from shapegym.shaping.programs.references import references
-
-sys.path.insert(0, str(Path(__file__).parent))
-from corpus import judged
 
 QUICK = {
     "deep_sea", "deep_sea_potential", "key_door", "key_door_potential", "misleading_corridor", "point_maze",
