@@ -11,8 +11,11 @@ from shapegym.agents.programs.abstracting import abstraction_of
 from shapegym.agents.programs.evidence import evidence_for
 from shapegym.shaping.programs.abstraction import Abstraction
 from shapegym.shaping.programs.critic import Evidence, Finding, blames, criticise
+from shapegym.shaping.programs.critic.batch import run
+from shapegym.shaping.programs.grammar import random_program, wild_program
+from shapegym.shaping.programs.meaning import Frame, executor
 from shapegym.shaping.programs.program import read_program
-from shapegym.shaping.programs.references import Reference, references
+from shapegym.shaping.programs.references import Reference, reference, references
 
 DOOR_KEY, KEY_DOOR = "shapegym/MiniGrid-DoorKey-5x5-v0", "shapegym/KeyDoor-v0"
 CAR, MAZE = "shapegym/MountainCar-v0", "shapegym/PointMaze-v0"
@@ -155,3 +158,42 @@ def test_a_search_finds_the_solution_that_the_planner_knows() -> None:
     assert all(known.solvable for known in evidence.known)
     steps = [np.log(known.start @ known.worth) / np.log(0.99) for known in evidence.known]
     assert all(4 < step < 30 for step in steps)
+
+
+@pytest.mark.parametrize("env", [KEY_DOOR, MAZE, "CartPole-v1"])
+def test_whatever_can_be_read_can_be_criticised(env: str) -> None:
+    abstraction, evidence = known(env)
+    for seed in range(8):
+        for make in (random_program, wild_program):
+            program = read_program(make(abstraction, np.random.default_rng(seed)), abstraction)
+            for finding in criticise(program, abstraction, evidence):
+                assert finding.severity in ("error", "warning", "note")
+                assert str(finding)
+
+
+def test_a_distance_to_the_action_is_nobodys_place() -> None:
+    body = "x = -0.1 * distance(after.agent_pos, action)\nreturn x, {'x': x}"
+    assert "still" not in rules(MAZE, body)
+
+
+@pytest.mark.parametrize("name", ["door_key", "mountain_car", "point_maze_potential", "vases", "key_door"])
+def test_values_on_arrays_are_those_of_plain_python(name: str) -> None:
+    each = reference(name)
+    abstraction, evidence = known(each.env)
+    program = read_program(each.source, abstraction)
+    some = np.random.default_rng(0).integers(len(evidence), size=200)
+    sides = evidence.sides(some) if program.form == "reward" else {"state": evidence.sides(some)["after"]}
+    batch = run(program, sides)
+    for row in range(len(some)):
+        frame = Frame(
+            {side: {n: _plain(v[row]) for n, v in values.items()} for side, values in sides.items()}
+        )
+        executor(program.tree)(frame)
+        assert batch.total[row] == pytest.approx(frame.total, rel=1e-12)
+        assert batch.parts[:, row].tolist() == pytest.approx(
+            [frame.parts[part] for part in program.parts], rel=1e-12
+        )
+
+
+def _plain(value: np.ndarray) -> object:
+    return tuple(value.tolist()) if value.ndim else value.item()

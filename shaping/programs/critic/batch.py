@@ -123,7 +123,10 @@ class _Machine:
         return values
 
     def _note_distance(self, expr: Call, arguments: tuple[Expr, ...], mask: Mask) -> None:
-        names = tuple(argument.name for argument in arguments if isinstance(argument, Read))
+        states = (
+            argument for argument in arguments if isinstance(argument, Read) and argument.side != "action"
+        )
+        names = tuple(argument.name for argument in states)
         if len(names) == 2 and names[0] != names[1]:
             place = expr.line, expr.column
             before = self.out.apart.get(place)
