@@ -1,4 +1,4 @@
-"""Kernels of finite decision processes that are kept as lists: what acting best is worth, for ever or for a few steps.
+"""Kernels of finite decision processes that are kept as lists: what acting best is worth.
 
 States have groups of outcomes, one for each action: groups ``first_group[s] .. first_group[s + 1] - 1`` are those of state s, and
 outcomes ``first_edge[g] .. first_edge[g + 1] - 1`` those of group g. ``pay`` (G,) is what a group pays on average, ``target`` (E,)
@@ -60,28 +60,3 @@ def solve(
         if change <= tolerance:
             return sweep + 1
     return most
-
-
-@jit
-def look_ahead(
-    first_group: np.ndarray,
-    first_edge: np.ndarray,
-    target: np.ndarray,
-    weight: np.ndarray,
-    pay: np.ndarray,
-    steps: int,
-    out: np.ndarray,
-) -> None:
-    """Write what each group is worth over so many steps to ``out`` (G,): its own, and the best ones behind it."""
-    states = first_group.shape[0] - 1
-    values = np.zeros(states)
-    ahead = np.zeros(states)
-    for step in range(steps):
-        for state in range(states):
-            best = -math.inf
-            for group in range(first_group[state], first_group[state + 1]):
-                out[group] = group_value(group, first_edge, target, weight, pay, values)
-                best = max(best, out[group])
-            ahead[state] = best if best > -math.inf else 0.0
-        if step < steps - 1:
-            values[:] = ahead

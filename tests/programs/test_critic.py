@@ -197,3 +197,12 @@ def test_values_on_arrays_are_those_of_plain_python(name: str) -> None:
 
 def _plain(value: np.ndarray) -> object:
     return tuple(value.tolist()) if value.ndim else value.item()
+
+
+def test_memory_that_is_never_written_lets_a_bonus_be_collected_again() -> None:
+    once = reference("point_maze_open").source
+    kept = "    memory.closest = min(closest, distance(after.agent_pos, after.goal_pos))\n"
+    assert kept in once
+    forgetful = found("shapegym/PointMazeOpen-v0", once.replace(kept, ""))
+    assert {"lingering", "loop"} & {finding.rule for finding in forgetful}
+    assert not blames(found("shapegym/PointMazeOpen-v0", once))

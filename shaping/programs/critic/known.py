@@ -9,7 +9,7 @@ from typing import Any, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from shapegym.shaping.kernels.best_policy import look_ahead, solve
+from shapegym.shaping.kernels.best_policy import solve
 
 Floats: TypeAlias = NDArray[np.float64]
 Indices: TypeAlias = NDArray[np.int64]
@@ -82,20 +82,6 @@ class Graph:
             values,
         )
         return values, pay + np.add.reduceat(weight * values[self.target], self.first_edge[:-1])
-
-    def ahead(self, pay: Floats, steps: int) -> Floats:
-        """Return what groups are worth over a few steps, (G,), without a discount."""
-        out = np.zeros(len(pay))
-        look_ahead(
-            self.first_group,
-            self.first_edge,
-            self.target,
-            self.weight(1.0),
-            np.ascontiguousarray(pay),
-            steps,
-            out,
-        )
-        return out
 
     def most(self, groups: Floats) -> Floats:
         """The largest of the groups of each state, (G,): repeated for all of its groups."""
