@@ -92,17 +92,18 @@ class Session:
                 self.rounds.append(news)
             tell(news)
 
-        trouble = ""
         try:
             with held(self.folder.path):
                 run_design(self.folder.path, self.designer, self._trainer(), note)
         except ProposerError as error:
-            trouble = str(error)
+            self._report(str(error))
             raise
-        finally:
-            report = report_of(self.folder.brief, self.designer.task, self.rounds, self.spent, trouble)
-            write_text(self.folder.path / REPORT, report)
+        self._report()
         return self.rounds
+
+    def _report(self, trouble: str = "") -> None:
+        report = report_of(self.folder.brief, self.designer.task, self.rounds, self.spent, trouble)
+        write_text(self.folder.path / REPORT, report)
 
     def _trainer(self) -> Trainer:
         if self.recorded is not None:
