@@ -214,6 +214,9 @@ def _only_program(module: ast.Module, notes: list[str]) -> ast.Module:
             f"Values that were called as functions are ({', '.join(shadowing)}) have an underscore now."
         )
     _AsMeant(set(shadowing)).visit(function)
+    if name == "compute_reward" and len(arguments) == 3 and _remembers(function):
+        notes.append("It remembers, so memory is its last argument.")
+        function.args.args.append(ast.arg("memory"))
     if _returns(function) and not _ends(function.body):
         notes.append("Where it ended without a return, it pays nothing.")
         function.body.append(ast.parse("return 0.0").body[0])
@@ -234,13 +237,26 @@ def _assigned(function: ast.FunctionDef) -> set[str]:
 
 
 class _AsMeant(ast.NodeTransformer):
-    """Some names get an underscore where they are not called; what stubs call a Vector is an array."""
+    """Some names get an underscore where they are not called; a stub's Vector is an array; ``MEMORY["x"]`` is ``memory.x``."""
 
     def __init__(self, names: set[str]) -> None:
         self._names = names
 
     def visit_Name(self, node: ast.Name) -> ast.Name:
         return ast.Name(f"{node.id}_" if node.id in self._names else node.id, node.ctx)
+
+    def visit_Attribute(self, node: ast.Attribute) -> ast.AST:
+        self.generic_visit(node)
+        if isinstance(node.value, ast.Name) and node.value.id == "MEMORY":
+            node.value.id = "memory"
+        return node
+
+    def visit_Subscript(self, node: ast.Subscript) -> ast.AST:
+        self.generic_visit(node)
+        match node:
+            case ast.Subscript(ast.Name("MEMORY" | "memory"), ast.Constant(str(slot))):
+                return ast.Attribute(ast.Name("memory", ast.Load()), slot, node.ctx)
+        return node
 
     def visit_Call(self, node: ast.Call) -> ast.AST:
         called = node.func
@@ -252,6 +268,10 @@ class _AsMeant(ast.NodeTransformer):
         if isinstance(called, ast.Name):
             node.func = called
         return node
+
+
+def _remembers(function: ast.FunctionDef) -> bool:
+    return any(isinstance(node, ast.Name) and node.id == "memory" for node in ast.walk(function))
 
 
 def _meant(module: ast.Module) -> ast.FunctionDef | None:

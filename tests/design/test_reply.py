@@ -152,6 +152,16 @@ def test_complaints_are_about_the_piece_that_came_nearest():
         read_reply(text, SEEN)
 
 
+@pytest.mark.parametrize("arguments", ["before, after, action", "before, after, action, memory"])
+@pytest.mark.parametrize("slot", ["MEMORY['best']", "MEMORY.best", "memory['best']", "memory.best"])
+def test_memory_is_read_however_it_is_spelled(slot, arguments):
+    code = (
+        f"MEMORY = {{'best': 0.0}}\n\n\ndef compute_reward({arguments}):\n    {slot} = max({slot}, after.x)\n"
+        f"    return {slot}, {{'best': {slot}}}\n"
+    )
+    assert read_reply(fenced(code), SEEN).program.slots == (("best", 0.0),)
+
+
 def test_constants_and_memory_beside_the_function_are_kept():
     code = "WEIGHT = 2.0\nMEMORY = {'best': 0.0}\n" + (
         "def f(before, after, action, memory):\n    memory.best = max(memory.best, after.x)\n"
