@@ -46,9 +46,4 @@ def _islands(preset: Preset, number: int, history: History) -> list[list[Candida
             guest = guests[island - 1]
             if guest is not None and guest not in members:
                 members.append(guest)
-    return [sorted(members, key=_goodness, reverse=True)[:KEPT] for members in living]
-
-
-def _goodness(candidate: Candidate) -> tuple[float, float]:
-    assert candidate.outcome is not None  # noqa: S101  # only those are judged
-    return candidate.outcome.score
+    return [sorted(members, key=lambda each: each.merit, reverse=True)[:KEPT] for members in living]

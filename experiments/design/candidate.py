@@ -101,6 +101,12 @@ class Candidate:
         """Its program; empty if there is none."""
         return self.attempt.source
 
+    @property
+    def merit(self) -> tuple[float, ...]:
+        """What is more of a better one: how well its agent does the task; where that is equal, how little it is blamed."""
+        assert self.outcome is not None  # noqa: S101  # only those are compared
+        return (*self.outcome.score, *(-fault for fault in self.attempt.rank))
+
     def with_outcome(self, outcome: Outcome | None, trouble: str = "") -> Candidate:
         """Return it with what came of its training."""
         return replace(self, outcome=outcome, trouble=trouble)
@@ -149,5 +155,6 @@ class History:
 
 def best_of(candidates: list[Candidate]) -> Candidate | None:
     """Return the candidate with the best outcome, the earliest of equals; None if there is none."""
-    judged = [each for each in candidates if each.outcome is not None]
-    return max(judged, key=lambda each: each.outcome.score, default=None)  # type: ignore[union-attr]
+    return max(
+        (each for each in candidates if each.outcome is not None), key=lambda each: each.merit, default=None
+    )
