@@ -1,10 +1,10 @@
-"""How many of PPO's frames per second shaping costs: `python benchmarks/ppo_overhead.py [terms|model|deir|etd|program]`.
+"""How many of PPO's frames per second shaping costs: `python benchmarks/ppo_overhead.py [terms|model|program|rnd|novel_d|...]`.
 
 Two agents, one on the plain task and one on a shaped reward, take turns at learning in one process. What counts is the median over
 the rounds of the ratio of their speeds in the same round, so that a change in the machine's load falls on both. "terms" is a
 potential and a count bonus on 64 lanes of four rooms; "model" is random network distillation (examples/predictor.py) on 256 lanes
-of DoorKey-8x8, "deir" and "etd" are these methods there, and "program" is a reward program with ten parts. On a machine with other
-work, `--clock cpu` counts the time of this process.
+of DoorKey-8x8, "program" a reward program with ten parts, and the others are the methods of `shapegym.shaping.intrinsic` there, as
+they see grids. On a machine with other work, `--clock cpu` counts the time of this process.
 """
 
 from __future__ import annotations
@@ -21,8 +21,22 @@ from stable_baselines3.common.base_class import BaseAlgorithm
 
 from shapegym import CountBonus, Potential, TaskReward, make_agent
 from shapegym.agents import torch_threads
-from shapegym.shaping import DEIR, ETD, Sight, program_reward
-from shapegym.shaping.types import Expression
+from shapegym.shaping import (
+    DEIR,
+    E3B,
+    ETD,
+    ICM,
+    NGU,
+    RE3,
+    RIDE,
+    RND,
+    Disagreement,
+    NovelD,
+    PseudoCounts,
+    Sight,
+    program_reward,
+)
+from shapegym.shaping.types import Expression, snake_case
 
 PROGRAM = """
 def compute_reward(before, after, action):
@@ -42,7 +56,10 @@ def compute_reward(before, after, action):
         "happened": happened, "turning": turning, "idle": idle, "useless": useless, "speed": speed,
     }
 """
-METHODS = {"deir": DEIR(Sight(network="grid")), "etd": ETD(Sight(network="grid"))}
+METHODS = {
+    snake_case(method.__name__): method(Sight(network="grid"))
+    for method in (RND, NovelD, E3B, DEIR, ETD, ICM, Disagreement, RIDE, RE3, PseudoCounts, NGU)
+}
 CLOCKS = {"wall": time.perf_counter, "cpu": time.process_time}
 
 
