@@ -18,6 +18,7 @@ PURE = {"upright", "state", "room"}
 """Numbers that have no unit."""
 
 FAMILIES = {row.builder: row for row in TABLE if ".grid." in row.builder}
+QUICK = ("door_key", "lava_gap", "unlock_pickup", "multi_room")
 
 
 def made(row: EnvRow) -> Dynamics:
@@ -56,7 +57,13 @@ def test_a_state_number_is_all_that_there_is_where_a_task_has_no_features() -> N
     assert not bare.noted["state"].oracle
 
 
-@pytest.mark.parametrize("row", FAMILIES.values(), ids=lambda row: row.name)
+@pytest.mark.parametrize(
+    "row",
+    [
+        pytest.param(row, id=row.name, marks=() if builder.endswith(QUICK) else pytest.mark.slow)
+        for builder, row in FAMILIES.items()
+    ],
+)
 def test_grid_worlds_show_what_their_notes_list(row: EnvRow) -> None:
     lanes = 16
     envs = gym.make_vec(row.id, num_envs=lanes, vectorization_mode="vector_entry_point", observation="flat")
