@@ -13,14 +13,18 @@ KEPT = 5
 
 def asks_of(preset: Preset, number: int, history: History, seed: int) -> list[Ask]:
     """Return what is asked for in a round, numbered from 1: programs from nothing as long as there is none to begin from."""
+    best = history.best
+    lost = best is None or best.outcome is None or not any(best.outcome.score)
+    fresh = round(preset.fresh * preset.candidates) if lost else 0
     if preset.breeding == "best":
-        best = history.best
         ask = Ask("new") if best is None else Ask("improve", (best.id,))
-        return [ask] * preset.candidates
+        return [Ask("new")] * fresh + [ask] * (preset.candidates - fresh)
     rng = np.random.default_rng((seed, number))
     islands = _islands(preset, number, history)
     return [
-        _of_island(place % preset.islands, islands[place % preset.islands], preset, rng)
+        _of_island(
+            place % preset.islands, islands[place % preset.islands] if place >= fresh else [], preset, rng
+        )
         for place in range(preset.candidates)
     ]
 

@@ -52,9 +52,9 @@ class Outcome:
     """What came of a candidate.
 
     Attributes:
-        success: share of episodes of the last evaluations that solved the task, with the ends of its 95 % interval; None where
-            the task does not say.
-        task_return: mean task return of the same episodes, with its interval.
+        success: share of episodes of the last evaluations that solved the task, with the ends of its 95 % interval over these
+            episodes; None where the task does not say.
+        task_return: mean task return of the last evaluations, with its interval over them.
         courses: of "success", "task return", "episode length" in evaluations, and of each part in training episodes.
         failures: what failed episodes had in common, in sentences.
         frames: steps that were trained.
@@ -110,14 +110,14 @@ def outcome_of(
         [*(each for each in curve if each["step"] > (1 - LAST) * row.steps), _final(row)]
         for row, curve in zip(rows, curves, strict=True)
     ]
-    success = _interval(last, "success_rate", (0.0, 1.0)) if told else None
+    success = _interval([_solved(run) for run in last], (0.0, 1.0)) if told else None
     courses = {"success": _course_of(curves, "success_rate", rows)} if told else {}
     courses["task return"] = _course_of(curves, "mean_return", rows)
     courses["episode length"] = _course_of(curves, "mean_length", rows)
     courses |= _courses_of_parts(folders, rows)
     return Outcome(
         success,
-        _interval(last, "mean_return", None),
+        _interval([[each["mean_return"] for each in run] for run in last], None),
         courses,
         tuple(failures),
         sum(row.steps for row in rows),
@@ -126,19 +126,24 @@ def outcome_of(
 
 
 def _final(row: ResultRow) -> dict[str, Any]:
-    return {"success_rate": row.success_rate, "mean_return": row.mean_return}
+    return {"success_rate": row.success_rate, "mean_return": row.mean_return, "episodes": row.episodes}
+
+
+def _solved(run: Sequence[Mapping[str, Any]]) -> list[float]:
+    """Whether each episode of some evaluations solved the task."""
+    solved: list[float] = []
+    for each in run:
+        many = round(each["success_rate"] * each["episodes"])
+        solved += [1.0] * many + [0.0] * (each["episodes"] - many)
+    return solved
 
 
 def _interval(
-    runs: Sequence[Sequence[Mapping[str, Any]]], key: str, within: tuple[float, float] | None
+    runs: Sequence[Sequence[float]], within: tuple[float, float] | None
 ) -> tuple[float, float, float]:
-    """Mean over the last evaluations of all runs, and its bootstrap interval."""
-    scores = {str(number): [each[key] for each in run] for number, run in enumerate(runs)}
-    found = (
-        aggregate(scores, np.mean, within=within)
-        if max(map(len, scores.values())) > 1
-        else _alone(scores, within)
-    )
+    """Mean over what is known of all runs, and its bootstrap interval."""
+    scores = {str(number): run for number, run in enumerate(runs)}
+    found = aggregate(scores, np.mean, within=within) if max(map(len, runs)) > 1 else _alone(scores, within)
     return tuple(round(float(value), 6) for value in (found.estimate, found.low, found.high))  # type: ignore[return-value]
 
 

@@ -26,6 +26,8 @@ class Preset(BaseModel):
         repairs: how often a program that the critic blames goes back to whoever wrote it.
         breeding: where programs come from in later rounds. "best": all from the best so far; "islands": from parents that are
             drawn by fitness, within islands.
+        fresh: share of the candidates of a round that come from nothing as long as no agent has solved the task once: there is
+            nothing yet to improve on.
         improve: the template by which one program is asked for from another.
         system: the template of the first message.
         examples: reference programs of other tasks that are shown.
@@ -44,6 +46,7 @@ class Preset(BaseModel):
     candidates: int = Field(default=4, ge=1, le=MOST_CANDIDATES)
     repairs: int = Field(default=1, ge=0, le=10)
     breeding: Literal["best", "islands"] = "best"
+    fresh: Annotated[float, Field(ge=0, le=1)] = 0.0
     improve: Literal["improve", "feedback", "mutate"] = "improve"
     system: Literal["system", "signs"] = "system"
     examples: int = Field(default=0, ge=0, le=5)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -240,3 +241,15 @@ def test_the_folder_tells_everything(tmp_path):
     assert json.loads((place / "outcome.json").read_text())["outcome"]["frames"] == 100
     (row,) = map(json.loads, (tmp_path / "rounds.jsonl").read_text().splitlines())
     assert (row["best"], row["candidates"][0]["fate"]) == ("1/0", "clean")
+
+
+@pytest.mark.parametrize("preset", ["eureka", "revolve"])
+def test_as_long_as_nothing_works_half_is_written_anew(tmp_path, preset):
+    class Hopeless(Pretending):
+        def train(self, number, candidates):
+            nothing = replace(pretended("x"), success=(0.0, 0.0, 0.1), task_return=(0.0, 0.0, 0.0))
+            return [each.with_outcome(nothing) for each in candidates]
+
+    designer = designer_for(tmp_path, GrammarProposer(SEEN), preset, rounds=2, candidates=4)
+    second = run_design(tmp_path, designer, Hopeless())[1]
+    assert [each.ask.kind for each in second.candidates].count("new") >= 2
