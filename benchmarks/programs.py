@@ -18,8 +18,8 @@ from gymnasium import spaces
 
 from shapegym.shaping.programs.abstraction import Abstraction, abstraction_from
 from shapegym.shaping.programs.bound import measured
-from shapegym.shaping.programs.interpreter import Interpreter
-from shapegym.shaping.programs.kernel import ProgramKernel
+from shapegym.shaping.programs.evaluations.interpreter import Interpreter
+from shapegym.shaping.programs.evaluations.kernel import ProgramKernel
 from shapegym.shaping.programs.program import read_program
 from shapegym.shaping.transitions import Transitions
 

@@ -1,1 +1,6 @@
-../../shapegym/__main__.py
+"""Runs the command line: `python -m shapegym`."""
+
+from shapegym.experiments.cli import app
+
+if __name__ == "__main__":
+    app()

@@ -69,8 +69,8 @@ def _judged(path: Path, env: str, gamma: float, features: list[str], seed: int) 
     from shapegym.shaping.errors import ShapingError
     from shapegym.shaping.limited_files import read_text
     from shapegym.shaping.programs.critic import blames, criticise
+    from shapegym.shaping.programs.language.sizes import SOURCE_BYTES
     from shapegym.shaping.programs.program import read_program
-    from shapegym.shaping.programs.sizes import SOURCE_BYTES
 
     if not 0 < gamma < 1:
         raise RunError(

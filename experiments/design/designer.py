@@ -17,8 +17,8 @@ from shapegym.experiments.design.signs import with_fixed_magnitudes
 from shapegym.experiments.design.transcript import Transcript
 from shapegym.experiments.sweeps.plan import digest_of
 from shapegym.shaping.programs.abstraction import Abstraction
-from shapegym.shaping.programs.complaint import ProgramError
 from shapegym.shaping.programs.critic.finding import Finding
+from shapegym.shaping.programs.language.complaint import ProgramError
 from shapegym.shaping.programs.program import read_program
 from shapegym.shaping.written import cut
 

@@ -13,8 +13,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from shapegym.shaping.programs.abstraction import Abstraction
-from shapegym.shaping.programs.complaint import Complaint, ProgramError
-from shapegym.shaping.programs.functions import FUNCTIONS
+from shapegym.shaping.programs.language.complaint import Complaint, ProgramError
+from shapegym.shaping.programs.language.functions import FUNCTIONS
 from shapegym.shaping.programs.program import CheckedProgram, read_program
 
 MOST_TEXT = 200_000

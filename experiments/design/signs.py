@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import ast
 
-from shapegym.shaping.programs.complaint import Complaint, ProgramError
+from shapegym.shaping.programs.language.complaint import Complaint, ProgramError
 
 MAGNITUDES = {"sparse": 1.0, "dense": 0.1}
 

@@ -44,8 +44,8 @@ from shapegym.shaping.files.marked_yaml import (
 from shapegym.shaping.files.schema import alternatives, family, kind_of, know_all_nodes, node_help
 from shapegym.shaping.limited_files import read_text
 from shapegym.shaping.limits import FromFile, Unfit, fields_of, fit, hints_of, is_required, spelled
-from shapegym.shaping.programs.complaint import ProgramError
-from shapegym.shaping.programs.sizes import SOURCE_BYTES
+from shapegym.shaping.programs.language.complaint import ProgramError
+from shapegym.shaping.programs.language.sizes import SOURCE_BYTES
 from shapegym.shaping.programs.term import program_reward
 from shapegym.shaping.states.functions import STATE_FUNCTIONS, Call
 from shapegym.shaping.types import NODES, Expression, Node, snake_case

@@ -9,7 +9,7 @@ import numpy as np
 
 from shapegym.shaping.errors import ObservationError
 from shapegym.shaping.programs.abstraction import Abstraction, Feature, abstraction_from
-from shapegym.shaping.programs.kernel import ProgramKernel
+from shapegym.shaping.programs.evaluations.kernel import ProgramKernel
 from shapegym.shaping.programs.program import CheckedProgram, read_program
 from shapegym.shaping.reading import WHOLE
 from shapegym.shaping.states.select import Selector, selector

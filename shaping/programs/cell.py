@@ -18,13 +18,13 @@ from typing import Any
 import numpy as np
 
 from shapegym.shaping.programs.abstraction import Abstraction, Feature
-from shapegym.shaping.programs.columns import Columns
-from shapegym.shaping.programs.complaint import ProgramError
-from shapegym.shaping.programs.interpreter import Interpreter
-from shapegym.shaping.programs.kernel import ProgramKernel
+from shapegym.shaping.programs.evaluations.columns import Columns
+from shapegym.shaping.programs.evaluations.interpreter import Interpreter
+from shapegym.shaping.programs.evaluations.kernel import ProgramKernel
+from shapegym.shaping.programs.evaluations.trial import difference, over_steps
+from shapegym.shaping.programs.language.complaint import ProgramError
 from shapegym.shaping.programs.parcels import READY, opened_parcel, packed_parcel
 from shapegym.shaping.programs.program import CheckedProgram, read_program
-from shapegym.shaping.programs.trial import difference, over_steps
 
 resource: Any = import_module("resource") if os.name == "posix" else None
 

@@ -11,13 +11,13 @@ from functools import lru_cache
 
 import numpy as np
 
-from shapegym.shaping.programs import sizes
 from shapegym.shaping.programs.abstraction import Abstraction
-from shapegym.shaping.programs.complaint import Complaint, ProgramError
-from shapegym.shaping.programs.expressions import expression
-from shapegym.shaping.programs.scope import Form, Scope, TooMuch, listed
-from shapegym.shaping.programs.statements import block
-from shapegym.shaping.programs.tree import ANY, Build, Constant, Expr, Node, Return, Statement, walk
+from shapegym.shaping.programs.language import sizes
+from shapegym.shaping.programs.language.complaint import Complaint, ProgramError
+from shapegym.shaping.programs.language.expressions import expression
+from shapegym.shaping.programs.language.scope import Form, Scope, TooMuch, listed
+from shapegym.shaping.programs.language.statements import block
+from shapegym.shaping.programs.language.tree import ANY, Build, Constant, Expr, Node, Return, Statement, walk
 
 SIGNATURES: dict[str, tuple[Form, tuple[str, ...]]] = {
     "compute_reward": ("reward", ("before", "after", "action")),

@@ -21,14 +21,14 @@ from typing import Any
 
 import numpy as np
 
-from shapegym.shaping.programs import sizes
 from shapegym.shaping.programs.abstraction import Abstraction
-from shapegym.shaping.programs.columns import Columns
-from shapegym.shaping.programs.complaint import Complaint
-from shapegym.shaping.programs.monty import MontyEvaluation, why_not
+from shapegym.shaping.programs.evaluations.columns import Columns
+from shapegym.shaping.programs.evaluations.monty import MontyEvaluation, why_not
+from shapegym.shaping.programs.evaluations.trial import difference, over_steps
+from shapegym.shaping.programs.language import sizes
+from shapegym.shaping.programs.language.complaint import Complaint
 from shapegym.shaping.programs.parcels import READY, opened_parcel, packed_parcel
 from shapegym.shaping.programs.program import read_program
-from shapegym.shaping.programs.trial import difference, over_steps
 
 SECONDS = 10.0
 MEMORY = 2**30

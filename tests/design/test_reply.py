@@ -8,7 +8,7 @@ import pytest
 
 from shapegym.experiments.design.reply import read_reply
 from shapegym.shaping.programs.abstraction import Abstraction, Feature
-from shapegym.shaping.programs.complaint import ProgramError
+from shapegym.shaping.programs.language.complaint import ProgramError
 
 SEEN = Abstraction(
     "Reach the goal.",

@@ -18,9 +18,9 @@ from numpy.typing import NDArray
 from shapegym.agents.programs.abstracting import abstraction_of
 from shapegym.agents.programs.evidence import evidence_for
 from shapegym.shaping.programs.abstraction import Abstraction
-from shapegym.shaping.programs.complaint import ProgramError
 from shapegym.shaping.programs.critic import Evidence, Finding, Known, blames, criticise
 from shapegym.shaping.programs.critic.batch import run
+from shapegym.shaping.programs.language.complaint import ProgramError
 from shapegym.shaping.programs.program import CheckedProgram, read_program
 from shapegym.shaping.programs.references import Reference, references
 

@@ -10,13 +10,13 @@ import pytest
 from gymnasium import spaces
 
 from shapegym.shaping.programs.abstraction import abstraction_from
+from shapegym.shaping.programs.evaluations.interpreter import Interpreter
+from shapegym.shaping.programs.evaluations.kernel import ProgramKernel
+from shapegym.shaping.programs.evaluations.lowering import lowered
+from shapegym.shaping.programs.evaluations.monty import MontyEvaluation, why_not
+from shapegym.shaping.programs.evaluations.trial import Evaluation
 from shapegym.shaping.programs.grammar import wild_program
-from shapegym.shaping.programs.interpreter import Interpreter
-from shapegym.shaping.programs.kernel import ProgramKernel
-from shapegym.shaping.programs.lowering import lowered
-from shapegym.shaping.programs.monty import MontyEvaluation, why_not
 from shapegym.shaping.programs.program import CheckedProgram, read_program
-from shapegym.shaping.programs.trial import Evaluation
 
 ABSTRACTION = abstraction_from(
     {

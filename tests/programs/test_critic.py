@@ -13,7 +13,7 @@ from shapegym.shaping.programs.abstraction import Abstraction
 from shapegym.shaping.programs.critic import Evidence, Finding, blames, criticise
 from shapegym.shaping.programs.critic.batch import run
 from shapegym.shaping.programs.grammar import random_program, wild_program
-from shapegym.shaping.programs.meaning import Frame, executor
+from shapegym.shaping.programs.language.meaning import Frame, executor
 from shapegym.shaping.programs.program import read_program
 from shapegym.shaping.programs.references import Reference, reference, references
 

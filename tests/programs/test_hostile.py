@@ -17,10 +17,10 @@ from gymnasium import spaces
 from hostile_programs import CANARY, CONTAINED, HOSTILE, body, value
 
 from shapegym.shaping.programs.abstraction import Abstraction, abstraction_from
-from shapegym.shaping.programs.complaint import Complaint, ProgramError
-from shapegym.shaping.programs.interpreter import Interpreter
-from shapegym.shaping.programs.kernel import ProgramKernel
-from shapegym.shaping.programs.monty import why_not
+from shapegym.shaping.programs.evaluations.interpreter import Interpreter
+from shapegym.shaping.programs.evaluations.kernel import ProgramKernel
+from shapegym.shaping.programs.evaluations.monty import why_not
+from shapegym.shaping.programs.language.complaint import Complaint, ProgramError
 from shapegym.shaping.programs.program import read_program
 from shapegym.shaping.programs.wall import Job, behind_wall
 

@@ -7,7 +7,7 @@ import pytest
 from gymnasium import spaces
 
 from shapegym.shaping.programs.abstraction import Abstraction, Feature, abstraction_from
-from shapegym.shaping.programs.complaint import ProgramError
+from shapegym.shaping.programs.language.complaint import ProgramError
 from shapegym.shaping.programs.program import CheckedProgram, read_program
 
 SPACES: dict[str, gym.Space] = {

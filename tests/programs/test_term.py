@@ -24,7 +24,7 @@ from shapegym.shaping.errors import (
     StateFileError,
 )
 from shapegym.shaping.files.reward_files import dumps, from_data, load_reward, loads, to_data
-from shapegym.shaping.programs.complaint import ProgramError
+from shapegym.shaping.programs.language.complaint import ProgramError
 from shapegym.shaping.programs.term import PotentialProgram, RewardProgram, program_reward
 from shapegym.shaping.promises import Keeps, Replay
 from shapegym.shaping.surfaces.gym_env import ShapedEnv

@@ -14,9 +14,8 @@ from typing import Any, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from shapegym.shaping.programs.meaning import is_whole_power
-from shapegym.shaping.programs.program import CheckedProgram
-from shapegym.shaping.programs.tree import (
+from shapegym.shaping.programs.language.meaning import is_whole_power
+from shapegym.shaping.programs.language.tree import (
     Assign,
     Binary,
     Both,
@@ -39,6 +38,7 @@ from shapegym.shaping.programs.tree import (
     Slot,
     Statement,
 )
+from shapegym.shaping.programs.program import CheckedProgram
 
 Array: TypeAlias = NDArray[Any]
 Mask: TypeAlias = NDArray[np.bool_]

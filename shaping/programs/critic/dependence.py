@@ -6,8 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import TypeAlias
 
-from shapegym.shaping.programs.program import CheckedProgram
-from shapegym.shaping.programs.tree import (
+from shapegym.shaping.programs.language.tree import (
     Assign,
     Branch,
     Expr,
@@ -19,6 +18,7 @@ from shapegym.shaping.programs.tree import (
     Statement,
     walk,
 )
+from shapegym.shaping.programs.program import CheckedProgram
 
 Source: TypeAlias = tuple[str, str]
 """Side and name of what is read; ("memory", slot) of a slot."""

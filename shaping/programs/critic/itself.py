@@ -7,8 +7,8 @@ from dataclasses import fields
 
 from shapegym.shaping.programs.critic.finding import Finding
 from shapegym.shaping.programs.critic.paid import Measured
+from shapegym.shaping.programs.language.tree import Binary, Call, Compare, Constant, Expr, Node, walk
 from shapegym.shaping.programs.program import CheckedProgram
-from shapegym.shaping.programs.tree import Binary, Call, Compare, Constant, Expr, Node, walk
 
 _MOVES, _ENOUGH = 0.25, 10
 """In which share of the steps that move anything a distance changes at least that an agent steers; and of how many steps."""

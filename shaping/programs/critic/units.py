@@ -7,8 +7,7 @@ from dataclasses import dataclass, field
 
 from shapegym.shaping.programs.abstraction import Abstraction, Feature
 from shapegym.shaping.programs.critic.finding import Finding
-from shapegym.shaping.programs.program import CheckedProgram
-from shapegym.shaping.programs.tree import (
+from shapegym.shaping.programs.language.tree import (
     Assign,
     Binary,
     Branch,
@@ -29,6 +28,7 @@ from shapegym.shaping.programs.tree import (
     Statement,
     walk,
 )
+from shapegym.shaping.programs.program import CheckedProgram
 
 _KEEP = {"abs", "floor", "ceil", "trunc", "norm", "sum", "mean"}
 _JOIN = {"min", "max", "clip", "distance", "manhattan", "hypot"}

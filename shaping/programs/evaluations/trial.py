@@ -6,12 +6,12 @@ from typing import Protocol
 
 import numpy as np
 
-from shapegym.shaping.programs.columns import Columns, steps_of
+from shapegym.shaping.programs.evaluations.columns import Columns, steps_of
 from shapegym.shaping.programs.program import CheckedProgram
 
 
 class Evaluation(Protocol):
-    """What evaluates a program; see `shapegym.shaping.programs.columns`."""
+    """What evaluates a program; see `shapegym.shaping.programs.evaluations.columns`."""
 
     program: CheckedProgram
 

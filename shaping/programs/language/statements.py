@@ -6,10 +6,10 @@ import ast
 from collections.abc import Sequence
 from dataclasses import replace
 
-from shapegym.shaping.programs import sizes
-from shapegym.shaping.programs.expressions import expression, number, truth, whole
-from shapegym.shaping.programs.scope import Known, Names, Scope, TooMuch, entry, joined, place
-from shapegym.shaping.programs.tree import (
+from shapegym.shaping.programs.language import sizes
+from shapegym.shaping.programs.language.expressions import expression, number, truth, whole
+from shapegym.shaping.programs.language.scope import Known, Names, Scope, TooMuch, entry, joined, place
+from shapegym.shaping.programs.language.tree import (
     ANY,
     NUMBER,
     Assign,
@@ -22,7 +22,7 @@ from shapegym.shaping.programs.tree import (
     Return,
     Statement,
 )
-from shapegym.shaping.programs.values import as_number, entry_of
+from shapegym.shaping.programs.language.values import as_number, entry_of
 
 _HINTS: dict[type[ast.stmt], str] = {
     ast.While: "A while loop may not end: write for i in range(NUMBER).",

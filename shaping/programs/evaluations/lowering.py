@@ -11,9 +11,8 @@ from dataclasses import dataclass, field
 from functools import reduce
 from typing import TypeAlias
 
-from shapegym.shaping.programs.meaning import is_whole_power
-from shapegym.shaping.programs.program import CheckedProgram
-from shapegym.shaping.programs.tree import (
+from shapegym.shaping.programs.language.meaning import is_whole_power
+from shapegym.shaping.programs.language.tree import (
     Assign,
     Binary,
     Both,
@@ -36,6 +35,7 @@ from shapegym.shaping.programs.tree import (
     Slot,
     Statement,
 )
+from shapegym.shaping.programs.program import CheckedProgram
 
 Scalar: TypeAlias = str
 """A number or truth: the name of a row (x0), of a slot (m0) or of a result (t0), or a literal as Python writes it."""

@@ -1,6 +1,6 @@
 """The second evaluation: a Numba kernel over all lanes, compiled once for each program and kept on disk.
 
-It is made of the checked tree, never of the program's text: see `shapegym.shaping.programs.lowering`, and then `machine`.
+It is made of the checked tree, never of the program's text: see `lowering`, and then `machine`.
 """
 
 from __future__ import annotations
@@ -16,12 +16,12 @@ import numpy as np
 from numba.core import config
 
 from shapegym.kernel_cache import compiled, discard_old
-from shapegym.shaping.programs import ieee
 from shapegym.shaping.programs.abstraction import Abstraction
-from shapegym.shaping.programs.columns import Columns, packed
-from shapegym.shaping.programs.lowering import Code, Row, Scalar, lowered
-from shapegym.shaping.programs.machine import written
-from shapegym.shaping.programs.meaning import COMPARISONS
+from shapegym.shaping.programs.evaluations.columns import Columns, packed
+from shapegym.shaping.programs.evaluations.lowering import Code, Row, Scalar, lowered
+from shapegym.shaping.programs.evaluations.machine import written
+from shapegym.shaping.programs.language import ieee
+from shapegym.shaping.programs.language.meaning import COMPARISONS
 from shapegym.shaping.programs.program import CheckedProgram, read_program
 
 MOST_KEPT = 500
@@ -56,7 +56,7 @@ class ProgramKernel:
         active: np.ndarray | None = None,
         out: np.ndarray | None = None,
     ) -> np.ndarray:
-        """Return totals and parts, (1 + k, B), in ``out`` if it is given; see `shapegym.shaping.programs.columns`."""
+        """Return totals and parts, (1 + k, B), in ``out`` if it is given; see `shapegym.shaping.programs.evaluations.columns`."""
         return self.run(packed(self.rows, columns, num_lanes), memory, first, active, out)
 
     def run(

@@ -182,7 +182,7 @@ class Choice(Expr):
 
 @dataclass(frozen=True)
 class Call(Expr):
-    """A function by the name that `shapegym.shaping.programs.functions` gives it."""
+    """A function by the name that `shapegym.shaping.programs.language.functions` gives it."""
 
     function: str
     arguments: tuple[Expr, ...]

@@ -6,10 +6,10 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from shapegym.shaping.programs.columns import Columns
-from shapegym.shaping.programs.meaning import Frame, Value, executor
+from shapegym.shaping.programs.evaluations.columns import Columns
+from shapegym.shaping.programs.language.meaning import Frame, Value, executor
+from shapegym.shaping.programs.language.tree import Read, Type, walk
 from shapegym.shaping.programs.program import CheckedProgram
-from shapegym.shaping.programs.tree import Read, Type, walk
 
 
 class Interpreter:
@@ -27,7 +27,7 @@ class Interpreter:
         first: np.ndarray | None = None,
         active: np.ndarray | None = None,
     ) -> np.ndarray:
-        """Return totals and parts, (1 + k, B); see `shapegym.shaping.programs.columns`."""
+        """Return totals and parts, (1 + k, B); see `shapegym.shaping.programs.evaluations.columns`."""
         program = self.program
         out = np.zeros((1 + len(program.parts), num_lanes))
         memory = program.fresh_memory(num_lanes) if memory is None else memory

@@ -18,7 +18,7 @@ from numba import types
 from numba.core import cgutils
 from numba.extending import intrinsic
 
-from shapegym.shaping.programs.lowering import Code, Operation, Scalar
+from shapegym.shaping.programs.evaluations.lowering import Code, Operation, Scalar
 
 _NUMBER, _BIT, _BYTE = ir.DoubleType(), ir.IntType(1), ir.IntType(8)
 _ARITHMETIC = {

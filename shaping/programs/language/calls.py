@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import ast
 
-from shapegym.shaping.programs.functions import Function
-from shapegym.shaping.programs.scope import Scope, place
-from shapegym.shaping.programs.tree import ANY, NUMBER, Call, Constant, Expr
-from shapegym.shaping.programs.values import (
+from shapegym.shaping.programs.language.functions import Function
+from shapegym.shaping.programs.language.scope import Scope, place
+from shapegym.shaping.programs.language.tree import ANY, NUMBER, Call, Constant, Expr
+from shapegym.shaping.programs.language.values import (
     arithmetic,
     as_number,
     as_truth,

@@ -9,11 +9,11 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Literal, TypeAlias
 
 from shapegym.shaping.errors import suggest
-from shapegym.shaping.programs import sizes
 from shapegym.shaping.programs.abstraction import Abstraction
-from shapegym.shaping.programs.complaint import Complaint
-from shapegym.shaping.programs.functions import SPELLINGS
-from shapegym.shaping.programs.tree import (
+from shapegym.shaping.programs.language import sizes
+from shapegym.shaping.programs.language.complaint import Complaint
+from shapegym.shaping.programs.language.functions import SPELLINGS
+from shapegym.shaping.programs.language.tree import (
     ANY,
     NUMBER,
     Assign,

@@ -6,7 +6,7 @@ import math
 from dataclasses import dataclass
 from typing import Literal
 
-from shapegym.shaping.programs.ieee import UNARY
+from shapegym.shaping.programs.language.ieee import UNARY
 
 Shape = Literal[
     "each", "pair", "extreme", "clip", "whole", "vectors", "length", "number", "truth", "vector", "where"

@@ -1,7 +1,7 @@
 """The third evaluation: pydantic-monty, a Python interpreter of its own in a process of its own, with limits (the extra ``monty``).
 
-The typed tree is written as Python, with the meanings of numbers in the text of `shapegym.shaping.programs.ieee`, and run there.
-So an error of this interpreter or of Numba is no longer shared by all who could notice it.
+The typed tree is written as Python, with the meanings of numbers in the text of `shapegym.shaping.programs.language.ieee`, and run
+there. So an error of this interpreter or of Numba is no longer shared by all who could notice it.
 """
 
 from __future__ import annotations
@@ -14,12 +14,11 @@ from typing import Any
 import numpy as np
 
 from shapegym.shaping.errors import ShapingError
-from shapegym.shaping.programs import ieee
-from shapegym.shaping.programs.columns import Columns
-from shapegym.shaping.programs.interpreter import Interpreter
-from shapegym.shaping.programs.meaning import is_whole_power
-from shapegym.shaping.programs.program import CheckedProgram
-from shapegym.shaping.programs.tree import (
+from shapegym.shaping.programs.evaluations.columns import Columns
+from shapegym.shaping.programs.evaluations.interpreter import Interpreter
+from shapegym.shaping.programs.language import ieee
+from shapegym.shaping.programs.language.meaning import is_whole_power
+from shapegym.shaping.programs.language.tree import (
     Assign,
     Binary,
     Both,
@@ -42,6 +41,7 @@ from shapegym.shaping.programs.tree import (
     Slot,
     Statement,
 )
+from shapegym.shaping.programs.program import CheckedProgram
 
 SECONDS = 10.0
 MEMORY = 2**28
@@ -147,7 +147,7 @@ class MontyEvaluation:
         first: np.ndarray | None = None,
         active: np.ndarray | None = None,
     ) -> np.ndarray:
-        """Return totals and parts, (1 + k, B); see `shapegym.shaping.programs.columns`."""
+        """Return totals and parts, (1 + k, B); see `shapegym.shaping.programs.evaluations.columns`."""
         program = self.program
         memory = program.fresh_memory(num_lanes) if memory is None else memory
         if first is not None:

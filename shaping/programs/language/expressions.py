@@ -7,10 +7,10 @@ import math
 from typing import Any, get_args
 
 from shapegym.shaping.errors import suggest
-from shapegym.shaping.programs.calls import call
-from shapegym.shaping.programs.functions import CONSTANTS, SPELLINGS
-from shapegym.shaping.programs.scope import Scope, entry, listed, place
-from shapegym.shaping.programs.tree import (
+from shapegym.shaping.programs.language.calls import call
+from shapegym.shaping.programs.language.functions import CONSTANTS, SPELLINGS
+from shapegym.shaping.programs.language.scope import Scope, entry, listed, place
+from shapegym.shaping.programs.language.tree import (
     ANY,
     NUMBER,
     TRUTH,
@@ -29,7 +29,7 @@ from shapegym.shaping.programs.tree import (
     Slot,
     vector,
 )
-from shapegym.shaping.programs.values import (
+from shapegym.shaping.programs.language.values import (
     arithmetic,
     as_number,
     as_truth,

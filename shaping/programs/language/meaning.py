@@ -1,7 +1,7 @@
 """What a typed tree means, in plain Python: nested closures.
 
 Slow, and simple enough to be believed: branches are Python's, vectors are tuples, and numbers are computed by
-`shapegym.shaping.programs.ieee`.
+`shapegym.shaping.programs.language.ieee`.
 """
 
 from __future__ import annotations
@@ -11,8 +11,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
-from shapegym.shaping.programs import ieee
-from shapegym.shaping.programs.tree import (
+from shapegym.shaping.programs.language import ieee
+from shapegym.shaping.programs.language.tree import (
     Assign,
     Binary,
     Both,

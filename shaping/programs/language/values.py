@@ -5,9 +5,9 @@ from __future__ import annotations
 import ast
 import math
 
-from shapegym.shaping.programs.meaning import Frame, evaluator
-from shapegym.shaping.programs.scope import Scope, place
-from shapegym.shaping.programs.tree import (
+from shapegym.shaping.programs.language.meaning import Frame, evaluator
+from shapegym.shaping.programs.language.scope import Scope, place
+from shapegym.shaping.programs.language.tree import (
     ANY,
     NUMBER,
     TRUTH,
