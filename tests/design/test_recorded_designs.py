@@ -1,0 +1,52 @@
+"""The designs in ``experiments/results/design`` replay: programs, findings, choices and results, to the last bit.
+
+What came of training is taken from the files here, because trainings of a whole design take minutes; the slow test repeats them.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from shapegym.experiments.design.folder import read_design, versions_of
+from shapegym.experiments.design.replay import begin_replay, differences
+from shapegym.experiments.design.session import Session
+from shapegym.experiments.runs import run_folder
+
+FOLDER = Path(__file__).parents[2] / "experiments/results/design"
+DESIGNS = sorted(path.parent.name for path in FOLDER.glob("*/design.json"))
+SLOW = [name for name in DESIGNS if name.startswith("door_key") or name.endswith("grammar")]
+"""The critic has more to gather for a grid world, and the grammar asks it oftener."""
+
+
+def replayed(name: str, place: Path, *, train: bool) -> dict[str, list[str]]:
+    recorded = read_design(FOLDER / name)
+    session = Session(begin_replay(recorded, place), None, recorded=None if train else recorded.path)
+    session.run(lambda _: None)
+    return differences(recorded.path, place)
+
+
+@pytest.mark.parametrize(
+    "name", [pytest.param(name, marks=[pytest.mark.slow] if name in SLOW else []) for name in DESIGNS]
+)
+def test_a_recorded_design_replays(name, tmp_path):
+    assert differences(FOLDER / name, FOLDER / name) == {}
+    assert replayed(name, tmp_path / "again", train=False) == {}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", DESIGNS)
+def test_its_trainings_repeat(name, tmp_path):
+    if versions_of(FOLDER / name) != run_folder.versions():
+        pytest.skip("It was recorded with other versions, or on another kind of machine.")
+    assert replayed(name, tmp_path / "again", train=True) == {}
+
+
+def test_there_are_designs_of_a_model_and_of_the_grammar():
+    proposers = [
+        json.loads((FOLDER / name / "design.json").read_text())["brief"]["proposer"] for name in DESIGNS
+    ]
+    assert any("model" in each for each in proposers)
+    assert any("grammar" in each for each in proposers)
