@@ -151,7 +151,8 @@ class MontyEvaluation:
         program = self.program
         memory = program.fresh_memory(num_lanes) if memory is None else memory
         if first is not None:
-            memory[:, first] = program.fresh_memory(int(first.sum()))
+            begins = first if active is None else first & active
+            memory[:, begins] = program.fresh_memory(int(begins.sum()))
         rows = [
             [[frame.sides[side][name] for side, name in program.reads], memory[:, lane].tolist()]
             for lane, frame in enumerate(Interpreter(program).frames(columns, num_lanes))
