@@ -60,7 +60,7 @@ class RewardProgram(Term):
             Example(TaskReward() + cls(_NEARER)),
             Example(TaskReward() + 0.5 * cls(_BEST)),
             Example(cls(_SYMBOLS), "discrete"),
-            Example(TaskReward() + cls(_GOAL), "dict"),
+            Example(cls(_GOAL), "dict"),
             Example(TaskReward() + Potential(PotentialProgram(_PHI), gamma=0.9)),
         )
 

@@ -71,7 +71,7 @@ class Forgetful(RecurrentEncoder):
         super().observe(transitions, memory, *inputs)
 
 
-OURS = ("averaged", "of_episodes", "forgetful")
+OURS = ("averaged", "of_episodes", "bound", "forgetful")
 KEPT = {
     name: NODES.pop(name) for name in OURS
 }  # other tests go through all nodes, and these are none of the project's
