@@ -41,7 +41,8 @@ class Cost:
 
     def __str__(self) -> str:
         tokens = f"{self.asked_tokens:,} tokens read and {self.told_tokens:,} written"
-        return f"{self.calls:,} calls, {tokens}, {self.frames:,} frames, {self.minutes:.0f} minutes"
+        minutes = f"{self.minutes:.0f} minutes" if self.minutes >= 1 else "less than a minute"
+        return f"{self.calls:,} calls, {tokens}, {self.frames:,} frames, {minutes}"
 
 
 def plan_of(brief: Brief, first_prompt: int, workers: int) -> Cost:
@@ -55,12 +56,12 @@ def plan_of(brief: Brief, first_prompt: int, workers: int) -> Cost:
     preset = brief.preset
     programs = preset.rounds * preset.candidates
     calls = programs * (1 + preset.repairs) + preset.analyse * (preset.rounds - 1)
-    asked = int(calls * (first_prompt / LETTERS_A_TOKEN + EVIDENCE_TOKENS))
-    told = calls * brief.most_tokens
+    reads = "grammar" not in brief.proposer
+    asked = reads * int(calls * (first_prompt / LETTERS_A_TOKEN + EVIDENCE_TOKENS))
+    told = reads * calls * brief.most_tokens
     frames = programs * len(brief.seeds) * brief.steps
     training = frames / FRAMES_A_SECOND / max(1, min(workers, preset.candidates * len(brief.seeds)))
-    asking = 0.0 if "grammar" in brief.proposer else told / TOKENS_A_SECOND
-    return Cost(calls, asked, told, frames, (training + asking) / 60)
+    return Cost(calls, asked, told, frames, (training + told / TOKENS_A_SECOND) / 60)
 
 
 def spent_by(folder: Path, exchanges: Sequence[Exchange], rounds: Sequence[Round]) -> Cost:
