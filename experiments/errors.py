@@ -40,7 +40,3 @@ def unless_refused(what: str) -> Iterator[None]:
 
 class DesignError(RunError):
     """A design of a reward that cannot be begun, continued or replayed."""
-
-
-class ProposerError(DesignError):
-    """Whoever writes the programs does not answer, or may not be asked any more; what is there stays, and the design can go on."""

@@ -68,6 +68,14 @@ class AnnotationError(ShapingError, ValueError):
     """A question that cannot be asked, or a log of answers that is damaged or contradicts the run that replays it."""
 
 
+class AskingError(ShapingError, ValueError):
+    """A language model that cannot be asked as it was described, or a transcript that is damaged or of other requests."""
+
+
+class UnansweredError(AskingError):
+    """Whoever is asked does not answer, or may not be asked any more; what is there stays, and it can be asked again later."""
+
+
 class BaseDataError(ShapingError, ValueError):
     """Recorded transitions that are missing, damaged, of another environment, or unfit to learn from."""
 

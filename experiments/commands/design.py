@@ -22,8 +22,9 @@ from shapegym.experiments.console import (
     require_recorded,
     say,
 )
-from shapegym.experiments.errors import DesignError, ProposerError
+from shapegym.experiments.errors import DesignError
 from shapegym.experiments.named import known_algorithm, require_env
+from shapegym.shaping.errors import UnansweredError
 
 if TYPE_CHECKING:
     from shapegym.experiments.design.brief import Brief
@@ -126,10 +127,10 @@ def design(
         if recorded:
             raise DesignError("--recorded says what --replay does: add --replay FOLDER, or leave it out.")
         from shapegym.experiments.design.brief import Brief
-        from shapegym.experiments.design.endpoint import Endpoint
         from shapegym.experiments.design.folder import begin_design, read_design
         from shapegym.experiments.design.preset import load_preset
         from shapegym.experiments.design.prompting import Prompts
+        from shapegym.shaping.asking.endpoint import Endpoint
 
         if resume is not None:
             refuse_others(context, "resume", *_GOING_ON)
@@ -190,10 +191,10 @@ def _session(
     workers: int,
     trust: bool,
 ) -> Session:
-    from shapegym.experiments.design.endpoint import Endpoint
     from shapegym.experiments.design.person import TypedFeedback, WrittenFeedback
     from shapegym.experiments.design.session import Session, grammar_for
-    from shapegym.experiments.design.transcript import Budget
+    from shapegym.shaping.asking.endpoint import Endpoint
+    from shapegym.shaping.asking.transcript import Budget
 
     proposer: Proposer = (
         grammar_for(folder.brief)
@@ -216,7 +217,7 @@ def _run(session: Session) -> None:
     again = f"shapegym design --resume {path}{as_options(session.folder.brief.imports)}"
     try:
         session.run(_tell)
-    except ProposerError as error:
+    except UnansweredError as error:
         say(str(error), err, label="Stopped:", style="bold red")
         say(f"What is finished is kept. Report: {path / REPORT}\nGo on with: {again}", err)
         raise typer.Exit(1) from None
@@ -240,7 +241,7 @@ def _replayed(recorded: Path, out_dir: Path | None, take: bool, workers: int, tr
         )
         try:
             session.run(_tell)
-        except ProposerError as error:
+        except UnansweredError as error:
             say(str(error), err, label="Note:", style="bold")
         found = differences(recorded, place)
         if not found:

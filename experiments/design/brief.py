@@ -11,7 +11,7 @@ from annotated_types import Ge, Le, MinLen
 from shapegym.experiments.design.preset import Preset
 from shapegym.experiments.errors import DesignError
 from shapegym.experiments.runs.run import MOST_EPISODES, MOST_STEPS
-from shapegym.experiments.sweeps.plan import digest_of
+from shapegym.shaping.digests import digest_of
 from shapegym.shaping.limits import Limited, Natural
 
 _Steps: TypeAlias = Annotated[int, Ge(1), Le(MOST_STEPS), "an integer of at least 1"]
@@ -37,7 +37,7 @@ class Brief(Limited):
         episodes: of each.
         seed: of everything that the design draws.
         most_tokens: of an answer.
-        proposer: who writes, as data (`Proposer.described`).
+        proposer: who writes, as data (`Chat.described`).
         imports: modules of other people that define what the brief names.
     """
 

@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from shapegym.experiments.design.brief import Brief
 from shapegym.experiments.design.loop import Round
-from shapegym.experiments.design.transcript import Exchange
 from shapegym.experiments.runs import costs as cost_file
+from shapegym.shaping.asking.transcript import Exchange
 
 LETTERS_A_TOKEN = 3.5
 """Of English and Python, roughly."""
@@ -64,7 +65,7 @@ def plan_of(brief: Brief, first_prompt: int, workers: int) -> Cost:
     return Cost(calls, asked, told, frames, (training + told / TOKENS_A_SECOND) / 60)
 
 
-def spent_by(folder: Path, exchanges: Sequence[Exchange], rounds: Sequence[Round]) -> Cost:
+def spent_by(folder: Path, exchanges: Sequence[Exchange[Any]], rounds: Sequence[Round]) -> Cost:
     """Return what a design has cost, done at once or in several pieces; minutes are those of its runs and of its answers."""
     outcomes = [
         each.outcome for stage in rounds for each in stage.candidates if each.outcome and not each.same_as

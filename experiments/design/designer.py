@@ -11,11 +11,12 @@ from typing import Protocol
 from shapegym.experiments.design.brief import Brief
 from shapegym.experiments.design.candidate import Ask, Attempt, Candidate, History
 from shapegym.experiments.design.prompting import Prompts
-from shapegym.experiments.design.proposer import Message, Proposer, Request
+from shapegym.experiments.design.proposer import Proposal, Proposer
 from shapegym.experiments.design.reply import read_reply
 from shapegym.experiments.design.signs import with_fixed_magnitudes
-from shapegym.experiments.design.transcript import Transcript
-from shapegym.experiments.sweeps.plan import digest_of
+from shapegym.shaping.asking.chat import Message
+from shapegym.shaping.asking.transcript import Transcript
+from shapegym.shaping.digests import digest_of
 from shapegym.shaping.programs.abstraction import Abstraction
 from shapegym.shaping.programs.critic.finding import Finding
 from shapegym.shaping.programs.language.complaint import ProgramError
@@ -68,7 +69,7 @@ class Designer:
     abstraction: Abstraction
     critic: Critic
     prompts: Prompts
-    transcript: Transcript
+    transcript: Transcript[Proposal]
     examples: Sequence[Precedent] = ()
     person: Proposer | None = None
     _advice: dict[int, str] = field(default_factory=dict)
@@ -178,14 +179,14 @@ class Designer:
 
     def _request(
         self, kind: str, place: str, messages: tuple[Message, ...], parents: tuple[str, ...]
-    ) -> Request:
-        return Request(
-            kind,  # type: ignore[arg-type]
+    ) -> Proposal:
+        return Proposal(
             messages,
-            parents,
             seed=int(digest_of([self.brief.seed, place])[:7], 16),
             temperature=self.brief.preset.temperature,
             most_tokens=self.brief.most_tokens,
+            kind=kind,  # type: ignore[arg-type]
+            parents=parents,
         )
 
 

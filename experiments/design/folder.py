@@ -26,11 +26,11 @@ from typing import Any
 from shapegym.experiments.design.brief import Brief
 from shapegym.experiments.design.designer import Precedent
 from shapegym.experiments.design.prompting import Prompts
-from shapegym.experiments.design.transcript import EXCHANGES
 from shapegym.experiments.errors import DesignError, unless_refused
 from shapegym.experiments.inside import require_own
 from shapegym.experiments.plain import plain
 from shapegym.experiments.runs import run_folder
+from shapegym.shaping.asking.transcript import EXCHANGES
 from shapegym.shaping.limited_files import read_object
 
 DESIGN, PROMPTS = "design.json", "prompts"

@@ -8,7 +8,8 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from shapegym.experiments.design.proposer import Reply, Request
+from shapegym.experiments.design.proposer import Proposal
+from shapegym.shaping.asking.chat import Reply
 from shapegym.shaping.errors import ExpressionError
 from shapegym.shaping.programs.abstraction import Abstraction
 from shapegym.shaping.programs.grammar import cross, mutate, random_program
@@ -29,12 +30,12 @@ class GrammarProposer:
 
     described: ClassVar[Mapping[str, Any]] = {"grammar": 1}
 
-    def propose(self, request: Request) -> Reply:
-        """Return a program as a block of code; see `Proposer`."""
+    def ask(self, request: Proposal) -> Reply:
+        """Return a program as a block of code; see `Chat`."""
         rng = np.random.default_rng(request.seed)
         return Reply(f"```python\n{self._program(request, rng)}```\n")
 
-    def _program(self, request: Request, rng: np.random.Generator) -> str:
+    def _program(self, request: Proposal, rng: np.random.Generator) -> str:
         try:
             match request.kind, request.parents:
                 case "cross", (first, second, *_):

@@ -63,7 +63,7 @@ def run_design(
         tell: told what goes on.
 
     Raises:
-        ProposerError: if nobody answers any more; what was finished stays, and the design can go on.
+        UnansweredError: if nobody answers any more; what was finished stays, and the design can go on.
     """
     brief, history = designer.brief, History()
     rounds: list[Round] = []

@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar
 
-from shapegym.experiments.design.proposer import Reply, Request
+from shapegym.experiments.design.proposer import Proposal
 from shapegym.experiments.errors import DesignError
+from shapegym.shaping.asking.chat import Reply
 from shapegym.shaping.limited_files import read_text
 
 
@@ -26,7 +27,7 @@ class WrittenFeedback:
 
     described: ClassVar[Mapping[str, Any]] = {}
 
-    def propose(self, request: Request) -> Reply:
+    def ask(self, request: Proposal) -> Reply:
         """Return the next line."""
         del request
         lines = [line.strip() for line in read_text(self.path, DesignError, "feedback").splitlines()]
@@ -40,13 +41,13 @@ class TypedFeedback:
     """Shows how the agent does, and takes what is typed.
 
     Attributes:
-        ask: shows a text and returns the answer.
+        answer: shows a text and returns the answer.
     """
 
-    ask: Callable[[str], str]
+    answer: Callable[[str], str]
 
     described: ClassVar[Mapping[str, Any]] = {}
 
-    def propose(self, request: Request) -> Reply:
+    def ask(self, request: Proposal) -> Reply:
         """Return the answer."""
-        return Reply(self.ask(request.messages[-1].content))
+        return Reply(self.answer(request.messages[-1].content))

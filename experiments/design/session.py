@@ -14,13 +14,13 @@ from shapegym.experiments.design.folder import DesignFolder, held
 from shapegym.experiments.design.grammar_proposer import GrammarProposer
 from shapegym.experiments.design.judging import TaskCritic
 from shapegym.experiments.design.loop import Round, Tell, Trainer, run_design
-from shapegym.experiments.design.proposer import Proposer
+from shapegym.experiments.design.proposer import Proposal, Proposer
 from shapegym.experiments.design.report import report_of
 from shapegym.experiments.design.training import RecordedTrainer, SweepTrainer, Watch
-from shapegym.experiments.design.transcript import Budget, Transcript
-from shapegym.experiments.errors import ProposerError
 from shapegym.experiments.runs.run_folder import write_text
+from shapegym.shaping.asking.transcript import Budget, Transcript
 from shapegym.shaping.discovery import import_modules
+from shapegym.shaping.errors import UnansweredError
 from shapegym.shaping.programs.abstraction import Abstraction
 
 REPORT = "report.md"
@@ -55,7 +55,7 @@ class Session:
         brief = self.folder.brief
         import_modules(brief.imports, "The design", beside=True)
         self.abstraction = abstraction_for(brief)
-        self.transcript = Transcript(self.folder.exchanges, self.proposer, self.budget)
+        self.transcript = Transcript(self.folder.exchanges, self.proposer, Proposal, self.budget)
         self.designer = Designer(
             brief,
             self.abstraction,
@@ -84,7 +84,7 @@ class Session:
         """Run what is left, and write the report, also where it is broken off.
 
         Raises:
-            ProposerError: if nobody answers any more, with what is there kept.
+            UnansweredError: if nobody answers any more, with what is there kept.
         """
 
         def note(news: Any) -> None:
@@ -95,7 +95,7 @@ class Session:
         try:
             with held(self.folder.path):
                 run_design(self.folder.path, self.designer, self._trainer(), note)
-        except ProposerError as error:
+        except UnansweredError as error:
             self._report(str(error))
             raise
         self._report()

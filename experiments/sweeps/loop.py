@@ -28,7 +28,7 @@ from shapegym.experiments.errors import RunError
 from shapegym.experiments.inside import inside
 from shapegym.experiments.runs import run_folder
 from shapegym.experiments.runs.run import Progress, request_of, train
-from shapegym.experiments.sweeps.plan import Job, Plan, digest_of, run_path
+from shapegym.experiments.sweeps.plan import Job, Plan, run_path
 from shapegym.experiments.sweeps.results import ResultRow
 from shapegym.experiments.sweeps.workspace import (
     LOCKS,
@@ -38,6 +38,7 @@ from shapegym.experiments.sweeps.workspace import (
     require_unedited,
     wandb_project,
 )
+from shapegym.shaping.digests import digest_of
 from shapegym.shaping.errors import ShapingError
 
 PROGRESS_SECONDS = 0.5

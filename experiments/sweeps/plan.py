@@ -6,7 +6,6 @@ sweep go on where it stopped, several machines share it, and a third party repea
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field
@@ -16,6 +15,7 @@ from typing import Any
 from shapegym.experiments.errors import RunError
 from shapegym.experiments.inside import fault_of, inside
 from shapegym.experiments.runs.run import RunConfig
+from shapegym.shaping.digests import digest_of
 from shapegym.shaping.limits import Limited, Natural
 
 MOST_RUNS = 100_000
@@ -109,12 +109,6 @@ def in_fair_order(jobs: Iterable[Job]) -> tuple[Job, ...]:
     return tuple(sorted(jobs, key=lambda job: job.config.seed))
 
 
-def digest_of(data: Any) -> str:
-    """Digest of plain data, whatever the order of its keys."""
-    text = json.dumps(data, sort_keys=True, default=_listed)
-    return hashlib.sha256(text.encode()).hexdigest()[:16]
-
-
 def run_path(folder: Path, job_id: str) -> Path:
     """Return the run folder of a job within the folder of its sweep.
 
@@ -128,7 +122,3 @@ def value_name(value: Any) -> str:
     """Return what a swept value is called in ids, which are names of folders too."""
     text = value if isinstance(value, str) else json.dumps(value).removesuffix(".0")
     return "".join(letter if letter.isalnum() or letter in "._+-" else "_" for letter in text)
-
-
-def _listed(value: Any) -> Any:
-    return dict(value) if isinstance(value, Mapping) else list(value)

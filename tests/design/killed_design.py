@@ -7,8 +7,8 @@ from pathlib import Path
 
 from pretend_design import Pretending, designer_for
 
-from shapegym.experiments.design.endpoint import Endpoint
 from shapegym.experiments.design.loop import run_design
+from shapegym.shaping.asking.endpoint import Endpoint
 
 if __name__ == "__main__":
     url, folder = sys.argv[1], Path(sys.argv[2])

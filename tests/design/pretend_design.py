@@ -11,8 +11,8 @@ from shapegym.experiments.design.designer import Designer
 from shapegym.experiments.design.outcome import Course, Outcome
 from shapegym.experiments.design.preset import load_preset
 from shapegym.experiments.design.prompting import Prompts
-from shapegym.experiments.design.proposer import Proposer
-from shapegym.experiments.design.transcript import EXCHANGES, Budget, Transcript
+from shapegym.experiments.design.proposer import Proposal, Proposer
+from shapegym.shaping.asking.transcript import EXCHANGES, Budget, Transcript
 from shapegym.shaping.programs.abstraction import Abstraction, Feature
 from shapegym.shaping.programs.critic.finding import Finding
 
@@ -56,5 +56,5 @@ def designer_for(
 ) -> Designer:
     brief = Brief("shapegym/Corridor-v0", load_preset(preset, **changes), 100)
     folder.mkdir(exist_ok=True)
-    transcript = Transcript(folder / EXCHANGES, proposer, budget or Budget())
+    transcript = Transcript(folder / EXCHANGES, proposer, Proposal, budget or Budget())
     return Designer(brief, SEEN, Picky(), Prompts.read(), transcript)

@@ -14,9 +14,9 @@ import pytest
 from fault_server import Handler, completion, dies_half_way, fails, serving
 from pretend_design import Pretending, designer_for
 
-from shapegym.experiments.design.endpoint import Endpoint
 from shapegym.experiments.design.loop import run_design
-from shapegym.experiments.errors import ProposerError
+from shapegym.shaping.asking.endpoint import Endpoint
+from shapegym.shaping.errors import UnansweredError
 
 pytest.importorskip("openai", reason="The openai client is not installed: pip install shapegym[llm]")
 
@@ -72,7 +72,7 @@ def test_kill_9_asks_nothing_twice(tmp_path, monkeypatch):
 def test_an_endpoint_that_dies_keeps_what_there_is(tmp_path, fault):
     with serving(writes, writes, writes, fault) as server:
         designer = designer_for(tmp_path, Endpoint("m", server.url, retries=0), rounds=2, candidates=2)
-        with pytest.raises(ProposerError, match="m at http"):
+        with pytest.raises(UnansweredError, match="m at http"):
             run_design(tmp_path, designer, Pretending())
     assert len((tmp_path / "rounds.jsonl").read_text().splitlines()) == 1
     with serving(writes) as server:

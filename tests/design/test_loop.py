@@ -13,9 +13,10 @@ from pretend_design import SEEN, Pretending, designer_for, pretended
 
 from shapegym.experiments.design.grammar_proposer import GrammarProposer
 from shapegym.experiments.design.loop import run_design
-from shapegym.experiments.design.proposer import Reply, Request
-from shapegym.experiments.design.transcript import Budget, read_exchanges
-from shapegym.experiments.errors import DesignError, ProposerError
+from shapegym.experiments.design.proposer import Proposal
+from shapegym.shaping.asking.chat import Reply
+from shapegym.shaping.asking.transcript import Budget, read_exchanges
+from shapegym.shaping.errors import AskingError, UnansweredError
 
 GOOD = "def compute_reward(before, after, action):\n    a = {} * after.x\n    return a, {{'a': a}}\n"
 BAD = GOOD.replace("after.x", "after.pos[0]")
@@ -29,9 +30,9 @@ class Scripted:
     def __init__(self, *texts: str | Reply | Exception) -> None:
         self.texts, self.asked = list(texts), []
 
-    asked: list[Request]
+    asked: list[Proposal]
 
-    def propose(self, request: Request) -> Reply:
+    def ask(self, request: Proposal) -> Reply:
         said = self.texts[len(self.asked) % len(self.texts)]
         self.asked.append(request)
         if isinstance(said, Exception):
@@ -45,9 +46,9 @@ class Mixed:
     described: Mapping[str, Any] = {"model": "mixed", "base_url": ""}
 
     def __init__(self) -> None:
-        self.asked: list[Request] = []
+        self.asked: list[Proposal] = []
 
-    def propose(self, request: Request) -> Reply:
+    def ask(self, request: Proposal) -> Reply:
         self.asked.append(request)
         text = (GOOD, BAD, "no code", GOOD)[request.seed % 4].format(request.seed % 97)
         return Reply(text, 10, 5)
@@ -167,7 +168,7 @@ def test_signs_have_fixed_magnitudes(tmp_path):
 
 def test_failures_are_analysed_and_the_analysis_is_told(tmp_path):
     class Analyst(Scripted):
-        def propose(self, request: Request) -> Reply:
+        def ask(self, request: Proposal) -> Reply:
             self.asked.append(request)
             if request.kind == "analyse":
                 return Reply("It never picks up the key.")
@@ -189,7 +190,7 @@ def test_a_person_is_heard_once_and_is_part_of_the_transcript(tmp_path):
         run_design(tmp_path, designer, Pretending())
     assert len(person.asked) == 1
     assert "Somebody who watched it says: It should hurry." in proposer.asked[2].messages[-1].content
-    assert "2/person" in [each.place for each in read_exchanges(tmp_path / "exchanges.jsonl")]
+    assert "2/person" in [each.place for each in read_exchanges(tmp_path / "exchanges.jsonl", Proposal)]
 
 
 def test_a_request_that_is_refused_loses_one_candidate_and_nothing_else(tmp_path):
@@ -205,8 +206,8 @@ def test_broken_off_anywhere_it_goes_on_and_asks_nothing_twice(tmp_path, after):
     run_design(tmp_path / "whole", designer_for(tmp_path / "whole", whole, candidates=3), Pretending())
     pieces, folder = Mixed(), tmp_path / "pieces"
     assert after < len(whole.asked)
-    with pytest.raises(ProposerError, match="budget") if after else pytest.raises(ProposerError):
-        dead = Scripted(ProposerError("budget")) if after == 0 else pieces
+    with pytest.raises(UnansweredError, match="budget") if after else pytest.raises(UnansweredError):
+        dead = Scripted(UnansweredError("budget")) if after == 0 else pieces
         run_design(
             folder, designer_for(folder, dead, candidates=3, budget=Budget(calls=after or None)), Pretending()
         )
@@ -224,7 +225,7 @@ def test_a_transcript_alone_replays_it(tmp_path):
     other = Pretending()  # other outcomes lead to other questions
     other.train = lambda number, candidates: [each.with_outcome(pretended("x")) for each in candidates]
     designer = designer_for(tmp_path / "b", None, candidates=3)
-    with pytest.raises(DesignError, match="another request"):
+    with pytest.raises(AskingError, match="another request"):
         run_design(tmp_path / "b", designer, other)
 
 

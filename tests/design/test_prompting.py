@@ -18,8 +18,8 @@ from shapegym.experiments.design.folder import begin_design, read_design
 from shapegym.experiments.design.grammar_proposer import GrammarProposer
 from shapegym.experiments.design.preset import load_preset, preset_names
 from shapegym.experiments.design.prompting import FIELDS, Prompts
-from shapegym.experiments.design.proposer import Message
 from shapegym.experiments.errors import DesignError
+from shapegym.shaping.asking.chat import Message
 from shapegym.shaping.programs.abstraction import Abstraction, Feature
 
 

@@ -18,7 +18,7 @@ from shapegym.experiments.runs.run import RunConfig, request_of
 from shapegym.experiments.sweeps import loop as sweeping
 from shapegym.experiments.sweeps import workspace
 from shapegym.experiments.sweeps.loop import Fixed, JobEvent, RunBusy, attempt, run_job, run_jobs
-from shapegym.experiments.sweeps.plan import Job, Plan, digest_of, in_fair_order, run_path
+from shapegym.experiments.sweeps.plan import Job, Plan, in_fair_order, run_path
 from shapegym.experiments.sweeps.results import INDEX, Results
 from shapegym.experiments.sweeps.workspace import (
     FAILURES,
@@ -29,6 +29,7 @@ from shapegym.experiments.sweeps.workspace import (
     read_failures,
     read_plan,
 )
+from shapegym.shaping.digests import digest_of
 from shapegym.shaping.json_lines import encode_rows
 
 CONFIG = RunConfig(

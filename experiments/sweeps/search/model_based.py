@@ -16,12 +16,13 @@ from typing_extensions import override
 
 from shapegym.experiments.errors import RunError, optional
 from shapegym.experiments.sweeps.loop import Search
-from shapegym.experiments.sweeps.plan import Job, Plan, digest_of, in_fair_order, require_countable
+from shapegym.experiments.sweeps.plan import Job, Plan, in_fair_order, require_countable
 from shapegym.experiments.sweeps.results import ResultRow
 from shapegym.experiments.sweeps.search import tuning
 from shapegym.experiments.sweeps.search.axes import Axis, Choices
 from shapegym.experiments.sweeps.search.tuning import Contest, Score, contests, score
 from shapegym.experiments.sweeps.search.variants import Point, require_axes
+from shapegym.shaping.digests import digest_of
 from shapegym.shaping.errors import suggest
 
 SAMPLERS = {

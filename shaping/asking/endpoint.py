@@ -11,14 +11,15 @@ import re
 import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from importlib import import_module
 from typing import Annotated, Any
 from urllib.parse import urlsplit
 
 from annotated_types import Ge, Le
 from pydantic import BaseModel, ValidationError
 
-from shapegym.experiments.design.proposer import Reply, Request
-from shapegym.experiments.errors import DesignError, ProposerError, optional
+from shapegym.shaping.asking.chat import Reply, Request
+from shapegym.shaping.errors import AskingError, UnansweredError
 from shapegym.shaping.limited_files import MIB, in_words
 from shapegym.shaping.limits import Limited, Positive
 
@@ -62,7 +63,7 @@ class Endpoint(Limited):
         retries: of a request that failed for a reason that may pass.
     """
 
-    misfit = DesignError
+    misfit = AskingError
 
     model: str
     base_url: str = ""
@@ -81,8 +82,8 @@ class Endpoint(Limited):
         """Model and URL."""
         return {"model": self.model, "base_url": self.base_url}
 
-    def propose(self, request: Request) -> Reply:
-        """Ask; see `Proposer`."""
+    def ask(self, request: Request) -> Reply:
+        """Ask; see `Chat`."""
         openai = _openai()
         for left in reversed(range(self.retries + 1)):
             try:
@@ -98,20 +99,20 @@ class Endpoint(Limited):
             except openai.APIStatusError as error:
                 if _is_too_long(error):
                     return Reply("", refused=self._quoted(error))
-                raise ProposerError(self._explained(error)) from None
+                raise UnansweredError(self._explained(error)) from None
             except openai.APITimeoutError:
-                raise ProposerError(
-                    f"{self._name} did not answer within {self.timeout:g} s ({self.retries + 1} tries). Is it busy? --timeout "
-                    "gives it longer."
+                raise UnansweredError(
+                    f"{self._name} did not answer within {self.timeout:g} s ({self.retries + 1} tries). Is it busy? Give "
+                    "it a longer timeout."
                 ) from None
             except (openai.APIConnectionError, _Unreadable) as error:
                 if left and isinstance(error, _Unreadable):
                     continue
-                raise ProposerError(
+                raise UnansweredError(
                     f"{self._name} gives no answer: {self._quoted(error.__cause__ or error)}."
                 ) from None
             except (openai.OpenAIError, ValueError) as error:
-                raise ProposerError(f"{self._name} cannot be asked: {self._quoted(error)}.") from None
+                raise UnansweredError(f"{self._name} cannot be asked: {self._quoted(error)}.") from None
         raise AssertionError  # the last try returns or raises
 
     def _read(self, text: str) -> Reply:
@@ -136,7 +137,7 @@ class Endpoint(Limited):
             case 401 | 403:
                 return f"{self._name} refuses the key ({error.status_code}): {said}. Set {KEY} to one that it knows."
             case 404:
-                return f"{self._name} is not there (404): {said}. Check --model and --base-url, which ends in /v1 mostly."
+                return f"{self._name} is not there (404): {said}. Check the model and the base URL, which ends in /v1 mostly."
             case 429:
                 return f"{self._name} takes no more requests for now (429): {said}. Go on later."
         return f"{self._name} fails ({error.status_code}): {said}."
@@ -155,10 +156,12 @@ class _Unreadable(Exception):
 
 
 def _openai() -> Any:
-    return optional(
-        "openai",
-        "A model is asked through the openai client: pip install 'shapegym[llm]'. (--grammar needs none.)",
-    )
+    try:
+        return import_module("openai")
+    except ImportError:
+        raise AskingError(
+            "A model is asked through the openai client: pip install 'shapegym[llm]'."
+        ) from None
 
 
 def _require_plain(url: str) -> None:
@@ -175,8 +178,8 @@ def _require_plain(url: str) -> None:
         fits = secret = False
     if secret or not fits:
         shown = "one with a name or password in it" if secret else repr(url[:100])
-        raise DesignError(
-            f"--base-url takes http://HOST:PORT/v1 or https://..., not {shown}. The key comes from {KEY}."
+        raise AskingError(
+            f"The base URL of a model is http://HOST:PORT/v1 or https://..., not {shown}. The key comes from {KEY}."
         )
 
 

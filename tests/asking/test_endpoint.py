@@ -20,15 +20,13 @@ from fault_server import (
     trickles,
 )
 
-from shapegym.experiments.design.endpoint import KEY, Endpoint
-from shapegym.experiments.design.proposer import Message, Request
-from shapegym.experiments.errors import DesignError, ProposerError
+from shapegym.shaping.asking.chat import Message, Request
+from shapegym.shaping.asking.endpoint import KEY, Endpoint
+from shapegym.shaping.errors import AskingError, UnansweredError
 
 pytest.importorskip("openai", reason="The openai client is not installed: pip install shapegym[llm]")
 
-REQUEST = Request(
-    "new", (Message("system", "s"), Message("user", "u")), seed=5, temperature=0.5, most_tokens=40
-)
+REQUEST = Request((Message("system", "s"), Message("user", "u")), seed=5, temperature=0.5, most_tokens=40)
 SECRET = "sk-very-secret-0123456789"
 
 
@@ -44,7 +42,7 @@ def _no_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def ask(url: str, retries: int = 1, timeout: float = 5.0):
-    return Endpoint("m", url, timeout=timeout, retries=retries).propose(REQUEST)
+    return Endpoint("m", url, timeout=timeout, retries=retries).ask(REQUEST)
 
 
 def test_it_asks_as_it_was_told_and_counts_tokens():
@@ -60,7 +58,7 @@ def test_it_asks_as_it_was_told_and_counts_tokens():
 def test_the_url_comes_from_the_environment_too(monkeypatch):
     with serving(says("hello")) as server:
         monkeypatch.setenv("OPENAI_BASE_URL", server.url)
-        assert Endpoint("m").propose(REQUEST).text == "hello"
+        assert Endpoint("m").ask(REQUEST).text == "hello"
 
 
 @pytest.mark.parametrize(
@@ -77,7 +75,7 @@ def test_what_may_pass_is_tried_again(fault):
     [
         (fails(500), "fails (500)"),
         (fails(429), "Go on later"),
-        (fails(404), "Check --model and --base-url"),
+        (fails(404), "Check the model and the base URL"),
         (fails(400, "no such parameter"), "no such parameter"),
         (hangs_up, "gives no answer"),
         (dies_half_way, "gives no answer"),
@@ -92,7 +90,7 @@ def test_what_may_pass_is_tried_again(fault):
     ],
 )
 def test_what_does_not_pass_is_one_error_that_says_what_to_do(fault, said):
-    with serving(fault) as server, pytest.raises(ProposerError) as caught:
+    with serving(fault) as server, pytest.raises(UnansweredError) as caught:
         ask(server.url, retries=0)
     assert said in str(caught.value)
     assert "m at http://127.0.0.1" in str(caught.value)
@@ -100,19 +98,19 @@ def test_what_does_not_pass_is_one_error_that_says_what_to_do(fault, said):
 
 @pytest.mark.parametrize(("fault", "said"), [(sleeps(1.0), "within 0.2 s"), (trickles, "longer than it may")])
 def test_a_slow_one_is_not_waited_for(fault, said):
-    with serving(fault) as server, pytest.raises(ProposerError, match=said):
+    with serving(fault) as server, pytest.raises(UnansweredError, match=said):
         ask(server.url, retries=0, timeout=0.2)
 
 
 def test_nobody_there():
     with serving(says("x")) as server:
         url = server.url
-    with pytest.raises(ProposerError, match="gives no answer"):
+    with pytest.raises(UnansweredError, match="gives no answer"):
         ask(url, retries=0)
 
 
 def test_the_key_is_in_no_message_and_no_answer():
-    with serving(echoes_key) as server, pytest.raises(ProposerError) as caught:
+    with serving(echoes_key) as server, pytest.raises(UnansweredError) as caught:
         ask(server.url)
     assert SECRET not in str(caught.value)
     assert "refuses the key (401)" in str(caught.value)
@@ -142,7 +140,7 @@ def test_an_empty_answer_is_an_answer(content):
     "url", ["http://me:word@host/v1", "ftp://host/v1", "host:8191/v1", "http://host/v1?key=x", "http://[x/v1"]
 )
 def test_a_url_that_is_none_or_holds_a_secret(url):
-    with pytest.raises(DesignError) as caught:
+    with pytest.raises(AskingError) as caught:
         Endpoint("m", url)
-    assert "--base-url takes" in str(caught.value)
+    assert "The base URL of a model is" in str(caught.value)
     assert "word" not in str(caught.value).replace("password", "")

@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
-from shapegym.experiments.design.proposer import Message, Reply, Request
-from shapegym.experiments.design.transcript import Budget, Transcript, read_exchanges
-from shapegym.experiments.errors import DesignError, ProposerError
+from shapegym.shaping.asking.chat import Message, Reply, Request
+from shapegym.shaping.asking.transcript import Budget, Transcript, read_exchanges
+from shapegym.shaping.errors import AskingError, UnansweredError
 
 
 class Counting:
@@ -19,13 +19,13 @@ class Counting:
     def __init__(self) -> None:
         self.asked: list[Request] = []
 
-    def propose(self, request: Request) -> Reply:
+    def ask(self, request: Request) -> Reply:
         self.asked.append(request)
         return Reply(f"answer {len(self.asked)} – ü\n", 10, 5)
 
 
 def request(seed: int = 0, text: str = "write") -> Request:
-    return Request("new", (Message("user", text),), parents=("a",), seed=seed)
+    return Request((Message("user", text),), seed=seed)
 
 
 @pytest.fixture
@@ -35,37 +35,37 @@ def path(tmp_path):
 
 def test_a_second_transcript_answers_from_the_file(path):
     proposer = Counting()
-    first = Transcript(path, proposer)
+    first = Transcript(path, proposer, Request)
     replies = [first.ask(f"1/{k}/0", request(k)) for k in range(3)]
-    again = Transcript(path, proposer)
+    again = Transcript(path, proposer, Request)
     assert [again.ask(f"1/{k}/0", request(k)) for k in range(3)] == replies
     assert len(proposer.asked) == 3
     assert (len(again.exchanges), again.tokens) == (3, 45)
-    assert Transcript(path, None).ask("1/2/0", request(2)) == replies[2]
+    assert Transcript(path, None, Request).ask("1/2/0", request(2)) == replies[2]
 
 
 def test_a_torn_last_line_is_asked_again_and_nothing_else(path):
     proposer = Counting()
-    transcript = Transcript(path, proposer)
+    transcript = Transcript(path, proposer, Request)
     for k in range(2):
         transcript.ask(f"1/{k}/0", request(k))
     path.write_bytes(path.read_bytes()[:-20])  # killed while it wrote
-    again = Transcript(path, proposer)
+    again = Transcript(path, proposer, Request)
     assert [again.ask(f"1/{k}/0", request(k)).text[:8] for k in range(2)] == ["answer 1", "answer 3"]
-    assert [each.place for each in read_exchanges(path)] == ["1/0/0", "1/1/0"]
+    assert [each.place for each in read_exchanges(path, Request)] == ["1/0/0", "1/1/0"]
 
 
 def test_another_request_at_a_place_is_refused_with_the_difference(path):
-    Transcript(path, Counting()).ask("1/0/0", request(text="write\na reward"))
-    with pytest.raises(DesignError, match=r"'-a reward' / '\+a potential'"):
-        Transcript(path, None).ask("1/0/0", request(text="write\na potential"))
-    with pytest.raises(DesignError, match="seed was 0 and is 4"):
-        Transcript(path, None).ask("1/0/0", request(4, text="write\na reward"))
+    Transcript(path, Counting(), Request).ask("1/0/0", request(text="write\na reward"))
+    with pytest.raises(AskingError, match=r"'-a reward' / '\+a potential'"):
+        Transcript(path, None, Request).ask("1/0/0", request(text="write\na potential"))
+    with pytest.raises(AskingError, match="seed was 0 and is 4"):
+        Transcript(path, None, Request).ask("1/0/0", request(4, text="write\na reward"))
 
 
 def test_a_replay_asks_nobody(path):
-    with pytest.raises(ProposerError, match="no answer for 1/0/0"):
-        Transcript(path, None).ask("1/0/0", request())
+    with pytest.raises(UnansweredError, match="no answer for 1/0/0"):
+        Transcript(path, None, Request).ask("1/0/0", request())
 
 
 @pytest.mark.parametrize(
@@ -73,13 +73,13 @@ def test_a_replay_asks_nobody(path):
 )
 def test_a_budget_that_is_spent_stops_and_a_larger_one_goes_on(path, budget, said):
     proposer = Counting()
-    transcript = Transcript(path, proposer, budget)
+    transcript = Transcript(path, proposer, Request, budget)
     for k in range(2):
         transcript.ask(f"1/{k}/0", request(k))
-    with pytest.raises(ProposerError, match=said):
+    with pytest.raises(UnansweredError, match=said):
         transcript.ask("1/2/0", request(2))
     assert len(proposer.asked) == 2
-    more = Transcript(path, proposer, Budget(calls=5))
+    more = Transcript(path, proposer, Request, Budget(calls=5))
     for k in range(5):
         more.ask(f"1/{k}/0", request(k))
     assert len(proposer.asked) == 5
@@ -95,16 +95,16 @@ def test_a_budget_that_is_spent_stops_and_a_larger_one_goes_on(path, budget, sai
     ],
 )
 def test_a_file_that_is_no_transcript_is_refused(path, change, said):
-    Transcript(path, Counting()).ask("1/0/0", request())
+    Transcript(path, Counting(), Request).ask("1/0/0", request())
     row = json.loads(path.read_text())
     change(row)
     path.write_text(json.dumps(row) + "\n")
-    with pytest.raises(DesignError, match=said):
-        read_exchanges(path)
+    with pytest.raises(AskingError, match=said):
+        read_exchanges(path, Request)
 
 
 def test_a_place_that_is_there_twice_is_refused(path):
-    Transcript(path, Counting()).ask("1/0/0", request())
+    Transcript(path, Counting(), Request).ask("1/0/0", request())
     path.write_text(path.read_text() * 2)
-    with pytest.raises(DesignError, match="twice"):
-        read_exchanges(path)
+    with pytest.raises(AskingError, match="twice"):
+        read_exchanges(path, Request)

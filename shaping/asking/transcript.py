@@ -1,31 +1,33 @@
-"""Every exchange with a proposer, kept as it happens: a line of JSON each.
+"""Every exchange with a language model, kept as it happens: a line of JSON each.
 
-A design is a function of its request, of these answers and of the runs. So one that goes on after it was killed, and one that is
-replayed, ask the transcript first; an answer that is on the disk is never asked for again.
+What goes on after it was killed, and what is replayed, asks the transcript first; an answer that is on the disk is never asked for
+again.
 """
 
 from __future__ import annotations
 
 import difflib
 import time
+from collections import Counter
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
+from typing import Generic
 
 from pydantic import ConfigDict, TypeAdapter, ValidationError
 
-from shapegym.experiments.design.proposer import Message, Proposer, Reply, Request
-from shapegym.experiments.errors import DesignError, ProposerError
+from shapegym.shaping.asking.chat import AnyRequest, Chat, Message, Reply, Request
+from shapegym.shaping.errors import AskingError, UnansweredError
 from shapegym.shaping.json_lines import append_rows, read_rows
 
 EXCHANGES = "exchanges.jsonl"
 
 
 @dataclass(frozen=True)
-class Exchange:
+class Exchange(Generic[AnyRequest]):
     """One question and its answer.
 
     Attributes:
-        place: where in the design it was asked, such as ``2/0/1``: round, candidate, attempt.
+        place: what it was asked for, such as ``2/0/1``: unique in a transcript.
         digest: of the request.
         request: what was asked.
         reply: what came back.
@@ -34,68 +36,70 @@ class Exchange:
 
     place: str
     digest: str
-    request: Request
+    request: AnyRequest
     reply: Reply
     seconds: float = 0.0
 
     __pydantic_config__ = ConfigDict(extra="forbid", allow_inf_nan=False)
 
 
-_EXCHANGE: TypeAdapter[Exchange] = TypeAdapter(Exchange)
-
-
-def read_exchanges(path: Path) -> list[Exchange]:
-    """Return the exchanges of a file; an unfinished last line is left out.
+def read_exchanges(path: Path, kind: type[AnyRequest]) -> list[Exchange[AnyRequest]]:
+    """Return the exchanges of a file, of a kind of requests; an unfinished last line is left out.
 
     Raises:
-        DesignError: if the file is none, an exchange is there twice, or a request is not the one that its digest names.
+        AskingError: if the file is none, an exchange is there twice, or a request is not the one that its digest names.
     """
-    exchanges: list[Exchange] = []
-    for number, row in enumerate(read_rows(path, DesignError), start=1):
+    exchanges: list[Exchange[AnyRequest]] = []
+    form: TypeAdapter[Exchange[AnyRequest]] = TypeAdapter(Exchange[kind])  # type: ignore[valid-type]
+    for number, row in enumerate(read_rows(path, AskingError), start=1):
         where = f"{path}, line {number},"
         try:
-            exchange = _EXCHANGE.validate_python(row)
+            exchange = form.validate_python(row)
         except ValidationError as error:
             first = error.errors(include_url=False)[0]
             place = ".".join(map(str, first["loc"]))
-            raise DesignError(f"{where} is no exchange: {place}: {first['msg']}.") from None
+            raise AskingError(f"{where} is no exchange: {place}: {first['msg']}.") from None
         if exchange.request.digest != exchange.digest:
-            raise DesignError(f"{where} was edited: its request is not the one that its digest names.")
+            raise AskingError(f"{where} was edited: its request is not the one that its digest names.")
         exchanges.append(exchange)
-    places = [exchange.place for exchange in exchanges]
-    if twice := {place for place in places if places.count(place) > 1}:
-        raise DesignError(f"{path} has the exchange {min(twice)} twice.")
+    often = Counter(exchange.place for exchange in exchanges)
+    if twice := [place for place, times in often.items() if times > 1]:
+        raise AskingError(f"{path} has the exchange {min(twice)} twice.")
     return exchanges
 
 
 @dataclass
 class Budget:
-    """What a design may spend on its proposer. None: as much as its plan needs."""
+    """What may be spent on whoever is asked. None: as much as is needed."""
 
     calls: int | None = None
-    tokens: int | None = None  # of requests and answers together, as the proposer counts them
+    tokens: int | None = None  # of requests and answers together, as whoever answers counts them
 
 
 @dataclass
-class Transcript:
-    """Answers from a file, and what is not there from a proposer.
+class Transcript(Generic[AnyRequest]):
+    """Answers from a file, and what is not there from whoever is asked.
 
     Attributes:
         path: of the file; made with its first exchange.
-        proposer: who is asked; None replays: then all must be there.
+        chat: who is asked; None replays: then all must be there.
+        kind: of requests.
         budget: of everything in the file.
     """
 
     path: Path
-    proposer: Proposer | None
+    chat: Chat[AnyRequest] | None
+    kind: type[AnyRequest]
     budget: Budget = field(default_factory=Budget)
-    _kept: dict[str, Exchange] = field(init=False)
+    _kept: dict[str, Exchange[AnyRequest]] = field(init=False)
 
     def __post_init__(self) -> None:
-        self._kept = {each.place: each for each in read_exchanges(self.path)} if self.path.exists() else {}
+        self._kept = (
+            {each.place: each for each in read_exchanges(self.path, self.kind)} if self.path.exists() else {}
+        )
 
     @property
-    def exchanges(self) -> list[Exchange]:
+    def exchanges(self) -> list[Exchange[AnyRequest]]:
         """Those that there are, in the order in which they were made."""
         return list(self._kept.values())
 
@@ -104,27 +108,27 @@ class Transcript:
         """Of requests and answers, as counted."""
         return sum(each.reply.asked_tokens + each.reply.told_tokens for each in self.exchanges)
 
-    def ask(self, place: str, request: Request, proposer: Proposer | None = None) -> Reply:
-        """Return the answer to a request, from the file if it was asked before, else from ``proposer`` in place of the usual one.
+    def ask(self, place: str, request: AnyRequest, chat: Chat[AnyRequest] | None = None) -> Reply:
+        """Return the answer to a request, from the file if it was asked before, else from ``chat`` in place of the usual one.
 
         Raises:
-            DesignError: if something else was asked at this place.
-            ProposerError: if nobody answers, or the budget is spent.
+            AskingError: if something else was asked at this place.
+            UnansweredError: if nobody answers, or the budget is spent.
         """
         if (kept := self._kept.get(place)) is not None:
             if kept.digest != request.digest:
-                raise DesignError(
-                    f"{self.path} has another request for {place} than this design makes: {_difference(kept.request, request)}. "
-                    "Replay it with the version that recorded it, or begin a new design."
+                raise AskingError(
+                    f"{self.path} has another request for {place} than is made now: {_difference(kept.request, request)}. "
+                    "Replay it with the version that recorded it, or begin a new transcript."
                 )
             return kept.reply
-        proposer = proposer or self.proposer
-        if proposer is None:
-            raise ProposerError(f"{self.path} has no answer for {place}: it was broken off before.")
+        chat = chat or self.chat
+        if chat is None:
+            raise UnansweredError(f"{self.path} has no answer for {place}: it was broken off before.")
         self._require_budget(place)
-        reply, seconds = _timed(proposer, request)
+        reply, seconds = _timed(chat, request)
         exchange = Exchange(place, request.digest, request, reply, seconds)
-        append_rows(self.path, [_EXCHANGE.dump_python(exchange, mode="json")])
+        append_rows(self.path, [asdict(exchange)])
         self._kept[place] = exchange
         return reply
 
@@ -134,14 +138,14 @@ class Transcript:
             ("tokens", self.budget.tokens, self.tokens),
         ):
             if most is not None and spent >= most:
-                raise ProposerError(
+                raise UnansweredError(
                     f"The budget of {most:,} {what} is spent ({spent:,}), and {place} is not asked yet. Go on with a larger one."
                 )
 
 
-def _timed(proposer: Proposer, request: Request) -> tuple[Reply, float]:
+def _timed(chat: Chat[AnyRequest], request: AnyRequest) -> tuple[Reply, float]:
     start = time.monotonic()
-    reply = proposer.propose(request)
+    reply = chat.ask(request)
     return reply, round(time.monotonic() - start, 3)
 
 

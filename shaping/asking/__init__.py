@@ -1,0 +1,1 @@
+"""Asking a language model: what is said, endpoints that answer, and transcripts of what they said."""
