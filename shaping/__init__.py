@@ -36,6 +36,9 @@ from shapegym.shaping.models.recurrent_encoder import RecurrentEncoder
 from shapegym.shaping.models.sight import Sight
 from shapegym.shaping.programs.term import PotentialProgram, RewardProgram, program_reward
 from shapegym.shaping.promises import Guarantee, Replay
+from shapegym.shaping.similarity.goal import GoalSimilarity
+from shapegym.shaping.similarity.sentences import SentenceEncoder
+from shapegym.shaping.similarity.words import WordHash
 from shapegym.shaping.states.arithmetic import maximum, minimum
 from shapegym.shaping.states.distance import Distance, ExponentialKernel, Gaussian, Tiered
 from shapegym.shaping.states.functions import Read, StateFunction, Table, state_function
@@ -104,6 +107,7 @@ __all__ = [
     "Gate",
     "Gaussian",
     "GoalReached",
+    "GoalSimilarity",
     "GroupRelative",
     "Guarantee",
     "HarmonicMean",
@@ -140,6 +144,7 @@ __all__ = [
     "RewardProgram",
     "RunningMean",
     "RunningScale",
+    "SentenceEncoder",
     "ShapingError",
     "Sight",
     "SimHash",
@@ -156,6 +161,7 @@ __all__ = [
     "Tiered",
     "Transitions",
     "Trust",
+    "WordHash",
     "anneal",
     "blend",
     "cap",

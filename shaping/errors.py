@@ -80,6 +80,10 @@ class BaseDataError(ShapingError, ValueError):
     """Recorded transitions that are missing, damaged, of another environment, or unfit to learn from."""
 
 
+class EncoderError(ShapingError, RuntimeError):
+    """An encoder that cannot be used, or not on what it was given: weights or a library are missing, a picture of another size."""
+
+
 class RewardFileError(ShapingError, ValueError):
     """A reward file that does not describe an expression; names the line and the key."""
 

@@ -14,6 +14,7 @@ import numpy as np
 from typing_extensions import override
 
 from shapegym.shaping.limits import NonNegative
+from shapegym.shaping.similarity.goal import GoalSimilarity
 from shapegym.shaping.states.arithmetic import maximum, minimum
 from shapegym.shaping.states.distance import Distance, ExponentialKernel, Gaussian, Norm, Tiered
 from shapegym.shaping.states.functions import Phi, Read, as_state_function
@@ -49,6 +50,9 @@ class StateReward(Term):
             Example(cls(Distance("features.agent_pos", "features.goal_pos", kernel=zones))),
             Example(0.1 * cls(Distance("action", "previous_action", "l2_squared"))),
             Example(cls("features.limb.joint.angle")),
+            Example(
+                cls(GoalSimilarity(("you open the door", "the door is open"), "the door is locked", 0.5))
+            ),
             Example(cls(maximum(abs(Read("obs[0]")), 2 * Read("features.progress") - 0.5).clip(0, 1) ** 2)),
             Example(cls(minimum("action", Distance("obs[0]", (0.5,)) / 4))),
         )

@@ -19,6 +19,7 @@ from shapegym.shaping.errors import DiscountError, ObservationError
 from shapegym.shaping.kernels.potential import potential_difference
 from shapegym.shaping.promises import Keeps
 from shapegym.shaping.remembered import SAME, Remembers
+from shapegym.shaping.similarity.goal import GoalSimilarity
 from shapegym.shaping.states.distance import Distance
 from shapegym.shaping.states.functions import Phi, Table, as_state_function
 from shapegym.shaping.terms.events import Event
@@ -57,6 +58,7 @@ class Potential(Term):
             Example(TaskReward() + progress + 0.3 * Event("features.event", 0.5, equals=2)),
             Example(clip(TaskReward() + 3.0 * progress, -0.5, 0.75)),
             Example(cls(Distance("features.agent_pos", "features.goal_pos", "l1"), gamma=0.9)),
+            Example(cls(GoalSimilarity("you open the door"), gamma=0.9)),
             Example(cls(sevenths, gamma=0.9), "discrete"),
             Example(cls(Distance(), gamma=0.9), "dict"),
         )

@@ -24,6 +24,7 @@ SCRIPTED_FEATURES: dict[str, gym.Space] = {
     "goal_pos": spaces.Box(0, 4, (2,), np.int64),
     "progress": spaces.Box(0.0, 1.0, (), np.float64),
     "event": spaces.Discrete(4),
+    "caption": spaces.Box(0, 255, (24,), np.uint8),
     "success": spaces.Box(0, 1, (), np.bool_),
     "limb": spaces.Dict(
         {"strain": spaces.Discrete(3), "joint": spaces.Dict({"angle": spaces.Box(-1.0, 1.0, (), np.float64)})}
@@ -42,6 +43,13 @@ _SPACES: dict[str, gym.Space] = {
         }
     ),
 }
+_CAPTIONS = (
+    np.array(["", "you take the key", "the door is locked", "you open the door"], "S24")
+    .view(np.uint8)
+    .reshape(4, 24)
+)
+"""Of each event, as bytes filled up with zeros."""
+
 _LENGTHS = (1, 4, 2, 6, 3)
 _ENDS = ((True, False), (False, True), (True, True))
 
@@ -87,6 +95,7 @@ def scripted_episode(observation: ObservationKind, lane: int, number: int) -> Ep
             "goal_pos": cells[0, ::-1].copy(),
             "progress": int(numbers[t, 7]) % 9 / 8,
             "event": int(numbers[t, 8]) % 4,
+            "caption": _CAPTIONS[numbers[t, 8] % 4],
             "success": t == length and terminated and not truncated,
             "limb": {"strain": int(numbers[t, 8]) % 3, "joint": {"angle": int(numbers[t, 7]) % 9 / 4 - 1}},
         }

@@ -28,6 +28,9 @@ from shapegym.shaping.files.reward_files import (
 from shapegym.shaping.files.schema import family
 from shapegym.shaping.intrinsic.agac import AGAC
 from shapegym.shaping.models.sight import Sight
+from shapegym.shaping.similarity.goal import GoalSimilarity
+from shapegym.shaping.similarity.sentences import SentenceEncoder
+from shapegym.shaping.similarity.words import WordHash
 from shapegym.shaping.states.distance import Distance, ExponentialKernel, Gaussian, Tiered
 from shapegym.shaping.states.functions import STATE_FUNCTIONS, Call, StateFunction, Table, state_function
 from shapegym.shaping.states.keys import SimHash
@@ -51,6 +54,8 @@ EXPRESSIONS = [
     StateReward(Distance("obs", "features.goal", kernel=Gaussian("features.size", 0.5))),
     StateReward(Distance("obs[0]", (0.0,), kernel=Tiered((0.1, 1.0), (2.0, 1.0)))),
     StateReward(height_for_config),
+    StateReward(GoalSimilarity("a", encoder=SentenceEncoder("folder"), of="obs.text")),
+    StateReward(GoalSimilarity("a", encoder=WordHash(8))),
     AGAC(Sight(("obs",), standardise=True), hidden=8),
     StateReward(Table((0.0, 1.0), "obs")),
     CountBonus("obs", hashing=SimHash(8, 3)),
@@ -73,7 +78,7 @@ def test_round_trip(expression):
 @pytest.mark.parametrize("expression", EXPRESSIONS, ids=lambda expression: type(expression).__name__)
 def test_what_is_printed_makes_the_expression_again(expression):
     """In short: without what has its default."""
-    others = (Edge, ExponentialKernel, Gaussian, SimHash, Tiered)
+    others = (Edge, ExponentialKernel, Gaussian, SentenceEncoder, SimHash, Tiered, WordHash)
     known = {cls.__name__: cls for cls in (*NODES.values(), *STATE_FUNCTIONS.values(), *others)}
     twin = eval(repr(expression), known | {"inf": np.inf})  # noqa: S307
     assert twin == expression
@@ -107,7 +112,15 @@ def ours(registry) -> set[str]:
 
 def test_no_node_is_left_out():
     written = json.dumps([to_data(expression) for expression in EXPRESSIONS])
-    options = {"gaussian", "exponential_kernel", "tiered", "sim_hash", "edge"}
+    options = {
+        "gaussian",
+        "exponential_kernel",
+        "tiered",
+        "sim_hash",
+        "edge",
+        "word_hash",
+        "sentence_encoder",
+    }
     for name in ours(NODES) | ours(STATE_FUNCTIONS) | options:
         assert f'"{name}"' in written, f"{name} has no round trip in EXPRESSIONS"
 
