@@ -133,6 +133,7 @@ class Dynamics(ABC):
         aim: What the agent is to do, in a sentence that says nothing of pay; empty where nobody said it.
         notes: What features mean, by name; "action" is the agent's action.
         offered: The same of the features that this task reports if its option `features` asks for them.
+        texts: Features that are texts (`shapegym.texts`): bytes, which the single form also shows as the text they are.
         views: Name of what agents may see of a task of this class -> the options that show it.
     """
 
@@ -156,6 +157,7 @@ class Dynamics(ABC):
     aim: str = ""
     notes: Mapping[str, Note] = MappingProxyType({})
     offered: Mapping[str, Note] = MappingProxyType({})
+    texts: tuple[str, ...] = ()
     views: ClassVar[Mapping[str, Mapping[str, Any]]] = {}
 
     @property

@@ -25,6 +25,7 @@ from shapegym.envs._options import episode_limit, give_own_limit, longest, rende
 from shapegym.envs._threads import Team
 from shapegym.envs.dynamics import Dynamics, LaneBatch, StepOutcome
 from shapegym.envs.snapshot import Snapshot
+from shapegym.texts import Text
 
 Tree = TypeVar("Tree")
 GoalReward = Callable[[NDArray[Any], NDArray[Any], Any], NDArray[np.float64]]
@@ -338,7 +339,7 @@ class NativeVectorEnv(_Goals, gym.vector.VectorEnv[Any, Any, NDArray[Any]]):
 class NativeEnv(_Goals, gym.Env[Any, Any]):
     """One lane of a task: the single form.
 
-    Info carries every feature as a Python scalar, or as an array where its space has a shape. A finished
+    Info carries every feature as a Python scalar, or as an array where its space has a shape; a text as a `Text`. A finished
     episode must be reset before the next step. A snapshot has one row and fits any lane of the vector form,
     and the other way round.
     """
@@ -382,6 +383,7 @@ class NativeEnv(_Goals, gym.Env[Any, Any]):
         self._info = [
             (name, self._lane._info_arrays[name], bool(space.shape)) for name, space in self.features.items()
         ]
+        self._texts = [(name, self._lane._info_arrays[name]) for name in dynamics.texts]
 
     def reset(
         self, *, seed: int | None = None, options: dict[str, Any] | None = None
@@ -401,7 +403,7 @@ class NativeEnv(_Goals, gym.Env[Any, Any]):
         super().reset(seed=None if seed is None else int(seed))
         if self.render_mode == "human":
             self.render()
-        return _read_lane(self._observation), _read_lane(self._info)
+        return _read_lane(self._observation), self._told()
 
     def step(self, action: Any) -> tuple[Any, float, bool, bool, dict[str, Any]]:
         """Advance by one step.
@@ -422,8 +424,14 @@ class NativeEnv(_Goals, gym.Env[Any, Any]):
             lane._outcome.reward.item(),
             lane._outcome.terminated.item(),
             lane._truncated.item(),
-            _read_lane(self._info),
+            self._told(),
         )
+
+    def _told(self) -> dict[str, Any]:
+        info: dict[str, Any] = _read_lane(self._info)
+        for name, rows in self._texts:
+            info[name] = Text(rows[0])
+        return info
 
     def render(self) -> Any:
         """A picture of the state, in the render mode that the environment was made with; None without one.

@@ -138,13 +138,18 @@ def build(builder: str, *, id_limit: int | None = None, **knobs: Any) -> Dynamic
     """The dynamics of an id, without an environment around them, from its row or from the arguments in its spec.
 
     The limit of the id is an environment's business, and plays no part.
-    A builder that is annotated to return a bare `FiniteTask` also takes ``observation``, as `FiniteDynamics` does.
+    A builder that is annotated to return a bare `FiniteTask` also takes ``observation``, and those of all finite tasks take
+    ``features``, as `FiniteDynamics` does.
     """
     del id_limit
     shown = {}
     if "observation" in knobs and issubclass(_made_by(builder), FiniteTask):
         shown["observation"] = knobs.pop("observation")
+    if "features" in knobs and issubclass(_made_by(builder), FiniteTask | FiniteDynamics):
+        shown["features"] = knobs.pop("features")
     made: Any = load_env_creator(builder)(**knobs)
+    if isinstance(made, FiniteDynamics) and shown:
+        return FiniteDynamics(made.task, made.observation, **shown)
     return FiniteDynamics(made, **shown) if isinstance(made, FiniteTask) else cast("Dynamics", made)
 
 

@@ -55,12 +55,13 @@ def put(
     """
     if not isinstance(snapshot, Mapping):
         raise SnapshotError(f"a snapshot is a mapping of arrays, got {type(snapshot).__name__}")
+    taken_from = snapshot.get("fingerprint", fingerprint)
+    if str(taken_from) != fingerprint:
+        raise SnapshotError(f"the snapshot was taken from {taken_from}, this is {fingerprint}")
     wanted = {"fingerprint", "checksum", *arrays}
     if set(snapshot) != wanted:
         missing, unknown = sorted(wanted - set(snapshot)), sorted(map(str, set(snapshot) - wanted))
         raise SnapshotError(f"the snapshot's keys do not fit: missing {missing}, unknown {unknown}")
-    if str(snapshot["fingerprint"]) != fingerprint:
-        raise SnapshotError(f"the snapshot was taken from {snapshot['fingerprint']}, this is {fingerprint}")
     rows = {name: np.asarray(snapshot[name]) for name in arrays}
     for name, array in arrays.items():
         expected = (len(lanes), *array.shape[1:])

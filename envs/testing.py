@@ -24,6 +24,8 @@ from gymnasium.error import ResetNeeded
 from gymnasium.utils.env_checker import check_env
 from gymnasium.vector import AutoresetMode, SyncVectorEnv, VectorEnv
 
+from shapegym.texts import Text
+
 SECTIONS = (
     "Description", "Why it is sparse", "Actions", "Observations", "Reward", "Termination and truncation",
     "Features", "Ids",
@@ -124,10 +126,8 @@ def features(subject: _Subject) -> None:
     for actions in subject.actions(1):
         _hold(set(info) == set(declared), f"info has {sorted(info)}, declared are {sorted(declared)}")
         for name, space in declared.items():
-            _hold(
-                np.asarray(info[name], space.dtype) in space,
-                f"feature {name} = {info[name]} is not in {space}",
-            )
+            value = _read(info[name])
+            _hold(np.asarray(value, space.dtype) in space, f"feature {name} = {value} is not in {space}")
         _hold(type(info["success"]) is bool, "in the single form `success` is a bool")
         _, reward, terminated, truncated, info = env.step(actions[0])
         _hold(type(reward) is float and np.isfinite(reward), f"reward {reward!r} is no finite float")
@@ -286,7 +286,7 @@ def _same_info(ours: Any, theirs: Any, lanes: int, where: str) -> None:
             _same_info(ours[name], theirs[name], lanes, f"{where}: final_info")
             continue
         for lane in np.flatnonzero(mask):
-            a, b = _lane(ours[name], lane), _lane(theirs[name], lane)
+            a, b = _lane(ours[name], lane), _read(_lane(theirs[name], lane))
             _hold(
                 _same(a, b),
                 f"{where}, lane {lane}: info {name} is {{}} in the vector form, {{}} in the single",
@@ -301,6 +301,11 @@ def _lane(tree: Any, lane: Any) -> Any:
     if isinstance(tree, tuple):
         return tuple(_lane(branch, lane) for branch in tree)
     return tree[list(lane)] if isinstance(lane, range) else tree[lane]
+
+
+def _read(value: Any) -> Any:
+    """A feature as the vector form has it."""
+    return value.row if isinstance(value, Text) else value
 
 
 def _same(a: Any, b: Any) -> bool:

@@ -12,6 +12,7 @@ from gymnasium import spaces
 from numpy.typing import NDArray
 
 from shapegym.envs.dynamics import Dynamics, LaneBatch, State, StepOutcome
+from shapegym.envs.grid.features.captions import CAPTION, TEXTS, TOLD, Narrator
 from shapegym.envs.grid.features.reader import REQUESTED, FeatureReader, requested_feature
 from shapegym.envs.grid.fused import advance_lane
 from shapegym.envs.grid.lane.cells import GREY_WALL
@@ -82,6 +83,7 @@ class GridDynamics(Dynamics):
         self.task = task
         self.observer = Observer(task, observation, image, mission, agent_view_size)
         self.reader = FeatureReader(task, features)
+        self.narrator = Narrator(task, agent_view_size) if CAPTION in self.reader.spaces else None
         self.renderer = Renderer(
             task,
             agent_view_size,
@@ -93,6 +95,7 @@ class GridDynamics(Dynamics):
         self.observation_space = self.observer.space
         self.action_space = spaces.Discrete(task.actions)
         self.features = self.reader.spaces
+        self.texts = tuple(name for name in self.features if name in TEXTS)
         self.aim = task.aim
         self.notes = {
             **self.reader.notes,
@@ -105,7 +108,8 @@ class GridDynamics(Dynamics):
         self.action_names = ACTION_NAMES[: task.actions]
         self.max_steps = task.max_steps
         self.pad = agent_view_size - 1
-        self.fingerprint = f"{task.name}, {task.max_steps} steps, seen from {self.pad} cells"
+        told = "" if self.narrator is None else ", with captions"
+        self.fingerprint = f"{task.name}, {task.max_steps} steps, seen from {self.pad} cells{told}"
 
     @classmethod
     def reports_on_request(cls, feature: str) -> bool:
@@ -120,12 +124,13 @@ class GridDynamics(Dynamics):
         }
 
     def allocate(self, lanes: int) -> State:
-        """Codes of all cells within walls, and the facts and random stream of every lane."""
+        """Codes of all cells within walls, the facts and random stream of every lane, and what its captions need."""
         task, pad = self.task, self.pad
         return {
             "cells": np.full((lanes, task.height + 2 * pad, task.width + 2 * pad), GREY_WALL, np.uint8),
             "facts": np.zeros((lanes, OBSTACLES + 2 * task.obstacles), np.int64),
             "streams": np.zeros((lanes, STREAM_WORDS), np.uint64),
+            **({} if self.narrator is None else {"told": np.zeros((lanes, TOLD), np.int64)}),
         }
 
     def seed(self, state: State, lane: int, seed: int | None) -> None:
@@ -146,6 +151,8 @@ class GridDynamics(Dynamics):
                 f"lane {failed}: {self.task.name} found no place for everything that it lays out; "
                 "use a larger grid or fewer objects, then reset"
             )
+        if self.narrator is not None:
+            self.narrator.tell(state["cells"], state["facts"], None, mask, state["told"])
 
     def step(
         self,
@@ -156,6 +163,9 @@ class GridDynamics(Dynamics):
         outcome: StepOutcome,
     ) -> None:
         """Move, and apply the task's rule."""
+        narrator = self.narrator
+        if narrator is not None:
+            narrator.watch(state["cells"], state["facts"], state["told"])
         step_lanes(
             self.task.rule,
             self.task.max_steps,
@@ -167,14 +177,16 @@ class GridDynamics(Dynamics):
             active,
             *outcome,
         )
+        if narrator is not None:
+            narrator.tell(state["cells"], state["facts"], actions, active, state["told"])
 
     def advance(self, batch: LaneBatch) -> int:
         """As by default, without writing missions again; a single lane in one call."""
         cells, facts = batch.state["cells"], batch.state["facts"]
-        if len(batch.active) > 1 or not self.observer.partial:
+        if len(batch.active) > 1 or not self.observer.partial or self.narrator is not None:
             ended = self.play(batch)
             self.observer.write_view(cells, facts, batch.everyone, batch.observation)
-            self.reader.write(cells, facts, batch.everyone, batch.features)
+            self.measure(batch.state, batch.features, batch.everyone)
             return ended
         arguments = batch.scratch.get("lane")
         if arguments is None:
@@ -221,6 +233,8 @@ class GridDynamics(Dynamics):
     def measure(self, state: State, features: Mapping[str, NDArray[Any]], mask: NDArray[np.bool_]) -> None:
         """Where the agent is, what it carries and faces, and whatever else was asked for."""
         self.reader.write(state["cells"], state["facts"], mask, features)
+        if self.narrator is not None:
+            self.narrator.write(state["told"], mask, features[CAPTION])
 
     def timeless(self, state: Mapping[str, NDArray[Any]]) -> Mapping[str, NDArray[Any]]:
         """The cells, and the facts but for the clock."""

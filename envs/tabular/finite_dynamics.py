@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import zlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import cached_property
 from typing import Any, Literal, get_args
 
@@ -20,8 +20,15 @@ from shapegym.envs.pictures.canvas import Canvas
 from shapegym.envs.pictures.drawn import Drawn
 from shapegym.envs.tabular._stepper import one_hot_lanes, reset_lanes, step_lanes
 from shapegym.envs.tabular.solver import optimal_return, random_return
+from shapegym.texts import encode, longest, text_space
 
 Observation = Literal["one_hot", "coordinates", "index"]
+
+_TEXTS = {
+    "caption": Note("What happened in the step, as a sentence (UTF-8, zeros behind it).", oracle=True),
+    "mission": Note("What the agent is to do, as a sentence (UTF-8, zeros behind it)."),
+}
+"""Features on request."""
 
 
 class FiniteDynamics(Drawn):
@@ -34,12 +41,16 @@ class FiniteDynamics(Drawn):
             generalises nothing, so what is learned shows what the reward does, and every agent of
             Stable-Baselines3 takes it. "coordinates": Box (D,) float32 in [0, 1], the task's compact
             description of s; for large tasks. "index": Discrete(S), s itself; for tables.
+        features: Texts to report beside the task's features: "caption", the caption of the step's event, and
+            "mission", the task's aim; "all" for both.
 
     Raises:
-        ValueError: Unknown observation.
+        ValueError: Unknown observation or feature.
     """
 
-    def __init__(self, task: FiniteTask, observation: Observation = "one_hot") -> None:
+    def __init__(
+        self, task: FiniteTask, observation: Observation = "one_hot", features: str | Sequence[str] = ()
+    ) -> None:
         self.task = self.finite = task
         self.observation = observation
         if observation == "one_hot":
@@ -51,10 +62,13 @@ class FiniteDynamics(Drawn):
         else:
             raise ValueError(f"observation must be one of {get_args(Observation)}, got {observation!r}")
         self.action_space = spaces.Discrete(task.n_actions)
+        self._texts = _rows_of_texts(task, features)
         self.features = {
             "state": spaces.Discrete(task.n_states),
             **{name: feature_space(table) for name, table in task.features.items()},
+            **{name: text_space(rows.shape[1]) for name, rows in self._texts.items()},
         }
+        self.texts = tuple(self._texts)
         self.aim = task.aim
         self.notes = {
             "state": Note(
@@ -62,13 +76,15 @@ class FiniteDynamics(Drawn):
                 oracle=bool(task.features),
             ),
             **task.notes,
+            **{name: _TEXTS[name] for name in self._texts},
         }
         self.captions = task.captions
         self.max_steps = task.max_steps
         self.deadline = task.deadline
         self.reset_draws = int(task.start.max() < 1.0)
         self.step_draws = int(task.next_state.shape[2] > 1)
-        self.fingerprint = f"{task.name}#{_digest(task):08x}"
+        told = ", with captions" if "caption" in self._texts else ""
+        self.fingerprint = f"{task.name}#{_digest(task):08x}{told}"
         # The kernel's copies are writable: Numba would compile read-only arrays as another type.
         self._start_cumulative = _cumulative(task.start)
         self._tables = (
@@ -80,17 +96,25 @@ class FiniteDynamics(Drawn):
             task.terminal.copy(),
         )
 
+    @classmethod
+    def reports_on_request(cls, feature: str) -> bool:
+        """Whether it is a text."""
+        return feature in _TEXTS
+
     def exact_returns(self) -> tuple[float, float]:
         """By the solver."""
         return optimal_return(self.task), random_return(self.task)
 
     def allocate(self, lanes: int) -> State:
-        """The state is the index s."""
-        return {"state": np.zeros(lanes, np.int64)}
+        """The state is the index s, and with captions the event that led there."""
+        names = ("state", "event") if "caption" in self._texts else ("state",)
+        return {name: np.zeros(lanes, np.int64) for name in names}
 
     def reset(self, state: State, noise: NDArray[np.float64], mask: NDArray[np.bool_]) -> None:
         """Draw s_0 from the start distribution."""
         reset_lanes(state["state"], noise, mask, self._start_cumulative)
+        if "event" in state:
+            state["event"][mask] = 0
 
     def step(
         self,
@@ -109,6 +133,8 @@ class FiniteDynamics(Drawn):
             *self._tables,
             *outcome,
         )
+        if "event" in state:
+            np.copyto(state["event"], outcome.event, where=active)
 
     def observe(self, state: State, observation: Any, mask: NDArray[np.bool_]) -> None:
         """Encode s."""
@@ -124,6 +150,12 @@ class FiniteDynamics(Drawn):
         features["state"][...] = state["state"]
         for name, table in self.task.features.items():
             _rows(table, state["state"], features[name])
+        for name, rows in self._texts.items():
+            features[name][...] = rows[state["event"]] if name == "caption" else rows
+
+    def timeless(self, state: Mapping[str, NDArray[Any]]) -> Mapping[str, NDArray[Any]]:
+        """The index alone."""
+        return {"state": state["state"]}
 
     def draw(self, lane: Mapping[str, NDArray[Any]]) -> Canvas:
         """The board of the state, from its features."""
@@ -167,6 +199,16 @@ def feature_space(table: NDArray[Any]) -> Space[Any]:
     if table.dtype == np.float64 or (table.dtype == np.int64 and table.ndim > 1):
         return spaces.Box(table.min(axis=0), table.max(axis=0), table.shape[1:], table.dtype.type)
     raise ValueError(f"a feature table must be bool, int64 (scalars from 0 on) or float64, got {table.dtype}")
+
+
+def _rows_of_texts(task: FiniteTask, features: str | Sequence[str]) -> dict[str, NDArray[np.uint8]]:
+    """Rows of bytes of the texts that were asked for: a caption for every event id, and the one mission."""
+    names = (features,) if isinstance(features, str) else tuple(features)
+    names = tuple(_TEXTS) if names == ("all",) else names
+    if unknown := sorted({*names} - {*_TEXTS}):
+        raise ValueError(f"{task.name}: unknown features {unknown}; on request there are {sorted(_TEXTS)}")
+    texts = {"caption": task.captions, "mission": (task.aim,)}
+    return {name: encode(texts[name], longest(texts[name])) for name in names}
 
 
 def _rows(table: NDArray[Any], index: NDArray[np.int64], out: NDArray[Any]) -> None:

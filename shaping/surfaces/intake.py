@@ -16,6 +16,7 @@ import numpy as np
 
 from shapegym.shaping.arrays import allocate
 from shapegym.shaping.errors import ObservationError, WiringError
+from shapegym.texts import Text
 
 SHAPED_TWICE = (
     "The environment is shaped already by {}: its rewards would be shaped twice. Shape the plain environment, with one expression "
@@ -235,6 +236,8 @@ def as_array(value: Any) -> np.ndarray:
     """Return what NumPy makes of a value; what it cannot read stays an object."""
     if type(value) is np.ndarray:
         return value
+    if isinstance(value, Text):
+        return value.row
     try:
         return np.asarray(value)
     except (ValueError, TypeError, RuntimeError):  # ragged, or a tensor with a gradient or on another device

@@ -16,6 +16,7 @@ from shapegym.shaping.states.names import names_in, path_in, value_in
 from shapegym.shaping.transitions import Experience, Spec, Transitions
 from shapegym.shaping.tree import models_of
 from shapegym.shaping.types import Expression
+from shapegym.texts import Text
 
 LEARN_EVERY = 16
 """Steps between two fits in these checks."""
@@ -127,10 +128,14 @@ def _reset_as_step(env: gym.Env[Any, Any]) -> tuple[Any, float, bool, bool, dict
     return obs, 0.0, False, False, info
 
 
+def _read(value: Any) -> np.ndarray:
+    return value.row if isinstance(value, Text) else np.asarray(value)
+
+
 def _features(infos: Sequence[dict[str, Any]], names: Sequence[str]) -> dict[str, np.ndarray]:
     for name in names:
         if any(path_in(info, name) is None for info in infos):
             raise FeatureError(
                 f"The feature {name!r} is not in every info.{suggest(name, names_in(infos[0]))}"
             )
-    return {name: np.stack([np.asarray(value_in(info, name)) for info in infos]) for name in names}
+    return {name: np.stack([_read(value_in(info, name)) for info in infos]) for name in names}

@@ -23,6 +23,7 @@ from shapegym.envs import _threads
 from shapegym.envs.grid.features.reader import REQUESTED
 from shapegym.envs.native import NativeEnv, NativeVectorEnv
 from shapegym.envs.registration import build
+from shapegym.shaping.surfaces.intake import as_array
 
 DOOR_KEY = "shapegym.envs.grid.families.door_key:door_key"
 OBSTACLES = "shapegym.envs.grid.families.dynamic_obstacles:dynamic_obstacles"
@@ -160,14 +161,14 @@ def test_single_form_and_vector_form_are_the_same_lane() -> None:
     rng = np.random.default_rng(0)
     for _ in range(700):
         assert all(np.array_equal(seen[key], batch[key][1]) for key in seen)
-        assert all(np.array_equal(info[key], infos[key][1]) for key in info)
+        assert all(np.array_equal(as_array(info[key]), infos[key][1]) for key in info)
         action = int(rng.integers(7))
         seen, *results, info = single.step(action)
         batch, *batched, infos = vector.step(np.full(2, action))
         assert results == [values[1] for values in batched]
         if results[1] or results[2]:
             final = infos["final_info"]
-            assert all(np.array_equal(info[key], final[key][1]) for key in info)
+            assert all(np.array_equal(as_array(info[key]), final[key][1]) for key in info)
             seen, info = single.reset()
 
 

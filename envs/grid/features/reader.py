@@ -10,6 +10,7 @@ import numpy as np
 from gymnasium import Space
 from numpy.typing import NDArray
 
+from shapegym.envs.grid.features.captions import TEXTS
 from shapegym.envs.grid.features.current_room import ROOMS
 from shapegym.envs.grid.features.distances import DISTANCES, distance_to_cell
 from shapegym.envs.grid.features.needed import NEEDS
@@ -18,7 +19,7 @@ from shapegym.envs.grid.features.scans import SCANS
 from shapegym.envs.grid.features.standard import standard_notes, standard_spaces, write_standard
 from shapegym.envs.grid.lane.task import GridTask
 
-REQUESTED: Mapping[str, RequestedFeature] = {**SCANS, **ROOMS, **DISTANCES, **NEEDS}
+REQUESTED: Mapping[str, RequestedFeature] = {**SCANS, **ROOMS, **DISTANCES, **NEEDS, **TEXTS}
 """The features beyond the standard ones, by name; `requested_feature` knows cells besides."""
 
 _CELL = re.compile(r"distance_to_(\d+)_(\d+)")
@@ -36,7 +37,7 @@ class FeatureReader:
     Attributes:
         spaces: Space of each feature of one lane, by name.
         notes: What each of them means.
-        offered: What else could be asked for of this task, and means something in its layouts.
+        offered: What else could be asked for of this task, numbers all, and means something in its layouts.
     """
 
     def __init__(self, task: GridTask, features: str | Sequence[str]) -> None:
@@ -61,7 +62,9 @@ class FeatureReader:
             **{name: reading.note for name, reading in self._readings.items()},
         }
         self.offered = {
-            name: reading.note for name, reading in REQUESTED.items() if {*reading.of} <= {*task.things}
+            name: reading.note
+            for name, reading in REQUESTED.items()
+            if {*reading.of} <= {*task.things} and name not in TEXTS
         }
 
     def __getstate__(self) -> dict[str, Any]:
