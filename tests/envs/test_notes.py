@@ -36,7 +36,7 @@ def test_every_feature_has_a_sentence_and_a_unit(row: EnvRow) -> None:
         assert re.fullmatch(r"[A-Z(].*\.", note.about), name
         space = task.declared.get(name, task.action_space)
         truth = space.dtype == np.bool_
-        assert truth or note.unit or note.codes or name in PURE or name == "action", name
+        assert truth or note.unit or note.codes or name in {*PURE, *task.texts, "action"}, name
         assert not (note.unit and note.codes), f"{name}: codes have no unit"
         if isinstance(space, spaces.Discrete) and note.codes:
             assert all(space.contains(np.int64(code)) for code, _ in note.codes), name
