@@ -16,6 +16,7 @@ from shapegym.experiments.commands.audit import audit
 from shapegym.experiments.commands.check import check
 from shapegym.experiments.commands.compare import compare
 from shapegym.experiments.commands.design import design
+from shapegym.experiments.commands.encoder import encoder
 from shapegym.experiments.commands.record import record
 from shapegym.experiments.commands.report import report
 from shapegym.experiments.commands.study import study
@@ -388,4 +389,5 @@ app.command()(compare)
 app.command()(suites)
 app.command()(study)
 app.command()(design)
+app.command()(encoder)
 app.command()(verify)

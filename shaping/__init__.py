@@ -37,6 +37,7 @@ from shapegym.shaping.models.sight import Sight
 from shapegym.shaping.programs.term import PotentialProgram, RewardProgram, program_reward
 from shapegym.shaping.promises import Guarantee, Replay
 from shapegym.shaping.similarity.goal import GoalSimilarity
+from shapegym.shaping.similarity.pictures import PictureEncoder
 from shapegym.shaping.similarity.sentences import SentenceEncoder
 from shapegym.shaping.similarity.words import WordHash
 from shapegym.shaping.states.arithmetic import maximum, minimum
@@ -129,6 +130,7 @@ __all__ = [
     "NoveltyGain",
     "OccupancyPenalty",
     "OnPlateau",
+    "PictureEncoder",
     "Piecewise",
     "Potential",
     "PotentialProgram",

@@ -25,6 +25,7 @@ from shapegym.shaping.similarity.words import WordHash
 from shapegym.shaping.states.functions import StateFunction
 from shapegym.shaping.states.select import ANY, Selector, selector
 from shapegym.shaping.transitions import Features, Observation, Spec
+from shapegym.texts import decode, encode, longest
 
 SAME = 1e-6
 """Distance of codes below which they count as equal."""
@@ -172,7 +173,7 @@ def similarity(x: np.ndarray, goal: np.ndarray, along: np.ndarray | None, alpha:
 
 def text_of(row: np.ndarray) -> str:
     """Return the text of bytes, (n,) uint8, that are filled up with zeros."""
-    return bytes(row).rstrip(b"\0").decode(errors="replace").strip()[:LONGEST_TEXT]
+    return decode(row[None])[0].strip()[:LONGEST_TEXT]
 
 
 def _listed(texts: Sentences | None) -> tuple[str, ...]:
@@ -188,20 +189,17 @@ def _as_bytes(read: Selector, obs: Observation, features: Features) -> np.ndarra
         raise ObservationError(
             f"GoalSimilarity compares {_WHAT}, and {read.text!r} is {values.dtype} of shape {values.shape[1:]}."
         )
-    texts = [_text_bytes(read, text) for text in values.tolist()]
-    rows = np.zeros((len(texts), max(map(len, texts), default=0) or 1), np.uint8)
-    for row, content in zip(rows, texts, strict=True):
-        row[: len(content)] = np.frombuffer(content, np.uint8)
-    return rows
+    texts = [_as_text(read, text) for text in values.tolist()]
+    return encode(texts, longest(texts))
 
 
-def _text_bytes(read: Selector, text: object) -> bytes:
+def _as_text(read: Selector, text: object) -> str:
     if isinstance(text, str):
-        return text[:LONGEST_TEXT].encode(errors="replace")
+        return text[:LONGEST_TEXT].encode(errors="replace").decode()
     if isinstance(text, bytes):
-        return text[: 4 * LONGEST_TEXT]
+        return text[: 4 * LONGEST_TEXT].decode(errors="replace")[:LONGEST_TEXT]
     if text is None:
-        return b""
+        return ""
     raise ObservationError(f"GoalSimilarity compares {_WHAT}, and {read.text!r} is {text!r:.60}.")
 
 

@@ -15,6 +15,7 @@ from gymnasium import spaces
 from shapegym.shaping.files.schema import know_all_nodes
 from shapegym.shaping.terms.output import ModelOutput
 from shapegym.shaping.types import NODES, Example, Model, ObservationKind
+from shapegym.texts import encode, text_space
 
 GAMMA = 0.9
 """The discount of every example, for agents that train on one."""
@@ -24,7 +25,7 @@ SCRIPTED_FEATURES: dict[str, gym.Space] = {
     "goal_pos": spaces.Box(0, 4, (2,), np.int64),
     "progress": spaces.Box(0.0, 1.0, (), np.float64),
     "event": spaces.Discrete(4),
-    "caption": spaces.Box(0, 255, (24,), np.uint8),
+    "caption": text_space(24),
     "success": spaces.Box(0, 1, (), np.bool_),
     "limb": spaces.Dict(
         {"strain": spaces.Discrete(3), "joint": spaces.Dict({"angle": spaces.Box(-1.0, 1.0, (), np.float64)})}
@@ -43,12 +44,8 @@ _SPACES: dict[str, gym.Space] = {
         }
     ),
 }
-_CAPTIONS = (
-    np.array(["", "you take the key", "the door is locked", "you open the door"], "S24")
-    .view(np.uint8)
-    .reshape(4, 24)
-)
-"""Of each event, as bytes filled up with zeros."""
+_CAPTIONS = encode(("", "you take the key", "the door is locked", "you open the door"), 24)
+"""Of each event."""
 
 _LENGTHS = (1, 4, 2, 6, 3)
 _ENDS = ((True, False), (False, True), (True, True))

@@ -29,6 +29,7 @@ from shapegym.shaping.files.schema import family
 from shapegym.shaping.intrinsic.agac import AGAC
 from shapegym.shaping.models.sight import Sight
 from shapegym.shaping.similarity.goal import GoalSimilarity
+from shapegym.shaping.similarity.pictures import PictureEncoder
 from shapegym.shaping.similarity.sentences import SentenceEncoder
 from shapegym.shaping.similarity.words import WordHash
 from shapegym.shaping.states.distance import Distance, ExponentialKernel, Gaussian, Tiered
@@ -56,6 +57,7 @@ EXPRESSIONS = [
     StateReward(height_for_config),
     StateReward(GoalSimilarity("a", encoder=SentenceEncoder("folder"), of="obs.text")),
     StateReward(GoalSimilarity("a", encoder=WordHash(8))),
+    StateReward(GoalSimilarity("a", encoder=PictureEncoder("a.npz"), of="obs")),
     AGAC(Sight(("obs",), standardise=True), hidden=8),
     StateReward(Table((0.0, 1.0), "obs")),
     CountBonus("obs", hashing=SimHash(8, 3)),
@@ -78,7 +80,7 @@ def test_round_trip(expression):
 @pytest.mark.parametrize("expression", EXPRESSIONS, ids=lambda expression: type(expression).__name__)
 def test_what_is_printed_makes_the_expression_again(expression):
     """In short: without what has its default."""
-    others = (Edge, ExponentialKernel, Gaussian, SentenceEncoder, SimHash, Tiered, WordHash)
+    others = (Edge, ExponentialKernel, Gaussian, PictureEncoder, SentenceEncoder, SimHash, Tiered, WordHash)
     known = {cls.__name__: cls for cls in (*NODES.values(), *STATE_FUNCTIONS.values(), *others)}
     twin = eval(repr(expression), known | {"inf": np.inf})  # noqa: S307
     assert twin == expression
