@@ -76,6 +76,10 @@ class UnansweredError(AskingError):
     """Whoever is asked does not answer, or may not be asked any more; what is there stays, and it can be asked again later."""
 
 
+class BudgetError(UnansweredError):
+    """What may be spent on whoever is asked is spent."""
+
+
 class BaseDataError(ShapingError, ValueError):
     """Recorded transitions that are missing, damaged, of another environment, or unfit to learn from."""
 

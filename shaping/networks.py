@@ -113,14 +113,16 @@ class Networks:
             order = torch.randperm(shown, generator=self.generator)
             yield from (order if drawn is None else drawn[order]).tensor_split(-(-shown // size))
 
-    def descend(self, loss: Tensor) -> None:
-        """Make one step of the optimiser on the gradient of ``loss``."""
+    def descend(self, loss: Tensor, *, longest: float | None = None) -> None:
+        """Make one step of the optimiser on the gradient of ``loss``, of a norm of at most ``longest``."""
         if self.optimiser is None:
             raise TypeError(
                 "These networks were made without a learning_rate, so nothing of them is trained."
             )
         self.optimiser.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]
+        if longest is not None:
+            nn.utils.clip_grad_norm_(self.modules.parameters(), longest)
         self.optimiser.step()
 
     def state_dict(self) -> State:

@@ -279,7 +279,10 @@ class Reader:
         return ()
 
     def answered(self, question: Any, answer: Any, state: Any) -> None:
-        """Take in the answer to a question, some time later, in place. Errors instead of answers are left out."""
+        """Take in the answer to a question, some time later, in place."""
+
+    def unanswered(self, question: Any, state: Any) -> None:
+        """Take in, in place, that a question got an error and will have no answer. The default: that changes nothing."""
 
 
 @dataclass(frozen=True)

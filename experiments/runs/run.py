@@ -59,7 +59,7 @@ from shapegym.shaping.files.reward_files import names_files, to_data
 from shapegym.shaping.files.state_files import save_engine
 from shapegym.shaping.limits import Count, Limited, Natural
 from shapegym.shaping.surfaces.binding import BindingOptions
-from shapegym.shaping.tree import readers_of
+from shapegym.shaping.tree import named_readers, readers_of
 from shapegym.shaping.types import Expression
 
 MOST_STEPS = 2**53
@@ -326,10 +326,12 @@ def _require_learning(reward: Expression | None) -> None:
 
 def _answers(reward: Expression | None, folder: Path, *, repeated: bool) -> Correspondence | None:
     """The correspondence of a reward that asks, with the log in ``folder``; None if nobody asks."""
-    readers = [] if reward is None else readers_of(reward)
-    if not any(reader.asks for reader in readers):
+    askers = (
+        {} if reward is None else {name: each for each, name in named_readers(reward).items() if each.asks}
+    )
+    if not askers:
         return None
-    return Correspondence(None if repeated else annotator_of(readers), AnswerLog(folder / run_folder.ANSWERS))
+    return Correspondence(None if repeated else annotator_of(askers), AnswerLog(folder / run_folder.ANSWERS))
 
 
 def _open(cleanup: ExitStack, venv: VecEnv) -> VecEnv:

@@ -7,16 +7,19 @@ again.
 from __future__ import annotations
 
 import difflib
+import math
 import time
 from collections import Counter
+from contextlib import nullcontext
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Generic
 
+from filelock import FileLock
 from pydantic import ConfigDict, TypeAdapter, ValidationError
 
 from shapegym.shaping.asking.chat import AnyRequest, Chat, Message, Reply, Request
-from shapegym.shaping.errors import AskingError, UnansweredError
+from shapegym.shaping.errors import AskingError, BudgetError, UnansweredError
 from shapegym.shaping.json_lines import append_rows, read_rows
 
 EXCHANGES = "exchanges.jsonl"
@@ -81,22 +84,23 @@ class Transcript(Generic[AnyRequest]):
     """Answers from a file, and what is not there from whoever is asked.
 
     Attributes:
-        path: of the file; made with its first exchange.
+        path: of the file, made with its first exchange; None keeps the exchanges in memory.
         chat: who is asked; None replays: then all must be there.
         kind: of requests.
         budget: of everything in the file.
+        shared: whether other processes write the file too, so that it is locked, and read again where it has grown.
     """
 
-    path: Path
+    path: Path | None
     chat: Chat[AnyRequest] | None
     kind: type[AnyRequest]
     budget: Budget = field(default_factory=Budget)
-    _kept: dict[str, Exchange[AnyRequest]] = field(init=False)
+    shared: bool = False
+    _kept: dict[str, Exchange[AnyRequest]] = field(init=False, default_factory=dict)
+    _size: int = field(init=False, default=0)
 
     def __post_init__(self) -> None:
-        self._kept = (
-            {each.place: each for each in read_exchanges(self.path, self.kind)} if self.path.exists() else {}
-        )
+        self._read()
 
     @property
     def exchanges(self) -> list[Exchange[AnyRequest]]:
@@ -108,42 +112,79 @@ class Transcript(Generic[AnyRequest]):
         """Of requests and answers, as counted."""
         return sum(each.reply.asked_tokens + each.reply.told_tokens for each in self.exchanges)
 
+    @property
+    def calls_left(self) -> float:
+        """How many requests may still be sent."""
+        return math.inf if self.budget.calls is None else max(self.budget.calls - len(self._kept), 0)
+
     def ask(self, place: str, request: AnyRequest, chat: Chat[AnyRequest] | None = None) -> Reply:
         """Return the answer to a request, from the file if it was asked before, else from ``chat`` in place of the usual one.
 
         Raises:
             AskingError: if something else was asked at this place.
-            UnansweredError: if nobody answers, or the budget is spent.
+            UnansweredError: if nobody answers; a `BudgetError` if the budget is spent.
         """
-        if (kept := self._kept.get(place)) is not None:
-            if kept.digest != request.digest:
-                raise AskingError(
-                    f"{self.path} has another request for {place} than is made now: {_difference(kept.request, request)}. "
-                    "Replay it with the version that recorded it, or begin a new transcript."
-                )
-            return kept.reply
+        if (known := self.known(place, request)) is not None:
+            return known
         chat = chat or self.chat
         if chat is None:
-            raise UnansweredError(f"{self.path} has no answer for {place}: it was broken off before.")
-        self._require_budget(place)
-        reply, seconds = _timed(chat, request)
+            raise UnansweredError(f"{self} has no answer for {place}: it was broken off before.")
+        self.require_budget(place)
+        return self.keep(place, request, *timed(chat, request))
+
+    def known(self, place: str, request: AnyRequest) -> Reply | None:
+        """Return the answer that is kept, or None.
+
+        Raises:
+            AskingError: if something else was asked at this place.
+        """
+        if place not in self._kept and self.shared:
+            self._read()
+        if (kept := self._kept.get(place)) is None:
+            return None
+        if kept.digest != request.digest:
+            raise AskingError(
+                f"{self} has another request for {place} than is made now: {_difference(kept.request, request)}. "
+                "Replay it with the version that recorded it, or begin a new transcript."
+            )
+        return kept.reply
+
+    def keep(self, place: str, request: AnyRequest, reply: Reply, seconds: float) -> Reply:
+        """Keep an answer, and return it; if another process was first, return the answer that it got."""
         exchange = Exchange(place, request.digest, request, reply, seconds)
-        append_rows(self.path, [asdict(exchange)])
+        if self.path is None:
+            return self._kept.setdefault(place, exchange).reply
+        with FileLock(f"{self.path}.lock") if self.shared else nullcontext():
+            if self.shared and (known := self.known(place, request)) is not None:
+                return known
+            append_rows(self.path, [asdict(exchange)])
+            self._size = self.path.stat().st_size
         self._kept[place] = exchange
         return reply
 
-    def _require_budget(self, place: str) -> None:
+    def require_budget(self, place: str) -> None:
+        """Raise `BudgetError` if nothing may be asked any more; ``place`` would be next."""
         for what, most, spent in (
             ("calls", self.budget.calls, len(self._kept)),
             ("tokens", self.budget.tokens, self.tokens),
         ):
             if most is not None and spent >= most:
-                raise UnansweredError(
+                raise BudgetError(
                     f"The budget of {most:,} {what} is spent ({spent:,}), and {place} is not asked yet. Go on with a larger one."
                 )
 
+    def __str__(self) -> str:
+        return str(self.path or "The transcript")
 
-def _timed(chat: Chat[AnyRequest], request: AnyRequest) -> tuple[Reply, float]:
+    def _read(self) -> None:
+        """Take in what is in the file and not known yet."""
+        if self.path is not None and self.path.exists() and (size := self.path.stat().st_size) != self._size:
+            self._kept = {each.place: each for each in read_exchanges(self.path, self.kind)}
+            self._size = size
+
+
+def timed(chat: Chat[AnyRequest], request: AnyRequest) -> tuple[Reply, float]:
+    """Ask, and say how many seconds it took."""
     start = time.monotonic()
     reply = chat.ask(request)
     return reply, round(time.monotonic() - start, 3)

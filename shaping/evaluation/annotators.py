@@ -10,7 +10,7 @@ import threading
 import zlib
 from abc import ABC, abstractmethod
 from collections import deque
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -138,6 +138,45 @@ class ScriptedAnnotator(Annotator):
             others = [other for other in self.labels if other != label]
             label = others[rng.integers(len(others))]
         return Answer(question.id, label)
+
+
+class Switchboard(Annotator):
+    """Gives every question to the annotator of its asker.
+
+    Args:
+        annotators: by the asker's name.
+    """
+
+    def __init__(self, annotators: Mapping[str, Annotator]) -> None:
+        self.annotators = annotators
+        self._came: list[Answer] = []
+
+    def submit(self, questions: Sequence[Question]) -> None:
+        """Give the questions to those who answer them; if one cannot take its own they have errors for answers."""
+        for asker in dict.fromkeys(question.asker for question in questions):
+            own = [question for question in questions if question.asker == asker]
+            try:
+                self.annotators[asker].submit(own)
+            except Exception as error:  # the others have taken theirs, and must not get them again
+                self._came += [Answer(question.id, error=_described(error)) for question in own]
+
+    def poll(self) -> list[Answer]:
+        """Return the answers of all; what one of them raises is raised when nothing came from the others."""
+        came, self._came = self._came, []
+        failure: Exception | None = None
+        for annotator in self.annotators.values():
+            try:
+                came += annotator.poll()
+            except Exception as error:  # which it is does not matter: the others go on
+                failure = error
+        if failure is not None and not came:
+            raise failure
+        return came
+
+    def close(self) -> None:
+        """Close all."""
+        for annotator in self.annotators.values():
+            annotator.close()
 
 
 class ThreadedAnnotator(Annotator):

@@ -12,30 +12,37 @@ import copy
 import json
 import warnings
 from collections import deque
-from collections.abc import Iterable, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from shapegym.shaping.errors import AnnotationError
-from shapegym.shaping.evaluation.annotators import Annotator, Answer, Question
+from shapegym.shaping.evaluation.annotators import Annotator, Answer, Question, Switchboard
 from shapegym.shaping.evaluation.answer_log import AnswerLog, as_logged, encode_line
 from shapegym.shaping.limited_files import parse_json
 from shapegym.shaping.transitions import State
 from shapegym.shaping.types import Model, Term
 
 
-def annotator_of(readers: Iterable[Term | Model]) -> Annotator | None:
-    """Return the annotator that the nodes which ask name, or None if none of them does.
+def annotator_of(askers: Mapping[str, Term | Model]) -> Annotator | None:
+    """Return who answers the nodes that ask, by their names, or None if none of them says who.
+
+    What a single one names answers all. Where several name somebody, each is answered by its own.
 
     Raises:
-        AnnotationError: if they name different ones: a run has one correspondence.
+        AnnotationError: if one of several does not say whom it asks.
     """
-    named = [found for reader in readers if reader.asks and (found := reader.annotator()) is not None]
-    if any(other != named[0] for other in named[1:]):
+    named = {
+        name: found
+        for name, asker in askers.items()
+        if asker.asks and (found := asker.annotator()) is not None
+    }
+    if len(named) <= 1:
+        return next(iter(named.values()), None)
+    if silent := [name for name, asker in askers.items() if asker.asks and name not in named]:
         raise AnnotationError(
-            f"Nodes of one reward name different annotators ({', '.join(type(each).__name__ for each in named)}): give them one "
-            "that answers all, by the asker's name."
+            f"{silent[0]!r} asks, and does not say whom, while others of the reward ask annotators of their own. Name one for it."
         )
-    return named[0] if named else None
+    return Switchboard(named)
 
 
 class Correspondence:

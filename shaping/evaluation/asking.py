@@ -26,13 +26,13 @@ class Asking:
 
     def __init__(self, program: Program, answers: Correspondence | None) -> None:
         self._askers = {program.name_of(reader): reader for reader in program.readers if reader.asks}
-        self.answers = answers or Correspondence(annotator_of(program.readers))
+        self.answers = answers or Correspondence(annotator_of(self._askers))
 
     def __bool__(self) -> bool:
         return bool(self._askers)
 
     def hear(self, clock: int, memory_of: MemoryOf) -> None:
-        """Hand out the answers that have come; errors instead of answers are left out."""
+        """Hand out the answers that have come, and say of which questions there will be none."""
         for question, answer in self.answers.take(clock):
             reader = self._askers.get(question.asker)
             if reader is None:
@@ -41,6 +41,8 @@ class Asking:
                 )
             if answer.error is None:
                 reader.answered(question.payload, answer.payload, memory_of(reader))
+            else:
+                reader.unanswered(question.payload, memory_of(reader))
 
     def ask(self, clock: int, transitions: Transitions, memory_of: MemoryOf) -> None:
         """Send what the nodes ask about a step that they have observed."""

@@ -41,7 +41,7 @@ from shapegym.shaping.files.marked_yaml import (
     read_yaml,
     write_yaml,
 )
-from shapegym.shaping.files.schema import alternatives, family, kind_of, know_all_nodes, node_help
+from shapegym.shaping.files.schema import alternatives, family, kind_of, know_all_nodes, node_help, options
 from shapegym.shaping.limited_files import read_text
 from shapegym.shaping.limits import FromFile, Unfit, fields_of, fit, hints_of, is_required, spelled
 from shapegym.shaping.programs.language.complaint import ProgramError
@@ -210,7 +210,7 @@ def read_given(reward: Expression | Data | os.PathLike[str], beside: Path = Path
 
 
 def names_files(data: Data) -> bool:
-    """Whether data of a reward leave the text of a program to a file: then it is read where it is given, and not kept so."""
+    """Whether data of a reward leave a text, as of a program, to a file: then it is read where it is given, and not kept so."""
     if isinstance(data, list):
         return any(map(names_files, data))
     if not isinstance(data, dict):
@@ -223,7 +223,7 @@ def names_files(data: Data) -> bool:
 
 def _known(name: Any) -> type | None:
     know_all_nodes()
-    return NODES.get(name) or STATE_FUNCTIONS.get(name)
+    return NODES.get(name) or STATE_FUNCTIONS.get(name) or options().get(name)
 
 
 def _from_file(node: type | None) -> str:

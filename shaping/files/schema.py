@@ -12,7 +12,7 @@ from shapegym.shaping.limits import bare, fields_of, hints_of, is_required, memb
 from shapegym.shaping.states.functions import STATE_FUNCTIONS, StateFunction
 from shapegym.shaping.types import NODES, Combinator, Model, Node, Term, snake_case
 
-ROOMS = ("states", "similarity", "terms", "combinators", "weights", "models", "intrinsic", "programs")
+ROOMS = ("states", "similarity", "terms", "combinators", "weights", "models", "intrinsic", "programs", "annotate")
 """Packages of `shapegym.shaping` in which nodes and state functions live."""
 
 
@@ -64,11 +64,7 @@ class NodeHelp:
 def node_help() -> tuple[NodeHelp, ...]:
     """Return everything that a reward file can hold, by kind and name."""
     know_all_nodes()
-    nodes: set[type] = {*NODES.values(), *STATE_FUNCTIONS.values()}
-    for node in tuple(nodes):
-        for hint in hints_of(node).values():
-            for taken in (hint, *_items(hint)):
-                nodes.update(family(taken).values())
+    nodes: set[type] = {*NODES.values(), *STATE_FUNCTIONS.values(), *options().values()}
     listing = [
         NodeHelp(
             snake_case(node.__name__),
@@ -82,6 +78,14 @@ def node_help() -> tuple[NodeHelp, ...]:
         for node in nodes
     ]
     return tuple(sorted(listing, key=lambda node: (node.kind, node.name)))
+
+
+def options() -> dict[str, type]:
+    """Return what fields of nodes and state functions take beside each other, by name."""
+    nodes: set[Any] = {*NODES.values(), *STATE_FUNCTIONS.values()}
+    hints = (hint for node in nodes for hint in hints_of(node).values())
+    found = (family(taken) for hint in hints for taken in (hint, *_items(hint)))
+    return {name: taken for each in found for name, taken in each.items() if taken not in nodes}
 
 
 def alternatives(hint: Any) -> tuple[Any, ...]:
