@@ -71,7 +71,7 @@ class Ranking(Judge):
     @override
     @classmethod
     def examples(cls) -> tuple[Example, ...]:
-        return (Example(cls(Oracle((("*a*", 1.0),)), embedding=4, channels=4, hidden=8, updates=2)),)
+        return (Example(cls(Oracle((("*key*", 1.0),)), embedding=4, channels=4, hidden=8, updates=2)),)
 
     @override
     def init(self, spec: Spec) -> Pupil:

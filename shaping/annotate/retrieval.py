@@ -34,7 +34,7 @@ class Retrieval(Judge):
     @override
     @classmethod
     def examples(cls) -> tuple[Example, ...]:
-        return (Example(cls(Oracle((("*a*", 1.0),)), "features.caption")),)
+        return (Example(cls(Oracle((("*key*", 1.0),)), "features.caption")),)
 
     @override
     def init(self, spec: Spec) -> Pupil:

@@ -12,7 +12,17 @@ from shapegym.shaping.limits import bare, fields_of, hints_of, is_required, memb
 from shapegym.shaping.states.functions import STATE_FUNCTIONS, StateFunction
 from shapegym.shaping.types import NODES, Combinator, Model, Node, Term, snake_case
 
-ROOMS = ("states", "similarity", "terms", "combinators", "weights", "models", "intrinsic", "programs", "annotate")
+ROOMS = (
+    "states",
+    "similarity",
+    "terms",
+    "combinators",
+    "weights",
+    "models",
+    "intrinsic",
+    "programs",
+    "annotate",
+)
 """Packages of `shapegym.shaping` in which nodes and state functions live."""
 
 
