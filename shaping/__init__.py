@@ -5,6 +5,12 @@ reinforcement learning (Gymnasium, Stable-Baselines3, PettingZoo) is `shapegym.s
 """
 
 from shapegym.shaping.algebra import Constant, TaskReward, clip
+from shapegym.shaping.annotate.classification import Classification
+from shapegym.shaping.annotate.labellers import Oracle, Recorded
+from shapegym.shaping.annotate.language_model import LanguageModel
+from shapegym.shaping.annotate.oni import oni
+from shapegym.shaping.annotate.ranking import Ranking
+from shapegym.shaping.annotate.retrieval import Retrieval
 from shapegym.shaping.combinators.advice import ActionPotential, LookAhead, look_ahead_advice
 from shapegym.shaping.combinators.bounds import Delta, cap, delta
 from shapegym.shaping.combinators.elementwise import geometric_mean, log_sigmoid_and, sign, when
@@ -87,6 +93,7 @@ __all__ = [
     "ActionPotential",
     "BestSoFar",
     "Choose",
+    "Classification",
     "Combinator",
     "Compare",
     "Constant",
@@ -115,6 +122,7 @@ __all__ = [
     "Impact",
     "InverseDynamics",
     "KernelCount",
+    "LanguageModel",
     "LearnedWeight",
     "Linear",
     "Logged",
@@ -130,17 +138,21 @@ __all__ = [
     "NoveltyGain",
     "OccupancyPenalty",
     "OnPlateau",
+    "Oracle",
     "PictureEncoder",
     "Piecewise",
     "Potential",
     "PotentialProgram",
     "Progress",
     "PseudoCounts",
+    "Ranking",
     "Read",
+    "Recorded",
     "RecurrentEncoder",
     "Redistribute",
     "Renorm",
     "Replay",
+    "Retrieval",
     "RewardEngine",
     "RewardMachine",
     "RewardProgram",
@@ -186,6 +198,7 @@ __all__ = [
     "maximum",
     "minimum",
     "normalize",
+    "oni",
     "paying",
     "program_reward",
     "redistribute",

@@ -24,8 +24,9 @@ from fault_server import (
     sleeps,
 )
 
+from shapegym.shaping.annotate.asking import AskingAnnotator
 from shapegym.shaping.annotate.labellers import Oracle
-from shapegym.shaping.annotate.language_model import AskingAnnotator, LanguageModel
+from shapegym.shaping.annotate.language_model import LanguageModel
 from shapegym.shaping.annotate.oni import oni
 from shapegym.shaping.annotate.wording import prompt_for, read_answer
 from shapegym.shaping.asking.chat import Reply, Request

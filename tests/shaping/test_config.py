@@ -12,6 +12,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from shapegym.shaping.algebra import Clip, Constant, Scale, Sum, TaskReward, clip
+from shapegym.shaping.annotate.labellers import Recorded
+from shapegym.shaping.annotate.language_model import LanguageModel
+from shapegym.shaping.annotate.oni import oni
+from shapegym.shaping.annotate.retrieval import Retrieval
 from shapegym.shaping.combinators.elementwise import when
 from shapegym.shaping.errors import ExpressionError, RewardFileError
 from shapegym.shaping.files import reward_files as config
@@ -25,7 +29,7 @@ from shapegym.shaping.files.reward_files import (
     node_help,
     to_data,
 )
-from shapegym.shaping.files.schema import family
+from shapegym.shaping.files.schema import family, options
 from shapegym.shaping.intrinsic.agac import AGAC
 from shapegym.shaping.models.sight import Sight
 from shapegym.shaping.similarity.goal import GoalSimilarity
@@ -38,8 +42,8 @@ from shapegym.shaping.states.keys import SimHash
 from shapegym.shaping.terms.counts import CountBonus
 from shapegym.shaping.terms.events import Compare, Event, Milestones
 from shapegym.shaping.terms.goals import StateReward
+from shapegym.shaping.terms.output import ModelOutput
 from shapegym.shaping.terms.potential import Potential
-from shapegym.shaping.terms.reward_machine import Edge
 from shapegym.shaping.testing import examples
 from shapegym.shaping.types import NODES, Expression
 
@@ -58,6 +62,8 @@ EXPRESSIONS = [
     StateReward(GoalSimilarity("a", encoder=SentenceEncoder("folder"), of="obs.text")),
     StateReward(GoalSimilarity("a", encoder=WordHash(8))),
     StateReward(GoalSimilarity("a", encoder=PictureEncoder("a.npz"), of="obs")),
+    ModelOutput(Retrieval(LanguageModel("m", "http://host/v1", task="Open it.", calls=100))),
+    oni(Recorded("answers.jsonl"), "ranking"),
     AGAC(Sight(("obs",), standardise=True), hidden=8),
     StateReward(Table((0.0, 1.0), "obs")),
     CountBonus("obs", hashing=SimHash(8, 3)),
@@ -80,8 +86,7 @@ def test_round_trip(expression):
 @pytest.mark.parametrize("expression", EXPRESSIONS, ids=lambda expression: type(expression).__name__)
 def test_what_is_printed_makes_the_expression_again(expression):
     """In short: without what has its default."""
-    others = (Edge, ExponentialKernel, Gaussian, PictureEncoder, SentenceEncoder, SimHash, Tiered, WordHash)
-    known = {cls.__name__: cls for cls in (*NODES.values(), *STATE_FUNCTIONS.values(), *others)}
+    known = {cls.__name__: cls for cls in (*NODES.values(), *STATE_FUNCTIONS.values(), *options().values())}
     twin = eval(repr(expression), known | {"inf": np.inf})  # noqa: S307
     assert twin == expression
     assert repr(twin) == repr(expression)
@@ -114,16 +119,7 @@ def ours(registry) -> set[str]:
 
 def test_no_node_is_left_out():
     written = json.dumps([to_data(expression) for expression in EXPRESSIONS])
-    options = {
-        "gaussian",
-        "exponential_kernel",
-        "tiered",
-        "sim_hash",
-        "edge",
-        "word_hash",
-        "sentence_encoder",
-    }
-    for name in ours(NODES) | ours(STATE_FUNCTIONS) | options:
+    for name in ours(NODES) | ours(STATE_FUNCTIONS) | ours(options()):
         assert f'"{name}"' in written, f"{name} has no round trip in EXPRESSIONS"
 
 
