@@ -475,7 +475,7 @@ def _spelled(hint: Any) -> str:
     return spelled(hint).replace("tuple", "list").replace("None", "null")
 
 
-def _build(path: KeyPath, make: Any, *args: Any, **kwargs: Any) -> Any:
+def _build(path: KeyPath, make: Any, /, *args: Any, **kwargs: Any) -> Any:
     try:
         return make(*args, **kwargs)
     except (ShapingError, TypeError, ValueError, OverflowError) as error:
