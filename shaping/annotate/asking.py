@@ -2,47 +2,45 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 
 from typing_extensions import override
 
-from shapegym.shaping.annotate.labellers import kind_of
-from shapegym.shaping.annotate.language_model import LanguageModel
-from shapegym.shaping.annotate.wording import prompt_for, read_answer, template_of
-from shapegym.shaping.asking.chat import Chat, Message, Request
-from shapegym.shaping.asking.transcript import Budget, Transcript, timed
+from shapegym.shaping.annotate.labellers import Kind, Payload, kind_of
+from shapegym.shaping.annotate.wording import read_answer
+from shapegym.shaping.asking.chat import Request
+from shapegym.shaping.asking.transcript import Transcript, timed
 from shapegym.shaping.errors import AskingError, BudgetError, UnansweredError
 from shapegym.shaping.evaluation.annotators import Answer, Question, ThreadedAnnotator
 
+PAUSES = (1.0, 60.0)
+"""Seconds before the first try after a failure, and the longest."""
+
 
 class AskingAnnotator(ThreadedAnnotator):
-    """Answers from the cache or from a chat, in the thread of `ThreadedAnnotator`.
+    """Answers from a transcript or from whom it asks, in the thread of `ThreadedAnnotator`.
 
     Args:
-        settings: what is asked, and how.
-        chat: who is asked; None answers from the cache alone.
-        pauses: seconds before the first try after a failure, and the longest.
+        transcript: what is known, and who is asked; nobody where it has no chat.
+        request_for: makes a request of a question.
+        name: of whoever answers: answers of others in the transcript are not taken.
+        capacity: questions that wait.
+        batch: requests that are sent at once.
     """
 
     def __init__(
         self,
-        settings: LanguageModel,
-        chat: Chat[Request] | None,
-        pauses: tuple[float, float] = (1.0, 60.0),
+        transcript: Transcript[Request],
+        request_for: Callable[[Kind, Payload], Request],
+        *,
+        name: str,
+        capacity: int,
+        batch: int,
     ) -> None:
-        super().__init__(self._answer_all, capacity=settings.capacity, batch=settings.batch)
-        if settings.prompt:
-            require_prompt(settings.prompt)
-        self.settings, self.chat, self.pauses = settings, chat, pauses
-        self.transcript: Transcript[Request] = Transcript(
-            Path(settings.cache) if settings.cache else None,
-            chat,
-            Request,
-            Budget(settings.calls or None, settings.tokens or None),
-            shared=bool(settings.cache),
-        )
+        super().__init__(self._answer_all, capacity=capacity, batch=batch)
+        self.transcript, self.request_for, self.name = transcript, request_for, name
+        self.pauses = PAUSES
         self._failure: AskingError | None = None
 
     @override
@@ -85,12 +83,7 @@ class AskingAnnotator(ThreadedAnnotator):
                     Answer(question.id, error=f"no question about captions: {question.payload!r:.80}"),
                 )
                 continue
-            said = prompt_for(kind, question.payload, self.settings.task, self.settings.prompt)
-            request = Request(
-                (Message("user", said),),
-                temperature=self.settings.temperature,
-                most_tokens=self.settings.most_tokens,
-            )
+            request = self.request_for(kind, question.payload)
             if (reply := self.transcript.known(self._place(request), request)) is not None:
                 yield question, self._read(question, reply.text, reply.refused)
             else:
@@ -100,7 +93,8 @@ class AskingAnnotator(ThreadedAnnotator):
 
     def _ask(self, missing: Sequence[tuple[Question, Request]]) -> Iterator[tuple[Question, Answer | None]]:
         """Send requests side by side, as many as the budget has left."""
-        chat, transcript = self.chat, self.transcript
+        transcript = self.transcript
+        chat = transcript.chat
         if chat is None:
             for question, _ in missing:
                 yield (
@@ -132,7 +126,7 @@ class AskingAnnotator(ThreadedAnnotator):
 
     def _place(self, request: Request) -> str:
         """Where an exchange stands in the cache: models of different names do not answer for each other."""
-        return f"{self.settings.model}/{request.digest}"
+        return f"{self.name}/{request.digest}"
 
     def _read(self, question: Question, text: str, refused: str) -> Answer:
         kind = kind_of(question.payload)
@@ -151,11 +145,3 @@ class AskingAnnotator(ThreadedAnnotator):
     def _closed_within(self, seconds: float) -> bool:
         with self._changed:
             return self._changed.wait_for(lambda: self._closed, timeout=seconds)
-
-
-def require_prompt(text: str) -> None:
-    """Raise `AnnotationError` if a prompt is a template of neither kind of question."""
-    if "$caption" in text or "${caption}" in text:
-        template_of("label", text)
-    else:
-        template_of("compare", text)

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 from annotated_types import Ge, Le, MinLen
 from typing_extensions import override
 
-from shapegym.shaping.annotate.labellers import Labeller
+from shapegym.shaping.annotate.labellers import Kind, Labeller, Payload
+from shapegym.shaping.annotate.wording import prompt_for, require_prompt
+from shapegym.shaping.asking.chat import Chat, Message, Request
 from shapegym.shaping.limits import Count, FromFile, Natural, NonNegative, Positive
 
 if TYPE_CHECKING:
@@ -66,12 +69,33 @@ class LanguageModel(Labeller):
             AskingError: if there is no such endpoint to be asked (a URL with a secret, no openai client), or the cache is damaged.
             AnnotationError: if the prompt is no template.
         """
-        from shapegym.shaping.annotate.asking import AskingAnnotator
         from shapegym.shaping.asking.endpoint import Endpoint
 
-        chat = (
+        return self.asking(
             None
             if self.offline
             else Endpoint(self.model, self.base_url, timeout=self.timeout, retries=self.retries)
         )
-        return AskingAnnotator(self, chat)
+
+    def asking(self, chat: Chat[Request] | None) -> AskingAnnotator:
+        """Return the same that asks ``chat``; None asks nobody."""
+        from shapegym.shaping.annotate.asking import AskingAnnotator
+        from shapegym.shaping.asking.transcript import Budget, Transcript
+
+        if self.prompt:
+            require_prompt(self.prompt)
+        transcript = Transcript(
+            Path(self.cache) if self.cache else None,
+            chat,
+            Request,
+            Budget(self.calls or None, self.tokens or None),
+            shared=bool(self.cache),
+        )
+        return AskingAnnotator(
+            transcript, self.request, name=self.model, capacity=self.capacity, batch=self.batch
+        )
+
+    def request(self, kind: Kind, payload: Payload) -> Request:
+        """Return what is asked for a question."""
+        said = prompt_for(kind, payload, self.task, self.prompt)
+        return Request((Message("user", said),), temperature=self.temperature, most_tokens=self.most_tokens)

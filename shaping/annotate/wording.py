@@ -54,3 +54,11 @@ def read_answer(kind: Kind, text: str) -> float | None:
     words = WORDS[kind]
     said = {word for word in re.findall(r"[A-Za-z]+", text.upper()) if word in words}
     return words[said.pop()] if len(said) == 1 else None
+
+
+def require_prompt(text: str) -> None:
+    """Raise `AnnotationError` if a prompt is a template of neither kind of question."""
+    if "$caption" in text or "${caption}" in text:
+        template_of("label", text)
+    else:
+        template_of("compare", text)

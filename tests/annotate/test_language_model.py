@@ -41,8 +41,6 @@ pytest.importorskip("openai", reason="The openai client is not installed: pip in
 
 SECRET = "sk-very-secret-0123456789"
 ORACLE = Oracle((("*key", 1.0), ("*door", 1.0)))
-QUICK = (0.005, 0.02)
-"""Pauses between tries, in seconds."""
 
 
 @pytest.fixture(autouse=True)
@@ -149,7 +147,7 @@ def test_labels_and_comparisons_come_from_the_endpoint() -> None:
 
 
 def test_an_answer_that_matches_no_label_is_an_error_and_never_a_label() -> None:
-    annotator = AskingAnnotator(LanguageModel("m"), Talker(lambda _: Reply("It depends.")), QUICK)
+    annotator = begin(LanguageModel("m"), Talker(lambda _: Reply("It depends.")))
     annotator.submit([*labels("a key"), Question("oni", 1, {"other": 1})])
     came = settled(annotator, 2)
     annotator.close()
@@ -162,7 +160,7 @@ def test_a_request_that_is_refused_is_an_error_of_its_question_alone() -> None:
     def answer(request: Request) -> Reply:
         return Reply("", refused="too long") if "huge" in request.messages[0].content else Reply("FOO")
 
-    annotator = AskingAnnotator(LanguageModel("m"), Talker(answer), QUICK)
+    annotator = begin(LanguageModel("m"), Talker(answer))
     annotator.submit(labels("huge", "a key"))
     came = settled(annotator, 2)
     annotator.close()
@@ -174,7 +172,7 @@ def test_a_request_that_is_refused_is_an_error_of_its_question_alone() -> None:
 def test_an_endpoint_that_is_gone_is_tried_again_until_it_answers(fault: Any) -> None:
     with serving(fault, fault, fault, judges) as server:
         settings = LanguageModel("m", server.url, timeout=0.2, retries=0, batch=1)
-        annotator = AskingAnnotator(settings, settings.open().chat, QUICK)
+        annotator = begin(settings)
         annotator.submit(labels("a key", "a wall"))
         failures: list[Exception] = []
         came = settled(annotator, 2, failures)
@@ -187,7 +185,7 @@ def test_an_endpoint_that_is_gone_is_tried_again_until_it_answers(fault: Any) ->
 def test_the_key_is_in_no_message() -> None:
     with serving(echoes_key) as server:
         settings = LanguageModel("m", server.url, retries=0)
-        annotator = AskingAnnotator(settings, settings.open().chat, QUICK)
+        annotator = begin(settings)
         annotator.submit(labels("a key"))
         failures: list[Exception] = []
         for _ in range(400):
@@ -207,15 +205,15 @@ def test_the_key_is_in_no_message() -> None:
 def test_what_one_run_was_told_no_other_asks(tmp_path: Path) -> None:
     cache = str(tmp_path / "cache.jsonl")
     talker = Talker(lambda _: Reply("FOO", 10, 1))
-    both = [AskingAnnotator(LanguageModel("m", cache=cache), talker, QUICK) for _ in range(2)]
+    both = [begin(LanguageModel("m", cache=cache), talker) for _ in range(2)]
     both[0].submit(labels("a key"))
     settled(both[0], 1)
     both[1].submit(labels("a key", "a door"))  # the first of them was asked after this one had read the file
     settled(both[1], 2)
-    other = AskingAnnotator(LanguageModel("other", cache=cache), talker, QUICK)
+    other = begin(LanguageModel("other", cache=cache), talker)
     other.submit(labels("a key"))
     settled(other, 1)
-    alone = AskingAnnotator(LanguageModel("m", cache=cache, offline=True), None, QUICK)
+    alone = begin(LanguageModel("m", cache=cache, offline=True), None)
     alone.submit(labels("a door", "a wall"))
     came = settled(alone, 2)
     assert len(talker.asked) == 3
@@ -229,14 +227,14 @@ def test_what_one_run_was_told_no_other_asks(tmp_path: Path) -> None:
 def test_two_at_once_keep_one_answer(tmp_path: Path) -> None:
     """Whoever comes second takes what the first was told."""
     cache = str(tmp_path / "cache.jsonl")
-    first = AskingAnnotator(LanguageModel("m", cache=cache), Talker(lambda _: Reply("FOO")), QUICK)
+    first = begin(LanguageModel("m", cache=cache), Talker(lambda _: Reply("FOO")))
 
     def answer(_: Request) -> Reply:
         first.submit(labels("a key"))  # while the second is asking
         settled(first, 1)
         return Reply("BAR")
 
-    second = AskingAnnotator(LanguageModel("m", cache=cache), Talker(answer), QUICK)
+    second = begin(LanguageModel("m", cache=cache), Talker(answer))
     second.submit(labels("a key"))
     assert settled(second, 1)["oni/0"].payload == 1.0
     assert len(read_exchanges(tmp_path / "cache.jsonl", Request)) == 1
@@ -245,9 +243,7 @@ def test_two_at_once_keep_one_answer(tmp_path: Path) -> None:
 @pytest.mark.parametrize("limit", [{"calls": 3}, {"tokens": 33}])
 def test_a_budget_that_is_spent_is_said_once_and_the_rest_goes_without(limit: Any, tmp_path: Path) -> None:
     talker = Talker(lambda _: Reply("FOO", 10, 1))
-    annotator = AskingAnnotator(
-        LanguageModel("m", cache=str(tmp_path / "c.jsonl"), batch=1, **limit), talker, QUICK
-    )
+    annotator = begin(LanguageModel("m", cache=str(tmp_path / "c.jsonl"), batch=1, **limit), talker)
     spec, steps = stream(60)
     answers = Correspondence(annotator)
     engine = engine_for(oni(ORACLE, patience=10_000), spec, answers)
@@ -269,7 +265,7 @@ def test_training_never_waits_and_labels_come_when_the_endpoint_is_back() -> Non
     garbage = says("BARFOO")
     with serving(fails(503), hangs_up, garbage, sleeps(0.05), judges) as server:
         settings = LanguageModel("m", server.url, retries=0, batch=1)
-        annotator = AskingAnnotator(settings, settings.open().chat, QUICK)
+        annotator = begin(settings)
         spec, steps = stream(60)
         engine = engine_for(oni(ORACLE, patience=5), spec, Correspondence(annotator))
         with warnings.catch_warnings():
@@ -299,7 +295,7 @@ def test_of_too_many_questions_the_oldest_are_dropped_and_the_newest_answered_fi
         said.append(request.messages[0].content)
         return Reply("BAR")
 
-    annotator = AskingAnnotator(LanguageModel("m", capacity=3, batch=1), Talker(answer), QUICK)
+    annotator = begin(LanguageModel("m", capacity=3, batch=1), Talker(answer))
     annotator.submit(labels("caption 0"))
     time.sleep(0.05)
     annotator.submit(labels(*(f"caption {n}" for n in range(1, 7)), start=1))
@@ -313,7 +309,7 @@ def test_closing_does_not_wait_for_an_endpoint_that_is_gone() -> None:
     def gone(_: Request) -> Reply:
         raise UnansweredError("gone")
 
-    annotator = AskingAnnotator(LanguageModel("m"), Talker(gone), (60.0, 60.0))
+    annotator = begin(LanguageModel("m"), Talker(gone), (60.0, 60.0))
     annotator.submit(labels("a key"))
     for _ in range(200):
         try:
