@@ -75,6 +75,15 @@ class Talker:
         return self.answer(request)
 
 
+def begin(
+    settings: LanguageModel, chat: Any = "endpoint", pauses: tuple[float, float] = (0.005, 0.02)
+) -> AskingAnnotator:
+    """An annotator that does not wait long before it tries again."""
+    annotator = settings.open() if chat == "endpoint" else settings.asking(chat)
+    annotator.pauses = pauses
+    return annotator
+
+
 def settled(
     annotator: AskingAnnotator, many: int, failures: list[Exception] | None = None
 ) -> dict[str, Answer]:
