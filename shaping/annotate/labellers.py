@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from abc import ABC
+from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
@@ -29,9 +29,9 @@ class Labeller(Limited, ABC):
     asks: ClassVar[bool] = True
     """Whether somebody is asked while an agent trains."""
 
+    @abstractmethod
     def open(self) -> Annotator | None:
-        """Return who answers; questions and answers as `Payload` says."""
-        return None
+        """Return who answers; questions and answers as `Payload` says. None leaves it to whoever binds the reward."""
 
     def known(self) -> Iterator[tuple[Payload, Any]]:
         """Yield questions and answers that there are before anybody is asked."""
@@ -97,6 +97,10 @@ class Recorded(Labeller):
     path: Annotated[str, MinLen(1)]
 
     asks: ClassVar[bool] = False
+
+    @override
+    def open(self) -> None:
+        return None
 
     @override
     def known(self) -> Iterator[tuple[Payload, Any]]:

@@ -329,6 +329,9 @@ def test_what_is_no_caption_is_refused() -> None:
 class Silent(Labeller):
     """Says nothing of whom it asks."""
 
+    def open(self) -> None:
+        return None
+
 
 def test_two_models_with_annotators_of_their_own_are_answered_each_by_its_own() -> None:
     spec, steps = stream(30)
