@@ -27,7 +27,7 @@ from shapegym.envs.registration import dynamics_class
 from shapegym.shaping.discovery import import_modules, load_plugins
 from shapegym.shaping.limited_files import in_words
 from shapegym.shaping.limits import Seed, checked
-from shapegym.shaping.tree import terms_of
+from shapegym.shaping.tree import readers_of
 from shapegym.shaping.types import Expression
 
 GridView: TypeAlias = Literal["flat", "image", "flat_full", "image_full"]
@@ -143,7 +143,7 @@ def with_features(env_id: str, reward: Expression | None, kwargs: Mapping[str, A
     """
     if reward is None or "features" in kwargs:
         return dict(kwargs)
-    read = {name for term in terms_of(reward) for name in (*term.reads, *term.reads_before)}
+    read = {name for each in readers_of(reward) for name in (*each.reads, *each.reads_before)}
     wanted = sorted(filter(dynamics_class(env_spec(env_id)).reports_on_request, read))
     return {**kwargs, "features": wanted} if wanted else dict(kwargs)
 
