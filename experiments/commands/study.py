@@ -30,6 +30,13 @@ def study(
     out_file: Annotated[
         Path | None, typer.Option("--out", help="Write the findings to this JSON file.")
     ] = None,
+    rows_file: Annotated[
+        Path | None,
+        typer.Option(
+            "--rows",
+            help="Keep what is done in this file of JSON lines, and go on from it (goal-similarity).",
+        ),
+    ] = None,
     _imports: Imports = None,
 ) -> None:
     """Check what a paper claims, on small tasks. Exit code 1 if a claim does not hold."""
@@ -46,11 +53,14 @@ def study(
         chosen = load_study(name)
         if out_file is not None:
             out_file.parent.mkdir(parents=True, exist_ok=True)  # before the work, which may take hours
+        if rows_file is not None:
+            rows_file.parent.mkdir(parents=True, exist_ok=True)
         request = StudyRequest(
             seeds=tuple(range(seeds or (1 if quick else chosen.seeds))),
             quick=quick,
             workers=workers,
             say=lambda text: err.print(escape(text), style="dim"),
+            rows=rows_file,
         )
         out.print(f"[bold]{escape(chosen.claim)}[/]")
         start = time.monotonic()

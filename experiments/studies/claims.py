@@ -10,14 +10,21 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass
-from typing import TypeVar
+from functools import partial
+from pathlib import Path
+from typing import Any, TypeAlias, TypeVar
 
+from shapegym.experiments.errors import RunError
 from shapegym.experiments.plain import finite
 from shapegym.experiments.processes import in_processes
 from shapegym.experiments.stats import Interval
+from shapegym.shaping.errors import said_as
+from shapegym.shaping.json_lines import append_rows, read_rows
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
+Numbers: TypeAlias = list[Any]
+"""Numbers, in lists of lists where there are several axes."""
 
 
 @dataclass(frozen=True)
@@ -28,11 +35,40 @@ class StudyRequest:
     quick: bool = False  # a fraction of the work, which shows that everything runs; its numbers mean nothing
     workers: int = 1  # processes that `shapegym.experiments.processes.in_processes` may use
     say: Callable[[str], None] = lambda _: None  # told what is going on
+    rows: Path | None = None  # where `map_rows` keeps what is done, so that an interrupted study goes on
 
     def map(self, function: Callable[[Item], Result], items: Iterable[Item]) -> dict[Item, Result]:
         """Return ``function(item)`` by item, from processes; the function stands at the top of a module."""
         listed = list(items)
         return dict(zip(listed, in_processes(function, listed, self.workers), strict=True))
+
+    def map_rows(self, function: Callable[[Item], Numbers], items: Iterable[Item]) -> dict[Item, Numbers]:
+        """As `map`, of functions that return lists of numbers; what stands in `rows` is read, and not done again.
+
+        Raises:
+            RunError: if the file of rows cannot be read or written, or is damaged.
+        """
+        listed, name = list(items), f"{function.__module__.rpartition('.')[2]}.{function.__name__}"
+        known: dict[str, Numbers] = {}
+        if self.rows is not None and self.rows.exists():
+            rows = read_rows(self.rows, RunError)
+            with said_as(RunError, (KeyError, TypeError), f"{self.rows} holds a row of no study: "):
+                known = {row["item"]: row["found"] for row in rows if row["of"] == name}
+
+        def keep(done: tuple[Item, Numbers]) -> None:
+            item, found = done
+            known[repr(item)] = found
+            if self.rows is not None:
+                with said_as(RunError, OSError, f"{self.rows} cannot be written: "):
+                    append_rows(self.rows, [{"of": name, "item": repr(item), "found": found}])
+
+        missing = [item for item in listed if repr(item) not in known]
+        in_processes(partial(_with_item, function), missing, self.workers, keep)
+        return {item: known[repr(item)] for item in listed}
+
+
+def _with_item(function: Callable[[Item], Result], item: Item) -> tuple[Item, Result]:
+    return item, function(item)
 
 
 @dataclass(frozen=True)

@@ -28,6 +28,8 @@ WIDTH, CLUTTER, MISSAID = 64, 1.0, 0.3
 
 SIZES = ((2, 4), (4, 8), (8, 16), (16, 32))
 """Of the trained encoder: channels and numbers in a code."""
+STEPS, NUISANCES = 600, (0.1, 0.4, 0.8)
+"""Of its training, and the spreads of exposures under which it is used; the first is that of training."""
 
 
 class Draw(NamedTuple):
@@ -47,8 +49,8 @@ class Trained(NamedTuple):
     nuisances: tuple[float, ...]
 
 
-def synthetic(draw: Draw) -> Array:
-    """Return the distance of the similarity from what is wanted by alpha, (11,)."""
+def synthetic(draw: Draw) -> list[float]:
+    """Return the distance of the similarity from what is wanted by alpha, 11 numbers."""
     rng = np.random.default_rng(draw.seed)
 
     def directions(count: int) -> Array:
@@ -67,7 +69,7 @@ def synthetic(draw: Draw) -> Array:
     )
 
 
-def trained(encoder: Trained) -> Array:
+def trained(encoder: Trained) -> list[list[float]]:
     """Train an encoder and return distances by nuisance and alpha, (nuisances, 11)."""
     import torch
 
@@ -88,15 +90,13 @@ def trained(encoder: Trained) -> Array:
             towers.see(torch.from_numpy(yard.draw(yard.exposures(encoder.seed, spread)))).numpy()
             for spread in encoder.nuisances
         ]
-    return np.array([by_alpha(np.array([unit(code) for code in codes]), goal, baseline) for codes in seen])
+    return [by_alpha(np.array([unit(code) for code in codes]), goal, baseline) for codes in seen]
 
 
-def by_alpha(codes: Array, goal: Array, baseline: Array) -> Array:
-    """Return STARC distances (VAL) of the similarity of the state reached from what is wanted there, (11,)."""
+def by_alpha(codes: Array, goal: Array, baseline: Array) -> list[float]:
+    """Return STARC distances (VAL) of the similarity of the state reached from what is wanted there, by alpha."""
     along = unit(goal - baseline)
-    return np.array(
-        [distance(np.array([similarity(code, goal, along, alpha) for code in codes])) for alpha in ALPHAS]
-    )
+    return [distance(np.array([similarity(code, goal, along, alpha) for code in codes])) for alpha in ALPHAS]
 
 
 def distance(values: Array) -> float:
