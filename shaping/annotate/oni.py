@@ -29,6 +29,7 @@ def oni(
     weight: float = 0.4,
     exponent: float = 3.0,
     of: str = "features.caption",
+    counted: str = "",
     **settings: Any,
 ) -> Expression:
     """Return ``weight * r(m_t) / N(m_t)^exponent``, with m_t the caption after the step and N how often the episode has seen it.
@@ -46,7 +47,12 @@ def oni(
         weight: of the reward; 0.4 is published for retrieval.
         exponent: how fast what is seen again fades.
         of: selector of the caption.
+        counted: selector of what is counted; empty: the caption. Where captions never come twice, something coarser.
         settings: of the model: `Retrieval`, `Classification` or `Ranking`.
     """
     judge = JUDGES[variant](by=by, of=of, **settings)
-    return weight * ModelOutput(judge).named("oni") * CountBonus(of, exponent=exponent, scope="episode")
+    return (
+        weight
+        * ModelOutput(judge).named("oni")
+        * CountBonus(counted or of, exponent=exponent, scope="episode")
+    )

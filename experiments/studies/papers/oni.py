@@ -1,0 +1,230 @@
+"""ONI comes in a third of the steps to what PPO alone comes to; late and wrong labels cost, a network reads what a table cannot.
+
+Zheng et al. 2024, "Online Intrinsic Rewards for Decision Making Agents from Large Language Model Feedback", on grid worlds with
+captions in the place of NetHack and its messages: an oracle labels captions by patterns, as late and as wrongly as a strategy says.
+Latency is in steps of the lanes, so that runs repeat: seconds at 3,200 frames/s, which is about what PPO trains with on one core.
+The weight of the reward was chosen on one seed of 100.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from shapegym.experiments.stats import Interval, aggregate, kaplan_meier
+from shapegym.experiments.studies.claims import Claim, Findings, ResultTable, StudyRequest, with_ends
+from shapegym.experiments.sweeps.entry import sweep
+from shapegym.experiments.sweeps.results import ResultRow, curves, scores, steps_to
+from shapegym.shaping.algebra import TaskReward
+from shapegym.shaping.annotate.labellers import Oracle
+from shapegym.shaping.annotate.oni import Variant, oni
+from shapegym.shaping.types import Expression
+
+SEEDS = 3
+WEIGHT = 0.1
+FRAMES_A_SECOND = 3_200
+LANES = 64
+SECONDS = (0, 1, 10, 60)
+NOISE = (0.1, 0.3)
+SOLVED = 0.9
+
+HELPFUL = (
+    "you see the * key*",
+    "you pick up the *",
+    "you unlock *",
+    "you open *",
+    "you see the * ball*",
+    "you see the goal*",
+    "you reach *",
+)
+"""Captions that the oracle calls helpful, on all tasks alike."""
+
+NETWORK: Mapping[str, Any] = {
+    "embedding": 16,
+    "channels": 32,
+    "hidden": 64,
+    "learning_rate": 1e-3,
+    "batch": 128,
+    "updates": 16,
+}
+"""Of the models that learn: a half of the published sizes, and a rate for the thousands of labels that there are here."""
+
+SHORT, NUMBERED = "key_corridor_third", "key_corridor_numbered"
+BASELINES = {"doorkey8": "doorkey8_third", "key_corridor_s3r3": SHORT}
+"""Tasks of PPO alone, and the same with at most a third of the steps."""
+
+
+def reward(
+    variant: Variant = "retrieval", seconds: float = 0, noise: float = 0.0, **settings: Any
+) -> Expression:
+    """Return the task's reward and ONI's."""
+    latency = round(seconds * FRAMES_A_SECOND / LANES)
+    oracle = Oracle(tuple((pattern, 1.0) for pattern in HELPFUL), latency=latency, noise=noise)
+    return TaskReward() + oni(oracle, variant, weight=WEIGHT, **settings)
+
+
+def suite() -> dict[str, Any]:
+    """Return the suite. PPO's settings are those of the suite ``exploration``, and PPO alone has its rows there."""
+    flat = {"features_extractor_class": "symbols", "net_arch": [64]}
+    door_key = {
+        "env": "shapegym/MiniGrid-DoorKey-8x8-v0",
+        "settings": {"num_envs": 16, "batch_size": 256, "n_epochs": 8},
+    }
+    corridor = {"env": "shapegym/MiniGrid-KeyCorridorS3R3-v0"}
+    numbered: dict[str, Any] = {
+        "of": "features.numbered_caption",
+        "counted": "features.caption",
+        "seconds": 10,
+    }
+    few = {"points": 10}
+    third: dict[str, Any] = {"retrieval": reward()}
+    labelled = {
+        **third,
+        **{f"late_{seconds}s": reward(seconds=seconds) for seconds in SECONDS[1:]},
+        **{f"wrong_{noise:.0%}".rstrip("%"): reward(noise=noise) for noise in NOISE},
+        "classification": reward("classification", **NETWORK),
+        "ranking": reward("ranking", **NETWORK),
+    }
+    return {
+        "title": "ONI: labels of captions as a reward",
+        "seeds": SEEDS,
+        "settings": {
+            "num_envs": LANES,
+            "n_steps": 128,
+            "batch_size": 1024,
+            "learning_rate": 1e-3,
+            "ent_coef": 0.005,
+            "policy_kwargs": flat,
+        },
+        "eval": {"points": 20, "episodes": 32},
+        "checkpoints": 2,
+        "rewards": {},
+        "tasks": {
+            "doorkey8_third": {**door_key, "steps": 80_000, "eval": few, "rewards": third},
+            SHORT: {**corridor, "steps": 400_000, "eval": few, "rewards": labelled},
+            NUMBERED: {
+                "env": "shapegym.experiments.studies.numbered_captions:shapegym/NumberedKeyCorridorS3R3-v0",
+                "env_kwargs": {"observation": "flat"},
+                "steps": 400_000,
+                "eval": few,
+                "rewards": {
+                    "retrieval": reward(**numbered),
+                    "classification": reward("classification", **numbered, **NETWORK),
+                },
+            },
+            "doorkey8": {**door_key, "steps": 250_000, "rewards": {"sparse": None}},
+            "key_corridor_s3r3": {**corridor, "steps": 1_500_000, "rewards": {"sparse": None}},
+        },
+    }
+
+
+def run(request: StudyRequest) -> Findings:
+    """Go on with the sweep that a study before this one began, in ``sweeps/``, and compare."""
+    folder = Path("sweeps") / ("oni-quick" if request.quick else "oni")
+    done = sweep(
+        shortened(suite()) if request.quick else suite(), folder, seeds=request.seeds, workers=request.workers
+    )
+    request.say(f"{len(done.rows)} of {done.jobs} runs, in {folder}; {len(done.failures)} failed")
+    return findings(done.rows)
+
+
+def shortened(data: dict[str, Any]) -> dict[str, Any]:
+    """Return the suite with two thousandths of its steps."""
+    tasks = {name: {**task, "steps": task["steps"] // 500} for name, task in data["tasks"].items()}
+    return {**data, "eval": {"points": 1, "episodes": 1}, "checkpoints": 0, "tasks": tasks}
+
+
+Runs = dict[str, dict[str, tuple[ResultRow, ...]]]
+"""task -> strategy -> its runs by seed."""
+
+
+def findings(rows: tuple[ResultRow, ...]) -> Findings:
+    """Return what rows of the suite say, as many as there are."""
+    runs: Runs = {}
+    for row in sorted(rows, key=lambda row: row.seed):
+        group = runs.setdefault(row.task, {})
+        group[row.strategy] = (*group.get(row.strategy, ()), row)
+    claims = [
+        _sooner(long, runs[long]["sparse"], runs[short]["retrieval"])
+        for long, short in BASELINES.items()
+        if "sparse" in runs.get(long, {}) and "retrieval" in runs.get(short, {})
+    ]
+    claims += _ordered(runs.get(SHORT, {}))
+    if {"retrieval", "classification"} <= runs.get(NUMBERED, {}).keys():
+        claims.append(_reads_more(runs[NUMBERED]))
+    return Findings(
+        claims=tuple(claims),
+        tables=tuple(_table(task, groups) for task, groups in runs.items()),
+        notes=(
+            f"Latency is in steps of {LANES} lanes: seconds at {FRAMES_A_SECOND:,} frames/s.",
+            "Success: mean over the seeds of the last evaluation, 32 episodes [95 % interval].",
+            f"Steps to {SOLVED}: Kaplan-Meier median of the first such evaluation; infinite where half never get there.",
+        ),
+    )
+
+
+def _success(rows: tuple[ResultRow, ...]) -> Interval:
+    values = scores(rows, "success_rate")
+    if len(values) == 1:
+        return Interval(float(values[0]), float(values[0]), float(values[0]))
+    return aggregate({"task": values}, np.mean, within=(0.0, 1.0))
+
+
+def _sooner(task: str, alone: tuple[ResultRow, ...], ours: tuple[ResultRow, ...]) -> Claim:
+    wanted = _success(alone)
+    steps, values = curves(ours, "success_rate")
+    means = values.mean(axis=0)
+    reached = next(
+        (int(step) for step, mean in zip(steps, means, strict=True) if mean >= wanted.estimate), None
+    )
+    when = f"at {reached:,}" if reached else "never"
+    return Claim(
+        f"{task}: the mean success that PPO alone has in the end is reached in at most a third of its steps",
+        reached is not None and 3 * reached <= alone[0].steps,
+        f"PPO alone after {alone[0].steps:,} steps: {with_ends(wanted)}; reached {when}, and {with_ends(_success(ours))} at "
+        f"{ours[0].steps:,}",
+    )
+
+
+def _ordered(groups: dict[str, tuple[ResultRow, ...]]) -> list[Claim]:
+    """Success does not rise with latency or with noise, beyond one episode in 32."""
+    claims = []
+    for what, names in (
+        ("latency", ["retrieval", *(f"late_{seconds}s" for seconds in SECONDS[1:])]),
+        ("noise", ["retrieval", *(f"wrong_{noise:.0%}".rstrip("%") for noise in NOISE)]),
+    ):
+        if set(names) <= groups.keys():
+            found = [_success(groups[name]) for name in names]
+            falls = all(b.estimate <= a.estimate + 1 / 32 for a, b in pairwise(found))
+            measured = ", ".join(
+                f"{name} {with_ends(value)}" for name, value in zip(names, found, strict=True)
+            )
+            claims.append(Claim(f"success does not rise with {what}", falls, measured))
+    return claims
+
+
+def _reads_more(groups: dict[str, tuple[ResultRow, ...]]) -> Claim:
+    table, network = _success(groups["retrieval"]), _success(groups["classification"])
+    return Claim(
+        "where captions never come twice, a classifier comes to more success than a table",
+        network.low > table.high,
+        f"classification {with_ends(network)}, retrieval {with_ends(table)}",
+    )
+
+
+def _table(task: str, groups: dict[str, tuple[ResultRow, ...]]) -> ResultTable:
+    rows = [
+        (
+            strategy,
+            len(runs),
+            runs[0].steps,
+            with_ends(_success(runs)),
+            kaplan_meier(*steps_to(runs, SOLVED)).median,
+        )
+        for strategy, runs in groups.items()
+    ]
+    return ResultTable(task, ("reward", "seeds", "steps", "success", f"steps to {SOLVED}"), rows)
