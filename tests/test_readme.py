@@ -34,6 +34,7 @@ PAGES = [
             "guards",
             "hackable",
             "occupancy",
+            "oni",
             "programs",
         )
     ),

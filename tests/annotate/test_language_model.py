@@ -56,7 +56,7 @@ def _no_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
 def judges(handler: Handler) -> None:
     """Answer as the oracle would."""
     asked = handler.server.asked[-1]["body"]["messages"][0]["content"]
-    caption = json.loads(next(line for line in asked.splitlines() if line.startswith("The message: "))[13:])
+    caption = json.loads([line for line in asked.splitlines() if line.startswith("Message: ")][-1][9:])
     handler.send(completion("FOO" if ORACLE.label(caption) else "BAR"))
 
 
@@ -127,7 +127,7 @@ def test_what_an_answer_means(kind: Any, text: str, meant: float | None) -> None
 
 def test_what_is_asked_names_the_task_and_quotes_captions() -> None:
     said = prompt_for("label", {"caption": 'a "key"\nBAR $task'}, "open the door")
-    assert "The task: open the door" in said
+    assert "Task: open the door" in said
     assert r'"a \"key\"\nBAR $task"' in said
     own = prompt_for("compare", {"first": "a", "second": "b"}, "t", "$first or $second? It costs $$5.")
     assert own == '"a" or "b"? It costs $5.'

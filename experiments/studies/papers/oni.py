@@ -3,11 +3,12 @@
 Zheng et al. 2024, "Online Intrinsic Rewards for Decision Making Agents from Large Language Model Feedback", on grid worlds with
 captions in the place of NetHack and its messages: an oracle labels captions by patterns, as late and as wrongly as a strategy says.
 Latency is in steps of the lanes, so that runs repeat: seconds at 3,200 frames/s, which is about what PPO trains with on one core.
-The weight of the reward was chosen on one seed of 100.
+The weight of the reward was chosen on one seed of 100. Where there is its transcript, a language model labels too (``coder``).
 """
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from itertools import pairwise
 from pathlib import Path
@@ -21,7 +22,11 @@ from shapegym.experiments.sweeps.entry import sweep
 from shapegym.experiments.sweeps.results import ResultRow, curves, scores, steps_to
 from shapegym.shaping.algebra import TaskReward
 from shapegym.shaping.annotate.labellers import Oracle
+from shapegym.shaping.annotate.language_model import LanguageModel
 from shapegym.shaping.annotate.oni import Variant, oni
+from shapegym.shaping.annotate.wording import read_answer
+from shapegym.shaping.asking.chat import Request
+from shapegym.shaping.asking.transcript import read_exchanges
 from shapegym.shaping.types import Expression
 
 SEEDS = 3
@@ -53,6 +58,15 @@ NETWORK: Mapping[str, Any] = {
 }
 """Of the models that learn: a half of the published sizes, and a rate for the thousands of labels that there are here."""
 
+MODEL = "Qwen2.5-Coder-1.5B-Instruct"
+TRANSCRIPT = "experiments/results/oni/coder.jsonl"
+"""What the model said, relative to the repository; without it nothing is made of its labels."""
+GOALS = {
+    "doorkey8_third": "Use the key to open the door and then get to the goal.",
+    "key_corridor_third": "Pick up the ball, which is in a locked room. The key of its door lies in another room.",
+}
+"""What the model is told of the tasks."""
+
 SHORT, NUMBERED = "key_corridor_third", "key_corridor_numbered"
 BASELINES = {"doorkey8": "doorkey8_third", "key_corridor_s3r3": SHORT}
 """Tasks of PPO alone, and the same with at most a third of the steps."""
@@ -63,8 +77,17 @@ def reward(
 ) -> Expression:
     """Return the task's reward and ONI's."""
     latency = round(seconds * FRAMES_A_SECOND / LANES)
-    oracle = Oracle(tuple((pattern, 1.0) for pattern in HELPFUL), latency=latency, noise=noise)
-    return TaskReward() + oni(oracle, variant, weight=WEIGHT, **settings)
+    return TaskReward() + oni(oracle(latency=latency, noise=noise), variant, weight=WEIGHT, **settings)
+
+
+def oracle(**settings: Any) -> Oracle:
+    """Return the oracle."""
+    return Oracle(tuple((pattern, 1.0) for pattern in HELPFUL), **settings)
+
+
+def told(task: str) -> LanguageModel:
+    """Return the language model of a task, which answers from its transcript."""
+    return LanguageModel(MODEL, task=GOALS[task], cache=TRANSCRIPT, offline=True)
 
 
 def suite() -> dict[str, Any]:
@@ -89,6 +112,10 @@ def suite() -> dict[str, Any]:
         "classification": reward("classification", **NETWORK),
         "ranking": reward("ranking", **NETWORK),
     }
+    modelled = {
+        task: {"coder": TaskReward() + oni(told(task), weight=WEIGHT)} if Path(TRANSCRIPT).is_file() else {}
+        for task in GOALS
+    }
     return {
         "title": "ONI: labels of captions as a reward",
         "seeds": SEEDS,
@@ -104,8 +131,13 @@ def suite() -> dict[str, Any]:
         "checkpoints": 2,
         "rewards": {},
         "tasks": {
-            "doorkey8_third": {**door_key, "steps": 80_000, "eval": few, "rewards": third},
-            SHORT: {**corridor, "steps": 400_000, "eval": few, "rewards": labelled},
+            "doorkey8_third": {
+                **door_key,
+                "steps": 80_000,
+                "eval": few,
+                "rewards": third | modelled["doorkey8_third"],
+            },
+            SHORT: {**corridor, "steps": 400_000, "eval": few, "rewards": labelled | modelled[SHORT]},
             NUMBERED: {
                 "env": "shapegym.experiments.studies.numbered_captions:shapegym/NumberedKeyCorridorS3R3-v0",
                 "env_kwargs": {"observation": "flat"},
@@ -158,7 +190,7 @@ def findings(rows: tuple[ResultRow, ...]) -> Findings:
         claims.append(_reads_more(runs[NUMBERED]))
     return Findings(
         claims=tuple(claims),
-        tables=tuple(_table(task, groups) for task, groups in runs.items()),
+        tables=(*(_table(task, groups) for task, groups in runs.items()), *_agreement()),
         notes=(
             f"Latency is in steps of {LANES} lanes: seconds at {FRAMES_A_SECOND:,} frames/s.",
             "Success: mean over the seeds of the last evaluation, 32 episodes [95 % interval].",
@@ -228,3 +260,29 @@ def _table(task: str, groups: dict[str, tuple[ResultRow, ...]]) -> ResultTable:
         for strategy, runs in groups.items()
     ]
     return ResultTable(task, ("reward", "seeds", "steps", "success", f"steps to {SOLVED}"), rows)
+
+
+def _agreement() -> tuple[ResultTable, ...]:
+    """How the labels of the model compare with those of the oracle, where there is its transcript."""
+    if not Path(TRANSCRIPT).is_file():
+        return ()
+    judge, rows = oracle(), list[tuple[str | float | int, ...]]()
+    for task in GOALS:
+        both = [(said, judge.label(caption)) for caption, said in labels_of(task).items()]
+        missed = sum(said != 1 for said, label in both if label)
+        wrong = sum(said != 0 for said, label in both if not label)
+        right = sum(said == label for said, label in both)
+        rows.append((task, len(both), right / max(len(both), 1), missed, wrong))
+    columns = ("task", "captions", "agree", "helpful ones that it missed", "others that it called helpful")
+    return (ResultTable(f"Labels of {MODEL} beside the oracle's", columns, rows),)
+
+
+def labels_of(task: str) -> dict[str, float | None]:
+    """Return what the model said of captions, by caption; None where that was neither word."""
+    found = {}
+    for exchange in read_exchanges(Path(TRANSCRIPT), Request):
+        lines = exchange.request.messages[-1].content.splitlines()
+        if f"Task: {GOALS[task]}" in lines:
+            caption = json.loads(lines[-2].removeprefix("Message: "))
+            found[caption] = read_answer("label", exchange.reply.text)
+    return found
