@@ -34,7 +34,6 @@ PAGES = [
             "guards",
             "hackable",
             "occupancy",
-            "oni",
             "programs",
         )
     ),
