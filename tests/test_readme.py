@@ -31,6 +31,7 @@ PAGES = [
             "exploration",
             "extending",
             "gates",
+            "goal-similarity",
             "guards",
             "hackable",
             "occupancy",

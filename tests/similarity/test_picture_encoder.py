@@ -103,6 +103,8 @@ def test_what_is_wrong_with_weights_is_said(weights: Path, tmp_path: Path) -> No
         PictureEncoder("none.npz").text("a")
     with pytest.raises(EncoderError, match=r"are others than the reward was written with"):
         PictureEncoder(str(weights), "00").text("a")
+    with pytest.raises(EncoderError, match="no weights"):
+        PictureEncoder("\0").text("a")
     damaged = tmp_path / "damaged.npz"
     damaged.write_bytes(weights.read_bytes()[:-40])
     with pytest.raises(EncoderError, match=r"damaged, or none"):
@@ -112,6 +114,7 @@ def test_what_is_wrong_with_weights_is_said(weights: Path, tmp_path: Path) -> No
         ("words.weight", {"words.weight": arrays["words.weight"] * np.nan}),
         ("words.bias", {"words.bias": arrays["words.bias"][:-1]}),
         ("plan", {"plan": np.array('{"shape": [1, 2], "vocabulary": [], "channels": 1, "width": 1}')}),
+        ("huge", {"plan": np.array(str(arrays["plan"]).replace('"width": 6', '"width": 600000000000'))}),
     ):
         broken = tmp_path / f"{name}.npz"
         np.savez(broken, **{**arrays, **change})

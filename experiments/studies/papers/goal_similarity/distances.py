@@ -26,9 +26,9 @@ GAMMA = 0.95
 WIDTH, CLUTTER, MISSAID = 64, 1.0, 0.3
 """Of the synthetic encoder: numbers in a code, and the lengths of what else a picture shows and of what sentences say wrongly."""
 
-SIZES = ((2, 4), (4, 8), (8, 16), (16, 32))
+SIZES = ((2, 4), (6, 12), (16, 32))
 """Of the trained encoder: channels and numbers in a code."""
-STEPS, NUISANCES = 600, (0.1, 0.4, 0.8)
+STEPS, NUISANCES = 400, (0.1, 0.4, 0.8)
 """Of its training, and the spreads of exposures under which it is used; the first is that of training."""
 
 
