@@ -63,6 +63,7 @@ from shapegym.shaping.terms.potential import Potential
 from shapegym.shaping.terms.progress import Progress
 from shapegym.shaping.terms.reward_machine import Edge, RewardMachine
 from shapegym.shaping.terms.stamped import Stamped
+from shapegym.shaping.terms.subgoals import Subgoal
 from shapegym.shaping.terms.team import TeamMean
 from shapegym.shaping.terms.team_difference import TeamDifference
 from shapegym.shaping.transitions import Spec, Transitions
@@ -167,6 +168,7 @@ __all__ = [
     "Standardised",
     "StateFunction",
     "StateReward",
+    "Subgoal",
     "Table",
     "TaskReward",
     "TeamDifference",

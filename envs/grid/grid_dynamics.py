@@ -12,7 +12,10 @@ from gymnasium import spaces
 from numpy.typing import NDArray
 
 from shapegym.envs.dynamics import Dynamics, LaneBatch, State, StepOutcome
-from shapegym.envs.grid.features.captions import CAPTION, TEXTS, TOLD, Narrator
+from shapegym.envs.grid.beacons.guidance import Guidance, guidance_of
+from shapegym.envs.grid.beacons.guide import NOTES, Guide
+from shapegym.envs.grid.companion import Companion
+from shapegym.envs.grid.features.captions import CAPTION, TEXTS, Narrator
 from shapegym.envs.grid.features.reader import REQUESTED, FeatureReader, requested_feature
 from shapegym.envs.grid.fused import advance_lane
 from shapegym.envs.grid.lane.cells import GREY_WALL
@@ -40,6 +43,8 @@ class GridDynamics(Dynamics):
         mission: "text", "tokens" (ids into `shapegym.envs.grid.sight.missions.VOCABULARY`) or "none"; by default
             text in a dict and none elsewhere.
         features: Names beyond the standard ones, of `shapegym.envs.grid.features.reader.REQUESTED`; "all" for all of them.
+        subgoals: A teacher's subgoals, which the agent sees and rewards read: "oracle", or fields of
+            `shapegym.envs.grid.beacons.guidance.Guidance`; None for none.
         agent_view_size: Side of the view, odd, 3 .. 31.
         see_through_walls: Whether walls and doors do not block the view; None leaves it to the task.
         highlight: Whether pictures show the agent's view lighter.
@@ -69,6 +74,7 @@ class GridDynamics(Dynamics):
         image: str = "partial",
         mission: str | None = None,
         features: str | Sequence[str] = (),
+        subgoals: str | Mapping[str, Any] | Guidance | None = None,
         agent_view_size: int = 7,
         see_through_walls: bool | None = None,
         highlight: bool = True,
@@ -81,9 +87,14 @@ class GridDynamics(Dynamics):
                 raise TypeError(f"see_through_walls must be True, False or None, got {see_through_walls!r}")
             task = replace(task, see_through_walls=see_through_walls)
         self.task = task
-        self.observer = Observer(task, observation, image, mission, agent_view_size)
+        self.pad = agent_view_size - 1
         self.reader = FeatureReader(task, features)
-        self.narrator = Narrator(task, agent_view_size) if CAPTION in self.reader.spaces else None
+        self.guide = None if subgoals is None else Guide(task, self.pad, guidance_of(subgoals))
+        self.companions: list[Companion] = [] if self.guide is None else [self.guide]
+        if CAPTION in self.reader.spaces:
+            self.companions.append(Narrator(task, agent_view_size))
+        sign = None if self.guide is None else self.guide.sign
+        self.observer = Observer(task, observation, image, mission, agent_view_size, sign)
         self.renderer = Renderer(
             task,
             agent_view_size,
@@ -94,11 +105,12 @@ class GridDynamics(Dynamics):
         )
         self.observation_space = self.observer.space
         self.action_space = spaces.Discrete(task.actions)
-        self.features = self.reader.spaces
+        self.features = {**self.reader.spaces, **(self.guide.spaces if self.guide else {})}
         self.texts = tuple(name for name in self.features if name in TEXTS)
         self.aim = task.aim
         self.notes = {
             **self.reader.notes,
+            **(NOTES if self.guide else {}),
             "action": Note("What the agent does.", codes=coded(ACTION_NAMES[: task.actions])),
         }
         self.offered = self.reader.offered
@@ -107,9 +119,9 @@ class GridDynamics(Dynamics):
         self.grid_size = task.width, task.height
         self.action_names = ACTION_NAMES[: task.actions]
         self.max_steps = task.max_steps
-        self.pad = agent_view_size - 1
-        told = "" if self.narrator is None else ", with captions"
-        self.fingerprint = f"{task.name}, {task.max_steps} steps, seen from {self.pad} cells{told}"
+        self.reset_draws = sum(companion.draws for companion in self.companions)
+        marks = "".join(f", with {companion.mark}" for companion in self.companions)
+        self.fingerprint = f"{task.name}, {task.max_steps} steps, seen from {self.pad} cells{marks}"
 
     @classmethod
     def reports_on_request(cls, feature: str) -> bool:
@@ -124,14 +136,16 @@ class GridDynamics(Dynamics):
         }
 
     def allocate(self, lanes: int) -> State:
-        """Codes of all cells within walls, the facts and random stream of every lane, and what its captions need."""
+        """Codes of all cells within walls, the facts and random stream of every lane, and what companions remember."""
         task, pad = self.task, self.pad
-        return {
+        state: State = {
             "cells": np.full((lanes, task.height + 2 * pad, task.width + 2 * pad), GREY_WALL, np.uint8),
             "facts": np.zeros((lanes, OBSTACLES + 2 * task.obstacles), np.int64),
             "streams": np.zeros((lanes, STREAM_WORDS), np.uint64),
-            **({} if self.narrator is None else {"told": np.zeros((lanes, TOLD), np.int64)}),
         }
+        for companion in self.companions:
+            state.update(companion.allocate(lanes))
+        return state
 
     def seed(self, state: State, lane: int, seed: int | None) -> None:
         """Give the lane the random stream that Gymnasium gives an environment of that seed."""
@@ -151,8 +165,10 @@ class GridDynamics(Dynamics):
                 f"lane {failed}: {self.task.name} found no place for everything that it lays out; "
                 "use a larger grid or fewer objects, then reset"
             )
-        if self.narrator is not None:
-            self.narrator.tell(state["cells"], state["facts"], None, mask, state["told"])
+        drawn = 0
+        for companion in self.companions:
+            companion.begin(state, noise[:, drawn : drawn + companion.draws], mask)
+            drawn += companion.draws
 
     def step(
         self,
@@ -163,9 +179,8 @@ class GridDynamics(Dynamics):
         outcome: StepOutcome,
     ) -> None:
         """Move, and apply the task's rule."""
-        narrator = self.narrator
-        if narrator is not None:
-            narrator.watch(state["cells"], state["facts"], state["told"])
+        for companion in self.companions:
+            companion.watch(state)
         step_lanes(
             self.task.rule,
             self.task.max_steps,
@@ -177,15 +192,16 @@ class GridDynamics(Dynamics):
             active,
             *outcome,
         )
-        if narrator is not None:
-            narrator.tell(state["cells"], state["facts"], actions, active, state["told"])
+        for companion in self.companions:
+            companion.follow(state, actions, active)
 
     def advance(self, batch: LaneBatch) -> int:
         """As by default, without writing missions again; a single lane in one call."""
         cells, facts = batch.state["cells"], batch.state["facts"]
-        if len(batch.active) > 1 or not self.observer.partial or self.narrator is not None:
+        if len(batch.active) > 1 or not self.observer.partial or self.companions:
             ended = self.play(batch)
             self.observer.write_view(cells, facts, batch.everyone, batch.observation)
+            self._show_subgoals(batch.state, batch.observation, batch.everyone)
             self.measure(batch.state, batch.features, batch.everyone)
             return ended
         arguments = batch.scratch.get("lane")
@@ -229,12 +245,17 @@ class GridDynamics(Dynamics):
     def observe(self, state: State, observation: Any, mask: NDArray[np.bool_]) -> None:
         """What the agent sees."""
         self.observer.write(state["cells"], state["facts"], mask, observation)
+        self._show_subgoals(state, observation, mask)
+
+    def _show_subgoals(self, state: State, observation: Any, mask: NDArray[np.bool_]) -> None:
+        if self.guide is not None:
+            self.guide.show(state, mask, self.observer.signs(observation))
 
     def measure(self, state: State, features: Mapping[str, NDArray[Any]], mask: NDArray[np.bool_]) -> None:
         """Where the agent is, what it carries and faces, and whatever else was asked for."""
         self.reader.write(state["cells"], state["facts"], mask, features)
-        if self.narrator is not None:
-            self.narrator.write(state["told"], mask, features[CAPTION])
+        for companion in self.companions:
+            companion.write(state, mask, features)
 
     def timeless(self, state: Mapping[str, NDArray[Any]]) -> Mapping[str, NDArray[Any]]:
         """The cells, and the facts but for the clock."""

@@ -13,6 +13,7 @@ as they are in view. What a closed box hides is not said.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from functools import cache
 from typing import Any
 
@@ -21,6 +22,7 @@ from numpy.typing import NDArray
 
 from shapegym.envs._jit import jit, jit_parallel, prange
 from shapegym.envs._threads import over_lanes
+from shapegym.envs.grid.companion import Companion, State
 from shapegym.envs.grid.features.requested import RequestedFeature
 from shapegym.envs.grid.features.sentences import (
     BUMPED,
@@ -243,44 +245,50 @@ def _tell_chunks(
         )  # fmt: skip
 
 
-class Narrator:
-    """Says what happens in a task's lanes, from what it remembers of them: an array `told` (B, `TOLD`) of their state.
+class Narrator(Companion):
+    """Says what happens in a task's lanes.
 
     Args:
         task: The task.
         side: Cells of a side of the agent's view.
     """
 
+    mark = "captions"
+
     def __init__(self, task: GridTask, side: int) -> None:
         self._task, self._side = task, side
 
-    def watch(self, cells: NDArray[np.uint8], facts: NDArray[np.int64], told: NDArray[np.int64]) -> None:
-        """Look at all lanes before a step."""
-        _watch(self._side - 1, cells, facts, told)
+    def allocate(self, lanes: int) -> dict[str, NDArray[Any]]:
+        """What is remembered of the lanes."""
+        return {"told": np.zeros((lanes, TOLD), np.int64)}
 
-    def tell(
-        self,
-        cells: NDArray[np.uint8],
-        facts: NDArray[np.int64],
-        actions: NDArray[np.int64] | None,
-        mask: NDArray[np.bool_],
-        told: NDArray[np.int64],
+    def begin(self, state: State, noise: NDArray[np.float64], mask: NDArray[np.bool_]) -> None:
+        """Say what is in sight."""
+        del noise
+        self._tell(state, np.zeros(len(mask), np.int64), mask, begins=True)
+
+    def watch(self, state: State) -> None:
+        """Look at all lanes."""
+        _watch(self._side - 1, state["cells"], state["facts"], state["told"])
+
+    def follow(self, state: State, actions: NDArray[np.int64], active: NDArray[np.bool_]) -> None:
+        """Say what has happened."""
+        self._tell(state, actions, active, begins=False)
+
+    def write(self, state: State, mask: NDArray[np.bool_], features: Mapping[str, NDArray[Any]]) -> None:
+        """The sentences as bytes (B, L)."""
+        _copy_rows(table(), state["told"][:, _SENTENCE], mask, features[CAPTION])
+
+    def _tell(
+        self, state: State, actions: NDArray[np.int64], mask: NDArray[np.bool_], *, begins: bool
     ) -> None:
-        """Find the sentences of the lanes in `mask`, after a step with `actions`, or of new episodes without any."""
-        side = self._side
+        side, cells, facts = self._side, state["cells"], state["facts"]
         images = np.empty((len(mask), 3 * side * side), np.uint8)
         see(side, side - 1, self._task.see_through_walls, cells, facts, mask, images)
-        begins = actions is None
-        done = np.zeros(len(mask), np.int64) if actions is None else actions
         over_lanes(
             _tell_range, _tell_chunks, len(mask), self._task.rule, side - 1, side, begins,
-            cells, facts, done, images, mask, told,
+            cells, facts, actions, images, mask, state["told"],
         )  # fmt: skip
-
-    @staticmethod
-    def write(told: NDArray[np.int64], mask: NDArray[np.bool_], out: NDArray[np.uint8]) -> None:
-        """Write the sentences of the lanes in `mask` as bytes (B, L)."""
-        _copy_rows(table(), told[:, _SENTENCE], mask, out)
 
 
 def _copy_rows(

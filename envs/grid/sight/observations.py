@@ -30,7 +30,13 @@ class Observer:
     """
 
     def __init__(
-        self, task: GridTask, observation: str, image: str, mission: str | None, agent_view_size: int
+        self,
+        task: GridTask,
+        observation: str,
+        image: str,
+        mission: str | None,
+        agent_view_size: int,
+        sign: spaces.Box | None = None,
     ) -> None:
         _require("observation", observation, MISSIONS)
         _require("image", image, IMAGES)
@@ -47,14 +53,20 @@ class Observer:
         self._pixels = int(np.prod(box.shape))
         self._words = _words(task.missions, mission)
         self._in_dict = observation == "dict"
+        self._sign_width = 0 if sign is None else int(np.prod(sign.shape))
+        if sign is not None and observation == "image":
+            raise ValueError("an image has no place for subgoals: see the grid world as 'flat' or 'dict'")
+        signs = [] if sign is None else [sign]
         self.space: Space[Any]
         if self._in_dict:
             entries: dict[str, Space[Any]] = {"image": box, "direction": spaces.Discrete(4)}
             if mission != "none":
                 entries["mission"] = _TOKENS if mission == "tokens" else _text(task.missions)
+            if sign is not None:
+                entries["subgoal"] = sign
             self.space = spaces.Dict(entries)
         elif observation == "flat":
-            self.space = _joined(box, _TOKENS) if mission == "tokens" else _joined(box)
+            self.space = _joined(box, *([_TOKENS] if mission == "tokens" else []), *signs)
         else:
             self.space = box
 
@@ -64,7 +76,7 @@ class Observer:
         """Write the observations of the lanes in `mask` into arrays (B, ...) of `space`."""
         self.write_view(cells, facts, mask, out)
         if self._words is not None:
-            words = out["mission"] if self._in_dict else out[:, self._pixels :]
+            words = out["mission"] if self._in_dict else out[:, self._pixels : self._pixels + MAX_TOKENS]
             lanes = np.flatnonzero(mask)
             words[lanes] = self._words[facts[lanes, MISSION]]
 
@@ -82,6 +94,11 @@ class Observer:
         """The array (B, N) whose rows begin with the images' pixels, a view into `out`."""
         image = out["image"] if self._in_dict else out
         return image.reshape(len(image), -1)
+
+    def signs(self, out: Any) -> NDArray[np.uint8]:
+        """The array (B, N) of what agents see of their subgoals, a view into `out`; there is one only with a `sign`."""
+        signs: NDArray[np.uint8] = out["subgoal"] if self._in_dict else out[:, -self._sign_width :]
+        return signs
 
     def directions(self, out: Any) -> NDArray[np.int64] | None:
         """The array (B,) of directions, where there is one."""

@@ -277,6 +277,22 @@ def _wander(rule: int, front: int, fact: NDArray[np.int64]) -> int:
 
 
 @jit
+def next_action(
+    rule: int, pad: int, cells: NDArray[np.uint8], fact: NDArray[np.int64], scratch: Scratch
+) -> tuple[int, int]:
+    """Stages left in a lane, and the next action of a shortest sequence of turns and steps."""
+    stages, cell, pose, action = _next_need(rule, pad, cells, fact, scratch)
+    front = _front(pad, cells, fact)
+    if cell < 0:
+        action = _wander(rule, front, fact)
+    elif scratch.actions[pose] > 0:
+        action = scratch.firsts[pose]
+    if rule == AVOID_OBSTACLES and action == FORWARD and PICKABLE <= front < PICKABLE_END:
+        action = LEFT  # until the obstacle has moved on
+    return stages, action
+
+
+@jit
 def _need_range(
     start: int,
     stop: int,
@@ -293,27 +309,20 @@ def _need_range(
     for lane in range(start, stop):
         if not mask[lane]:
             continue
-        stages, cell, pose, action = _next_need(rule, pad, cells[lane], facts[lane], scratch)
+        if what == ACTION:
+            _, out[lane, 0] = next_action(rule, pad, cells[lane], facts[lane], scratch)
+            continue
+        stages, cell, _, _ = _next_need(rule, pad, cells[lane], facts[lane], scratch)
         if what == STAGES:
             out[lane, 0] = stages
         elif what == POSITION:
             out[lane, 0] = cell % stride - 1 if cell >= 0 else -1
             out[lane, 1] = cell // stride - 1 if cell >= 0 else -1
-        elif what == DISTANCE:
-            if cell >= 0:
-                here = (facts[lane, Y] + 1) * stride + facts[lane, X] + 1
-                out[lane, 0] = count_steps(scratch, stride, here, cell)
-            else:
-                out[lane, 0] = 0 if stages == 0 else (height - 2) * (stride - 2)
+        elif cell >= 0:
+            here = (facts[lane, Y] + 1) * stride + facts[lane, X] + 1
+            out[lane, 0] = count_steps(scratch, stride, here, cell)
         else:
-            front = _front(pad, cells[lane], facts[lane])
-            if cell < 0:
-                action = _wander(rule, front, facts[lane])
-            elif scratch.actions[pose] > 0:
-                action = scratch.firsts[pose]
-            if rule == AVOID_OBSTACLES and action == FORWARD and PICKABLE <= front < PICKABLE_END:
-                action = LEFT  # until the obstacle has moved on
-            out[lane, 0] = action
+            out[lane, 0] = 0 if stages == 0 else (height - 2) * (stride - 2)
 
 
 @jit_parallel

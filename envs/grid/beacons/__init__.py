@@ -1,0 +1,1 @@
+"""Subgoals that a teacher lays out for every layout, which agents see one by one (Words as Beacons)."""
