@@ -27,6 +27,9 @@ from shapegym.envs.grid.sight.observations import Observer
 from shapegym.envs.grid.sight.rendering import Renderer
 from shapegym.envs.notes import Note, coded
 
+MOST_LAYOUTS = 1_000_000
+"""Whose random streams are kept."""
+
 
 class LayoutError(RuntimeError):
     """A layout could not be drawn: the random search for free cells found none."""
@@ -45,6 +48,8 @@ class GridDynamics(Dynamics):
         features: Names beyond the standard ones, of `shapegym.envs.grid.features.reader.REQUESTED`; "all" for all of them.
         subgoals: A teacher's subgoals, which the agent sees and rewards read: "oracle", or fields of
             `shapegym.envs.grid.beacons.guidance.Guidance`; None for none.
+        layouts: How many layouts there are, those that the seeds from 0 on begin with, of which each episode draws one; None for
+            MiniGrid's endless number.
         agent_view_size: Side of the view, odd, 3 .. 31.
         see_through_walls: Whether walls and doors do not block the view; None leaves it to the task.
         highlight: Whether pictures show the agent's view lighter.
@@ -75,6 +80,7 @@ class GridDynamics(Dynamics):
         mission: str | None = None,
         features: str | Sequence[str] = (),
         subgoals: str | Mapping[str, Any] | Guidance | None = None,
+        layouts: int | None = None,
         agent_view_size: int = 7,
         see_through_walls: bool | None = None,
         highlight: bool = True,
@@ -119,8 +125,16 @@ class GridDynamics(Dynamics):
         self.grid_size = task.width, task.height
         self.action_names = ACTION_NAMES[: task.actions]
         self.max_steps = task.max_steps
-        self.reset_draws = sum(companion.draws for companion in self.companions)
+        if layouts is not None and (not isinstance(layouts, int) or not 1 <= layouts <= MOST_LAYOUTS):
+            raise ValueError(
+                f"layouts must be a number of them, 1 to {MOST_LAYOUTS:,}, or None, got {layouts!r}"
+            )
+        self._beginnings = (
+            None if layouts is None else np.stack([seed_stream(seed) for seed in range(layouts)])
+        )
+        self.reset_draws = sum(companion.draws for companion in self.companions) + (layouts is not None)
         marks = "".join(f", with {companion.mark}" for companion in self.companions)
+        marks += "" if layouts is None else f", of {layouts} layouts"
         self.fingerprint = f"{task.name}, {task.max_steps} steps, seen from {self.pad} cells{marks}"
 
     @classmethod
@@ -157,6 +171,11 @@ class GridDynamics(Dynamics):
         Raises:
             LayoutError: Where MiniGrid, too, gives up looking for a free cell.
         """
+        drawn = 0
+        if self._beginnings is not None:
+            chosen = (noise[mask, 0] * len(self._beginnings)).astype(np.int64)
+            state["streams"][mask] = self._beginnings[chosen]
+            drawn = 1
         failed = self.task.reset(
             state["cells"], state["facts"], state["streams"], mask, self.pad, *self.task.knobs
         )
@@ -165,7 +184,6 @@ class GridDynamics(Dynamics):
                 f"lane {failed}: {self.task.name} found no place for everything that it lays out; "
                 "use a larger grid or fewer objects, then reset"
             )
-        drawn = 0
         for companion in self.companions:
             companion.begin(state, noise[:, drawn : drawn + companion.draws], mask)
             drawn += companion.draws

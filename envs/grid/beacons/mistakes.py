@@ -126,7 +126,8 @@ def mistake_places(
 ) -> None:
     """Displace each subgoal that is wrong, by a Manhattan distance of N(mean, spread), at least one cell, in any direction.
 
-    All cells of the grid at that distance are as likely. Arguments as of `mistake_things`.
+    All cells at that distance are as likely. One outside of the grid is drawn anew, distance and all, so mistakes are smaller where
+    the grid is small. Other arguments are those of `mistake_things`.
     """
     height, width = cells.shape[1] - 2 * pad, cells.shape[2] - 2 * pad
     stream = np.empty(1, np.uint64)

@@ -8,13 +8,14 @@ shown, so that the policy learns to do without. PPO alone has the settings and t
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass, field
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import ArrayLike
 from stable_baselines3.common.callbacks import BaseCallback
 
 from shapegym.agents import evaluate, make_agent, make_vec_env
@@ -22,7 +23,8 @@ from shapegym.agents.threads import torch_threads
 from shapegym.experiments.errors import RunError
 from shapegym.experiments.stats import aggregate, kaplan_meier
 from shapegym.experiments.studies.claims import Claim, Findings, ResultTable, StudyRequest, with_ends
-from shapegym.experiments.sweeps.suite import load_suite
+from shapegym.experiments.sweeps.entry import sweep
+from shapegym.experiments.sweeps.results import ResultRow, scores, steps_to
 from shapegym.shaping import Subgoal, TaskReward
 from shapegym.shaping.json_lines import append_rows, read_rows
 
@@ -30,8 +32,10 @@ SEEDS = 5
 FOLDER = Path("sweeps") / "beacons"
 ROWS = "results.jsonl"
 
+SUITE = "exploration"
+"""Whose strategy `sparse` is PPO alone."""
+
 ACCURACIES = (1.0, 0.93, 0.55, 0.0)
-ALONE = "alone"
 SOLVED = 0.8
 WINDOW = 100
 """Finished episodes with a teacher over which success is taken while the agent trains."""
@@ -69,15 +73,17 @@ TASKS = {
 }
 
 
-RunKey = tuple[str, float | str, int, int]
+RunKey = tuple[str, float, int, int]
+Groups = dict[float, list["BeaconOutcome"]]
+"""accuracy -> its runs."""
 
 
 @dataclass(frozen=True)
 class BeaconRun:
-    """A run that is to be made; ``teacher`` is an accuracy, or `ALONE`."""
+    """A run with a teacher that is to be made."""
 
     task: str
-    teacher: float | str
+    accuracy: float
     seed: int
     steps: int
     folder: str
@@ -85,7 +91,7 @@ class BeaconRun:
     @property
     def key(self) -> RunKey:
         """What makes it another run than others."""
-        return self.task, self.teacher, self.seed, self.steps
+        return self.task, self.accuracy, self.seed, self.steps
 
 
 @dataclass(frozen=True)
@@ -93,7 +99,7 @@ class BeaconOutcome:
     """What came of it."""
 
     task: str
-    teacher: float | str
+    accuracy: float
     seed: int
     steps: int
     solved_at: int | None  # steps until `SOLVED` of the last `WINDOW` episodes with a teacher were solved
@@ -104,22 +110,31 @@ class BeaconOutcome:
     @property
     def key(self) -> RunKey:
         """Of which run."""
-        return self.task, self.teacher, self.seed, self.steps
+        return self.task, self.accuracy, self.seed, self.steps
 
 
 def run(request: StudyRequest) -> Findings:
-    """Go on where a study before this one stopped, with the rows in ``sweeps/beacons/``, and compare."""
+    """Go on where a study before this one stopped, with the rows in ``sweeps/beacons/``, and compare with PPO alone."""
     folder = FOLDER.with_name("beacons-quick") if request.quick else FOLDER
     folder.mkdir(parents=True, exist_ok=True)
     asked = list(_runs(request, str(folder)))
-    done = {outcome.key: outcome for outcome in _outcomes(folder)}
+    done = {outcome.key: outcome for outcome in outcomes_in(folder)}
     missing = [each for each in asked if each.key not in done]
     request.say(f"{len(asked) - len(missing)} of {len(asked)} runs are in {folder / ROWS}")
     done |= {each.key: outcome for each, outcome in request.map(train, missing).items()}
-    return findings([done[each.key] for each in asked])
+    return findings([done[each.key] for each in asked], _alone(request))
 
 
-def _outcomes(folder: Path) -> Iterator[BeaconOutcome]:
+def _alone(request: StudyRequest) -> tuple[ResultRow, ...]:
+    """The long runs, which come last; the quick part of the suite has none of them."""
+    found: list[ResultRow] = []
+    for task in TASKS.values() if not request.quick else ():
+        folder, only = FOLDER.with_name(f"{SUITE}-{task.entry}"), f"{task.entry}/sparse"
+        found += sweep(SUITE, folder, only=only, seeds=request.seeds, workers=request.workers).rows
+    return tuple(found)
+
+
+def outcomes_in(folder: Path) -> Iterator[BeaconOutcome]:
     """Those of the rows that are there."""
     for row in read_rows(folder / ROWS, RunError) if (folder / ROWS).exists() else []:
         try:
@@ -129,51 +144,41 @@ def _outcomes(folder: Path) -> Iterator[BeaconOutcome]:
 
 
 def _runs(request: StudyRequest, folder: str) -> Iterator[BeaconRun]:
-    """Seed by seed, so that what is done first compares all teachers; the long runs without one come last."""
-    suite = load_suite("exploration")
+    """Seed by seed, so that what is done first compares all teachers."""
     for seed in request.seeds:
         for name, task in TASKS.items():
             steps = 8_192 if request.quick else task.steps
             for accuracy in ACCURACIES:
                 yield BeaconRun(name, accuracy, seed, steps, folder)
-    for seed in request.seeds:
-        for name, task in TASKS.items():
-            budget = suite.request(task.entry, "sparse", seed).steps
-            yield BeaconRun(name, ALONE, seed, 16_384 if request.quick else budget, folder)
 
 
 def train(job: BeaconRun) -> BeaconOutcome:
     """Train and evaluate one policy, and keep its row."""
-    task = TASKS[job.task]
-    if job.teacher == ALONE:
-        request = load_suite("exploration").request(task.entry, "sparse", job.seed)
-        settings, reward, taught, untaught = dict(request.settings), None, {}, {}
-    else:
-        guidance = {"teacher": "oracle", "show": "relative", "accuracy": job.teacher, "seed": job.seed}
-        settings, reward = dict(SETTINGS), TaskReward() + Subgoal(ALPHA)
-        taught = {"subgoals": guidance}
-        untaught = {"subgoals": {"teacher": "none", "show": "relative"}}
-    lanes = settings.pop("num_envs")
-    training = {"subgoals": {**taught["subgoals"], "hidden": HIDDEN}} if taught else {}
+    env = TASKS[job.task].env
+    taught = {"teacher": "oracle", "show": "relative", "accuracy": job.accuracy, "seed": job.seed}
+    guidance = {"shown": taught, "gone": {"teacher": "none", "show": "relative"}}
+    settings = {name: value for name, value in SETTINGS.items() if name != "num_envs"}
     with torch_threads(1):
-        venv = make_vec_env(task.env, lanes, seed=job.seed, **training)
-        model = make_agent("PPO", venv, reward, seed=job.seed, **settings)
+        venv = make_vec_env(env, SETTINGS["num_envs"], seed=job.seed, subgoals={**taught, "hidden": HIDDEN})
+        model = make_agent("PPO", venv, TaskReward() + Subgoal(ALPHA), seed=job.seed, **settings)
         watch = Watched()
         model.learn(job.steps, callback=watch)
         venv.close()
         success = {
-            name: evaluate(model, task.env, EPISODES, seed=EVALUATION_SEED, deterministic=False, **kwargs).success_rate
-            for name, kwargs in (("shown", taught), ("gone", untaught))
-        }  # fmt: skip
+            name: evaluate(
+                model, env, EPISODES, seed=EVALUATION_SEED, deterministic=False, subgoals=subgoals
+            ).success_rate
+            for name, subgoals in guidance.items()
+        }
     outcome = BeaconOutcome(
-        job.task, job.teacher, job.seed, job.steps, watch.solved_at, success["shown"], success["gone"], watch.curve
-    )  # fmt: skip
+        job.task, job.accuracy, job.seed, job.steps, watch.solved_at, **success, curve=watch.curve
+    )
     append_rows(Path(job.folder) / ROWS, [asdict(outcome)])
     return outcome
 
 
 class Watched(BaseCallback):
-    """Success of the last `WINDOW` finished episodes whose subgoals were shown, or of all where there is no teacher."""
+    """Success of the last `WINDOW` finished episodes whose subgoals were shown."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -184,9 +189,9 @@ class Watched(BaseCallback):
     def _on_step(self) -> bool:
         infos = self.locals["infos"]
         told: Any = self.training_env  # the bridge itself
-        hidden = told.last_step.next_features.get("subgoal_hidden")
+        hidden = told.last_step.next_features["subgoal_hidden"]
         for lane in np.flatnonzero(self.locals["dones"]):
-            if hidden is None or not hidden[lane]:
+            if not hidden[lane]:
                 self._last.append(bool(infos[lane]["is_success"]))
         if self.solved_at is None and len(self._last) == WINDOW and np.mean(self._last) >= SOLVED:
             self.solved_at = self.num_timesteps
@@ -197,74 +202,89 @@ class Watched(BaseCallback):
             self.curve.append([self.num_timesteps, round(float(np.mean(self._last)), 4)])
 
 
-def findings(outcomes: list[BeaconOutcome]) -> Findings:
-    """Return what the runs say."""
-    runs: dict[str, dict[float | str, list[BeaconOutcome]]] = {}
+def findings(outcomes: Iterable[BeaconOutcome], alone: Iterable[ResultRow]) -> Findings:
+    """Return what the runs say; ``alone`` are rows of the suite, of which those of PPO on the study's tasks count."""
+    runs: dict[str, Groups] = {}
     for outcome in outcomes:
-        runs.setdefault(outcome.task, {}).setdefault(outcome.teacher, []).append(outcome)
+        runs.setdefault(outcome.task, {}).setdefault(outcome.accuracy, []).append(outcome)
+    rows = {
+        name: tuple(row for row in alone if (row.task, row.strategy) == (task.entry, "sparse"))
+        for name, task in TASKS.items()
+    }
     return Findings(
-        claims=tuple(claim for name, groups in runs.items() for claim in _claims(name, groups)),
-        tables=tuple(_table(name, groups) for name, groups in runs.items()),
+        claims=tuple(claim for name, groups in runs.items() for claim in _claims(name, groups, rows[name])),
+        tables=tuple(_table(name, groups, rows[name]) for name, groups in runs.items()),
         notes=(
-            f"Steps to {SOLVED}: until {SOLVED} of the last {WINDOW} training episodes with a teacher were solved; Kaplan-Meier "
-            "median of the seeds, 'never' where half do not get there within the budget.",
-            f"Success is that of the policy that acts as it was trained, by chance, in {EPISODES} episodes: interquartile mean of "
-            "the seeds [95 % interval].",
-            "PPO alone has the settings of the suite 'exploration', all episodes count, and it is never shown a subgoal.",
+            f"Steps to {SOLVED} with a teacher: until {SOLVED} of the last {WINDOW} training episodes whose subgoals were shown "
+            "were solved; of PPO alone: the first such evaluation. Kaplan-Meier medians of the seeds, 'never' where half do not "
+            "get there within the budget.",
+            f"Success with a teacher: of the policy that acts by chance, as it was trained, in {EPISODES} episodes; of PPO alone: "
+            "of its last evaluation, in which it acts greedily. Interquartile mean of the seeds [95 % interval].",
+            f"PPO alone is the strategy 'sparse' of the suite {SUITE!r}: settings and budgets stand there.",
         ),
     )
 
 
-def _median(runs: list[BeaconOutcome]) -> float:
-    times = [each.steps if each.solved_at is None else each.solved_at for each in runs]
-    return float(kaplan_meier(times, [each.solved_at is not None for each in runs]).median)
+def _median(times: ArrayLike, events: ArrayLike) -> float:
+    return float(kaplan_meier(times, events).median)
 
 
-def _success(runs: list[BeaconOutcome], name: str) -> str:
-    values = [getattr(each, name) for each in runs]
-    return (
-        with_ends(aggregate({"runs": values}, within=(0.0, 1.0))) if len(values) > 1 else f"{values[0]:.2f}"
-    )
+def _median_of(runs: list[BeaconOutcome]) -> float:
+    times = [each.steps if each.solved_at is None else min(each.solved_at, each.steps) for each in runs]
+    return _median(times, [each.solved_at is not None for each in runs])
 
 
-def _claims(name: str, groups: Mapping[float | str, list[BeaconOutcome]]) -> Iterator[Claim]:
-    medians = {teacher: _median(runs) for teacher, runs in groups.items()}
-    falling = [medians[accuracy] for accuracy in ACCURACIES]
+def _success(values: Iterable[float]) -> str:
+    found = [float(value) for value in values]
+    return with_ends(aggregate({"runs": found}, within=(0.0, 1.0))) if len(found) > 1 else f"{found[0]:.2f}"
+
+
+def _claims(name: str, groups: Groups, alone: tuple[ResultRow, ...]) -> Iterator[Claim]:
+    medians = {accuracy: _median_of(runs) for accuracy, runs in groups.items()}
+    ordered = [medians[accuracy] for accuracy in ACCURACIES]
     yield Claim(
         f"{name}: the more of a teacher's subgoals are right, the fewer steps to a success of {SOLVED}.",
-        all(sooner <= later for sooner, later in pairwise(falling)) and falling[0] < falling[-1],
+        all(sooner <= later for sooner, later in pairwise(ordered)) and ordered[0] < ordered[-1],
         "; ".join(f"{accuracy:g}: {_steps(medians[accuracy])}" for accuracy in ACCURACIES),
     )
-    alone = groups[ALONE]
-    needed = min(medians[ALONE], alone[0].steps)
-    yield Claim(
-        f"{name}: with the oracle a tenth of PPO's budget is enough.",
-        medians[1.0] <= 0.1 * needed,
-        f"{_steps(medians[1.0])} to {_steps(medians[ALONE])} of PPO alone, whose budget is {alone[0].steps:,}",
-    )
+    if alone:
+        needed, budget = _median(*steps_to(alone, SOLVED)), alone[0].steps
+        yield Claim(
+            f"{name}: with the oracle a tenth of PPO's budget is enough.",
+            medians[1.0] <= 0.1 * min(needed, budget),
+            f"{_steps(medians[1.0])} to {_steps(needed)} of PPO alone, whose budget is {budget:,}",
+        )
     oracle = groups[1.0]
     shown, gone = (float(np.mean([getattr(each, key) for each in oracle])) for key in ("shown", "gone"))
     yield Claim(
-        f"{name}: what was learned with the oracle has at least 0.9 of its success without it.",
+        f"{name}: what was learned with the oracle keeps at least 0.9 of its success without it.",
         gone >= 0.9 * shown and shown >= SOLVED,
-        f"{_success(oracle, 'shown')} with it, {_success(oracle, 'gone')} without",
+        f"{_success(each.shown for each in oracle)} with it, {_success(each.gone for each in oracle)} without",
     )
 
 
-def _table(name: str, groups: Mapping[float | str, list[BeaconOutcome]]) -> ResultTable:
-    return ResultTable(
-        f"{name}: {len(groups[ACCURACIES[0]])} seed(s), {groups[ACCURACIES[0]][0].steps:,} steps with a teacher",
-        ("subgoals right", f"steps to {SOLVED}", "solved", "success with the teacher", "without"),
+def _table(name: str, groups: Groups, alone: tuple[ResultRow, ...]) -> ResultTable:
+    rows: list[tuple[str, ...]] = [
         (
-            (
-                str(teacher) if teacher == ALONE else f"{teacher:g}",
-                _steps(_median(runs)),
-                f"{sum(each.solved_at is not None for each in runs)} of {len(runs)}",
-                _success(runs, "shown"),
-                _success(runs, "gone"),
-            )
-            for teacher, runs in groups.items()
-        ),
+            f"{accuracy:g}",
+            _steps(_median_of(runs)),
+            f"{sum(each.solved_at is not None for each in runs)} of {len(runs)}",
+            _success(each.shown for each in runs),
+            _success(each.gone for each in runs),
+        )
+        for accuracy, runs in groups.items()
+    ]
+    runs = groups[ACCURACIES[0]]
+    title = f"{name}: {len(runs)} seed(s), {runs[0].steps:,} steps with a teacher"
+    if alone:
+        times, events = steps_to(alone, SOLVED)
+        lone = (_steps(_median(times, events)), f"{events.sum()} of {len(alone)}")
+        rows.append(("PPO alone", *lone, "", _success(scores(alone, "success_rate"))))
+        title += f" and {alone[0].steps:,} without"
+    return ResultTable(
+        title,
+        ("subgoals right", f"steps to {SOLVED}", "solved", "success with the teacher", "without"),
+        rows,
     )
 
 
