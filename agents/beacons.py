@@ -99,7 +99,7 @@ def describe_layout(dynamics: GridDynamics, grid: NDArray[np.uint8], fact: NDArr
     things = []
     for y, x in np.argwhere(PALETTE[grid, 0] > OBJECTS.index("floor")).tolist():
         object_, color, _ = PALETTE[grid[y, x]]
-        locked = grid[y, x] >> 3 == LOCKED_DOOR >> 3
+        locked = int(grid[y, x]) >> 3 == LOCKED_DOOR >> 3
         things.append(f"{'locked ' * locked}{COLORS[color]} {OBJECTS[object_]} at [{x}, {y}]")
     marks = {name: name[0].upper() for name in ("key", "ball", "goal", "lava")} | {
         "wall": "#",

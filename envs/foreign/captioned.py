@@ -159,7 +159,8 @@ class CaptionedVectorEnv(gym.vector.VectorWrapper):
             return final
         space, going_on = self.single_observation_space, iterate(self.observation_space, obs)
         members = [last if over else own for last, over, own in zip(final, ended, going_on, strict=True)]
-        return concatenate(space, members, create_empty_array(space, self.num_envs))
+        batch: Any = create_empty_array(space, self.num_envs)
+        return concatenate(space, members, batch)
 
     def _told(
         self, obs: Any, info: Mapping[str, Any], lanes: NDArray[np.bool_] | None = None

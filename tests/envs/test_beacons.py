@@ -24,6 +24,11 @@ from shapegym.envs.grid.planner import Planner
 from shapegym.envs.testing import check_sparse_env
 
 ONE_OF_EACH = sorted({builder: name for name, builder, *_ in GRID_IDS if "Playground" not in name}.values())
+QUICK = [
+    name
+    for name in ONE_OF_EACH
+    if any(part in name for part in ("KeyCorridor", "1Dlhb", "PutNear", "GoToDoor"))
+]
 KEY_CORRIDOR = "shapegym/MiniGrid-KeyCorridorS3R2-v0"
 DOOR_KEY = "shapegym/MiniGrid-DoorKey-6x6-v0"
 
@@ -44,7 +49,10 @@ def places(env: Any, lane: int) -> list[tuple[int, int]]:
     return [(int(x), int(y)) for x, y, _ in plan if x >= 0]
 
 
-@pytest.mark.parametrize("name", ONE_OF_EACH)
+@pytest.mark.parametrize(
+    "name",
+    [pytest.param(name, marks=() if name in QUICK else pytest.mark.slow) for name in ONE_OF_EACH],
+)
 def test_the_planner_reaches_its_own_plan_in_order(name: str) -> None:
     env = make(f"shapegym/{name}", 4, "oracle")
     env.reset(seed=1)
