@@ -16,6 +16,7 @@ from shapegym.shaping.annotate.labellers import Labeller, Oracle, Recorded
 from shapegym.shaping.annotate.oni import JUDGES, oni
 from shapegym.shaping.annotate.ranking import Ranking
 from shapegym.shaping.annotate.retrieval import Retrieval
+from shapegym.shaping.combinators.logged import Logged
 from shapegym.shaping.errors import AnnotationError, ExpressionError, ObservationError
 from shapegym.shaping.evaluation.annotators import Annotator, Answer, Question, ScriptedAnnotator
 from shapegym.shaping.evaluation.answer_log import AnswerLog
@@ -244,9 +245,8 @@ def test_labels_first_and_then_training_asks_nobody_and_learns_no_more(variant: 
     """Motif: a run that asks leaves the labels in its log, and a later one has a model of them that stays as it is."""
     spec, steps = stream(200)
     path = tmp_path / "answers.jsonl"
-    pay(
-        engine_for(oni(ORACLE, variant, **SMALL), spec, Correspondence(ORACLE.open(), AnswerLog(path))), steps
-    )
+    first = TaskReward() + Logged(oni(ORACLE, variant, **SMALL))
+    assert not pay(engine_for(first, spec, Correspondence(ORACLE.open(), AnswerLog(path))), steps).any()
     reward = oni(Recorded(str(path)), variant, epochs=150, **ABLE)
     engine = engine_for(reward, spec)
     assert not engine.waits
