@@ -27,6 +27,7 @@ PAGES = [
             "comparisons",
             "alarms",
             "audits",
+            "beacons",
             "blending",
             "exploration",
             "extending",
