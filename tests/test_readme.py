@@ -36,6 +36,7 @@ PAGES = [
             "guards",
             "hackable",
             "occupancy",
+            "oni",
             "programs",
         )
     ),

@@ -201,8 +201,8 @@ def findings(rows: tuple[ResultRow, ...]) -> Findings:
 
 def _success(rows: tuple[ResultRow, ...]) -> Interval:
     values = scores(rows, "success_rate")
-    if len(values) == 1:
-        return Interval(float(values[0]), float(values[0]), float(values[0]))
+    if len(values) == 1:  # one run bounds nothing
+        return Interval(float(values[0]), 0.0, 1.0)
     return aggregate({"task": values}, np.mean, within=(0.0, 1.0))
 
 
