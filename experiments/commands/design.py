@@ -128,6 +128,7 @@ def design(
             raise DesignError("--recorded says what --replay does: add --replay FOLDER, or leave it out.")
         from shapegym.experiments.design.brief import Brief
         from shapegym.experiments.design.folder import begin_design, read_design
+        from shapegym.experiments.design.grammar_proposer import REPAIRS
         from shapegym.experiments.design.preset import load_preset
         from shapegym.experiments.design.prompting import Prompts
         from shapegym.shaping.asking.endpoint import Endpoint
@@ -154,7 +155,7 @@ def design(
                 rounds=rounds if rounds is not None or lines is None else lines + 1,
                 candidates=candidates,
                 examples=examples,
-                repairs=repairs,
+                repairs=REPAIRS if grammar and repairs is None else repairs,
                 temperature=temperature,
             )
             brief = Brief(

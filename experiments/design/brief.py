@@ -60,6 +60,11 @@ class Brief(Limited):
     proposer: Mapping[str, Any] = field(default_factory=dict)
     imports: tuple[str, ...] = ()
 
+    @property
+    def by_grammar(self) -> bool:
+        """Whether programs come from the grammar, which reads no word and costs no tokens."""
+        return "grammar" in self.proposer
+
     def as_data(self) -> dict[str, Any]:
         """Return the fields as plain data."""
         return {**asdict(self), "preset": self.preset.model_dump()}

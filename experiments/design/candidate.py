@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any, Literal, TypeAlias
 
@@ -64,6 +64,11 @@ class Attempt:
         return "\n".join(f"- {each}" for each in dict.fromkeys((*self.complaints, *blamed)))
 
 
+def least_blamed(attempts: Sequence[Attempt]) -> Attempt:
+    """Return the best of some attempts, the last of equals."""
+    return min(reversed(attempts), key=lambda attempt: attempt.rank)
+
+
 @dataclass(frozen=True)
 class Candidate:
     """A program of a round.
@@ -94,7 +99,7 @@ class Candidate:
     @property
     def attempt(self) -> Attempt:
         """The one that counts: the least blamed, the last of equals."""
-        return min(reversed(self.attempts), key=lambda attempt: attempt.rank)
+        return least_blamed(self.attempts)
 
     @property
     def source(self) -> str:

@@ -57,7 +57,7 @@ def plan_of(brief: Brief, first_prompt: int, workers: int) -> Cost:
     preset = brief.preset
     programs = preset.rounds * preset.candidates
     calls = programs * (1 + preset.repairs) + preset.analyse * (preset.rounds - 1)
-    reads = "grammar" not in brief.proposer
+    reads = not brief.by_grammar
     asked = reads * int(calls * (first_prompt / LETTERS_A_TOKEN + EVIDENCE_TOKENS))
     told = reads * calls * brief.most_tokens
     frames = programs * len(brief.seeds) * brief.steps

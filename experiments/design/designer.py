@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from shapegym.experiments.design.brief import Brief
-from shapegym.experiments.design.candidate import Ask, Attempt, Candidate, History
+from shapegym.experiments.design.candidate import Ask, Attempt, Candidate, History, least_blamed
 from shapegym.experiments.design.prompting import Prompts
 from shapegym.experiments.design.proposer import Proposal, Proposer
 from shapegym.experiments.design.reply import read_reply
@@ -107,10 +107,11 @@ class Designer:
             attempts.append(attempt)
             if attempt.fate == "clean" or reply.refused:
                 break
-            written = f"```python\n{attempt.source}```" if attempt.source else cut(reply.text, LONGEST_ANSWER)
-            asked = self.prompts.say("repair", findings=cut(attempt.faults, LONGEST_FAULTS))
+            mended = least_blamed(attempts)  # an answer that made it worse is not built upon
+            written = f"```python\n{mended.source}```" if mended.source else cut(reply.text, LONGEST_ANSWER)
+            asked = self.prompts.say("repair", findings=cut(mended.faults, LONGEST_FAULTS))
             again = (*messages, Message("assistant", written or "(nothing)"), Message("user", asked))
-            mending = (attempt.source,) if attempt.source else parents
+            mending = (mended.source,) if mended.source else parents
             request = self._request("repair", f"{number}/{place}/{turn + 1}", again, mending)
         return Candidate(number, place, ask, tuple(attempts))
 
@@ -181,7 +182,7 @@ class Designer:
         self, kind: str, place: str, messages: tuple[Message, ...], parents: tuple[str, ...]
     ) -> Proposal:
         return Proposal(
-            messages,
+            () if self.brief.by_grammar else messages,
             seed=int(digest_of([self.brief.seed, place])[:7], 16),
             temperature=self.brief.preset.temperature,
             most_tokens=self.brief.most_tokens,

@@ -14,6 +14,9 @@ from shapegym.shaping.errors import ExpressionError
 from shapegym.shaping.programs.abstraction import Abstraction
 from shapegym.shaping.programs.grammar import cross, mutate, random_program
 
+REPAIRS = 30
+"""In place of a preset's: its answers cost nothing, and the critic selects among them before anything is trained."""
+
 
 @dataclass(frozen=True)
 class GrammarProposer:

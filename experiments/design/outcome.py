@@ -57,6 +57,7 @@ class Outcome:
         task_return: mean task return of the last evaluations, with its interval over them.
         courses: of "success", "task return", "episode length" in evaluations, and of each part in training episodes.
         failures: what failed episodes had in common, in sentences.
+        practice: share of the training episodes that solved the task, which tells programs apart that no evaluation does yet.
         frames: steps that were trained.
         runs: folders of the runs, relative to the design's.
     """
@@ -65,15 +66,16 @@ class Outcome:
     task_return: tuple[float, float, float]
     courses: Mapping[str, Course]
     failures: tuple[str, ...] = ()
+    practice: float = 0.0
     frames: int = 0
     runs: tuple[str, ...] = field(default=())
 
     __pydantic_config__ = ConfigDict(extra="forbid", allow_inf_nan=False)
 
     @property
-    def score(self) -> tuple[float, float]:
-        """What is more of a better program: success, then task return."""
-        return (self.success[0] if self.success else 0.0, self.task_return[0])
+    def score(self) -> tuple[float, float, float]:
+        """What is more of a better program: success, then task return, then success while it learned."""
+        return (self.success[0] if self.success else 0.0, self.task_return[0], self.practice)
 
     def as_data(self) -> dict[str, Any]:
         """Return the fields as plain data."""
@@ -114,12 +116,14 @@ def outcome_of(
     courses = {"success": _course_of(curves, "success_rate", rows)} if told else {}
     courses["task return"] = _course_of(curves, "mean_return", rows)
     courses["episode length"] = _course_of(curves, "mean_length", rows)
-    courses |= _courses_of_parts(folders, rows)
+    solved, parts = _of_training(folders, rows)
+    courses |= parts
     return Outcome(
         success,
         _interval([[each["mean_return"] for each in run] for run in last], None),
         courses,
         tuple(failures),
+        _rounded(float(np.mean(solved))) if solved else 0.0,
         sum(row.steps for row in rows),
         tuple(names),
     )
@@ -163,11 +167,14 @@ def _course_of(curves: Sequence[Sequence[Mapping[str, Any]]], key: str, rows: Se
     return _course(points)
 
 
-def _courses_of_parts(folders: Sequence[Path], rows: Sequence[ResultRow]) -> dict[str, Course]:
+def _of_training(folders: Sequence[Path], rows: Sequence[ResultRow]) -> tuple[list[bool], dict[str, Course]]:
+    """Which training episodes solved the task, where it says so, and how each part went."""
+    solved: list[bool] = []
     points: dict[str, list[tuple[int, float]]] = {}
     for folder, row in zip(folders, rows, strict=True):
         if (path := folder / EPISODES_FILE).exists():
             for episode in each_json_line(path, EPISODE):
+                solved += [episode["success"]] if episode["success"] is not None else []
                 for name, value in {**episode["parts"], **episode.get("logged", {})}.items():
                     points.setdefault(name, []).append((_tenth(episode["step"], row.steps), value))
     items = {name for name in points if "/" in name}
@@ -176,7 +183,7 @@ def _courses_of_parts(folders: Sequence[Path], rows: Sequence[ResultRow]) -> dic
         for name, of in points.items()
         if name in items or not any(each.startswith(f"{name}/") for each in items)
     }
-    return {
+    return solved, {
         f"{name.rpartition('/')[2]} (paid an episode)": _course(of)
         for name, of in shown.items()
         if name != "task_reward"

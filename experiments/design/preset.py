@@ -44,7 +44,7 @@ class Preset(BaseModel):
     about: str = Field(min_length=1)
     rounds: int = Field(default=3, ge=1, le=MOST_ROUNDS)
     candidates: int = Field(default=4, ge=1, le=MOST_CANDIDATES)
-    repairs: int = Field(default=1, ge=0, le=10)
+    repairs: int = Field(default=1, ge=0, le=100)
     breeding: Literal["best", "islands"] = "best"
     fresh: Annotated[float, Field(ge=0, le=1)] = 0.0
     improve: Literal["improve", "feedback", "mutate"] = "improve"

@@ -104,4 +104,4 @@ def _interval(found: tuple[float, float, float]) -> str:
 
 
 def _who(brief: Brief) -> str:
-    return "the grammar" if "grammar" in brief.proposer else str(brief.proposer.get("model", "a transcript"))
+    return "the grammar" if brief.by_grammar else str(brief.proposer.get("model", "a transcript"))

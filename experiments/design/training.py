@@ -65,7 +65,7 @@ class SweepTrainer:
 
     def _behind_wall(self, candidate: Candidate) -> str:
         """Compile and try a program where it can do no harm, before it is compiled here; return what is wrong."""
-        if "grammar" in self.brief.proposer:  # of our own making
+        if self.brief.by_grammar:  # of our own making
             return ""
         program, sides = read_program(candidate.source, self.abstraction), corners_of(self.abstraction)
         values = {read: sides["before" if read[0] == "state" else read[0]][read[1]] for read in program.reads}

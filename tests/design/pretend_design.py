@@ -48,7 +48,9 @@ class Pretending:
 def pretended(source: str) -> Outcome:
     value = int(hashlib.sha256(source.encode()).hexdigest()[:4], 16) / 0xFFFF
     course = Course((value,) * 10, value, value, value)
-    return Outcome((value, 0.0, 1.0), (value, value, value), {"success": course}, ("- x was 0.5.",), 100)
+    return Outcome(
+        (value, 0.0, 1.0), (value, value, value), {"success": course}, ("- x was 0.5.",), frames=100
+    )
 
 
 def designer_for(

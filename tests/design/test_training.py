@@ -54,7 +54,7 @@ def row(success: float | None, seed: int = 0) -> ResultRow:
     )
 
 
-def folder(path: Path, successes: list[float | None]) -> Path:
+def folder(path: Path, successes: list[float | None], practised: bool | None = None) -> Path:
     path.mkdir()
     steps = [100 * (number + 1) for number in range(len(successes))]
     evaluations = [
@@ -68,7 +68,7 @@ def folder(path: Path, successes: list[float | None]) -> Path:
         for step, success in zip(steps, successes, strict=True)
     ]
     episodes = [
-        {"step": step, "lane": 0, "length": 9, "task_return": 0.0, "shaped_return": 1.0, "success": None,
+        {"step": step, "lane": 0, "length": 9, "task_return": 0.0, "shaped_return": 1.0, "success": practised and step == 100,
          "parts": {"task_reward": 0.0, "reward_program": 2.0 * step}, "logged": {"reward_program/near": 1.0 * step}}
         for step in steps
     ]  # fmt: skip
@@ -98,6 +98,16 @@ def test_the_last_evaluations_count_and_not_the_best_moment(tmp_path):
     assert Outcome.from_data(json.loads(as_json(found.as_data()))) == found
 
 
+def test_what_no_evaluation_tells_apart_is_told_by_success_while_it_learned(tmp_path):
+    never, once = (
+        outcome_of([row(0.0)], [folder(tmp_path / name, [0.0] * 4, practised)], [], [])
+        for name, practised in (("a", False), ("b", True))
+    )
+    assert (never.practice, once.practice) == (0.0, 0.25)
+    assert never.score < once.score
+    assert never.score[:2] == once.score[:2]
+
+
 def test_parts_are_told_by_their_own_names(tmp_path):
     found = outcome_of([row(0.5)], [folder(tmp_path / "a", [0.0, 0.5])], [], [])
     (name,) = (each for each in found.courses if "paid" in each)
@@ -110,7 +120,11 @@ def test_tasks_that_do_not_tell_success_are_judged_by_their_return(tmp_path):
     runs = [folder(tmp_path / name, [None, None]) for name in "ab"]
     found = outcome_of([row(None), row(None, 1)], runs, [], [])
     assert found.success is None
-    assert found.score == (0.0, pytest.approx(0.5))  # of runs this short the final evaluation is all there is
+    assert found.score == (
+        0.0,
+        pytest.approx(0.5),
+        0.0,
+    )  # of runs this short the final evaluation is all there is
     assert "success" not in found.courses
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import gymnasium as gym
 import pytest
 from gymnasium import spaces
@@ -20,6 +22,7 @@ SPACES: dict[str, gym.Space] = {
     "distance_to_goal": spaces.Box(0, 14, (), int),
     "mission": spaces.Text(5),
 }
+PLACE = r"(line|column)=\d+, "
 ABSTRACTION = abstraction_from(SPACES, spaces.Discrete(3), spaces.Box(-1.0, 1.0, (3,)))
 
 
@@ -111,3 +114,12 @@ def test_several_faults_are_said_at_once_in_order_of_lines() -> None:
     with pytest.raises(ProgramError) as refused:
         reward("x = unknown\ny = after.nothing\nimport os\nreturn x + y, {}")
     assert [complaint.line for complaint in refused.value.complaints] == [3, 4, 5]
+
+
+@pytest.mark.parametrize("name", ["distance", "manhattan", "math.dist"])
+def test_the_distance_of_two_numbers_is_the_gap_between_them(name: str) -> None:
+    said = reward(f"gap = {name}(after.pos[0], after.goal[0])\nreturn gap, {{}}")
+    meant = reward("gap = abs(after.pos[0] - after.goal[0])\nreturn gap, {}")
+    assert re.sub(PLACE, "", repr(said.tree)) == re.sub(PLACE, "", repr(meant.tree))
+    with pytest.raises(ProgramError, match="takes vectors"):
+        reward(f"return {name}(after.pos, after.goal[0]), {{}}")

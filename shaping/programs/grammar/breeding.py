@@ -112,11 +112,10 @@ def _with_other_feature(gene: Gene, abstraction: Abstraction, rng: Rng) -> Gene:
 
 def _with_other_sign(gene: Gene) -> Gene:
     *lines, last = gene.lines
-    return Gene(
-        gene.name,
-        (*lines, ast.unparse(ast.parse(f"{gene.name} = -({last.partition(' = ')[2]})"))),
-        gene.slots,
-    )
+    value = ast.parse(last.partition(" = ")[2], mode="eval").body
+    negative = isinstance(value, ast.UnaryOp) and isinstance(value.op, ast.USub)
+    other = value.operand if negative else ast.UnaryOp(ast.USub(), value)  # type: ignore[attr-defined]
+    return Gene(gene.name, (*lines, f"{gene.name} = {ast.unparse(other)}"), gene.slots)
 
 
 def _changed(gene: Gene, how: ast.NodeTransformer) -> Gene:

@@ -26,9 +26,10 @@ from shapegym.shaping.programs.grammar.quantities import (
 )
 
 Idiom: TypeAlias = Callable[[Quantity, Rng], Gene]
+Weights: TypeAlias = tuple[float, float]
 
-WEIGHTS = (0.01, 3.0)
-"""Of parts, drawn evenly on the scale of their logarithm."""
+ONCE, ALWAYS = (0.1, 3.0), (0.003, 0.3)
+"""Weights of parts that come to about themselves in an episode (gains, events), and of those that are paid at every step."""
 REVERSED = 0.15
 """How often a weight has the other sign."""
 GUARDED = 0.25
@@ -54,24 +55,24 @@ def _progress(of: Quantity, rng: Rng) -> Gene:
     return _part(f"{of.name}_change", f"{_scaled(of, rng)} * ({of.of('after')} - {of.of('before')})")
 
 
-def _level(of: Quantity, rng: Rng) -> Gene:
+def _level(of: Quantity, rng: Rng, weights: Weights = ALWAYS) -> Gene:
     """How much there is."""
-    return _part(of.name, f"{_scaled(of, rng)} * {of.of(_now(rng))}")
+    return _part(of.name, f"{_scaled(of, rng, weights)} * {of.of(_now(rng))}")
 
 
-def _square(of: Quantity, rng: Rng) -> Gene:
+def _square(of: Quantity, rng: Rng, weights: Weights = ALWAYS) -> Gene:
     """How far from nothing, like an energy."""
     value = of.of(_now(rng))
-    return _part(f"{of.name}_square", f"{written(_signed(rng) / of.width**2)} * ({value} * {value})")
+    return _part(f"{of.name}_square", f"{written(_signed(rng, weights) / of.width**2)} * ({value} * {value})")
 
 
-def _nearness(of: Quantity, rng: Rng) -> Gene:
+def _nearness(of: Quantity, rng: Rng, weights: Weights = ALWAYS) -> Gene:
     """How near a number is to a place."""
     gap = _gap(of, place_in(of, rng))("after")
     if rng.random() < 0.5:
         scale = written(of.width * rng.uniform(0.05, 0.5))
-        return _part(f"{of.name}_near", f"{written(_signed(rng))} * exp(-{gap} / {scale})")
-    return _part(f"{of.name}_far", f"{written(-_signed(rng) / of.width)} * {gap}")
+        return _part(f"{of.name}_near", f"{written(_signed(rng, weights))} * exp(-{gap} / {scale})")
+    return _part(f"{of.name}_far", f"{written(-_signed(rng, weights) / of.width)} * {gap}")
 
 
 def _approach(of: Quantity, rng: Rng) -> Gene:
@@ -113,21 +114,24 @@ def _first_time(of: Quantity, rng: Rng) -> Gene:
     return Gene(name, lines, ((slot, 0.0),))
 
 
-def _while(of: Quantity, rng: Rng) -> Gene:
+def _while(of: Quantity, rng: Rng, weights: Weights = ALWAYS) -> Gene:
     """Every step in which something holds."""
-    return _part(f"{of.name}_holds", f"{written(_signed(rng))} if {_holding(of, rng)(_now(rng))} else 0.0")
+    return _part(
+        f"{of.name}_holds", f"{written(_signed(rng, weights))} if {_holding(of, rng)(_now(rng))} else 0.0"
+    )
 
 
 def _cost(abstraction: Abstraction, rng: Rng) -> Gene:
     """What the action costs, or one of the actions."""
     action = abstraction.action
     if action.length:
-        return _part("effort", f"{written(-_weight(rng))} * dot(action, action)")
+        return _part("effort", f"{written(-_weight(rng, ALWAYS))} * dot(action, action)")
     if not (math.isfinite(action.low) and math.isfinite(action.high)):
-        return _part("effort", f"{written(-_weight(rng))} * (action * action)")
+        return _part("effort", f"{written(-_weight(rng, ALWAYS))} * (action * action)")
     which = pick(range(math.ceil(action.low), math.floor(action.high) + 1), rng)
     return _part(
-        f"action_{which}".replace("-", "minus_"), f"{written(_signed(rng))} if action == {which} else 0.0"
+        f"action_{which}".replace("-", "minus_"),
+        f"{written(_signed(rng, ALWAYS))} if action == {which} else 0.0",
     )
 
 
@@ -139,11 +143,11 @@ def _guarded(gene: Gene, known: Sequence[Quantity], form: Form, rng: Rng) -> Gen
     return Gene(gene.name, (*lines, f"{gene.name} = ({value}) if {holds} else 0.0"), gene.slots)
 
 
-def _of_state(idiom: Idiom) -> Idiom:
-    """The idiom in a potential, which knows one state."""
+def _of_state(idiom: Callable[[Quantity, Rng, Weights], Gene]) -> Idiom:
+    """The idiom in a potential, which knows one state, and is paid for what it gains."""
 
     def of_state(of: Quantity, rng: Rng) -> Gene:
-        gene = idiom(of, rng)
+        gene = idiom(of, rng, ONCE)
         return Gene(gene.name, tuple(re.sub(r"\b(before|after)\.", "state.", line) for line in gene.lines))
 
     return of_state
@@ -155,7 +159,7 @@ _REWARDS: Mapping[About, Sequence[Idiom]] = {
     "truth": (_begins, _begins, _first_time, _while),
     "code": (_begins, _begins, _first_time, _while),
 }
-_POTENTIALS: Mapping[About, Sequence[Idiom]] = {
+_POTENTIALS: Mapping[About, Sequence[Callable[[Quantity, Rng, Weights], Gene]]] = {
     "number": (_nearness, _square, _level),
     "distance": (_nearness,),
     "truth": (_while,),
@@ -190,14 +194,15 @@ def _now(rng: Rng) -> str:
     return "after" if rng.random() < 0.8 else "before"
 
 
-def _scaled(of: Quantity, rng: Rng) -> str:
-    return written(_signed(rng) / of.width)
+def _scaled(of: Quantity, rng: Rng, weights: Weights = ONCE) -> str:
+    return written(_signed(rng, weights) / of.width)
 
 
-def _signed(rng: Rng) -> float:
-    return _weight(rng) * (-1.0 if rng.random() < REVERSED else 1.0)
+def _signed(rng: Rng, weights: Weights = ONCE) -> float:
+    return _weight(rng, weights) * (-1.0 if rng.random() < REVERSED else 1.0)
 
 
-def _weight(rng: Rng) -> float:
-    low, high = map(math.log, WEIGHTS)
+def _weight(rng: Rng, weights: Weights = ONCE) -> float:
+    """One of a range, drawn evenly on the scale of the logarithm."""
+    low, high = map(math.log, weights)
     return math.exp(rng.uniform(low, high))

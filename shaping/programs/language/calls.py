@@ -77,10 +77,11 @@ def _extreme(at: ast.Call, name: str, values: list[Expr], scope: Scope) -> Expr:
 
 def _whole(at: ast.Call, name: str, values: list[Expr], scope: Scope) -> Expr:
     kinds = [value.type for value in values]
+    if name in ("distance", "manhattan") and all(kind == NUMBER for kind in kinds):
+        return _spread(at, "abs", [arithmetic(at, "-", values[0], values[1], scope)], scope)  # on a line
     for argument, kind in zip(at.args, kinds, strict=True):
         if kind != ANY and kind.kind != "vector":
-            how = " of two numbers is abs(a - b)" if len(values) == 2 and name != "dot" else " takes vectors"
-            return scope.complain(at, "type", f"{name}{how}, and {written(argument)} is {kind}.")
+            return scope.complain(at, "type", f"{name} takes vectors, and {written(argument)} is {kind}.")
     known = list(dict.fromkeys(kind for kind in kinds if kind != ANY))
     if len(known) > 1:
         return scope.complain(at, "type", f"{name} of {known[0]} and {known[1]}: they must be as long.")

@@ -1,4 +1,3 @@
-def potential(state):
-    agent_door_far = -(-0.0055 * distance(state.agent_pos, state.door_pos))
-    door_pos_1 = 0.00151 * state.key_pos[1]
-    return agent_door_far + door_pos_1, {"agent_door_far": agent_door_far, "door_pos_1": door_pos_1}
+def compute_reward(before, after, action):
+    front_holds = (-0.0415 if after.front == 1 else 0.0) if after.agent_dir == 2 else 0.0
+    return front_holds, {"front_holds": front_holds}

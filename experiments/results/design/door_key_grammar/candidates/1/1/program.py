@@ -1,10 +1,13 @@
-MEMORY = {"seen_has_key": 0.0}
+MEMORY = {"any_key_pos_1": 0.0, "best_key_pos_1": 0.0, "any_agent_key": 0.0, "best_agent_key": 0.0}
 
 
 def compute_reward(before, after, action, memory):
-    doors_open_nearer = 0.0229 * (abs(before.doors_open - 47.3) - abs(after.doors_open - 71.0))
-    agent_door_nearer = 0.0054 * (distance(before.agent_pos, before.door_pos) - distance(after.agent_pos, after.door_pos))
-    seen_has_key_then = memory.seen_has_key
-    memory.seen_has_key = 1.0 if after.has_key else memory.seen_has_key
-    has_key_first = 0.377 * (memory.seen_has_key - seen_has_key_then)
-    return doors_open_nearer + agent_door_nearer + has_key_first, {"doors_open_nearer": doors_open_nearer, "agent_door_nearer": agent_door_nearer, "has_key_first": has_key_first}
+    best_key_pos_1_then = memory.best_key_pos_1 if memory.any_key_pos_1 > 0.0 else before.key_pos[1]
+    memory.best_key_pos_1 = min(best_key_pos_1_then, after.key_pos[1])
+    memory.any_key_pos_1 = 1.0
+    key_pos_1_record = 0.0354 * (best_key_pos_1_then - memory.best_key_pos_1) if after.carrying == 5 else 0.0
+    best_agent_key_then = memory.best_agent_key if memory.any_agent_key > 0.0 else distance(before.agent_pos, before.key_pos)
+    memory.best_agent_key = min(best_agent_key_then, distance(after.agent_pos, after.key_pos))
+    memory.any_agent_key = 1.0
+    agent_key_record = 0.0143 * (best_agent_key_then - memory.best_agent_key)
+    return key_pos_1_record + agent_key_record, {"key_pos_1_record": key_pos_1_record, "agent_key_record": agent_key_record}

@@ -1,9 +1,9 @@
-MEMORY = {"seen_has_key": 0.0}
+MEMORY = {"any_room": 0.0, "best_room": 0.0}
 
 
 def compute_reward(before, after, action, memory):
-    agent_door_nearer = 0.00254 * (distance(before.door_pos, before.door_pos) - distance(after.door_pos, after.door_pos))
-    seen_has_key_then = memory.seen_has_key
-    memory.seen_has_key = 1.0 if after.has_key else memory.seen_has_key
-    has_key_first = 0.377 * (memory.seen_has_key - seen_has_key_then)
-    return agent_door_nearer + has_key_first, {"agent_door_nearer": agent_door_nearer, "has_key_first": has_key_first}
+    best_room_then = memory.best_room if memory.any_room > 0.0 else before.room
+    memory.best_room = min(best_room_then, after.room)
+    memory.any_room = 1.0
+    room_record = 0.0127 * (best_room_then - memory.best_room)
+    return room_record, {"room_record": room_record}

@@ -2,10 +2,9 @@ MEMORY = {"best_height": 0.0, "any_height": 0.0}
 
 
 def compute_reward(before, after, action, memory):
-    velocity = 0.192 * before.velocity
-    velocity_2 = 0.704 * after.velocity
+    goal_position_nearer = 0.28 * (abs(before.position - 0.6) - abs(after.position - 0.6))
     best_height_then = memory.best_height if memory.any_height > 0.0 else before.height
     memory.best_height = max(best_height_then, after.height)
     memory.any_height = 1.0
-    height_record = 1.4 * (memory.best_height - best_height_then)
-    return velocity + velocity_2 + height_record, {"velocity": velocity, "velocity_2": velocity_2, "height_record": height_record}
+    height_record = 0.862 * (memory.best_height - best_height_then)
+    return goal_position_nearer + height_record, {"goal_position_nearer": goal_position_nearer, "height_record": height_record}

@@ -1,10 +1,3 @@
-MEMORY = {"any_height": 0.0, "best_height": 0.0}
-
-
-def compute_reward(before, after, action, memory):
-    velocity_2 = 0.794 * after.velocity
-    best_height_then = memory.best_height if memory.any_height > 0.0 else before.height
-    memory.best_height = max(best_height_then, after.height)
-    memory.any_height = 1.0
-    height_record = 1.4 * (memory.best_height - best_height_then)
-    return velocity_2 + height_record, {"velocity_2": velocity_2, "height_record": height_record}
+def compute_reward(before, after, action):
+    velocity_square = 1.89 * (after.velocity * after.velocity)
+    return velocity_square, {"velocity_square": velocity_square}

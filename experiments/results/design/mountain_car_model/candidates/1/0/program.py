@@ -1,10 +1,10 @@
 def compute_reward(before, after, action):
     if before.position > 0.5:
-        near = -1.0
-    elif after.height < before.height:
-        near = 0.3
+        near = 1.0
+    elif before.height < after.height:
+        near = 31.0
     else:
         near = 0.0
 
-    push = 0.2 if action == 2 else -0.2
-    return near + push, {"near": near, "push": push}
+    engine = 0.2 * (action == 2)
+    return near + engine, {"near": near, "engine": engine}

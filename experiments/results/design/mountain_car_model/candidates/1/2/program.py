@@ -1,6 +1,12 @@
 def compute_reward(before, after, action):
-    # The car should be at the flag position and still moving forward
-    if after.position > before.goal_position and abs(after.velocity) < 0.1:
-        return -1.0, {"near": -1.0}
+    target = before.goal_position
+    near = 0.1 * (abs(after.position - target) - abs(before.position - target))
+
+    if action == 0:
+        engine_power = 0.25
+    elif action == 2:
+        engine_power = 0.75
     else:
-        return -0.5 + (after.height - 0.6) / 0.2, {"near": -0.5 + (after.height - 0.6) / 0.2}
+        engine_power = 0.0
+
+    return near + engine_power, {"near": near, "engine_power": engine_power}

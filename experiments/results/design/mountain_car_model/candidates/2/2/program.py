@@ -1,8 +1,7 @@
 def compute_reward(before, after, action):
-    if before.position > 0.5:
-        near = -1.0
+    if before.position < before.goal_position:
+        near = 0.3 * (after.position - before.position)
     else:
-        near = 0.3
+        near = 0.0
 
-    push = 0.2 if action == 2 else -0.2
-    return near + push, {"near": near, "push": push}
+    return near, {"near": near}

@@ -1,5 +1,9 @@
-def compute_reward(before, after, action):
-    goal_pos_1_nearer = 0.145 * (abs(before.goal_pos[1] - 7.5) - abs(after.goal_pos[1] - 11.3))
-    agent_goal_nearer = 0.00532 * (distance(before.agent_pos, before.goal_pos) - distance(after.agent_pos, after.goal_pos))
-    agent_goal_far = -0.0594 * distance(after.agent_pos, after.goal_pos)
-    return goal_pos_1_nearer + agent_goal_nearer + agent_goal_far, {"goal_pos_1_nearer": goal_pos_1_nearer, "agent_goal_nearer": agent_goal_nearer, "agent_goal_far": agent_goal_far}
+MEMORY = {"any_agent_pos_1": 0.0, "best_agent_pos_1": 0.0}
+
+
+def compute_reward(before, after, action, memory):
+    best_agent_pos_1_then = memory.best_agent_pos_1 if memory.any_agent_pos_1 > 0.0 else before.agent_pos[1]
+    memory.best_agent_pos_1 = min(best_agent_pos_1_then, after.agent_pos[1])
+    memory.any_agent_pos_1 = 1.0
+    agent_pos_1_record = 0.0209 * (best_agent_pos_1_then - memory.best_agent_pos_1) if after.agent_pos[0] > 0.504 else 0.0
+    return agent_pos_1_record, {"agent_pos_1_record": agent_pos_1_record}

@@ -1,1 +1,3 @@
-# No answer could be read as a program; findings.json says why.
+def compute_reward(before, after, action):
+    near = 0.05 * (manhattan(before.agent_pos, before.goal_pos) - manhattan(after.agent_pos, before.goal_pos))
+    return near, {"near": near}

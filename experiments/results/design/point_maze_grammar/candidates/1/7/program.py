@@ -1,0 +1,11 @@
+MEMORY = {"any_agent_goal": 0.0, "best_agent_goal": 0.0}
+
+
+def compute_reward(before, after, action, memory):
+    best_agent_goal_then = memory.best_agent_goal if memory.any_agent_goal > 0.0 else distance(before.agent_pos, before.goal_pos)
+    memory.best_agent_goal = min(best_agent_goal_then, distance(after.agent_pos, after.goal_pos))
+    memory.any_agent_goal = 1.0
+    agent_goal_record = 0.0867 * (best_agent_goal_then - memory.best_agent_goal)
+    effort = -0.00372 * dot(action, action)
+    agent_goal_nearer_2 = 0.0494 * (distance(before.agent_pos, before.goal_pos) - distance(after.agent_pos, after.goal_pos))
+    return agent_goal_record + effort + agent_goal_nearer_2, {"agent_goal_record": agent_goal_record, "effort": effort, "agent_goal_nearer_2": agent_goal_nearer_2}
