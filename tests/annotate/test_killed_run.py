@@ -34,10 +34,13 @@ def test_kill_9_and_resume_ask_nothing_twice_and_the_log_repeats_the_run(tmp_pat
     monkeypatch.setenv("OPENAI_API_KEY", "sk-secret-of-this-test")
     folder = tmp_path / "run"
     with serving(slowly) as server:
-        config = request(server.url)
+        cache = str(
+            tmp_path / "labels.jsonl"
+        )  # without one, what has come and is not taken in yet would be lost
+        config = request(server.url, cache)
         paths = os.pathsep.join([str(SCRIPT.parent), os.environ.get("PYTHONPATH", "")])
         process = subprocess.Popen(
-            [sys.executable, str(SCRIPT), server.url, str(folder)],
+            [sys.executable, str(SCRIPT), server.url, cache, str(folder)],
             env={**os.environ, "PYTHONPATH": paths, "PYTHONSAFEPATH": ""},
         )
         until = time.monotonic() + 120

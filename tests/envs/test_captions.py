@@ -149,7 +149,7 @@ def test_a_snapshot_continues_a_caption_and_what_was_named() -> None:
 
 def test_who_does_not_ask_for_captions_pays_nothing_for_them() -> None:
     plain = build("shapegym.envs.grid.families.door_key:door_key")
-    assert plain.narrator is None
+    assert not plain.companions
     assert "told" not in plain.allocate(2)
     assert not {"caption", "mission"} & set(plain.features)
 
