@@ -25,9 +25,17 @@ from shapegym.shaping.asking.transcript import Transcript
 _INSTRUCTIONS = """\
 An agent walks in a grid world, one cell at a time, and sees only a part of it. Break its task into subgoals: the cells that it \
 has to get to or to act on, in order. Walls block the way. It opens closed doors, picks up keys and balls, and unlocks a locked \
-door with a key of the same colour in its hands. Doors on the way are subgoals too.
+door with a key of the same colour in its hands, so it fetches that key first. Doors on the way are subgoals too, and the last \
+subgoal is what the task names.
 Cells are [column, row], counted from 0 at the top left.
-Answer with a JSON list of cells alone, such as [[1, 2], [4, 3]], and nothing else."""
+Answer with a JSON list of cells alone, and nothing else.
+
+Example 1: the task is "pick up the red ball". There are: locked blue door at [6, 3]; red ball at [8, 2]; green door at [2, 4]; \
+blue key at [1, 6]. The key lies behind the green door.
+[[2, 4], [1, 6], [6, 3], [8, 2]]
+Example 2: the task is "traverse the rooms to get to the goal". The agent is at [1, 9]. There are: green goal at [7, 1]; \
+blue door at [6, 3]; red door at [2, 7]; grey door at [4, 5].
+[[2, 7], [4, 5], [6, 3], [7, 1]]"""
 
 _PAIRS = re.compile(r"\[\s*\[\s*-?\d+\s*,\s*-?\d+\s*\](?:\s*,\s*\[\s*-?\d+\s*,\s*-?\d+\s*\])*\s*,?\s*\]")
 _PAIR = re.compile(r"\[\s*(-?\d{1,6})\s*,\s*(-?\d{1,6})\s*\]")

@@ -140,6 +140,12 @@ def train(
     env_arg: Annotated[
         list[str] | None, typer.Option("--env-arg", help="An argument of the environment, as KEY=VALUE.")
     ] = None,
+    train_arg: Annotated[
+        list[str] | None, typer.Option("--train-arg", help="One for training alone, such as a teacher.")
+    ] = None,
+    eval_arg: Annotated[
+        list[str] | None, typer.Option("--eval-arg", help="One for evaluation alone.")
+    ] = None,
     eval_every: Annotated[
         int | None,
         typer.Option(help="Steps between evaluations on the task; 0: at the end only."),
@@ -204,6 +210,8 @@ def train(
                 reward=part.expression if part else reward or None,
                 seed=seed,
                 env_kwargs=pairs("--env-arg", env_arg),
+                train_kwargs=pairs("--train-arg", train_arg),
+                eval_kwargs=pairs("--eval-arg", eval_arg),
                 settings=pairs("--set", set_),
                 eval_every=eval_every,
                 eval_episodes=eval_episodes,

@@ -96,7 +96,7 @@ def _trained(folder: Path, trust: bool) -> tuple[str, dict[str, Any], Policy]:
     config = RunConfig.from_folder(folder)
     with only_loaded(folder, trust=trust), ExitStack() as cleanup:
         config.import_modules()
-        venv = cleanup.enter_context(lanes_of(config.env, 1, **config.env_kwargs))
+        venv = cleanup.enter_context(lanes_of(config.env, 1, **config.judged_on))
         model, pickled = folder / run_folder.MODEL, folder / run_folder.PICKLED_MODEL
         if model.is_file():
             policy = load_model(model, venv, algorithm=algorithm_of(config.algo).kind)
@@ -109,4 +109,4 @@ def _trained(folder: Path, trust: bool) -> tuple[str, dict[str, Any], Policy]:
         else:
             with said_as(RunError, Exception, f"{pickled} cannot be loaded: "):
                 policy = algorithm_of(config.algo).kind.load(pickled, device="cpu")
-    return config.env, dict(config.env_kwargs), policy
+    return config.env, config.judged_on, policy

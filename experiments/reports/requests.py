@@ -13,6 +13,12 @@ import yaml
 from shapegym.experiments.reports.sources import Evidence
 
 _DUMPER = getattr(yaml, "CSafeDumper", yaml.SafeDumper)
+_PAIRS = (
+    ("--env-arg", "env_kwargs"),
+    ("--train-arg", "train_kwargs"),
+    ("--eval-arg", "eval_kwargs"),
+    ("--set", "settings"),
+)
 _OPTIONS = ("algo", "steps", "eval_every", "eval_episodes", "checkpoint_every", "learn_every")
 
 
@@ -57,7 +63,7 @@ def command(config: Mapping[str, Any], seeds: tuple[int, ...], name: str) -> str
     for key in _OPTIONS:
         if config.get(key) is not None:
             parts.append([f"--{key.replace('_', '-')}", str(config[key])])
-    for option, key in (("--env-arg", "env_kwargs"), ("--set", "settings")):
+    for option, key in _PAIRS:
         for field, value in config.get(key, {}).items():
             parts.append([option, f"{field}={json.dumps(value)}"])
     again = " \\\n    ".join([*map(shlex.join, parts), f'--seed "$seed" --out "again/{name}-$seed"'])

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from stable_baselines3.common.vec_env import VecEnv
+
 from shapegym.agents.algorithms.registry import algorithm_of
 from shapegym.agents.environments import env_spec, make_vec_env, with_features
 from shapegym.agents.errors import AgentError
@@ -11,7 +13,7 @@ from shapegym.agents.factory import make_agent
 from shapegym.agents.settings import resolve_settings
 from shapegym.experiments.errors import RunError
 from shapegym.experiments.named import require_env
-from shapegym.experiments.runs.run import RunConfig
+from shapegym.experiments.runs.run import RunConfig, require_spaces
 from shapegym.shaping.errors import ShapingError
 from shapegym.shaping.files.reward_files import definitions
 
@@ -26,15 +28,25 @@ def require_fit(config: RunConfig) -> None:
     try:
         settings = resolve_settings(config.algo, config.env, config.settings)
         reward = config.expression()
-        env_kwargs = with_features(config.env, reward, config.env_kwargs)
+        env_kwargs = with_features(config.env, reward, config.trained_on)
         venv = make_vec_env(config.env, settings.num_envs, **env_kwargs)
         try:
+            _require_judge(config, venv)
             model = make_agent(config.algo, venv, reward, seed=config.seed, settings=settings)
             algorithm_of(config.algo).check_reward(model)
         finally:
             venv.close()
     except (AgentError, ShapingError) as error:
         raise RunError(str(error)) from error
+
+
+def _require_judge(config: RunConfig, venv: VecEnv) -> None:
+    if config.train_kwargs or config.eval_kwargs:
+        judge = make_vec_env(config.env, 1, **config.judged_on)
+        try:
+            require_spaces(venv, judge)
+        finally:
+            judge.close()
 
 
 def require_importable(config: RunConfig, what: str) -> None:

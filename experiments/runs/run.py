@@ -83,6 +83,10 @@ Progress = Callable[[int, ShapingCallback], None]
 """Called with the global step while a run goes on."""
 
 
+_RARE = ("train_kwargs", "eval_kwargs", "imports", "learn_every")
+"""Fields that most requests leave empty."""
+
+
 @dataclass(frozen=True)
 class RunConfig(Limited):
     """A complete request, as ``config.yaml`` holds it.
@@ -95,6 +99,8 @@ class RunConfig(Limited):
             imports (`shapegym.experiments.named.reward_given`); None for the plain task reward.
         seed: of everything.
         env_kwargs: arguments of the environment.
+        train_kwargs: more of them, where the agent trains: a teacher, easier tasks.
+        eval_kwargs: more of them, where it is judged. Spaces are the same in both.
         settings: hyper-parameters that differ from the table's.
         eval_every: global steps between evaluations; 0 evaluates at the end only.
         eval_episodes: of each evaluation. None, here or above, chooses such that evaluations take a bounded share of the steps
@@ -113,6 +119,8 @@ class RunConfig(Limited):
     reward: Any = None
     seed: Annotated[int, Ge(0), Lt(SEEDS_END), "an integer in [0, 2**32)"] = 0
     env_kwargs: Mapping[str, Any] = field(default_factory=dict)
+    train_kwargs: Mapping[str, Any] = field(default_factory=dict)
+    eval_kwargs: Mapping[str, Any] = field(default_factory=dict)
     settings: Mapping[str, Any] = field(default_factory=dict)
     eval_every: Natural | None = 0
     eval_episodes: _Episodes | None = None
@@ -173,17 +181,23 @@ class RunConfig(Limited):
         if self.eval_every is not None and self.eval_episodes is not None:
             return self
         asked = None if self.eval_every is None else self.steps // self.eval_every if self.eval_every else 0
-        points, episodes = planned(self.env, self.env_kwargs, self.steps, asked, self.eval_episodes)
+        points, episodes = planned(self.env, self.judged_on, self.steps, asked, self.eval_episodes)
         every = self.eval_every if self.eval_every is not None else -(-self.steps // points) if points else 0
         return replace(self, eval_every=every, eval_episodes=episodes)
 
     def as_data(self) -> dict[str, Any]:
-        """Return the request as keys and values; without ``imports`` and ``learn_every`` where they say nothing, as in most."""
-        return {
-            key: value
-            for key, value in asdict(self).items()
-            if value or key not in ("imports", "learn_every")
-        }
+        """Return the request as keys and values; without those of `_RARE` that say nothing, as in most."""
+        return {key: value for key, value in asdict(self).items() if value or key not in _RARE}
+
+    @property
+    def trained_on(self) -> dict[str, Any]:
+        """Arguments of the environment in which the agent trains, but for features that its reward reads."""
+        return {**self.env_kwargs, **self.train_kwargs}
+
+    @property
+    def judged_on(self) -> dict[str, Any]:
+        """Arguments of the environment in which it is evaluated."""
+        return {**self.env_kwargs, **self.eval_kwargs}
 
     @property
     def modules(self) -> tuple[str, ...]:
@@ -244,11 +258,11 @@ def train(
                 require_books(begun, _books(config, folder))
                 earlier = cost_file.read(folder)
             # Made before the model, because a checkpoint restores the random streams that they would draw from.
-            env_kwargs = with_features(config.env, reward, config.env_kwargs)
+            env_kwargs = with_features(config.env, reward, config.trained_on)
             venv = _open(cleanup, make_vec_env(config.env, settings.num_envs, seed=config.seed, **env_kwargs))
-            eval_venv = _open(
-                cleanup, make_vec_env(config.env, min(config.eval_episodes, 16), **config.env_kwargs)
-            )
+            lanes = min(config.eval_episodes, 16)
+            eval_venv = _open(cleanup, make_vec_env(config.env, lanes, **config.judged_on))
+            require_spaces(venv, eval_venv)
             answers = _answers(reward, answers_of or folder, repeated=answers_of is not None)
             if answers is not None:
                 cleanup.callback(answers.close)
@@ -317,6 +331,16 @@ def _books(config: RunConfig, folder: Path) -> list[Path]:
     """The files that a run appends to and its result is made from."""
     names = (EPISODES_FILE, EVALUATIONS_FILE, *algorithm_of(config.algo).files)
     return [folder / name for name in names]
+
+
+def require_spaces(venv: VecEnv, eval_venv: VecEnv) -> None:
+    """Raise `RunError` unless an agent of the one environment can act in the other."""
+    for space in ("observation_space", "action_space"):
+        there, here = getattr(venv, space), getattr(eval_venv, space)
+        if there != here:
+            raise RunError(
+                f"train_kwargs and eval_kwargs make two tasks: the {space} is {there} in training and {here} in evaluation."
+            )
 
 
 def _require_learning(reward: Expression | None) -> None:

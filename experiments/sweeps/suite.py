@@ -17,7 +17,7 @@ An entry is ``task/strategy``: ``corridor/count``. Ready suites lie in ``experim
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from copy import deepcopy
 from pathlib import Path
 from typing import Annotated, Any, TypeAlias
@@ -78,10 +78,14 @@ class Learner(_Data):
     Attributes:
         algo: name of the algorithm; None is that of the task.
         settings: hyper-parameters, on top of those of the task. A learner with an ``algo`` takes none of those.
+        train_kwargs: arguments of the environment in which it trains, on top of those of the task.
+        eval_kwargs: of the one in which it is judged.
     """
 
     algo: str | None = None
     settings: dict[str, Any] = {}
+    train_kwargs: dict[str, Any] = {}
+    eval_kwargs: dict[str, Any] = {}
 
 
 class Task(_Data):
@@ -147,6 +151,7 @@ class Suite(_Data):
             ``reward`` and ``imports``), the name of a ready reward, a reward file (relative to the suite's), or null for the task
             reward. From Python also expressions and paths. A mapping of ``reward`` and ``pay`` says what of one is paid.
         learners: by the name of a strategy that needs an agent of its own.
+        only_on: tags of the tasks that have a strategy of ``rewards``, by its name; without it, all have.
         tasks: by name.
         pay: what of the rewards is paid (`shapegym.shaping.weights.paying`): "both", "task", "bonus", "anneal:STEPS" or
             "until:STEPS". A task's own goes before the suite's, a reward's own before both. One without a bonus stays as it is,
@@ -167,6 +172,7 @@ class Suite(_Data):
     tasks: dict[Name, Task] = Field(min_length=1)
     pay: str = "both"
     learners: dict[Name, Learner] = {}
+    only_on: dict[Name, Annotated[list[Name], Field(min_length=1)]] = {}
     quick: Quick | None = None
     sweep: dict[str, Annotated[list[Any], Field(min_length=1)] | str] = {}
     imports: list[str] = []
@@ -277,6 +283,8 @@ class Suite(_Data):
             reward=self._paid(task, strategy),
             seed=seed,
             env_kwargs=of.env_kwargs,
+            train_kwargs=self._merged(task, strategy, "train_kwargs"),
+            eval_kwargs=self._merged(task, strategy, "eval_kwargs"),
             settings=self.settings_of(task, strategy),
             eval_every=-(-steps // points) if points else 0,
             eval_episodes=episodes,
@@ -302,9 +310,14 @@ class Suite(_Data):
         of, learners = self.tasks[task], self._learners(task, strategy)
         shared = {**(self.settings if of.algo in (None, self.algo) else {}), **of.settings}
         settings = {} if any(learner.algo for learner in learners) else shared
-        for learner in reversed(learners):
-            settings = {**settings, **learner.settings}
-        return settings
+        return {**settings, **self._merged(task, strategy, "settings")}
+
+    def _merged(self, task: str, strategy: str, field: str) -> dict[str, Any]:
+        """A mapping of those who learn from a strategy, in one."""
+        merged: dict[str, Any] = {}
+        for learner in reversed(self._learners(task, strategy)):
+            merged |= getattr(learner, field)
+        return merged
 
     def _learners(self, task: str, strategy: str) -> list[Learner]:
         """Who learns from a strategy, the nearest first."""
@@ -312,7 +325,13 @@ class Suite(_Data):
         return [learners[strategy] for learners in of if strategy in learners]
 
     def _rewards(self, task: str) -> dict[str, Any]:
-        return {**self.rewards, **self.tasks[task].rewards}
+        of = self.tasks[task]
+        shared = {
+            name: reward
+            for name, reward in self.rewards.items()
+            if name not in self.only_on or set(self.only_on[name]) & set(of.tags)
+        }
+        return {**shared, **of.rewards}
 
     def _paid(self, task: str, strategy: str) -> Any:
         """What is left of a reward where only that is paid which the nearest ``pay`` says, as data."""
@@ -400,12 +419,21 @@ def _check_lists(suite: Suite, origin: Origin) -> None:
         with origin.at("sweep", field):
             _axis(field, values)
     tags = dict.fromkeys(tag for task in suite.tasks.values() for tag in task.tags)
-    for key, names, known in (("tasks", quick.tasks, suite.tasks), ("tags", quick.tags, tags)):
+    lists: list[tuple[KeyPath, str, Sequence[str], Collection[str]]] = [
+        (("quick", "tasks"), "task", quick.tasks, suite.tasks),
+        (("quick", "tags"), "tag", quick.tags, tags),
+    ]
+    for strategy, wanted in suite.only_on.items():
+        lists.append((("only_on", strategy), "tag", wanted, tags))
+        if strategy not in suite.rewards:
+            raise origin.error(
+                ("only_on", strategy),
+                f"The suite's rewards have no {strategy!r}.{suggest(strategy, suite.rewards)}",
+            )
+    for path, kind, names, known in lists:
         for place, name in enumerate(names):
             if name not in known:
-                raise origin.error(
-                    ("quick", key, place), f"There is no {key[:-1]} {name!r}.{suggest(name, known)}"
-                )
+                raise origin.error((*path, place), f"There is no {kind} {name!r}.{suggest(name, known)}")
 
 
 def _check_task(suite: Suite, name: str, task: Task, origin: Origin) -> None:

@@ -11,7 +11,7 @@ from typer.testing import CliRunner
 
 from shapegym.experiments.cli import app
 from shapegym.experiments.errors import RunError
-from shapegym.experiments.runs.run import RunConfig
+from shapegym.experiments.runs.run import RunConfig, train
 from shapegym.experiments.sweeps.loop import Fixed, OnEvent, attempt, run_jobs
 from shapegym.experiments.sweeps.plan import Job, Plan
 from shapegym.experiments.sweeps.results import Results, contender
@@ -109,6 +109,50 @@ def test_a_strategy_may_have_a_learner_of_its_own(write):
     assert (sea.algo, sea.settings) == ("PPO", {"ent_coef": 0.1})
     assert (own.algo, own.settings) == ("A2C", {"n_steps": 5})
     assert (jobs["sea/sparse/0"].algo, jobs["sea/sparse/0"].settings) == ("DQN", {"batch_size": 16})
+
+
+def test_a_learner_may_train_elsewhere_than_where_it_is_judged(write):
+    learners = "learners: {count: {train_kwargs: {length: 4}, eval_kwargs: {slip: 0.5}}}\n"
+    text = edited(
+        "      own: novelty\n", "      own: novelty\n    learners: {count: {train_kwargs: {size: 3}}}\n"
+    )
+    suite = load_suite(write(text + learners))
+    config = suite.request("corridor", "count", 0)
+    assert (config.env_kwargs, config.trained_on, config.judged_on) == ({}, {"length": 4}, {"slip": 0.5})
+    sea = suite.request("sea", "count", 0)
+    assert (sea.trained_on, sea.judged_on) == ({"size": 3, "length": 4}, {"size": 5, "slip": 0.5})
+    plain = suite.request("corridor", "sparse", 0)
+    assert "train_kwargs" not in plain.as_data(), "the ids and digests of what has none stay as they were"
+
+
+def test_a_run_trains_on_the_one_and_is_judged_on_the_other(tmp_path):
+    config = RunConfig(
+        "shapegym/MiniGrid-DoorKey-5x5-v0",
+        64,
+        reward="sum: [task_reward, {subgoal: {alpha: 1.0}}]",
+        train_kwargs={"subgoals": "oracle"},
+        eval_kwargs={"subgoals": "none", "max_steps": 1},
+        settings={"num_envs": 4, "n_steps": 16, "batch_size": 16},
+        eval_episodes=2,
+    )
+    assert train(config, tmp_path / "run").mean_length == 1.0
+    assert RunConfig.from_folder(tmp_path / "run").judged_on == {"subgoals": "none", "max_steps": 1}
+
+
+def test_spaces_are_the_same_in_training_and_evaluation(write):
+    learners = "learners: {own: {train_kwargs: {size: 3}}}\n"
+    with pytest.raises(
+        RunError, match=r"(?s)tasks.sea.rewards.own: .*observation_space is .* in training and "
+    ):
+        load_suite(write(SUITE + learners)).plan(only="sea/own")
+
+
+def test_strategies_may_belong_to_tasks_of_a_tag(write):
+    suite = load_suite(write(SUITE + "only_on: {count: [easy]}\n"))
+    entries = ["corridor/sparse", "corridor/count", "sea/sparse", "sea/count", "sea/own"]
+    assert ["/".join(entry) for entry in suite.entries()] == entries, "a task's own strategies are its own"
+    suite = load_suite(write(SUITE + "only_on: {sparse: [easy]}\n"))
+    assert ("sea", "sparse") not in suite.entries()
 
 
 def test_quick_takes_its_tasks_seeds_and_budget(write):
@@ -321,6 +365,14 @@ MISTAKES = {
     "unknown quick task": (
         edited("tags: [easy], seeds", "tasks: [corridr], seeds"),
         r"quick.tasks\[0\]: There is no task 'corridr'. Did you mean 'corridor'",
+    ),
+    "a tag that no task has": (
+        SUITE + "only_on: {count: [eazy]}\n",
+        r":23:19: only_on.count\[0\]: There is no tag 'eazy'. Did you mean 'easy'",
+    ),
+    "tags of no strategy": (
+        SUITE + "only_on: {own: [easy]}\n",
+        r":23:11: only_on.own: The suite's rewards have no 'own'",
     ),
     "unknown quick tag": (
         edited("{tags: [easy]", "{tags: [hard]"),

@@ -29,7 +29,7 @@ from shapegym.shaping.asking.chat import Request
 from shapegym.shaping.asking.transcript import read_exchanges
 from shapegym.shaping.types import Expression
 
-SEEDS = 3
+SEEDS = 5
 WEIGHT = 0.1
 FRAMES_A_SECOND = 3_200
 LANES = 64
@@ -133,7 +133,7 @@ def suite() -> dict[str, Any]:
         "tasks": {
             "doorkey8_third": {
                 **door_key,
-                "steps": 80_000,
+                "steps": 250_000,
                 "eval": few,
                 "rewards": third | modelled["doorkey8_third"],
             },
@@ -148,7 +148,7 @@ def suite() -> dict[str, Any]:
                     "classification": reward("classification", **numbered, **NETWORK),
                 },
             },
-            "doorkey8": {**door_key, "steps": 250_000, "rewards": {"sparse": None}},
+            "doorkey8": {**door_key, "steps": 750_000, "rewards": {"sparse": None}},
             "key_corridor_s3r3": {**corridor, "steps": 1_500_000, "rewards": {"sparse": None}},
         },
     }
