@@ -50,12 +50,14 @@ class Asked:
         unreadable: answers without a list of cells; their layouts have no subgoals.
         right: subgoals of the answers that are the planner's, at their place of its plan.
         wanted: subgoals of the planner's plans.
+        whole: plans that are the planner's.
     """
 
     layouts: int
     unreadable: int
     right: int
     wanted: int
+    whole: int
 
     @property
     def accuracy(self) -> float:
@@ -86,7 +88,7 @@ def ask_for_subgoals(
     dynamics = build(**{**spec.kwargs, **knobs}) if "builder" in spec.kwargs else None
     if not isinstance(dynamics, GridDynamics):
         raise SettingsError(f"{env_id} is no grid world of shapegym (an id shapegym/MiniGrid-...).")
-    lines, unreadable, right, wanted = [], 0, 0, 0
+    lines, unreadable, right, wanted, whole = [], 0, 0, 0, 0
     for seed in seeds:
         grid, fact, plan = _lay_out(dynamics, seed)
         told = describe_layout(dynamics, grid, fact)
@@ -98,8 +100,9 @@ def ask_for_subgoals(
         lines.append(line_of(layout_digest(grid, fact), places or []))
         right += sum(told == known for told, known in zip(places or [], plan, strict=False))
         wanted += len(plan)
+        whole += places == plan
     Path(file).write_text("".join(lines), encoding="utf-8")
-    return Asked(len(lines), unreadable, right, wanted)
+    return Asked(len(lines), unreadable, right, wanted, whole)
 
 
 def describe_layout(dynamics: GridDynamics, grid: NDArray[np.uint8], fact: NDArray[np.int64]) -> str:

@@ -12,7 +12,7 @@ from stable_baselines3.common.noise import NormalActionNoise
 from stable_baselines3.common.vec_env import VecEnv
 
 from shapegym.agents.algorithms.registry import algorithm_of, algorithms
-from shapegym.agents.environments import make_vec_env
+from shapegym.agents.environments import make_vec_env, with_features
 from shapegym.agents.errors import SettingsError
 from shapegym.agents.extractors import with_extractor
 from shapegym.agents.policies import fitting_policy
@@ -59,7 +59,7 @@ def make_agent(
     Args:
         algo: a name in `shapegym.agents.ALGORITHMS`. Its policy, unless ``policy`` is given, is that which reads the environment's
             observations.
-        env: an id, made with the settings' number of lanes (`make_vec_env`), or a VecEnv.
+        env: a VecEnv, or an id: made with the settings' number of lanes (`make_vec_env`), and the features that the reward reads.
         reward: what the agent is trained on; None is the task reward as the environment pays it.
         seed: of the networks, the exploration, the environments and the reward's terms.
         settings: complete hyper-parameters; None takes the table's for this algorithm and environment.
@@ -78,7 +78,9 @@ def make_agent(
     env_id = env if isinstance(env, str) else ""
     base = settings.as_dict() if settings is not None else {}
     chosen = resolve_settings(algo, env_id, {**base, **overrides})
-    venv = make_vec_env(env, chosen.num_envs, seed=seed) if isinstance(env, str) else env
+    venv: Any = env
+    if isinstance(env, str):
+        venv = make_vec_env(env, chosen.num_envs, seed=seed, **with_features(env, reward, {}))
     if not isinstance(venv, VecEnv):
         raise SettingsError(
             f"env must be an environment id or an SB3 VecEnv, got {env!r}. For one environment: DummyVecEnv([lambda: env])."

@@ -23,7 +23,7 @@ def encode(texts: Sequence[str], length: int) -> NDArray[np.uint8]:
     """Texts as rows of bytes (len(texts), length); half of a surrogate pair, which UTF-8 does not have, becomes "?"."""
     rows = np.zeros((len(texts), length), np.uint8)
     for row, text in zip(rows, texts, strict=True):
-        raw = text.replace("\0", " ").encode("utf-8", "replace")
+        raw = _bytes(text)
         if len(raw) > length:
             raw = raw[:length].decode("utf-8", "ignore").encode()
         row[: len(raw)] = np.frombuffer(raw, np.uint8)
@@ -36,8 +36,12 @@ def decode(rows: NDArray[np.uint8]) -> list[str]:
 
 
 def longest(texts: Iterable[str]) -> int:
-    """Bytes of the longest text, at least 1, as no space is empty."""
-    return max((len(text.encode()) for text in texts), default=0) or 1
+    """Bytes of the longest text as `encode` writes it, at least 1, as no space is empty."""
+    return max((len(_bytes(text)) for text in texts), default=0) or 1
+
+
+def _bytes(text: str) -> bytes:
+    return text.replace("\0", " ").encode("utf-8", "replace")
 
 
 class Text(str):

@@ -9,13 +9,13 @@ import numpy as np
 import pytest
 from gymnasium.vector import AutoresetMode, SyncVectorEnv
 
-from shapegym.agents import make_agent, make_vec_env
+from shapegym.agents import make_agent
 from shapegym.agents.environments import with_features
 from shapegym.envs.foreign.captioned import CaptionedEnv, CaptionedVectorEnv, as_text
 from shapegym.shaping import CountBonus, TaskReward
 from shapegym.shaping.surfaces.gym_env import ShapedEnv
 from shapegym.shaping.surfaces.vector_env import ShapedVectorEnv
-from shapegym.texts import decode
+from shapegym.texts import decode, encode, longest
 
 SAID = (
     "",
@@ -103,10 +103,16 @@ def test_rewards_count_captions_on_every_surface() -> None:
 def test_an_agent_learns_from_captions_of_a_grid_world() -> None:
     reward = TaskReward() + CountBonus("features.caption", scope="episode", exponent=3.0)
     name = "shapegym/MiniGrid-DoorKey-5x5-v0"
-    asked = with_features(name, reward, {})
-    assert asked == {"features": ["caption"]}
-    agent = make_agent("PPO", make_vec_env(name, 2, **asked), reward, seed=0, n_steps=16, batch_size=32)
+    assert with_features(name, reward, {}) == {"features": ["caption"]}
+    agent = make_agent("PPO", name, reward, seed=0, num_envs=2, n_steps=16, batch_size=32)
     agent.learn(32)
+
+
+def test_no_text_is_longer_than_the_longest() -> None:
+    texts = ["you walk", *(text for text in SAID if isinstance(text, str))]
+    assert longest(texts) == 10_000
+    assert longest(["\ud800"]) == longest([""]) == 1
+    assert [len(text) for text in decode(encode(texts, 10_000))] == [len(text) for text in texts]
 
 
 def test_what_is_no_text_is_refused_by_name() -> None:
