@@ -87,7 +87,7 @@ def _judged(path: Path, env: str, gamma: float, features: list[str], seed: int) 
     for note in evidence.notes:
         say(note, label="Note:", style="dim")
     found = criticise(program, abstraction, evidence)
-    for finding in found:
+    for finding in found.findings:
         where = f"line {finding.line}: " if finding.line else ""
         label = f"{finding.severity.capitalize()} ({finding.rule}):"
         say(
@@ -95,6 +95,12 @@ def _judged(path: Path, env: str, gamma: float, features: list[str], seed: int) 
             label=label,
             style=_STYLES[finding.severity],
         )
-    if not found:
+    if not found.findings:
         say(f"Nothing was found to be wrong with it, in {len(evidence):,} transitions of {env}.")
-    return not blames(found)
+    if found.guidance is not None:
+        say(
+            f"{found.guidance:.2f} of the best discounted return is what an agent gets that follows it alone, four steps ahead, "
+            "and acts by chance where it says nothing.",
+            label="Guidance:",
+        )
+    return not blames(found.findings)

@@ -70,6 +70,12 @@ def design(
         int | None, typer.Option(help="Reference programs of other tasks that are shown.", min=0)
     ] = None,
     repairs: Annotated[int | None, typer.Option(help="Times that a blamed program goes back.", min=0)] = None,
+    guidance: Annotated[
+        float | None,
+        typer.Option(
+            help="How far the critic must find that a program leads, or it goes back.", min=0, max=1
+        ),
+    ] = None,
     temperature: Annotated[float | None, typer.Option(help="Of sampling.", min=0, max=2)] = None,
     steps: Annotated[int, typer.Option(help="Budget of each training run.", min=1)] = 100_000,
     seeds: Annotated[int, typer.Option(help="Training runs of each program.", min=1)] = 1,
@@ -128,7 +134,7 @@ def design(
             raise DesignError("--recorded says what --replay does: add --replay FOLDER, or leave it out.")
         from shapegym.experiments.design.brief import Brief
         from shapegym.experiments.design.folder import begin_design, read_design
-        from shapegym.experiments.design.grammar_proposer import REPAIRS
+        from shapegym.experiments.design.grammar_proposer import GUIDANCE, REPAIRS
         from shapegym.experiments.design.preset import load_preset
         from shapegym.experiments.design.prompting import Prompts
         from shapegym.shaping.asking.endpoint import Endpoint
@@ -156,6 +162,7 @@ def design(
                 candidates=candidates,
                 examples=examples,
                 repairs=REPAIRS if grammar and repairs is None else repairs,
+                guidance=GUIDANCE if grammar and guidance is None else guidance,
                 temperature=temperature,
             )
             brief = Brief(

@@ -66,8 +66,9 @@ class Brief(Limited):
         return "grammar" in self.proposer
 
     def as_data(self) -> dict[str, Any]:
-        """Return the fields as plain data."""
-        return {**asdict(self), "preset": self.preset.model_dump()}
+        """Return the fields as plain data; guidance only where it is asked for, so that older digests hold."""
+        left_out = set() if self.preset.guidance else {"guidance"}
+        return {**asdict(self), "preset": self.preset.model_dump(exclude=left_out)}
 
     @classmethod
     def from_data(cls, data: Mapping[str, Any]) -> Brief:

@@ -37,12 +37,14 @@ class Attempt:
         notes: what was mended in reading it.
         complaints: why none could be read.
         findings: what the critic says of it.
+        guidance: how far it leads (`shapegym.shaping.programs.critic.Criticism`); None where that does not count.
     """
 
     source: str = ""
     notes: tuple[str, ...] = ()
     complaints: tuple[str, ...] = ()
     findings: tuple[Finding, ...] = ()
+    guidance: float | None = None
 
     @property
     def fate(self) -> Fate:
@@ -52,10 +54,15 @@ class Attempt:
         return "blamed" if blames(self.findings) else "clean"
 
     @property
-    def rank(self) -> tuple[bool, int, int]:
-        """Less is better: no program at all, errors, warnings."""
+    def rank(self) -> tuple[bool, int, int, float]:
+        """Less is better: no program at all, errors, warnings, how far it does not lead."""
         severities = [finding.severity for finding in self.findings]
-        return not self.source, severities.count("error"), severities.count("warning")
+        return (
+            not self.source,
+            severities.count("error"),
+            severities.count("warning"),
+            -(self.guidance or 0.0),
+        )
 
     @property
     def faults(self) -> str:
@@ -121,7 +128,7 @@ class Candidate:
         return {
             "ask": asdict(self.ask),
             "same_as": self.same_as,
-            "attempts": [asdict(each) for each in self.attempts],
+            "attempts": [_without_none(asdict(each), "guidance") for each in self.attempts],
         }
 
     def as_row(self) -> Mapping[str, Any]:
@@ -136,6 +143,10 @@ class Candidate:
         if self.outcome is not None:
             row |= {"success": self.outcome.success, "task_return": self.outcome.task_return}
         return row
+
+
+def _without_none(data: dict[str, Any], key: str) -> dict[str, Any]:
+    return {name: value for name, value in data.items() if name != key or value is not None}
 
 
 @dataclass

@@ -18,7 +18,7 @@ from shapegym.shaping.asking.chat import Message
 from shapegym.shaping.asking.transcript import Transcript
 from shapegym.shaping.digests import digest_of
 from shapegym.shaping.programs.abstraction import Abstraction
-from shapegym.shaping.programs.critic.finding import Finding
+from shapegym.shaping.programs.critic.criticise import Criticism
 from shapegym.shaping.programs.language.complaint import ProgramError
 from shapegym.shaping.programs.program import read_program
 from shapegym.shaping.written import cut
@@ -27,6 +27,10 @@ LONGEST_FAULTS = 2_500
 LONGEST_ANSWER = 3_000
 LONGEST_ANALYSIS = 800
 """Characters that go into the next prompt."""
+LEADS_NOWHERE = (
+    "An agent that follows this reward alone, and acts by chance where it says nothing, gets {:.0%} of what the best agent gets. "
+    "Pay the steps that lead to the solution, all of the way."
+)
 
 
 @dataclass(frozen=True)
@@ -47,8 +51,8 @@ class Precedent:
 class Critic(Protocol):
     """Whoever says what is wrong with a program that can be read."""
 
-    def criticise(self, source: str) -> Sequence[Finding]:
-        """Return what is wrong, the same whenever it is asked."""
+    def criticise(self, source: str) -> Criticism:
+        """Return what is wrong, and how far it leads, the same whenever it is asked."""
 
 
 @dataclass
@@ -105,11 +109,11 @@ class Designer:
             reply = self.transcript.ask(f"{number}/{place}/{turn}", request)
             attempt = self._examine(reply.text) if not reply.refused else Attempt(complaints=(reply.refused,))
             attempts.append(attempt)
-            if attempt.fate == "clean" or reply.refused:
+            if self._is_enough(attempt) or reply.refused:
                 break
             mended = least_blamed(attempts)  # an answer that made it worse is not built upon
             written = f"```python\n{mended.source}```" if mended.source else cut(reply.text, LONGEST_ANSWER)
-            asked = self.prompts.say("repair", findings=cut(mended.faults, LONGEST_FAULTS))
+            asked = self.prompts.say("repair", findings=cut(self._faults(mended), LONGEST_FAULTS))
             again = (*messages, Message("assistant", written or "(nothing)"), Message("user", asked))
             mending = (mended.source,) if mended.source else parents
             request = self._request("repair", f"{number}/{place}/{turn + 1}", again, mending)
@@ -124,7 +128,23 @@ class Designer:
                 read_program(source, self.abstraction)
         except ProgramError as error:
             return Attempt(complaints=tuple(map(str, error.complaints)))
-        return Attempt(source, writing.notes, (), tuple(self.critic.criticise(source)))
+        said = self.critic.criticise(source)
+        asked = said.guidance if self.brief.preset.guidance else None
+        return Attempt(source, writing.notes, (), said.findings, asked)
+
+    def _is_enough(self, attempt: Attempt) -> bool:
+        """Whether an answer does not go back: it is without blame, and leads far enough where that is known."""
+        return attempt.fate == "clean" and not self._leads_nowhere(attempt)
+
+    def _faults(self, attempt: Attempt) -> str:
+        """Everything that is wrong with an answer, in lines."""
+        if not self._leads_nowhere(attempt):
+            return attempt.faults
+        leads = f"- {LEADS_NOWHERE.format(attempt.guidance)}"
+        return f"{attempt.faults}\n{leads}" if attempt.faults else leads
+
+    def _leads_nowhere(self, attempt: Attempt) -> bool:
+        return attempt.guidance is not None and attempt.guidance < self.brief.preset.guidance
 
     @property
     def task(self) -> str:

@@ -15,6 +15,7 @@ from shapegym.shaping.programs.abstraction import Abstraction
 from shapegym.shaping.programs.grammar import cross, mutate, random_program
 
 REPAIRS = 30
+GUIDANCE = 0.5
 """In place of a preset's: its answers cost nothing, and the critic selects among them before anything is trained."""
 
 

@@ -24,6 +24,8 @@ class Preset(BaseModel):
         rounds: in each of which programs are written and trained.
         candidates: programs of a round.
         repairs: how often a program that the critic blames goes back to whoever wrote it.
+        guidance: how far a program must lead that does not go back, as the critic measures it
+            (`shapegym.shaping.programs.critic.Criticism`); 0: that is not asked.
         breeding: where programs come from in later rounds. "best": all from the best so far; "islands": from parents that are
             drawn by fitness, within islands.
         fresh: share of the candidates of a round that come from nothing as long as no agent has solved the task once: there is
@@ -45,6 +47,7 @@ class Preset(BaseModel):
     rounds: int = Field(default=3, ge=1, le=MOST_ROUNDS)
     candidates: int = Field(default=4, ge=1, le=MOST_CANDIDATES)
     repairs: int = Field(default=1, ge=0, le=100)
+    guidance: Annotated[float, Field(ge=0, le=1)] = 0.0
     breeding: Literal["best", "islands"] = "best"
     fresh: Annotated[float, Field(ge=0, le=1)] = 0.0
     improve: Literal["improve", "feedback", "mutate"] = "improve"

@@ -14,7 +14,7 @@ from shapegym.experiments.design.prompting import Prompts
 from shapegym.experiments.design.proposer import Proposal, Proposer
 from shapegym.shaping.asking.transcript import EXCHANGES, Budget, Transcript
 from shapegym.shaping.programs.abstraction import Abstraction, Feature
-from shapegym.shaping.programs.critic.finding import Finding
+from shapegym.shaping.programs.critic import Criticism, Finding
 
 SEEN = Abstraction(
     "Reach the goal.",
@@ -28,10 +28,11 @@ SEEN = Abstraction(
 
 
 class Picky:
-    """Blames what reads ``pos``."""
+    """Blames what reads ``pos``, and finds that a ``gain`` leads."""
 
-    def criticise(self, source: str) -> Sequence[Finding]:
-        return [Finding("pos", "error", "It reads pos.", 2)] if "pos" in source else []
+    def criticise(self, source: str) -> Criticism:
+        blamed = (Finding("pos", "error", "It reads pos.", 2),) if "pos" in source else ()
+        return Criticism(blamed, guidance=0.9 if "gain" in source else 0.1)
 
 
 class Pretending:

@@ -11,14 +11,17 @@ from typing import Any
 import pytest
 from pretend_design import SEEN, Pretending, designer_for, pretended
 
+from shapegym.experiments.design.candidate import Attempt, least_blamed
 from shapegym.experiments.design.grammar_proposer import GrammarProposer
 from shapegym.experiments.design.loop import run_design
 from shapegym.experiments.design.proposer import Proposal
 from shapegym.shaping.asking.chat import Reply
 from shapegym.shaping.asking.transcript import Budget, read_exchanges
 from shapegym.shaping.errors import AskingError, UnansweredError
+from shapegym.shaping.programs.critic import Finding
 
 GOOD = "def compute_reward(before, after, action):\n    a = {} * after.x\n    return a, {{'a': a}}\n"
+GAIN = GOOD.replace("'a': a", "'gain': a")
 BAD = GOOD.replace("after.x", "after.pos[0]")
 
 
@@ -86,6 +89,24 @@ def test_blame_goes_back_to_the_designer_and_the_mended_program_counts(tmp_path)
     assert "It reads pos." in blame.content
     assert "class State" in task.content
     assert system.role == "system"
+
+
+@pytest.mark.parametrize(("wanted", "asked"), [(0.0, 1), (0.5, 2)])
+def test_a_program_that_leads_nowhere_goes_back_where_that_is_asked_for(tmp_path, wanted, asked):
+    proposer = Scripted(GOOD.format(1), GAIN.format(2), GOOD.format(3))
+    designer = designer_for(tmp_path, proposer, rounds=1, candidates=1, repairs=2, guidance=wanted)
+    (only,) = run_design(tmp_path, designer, Pretending())[0].candidates
+    assert len(proposer.asked) == len(only.attempts) == asked
+    assert [each.guidance for each in only.attempts] == ([0.1, 0.9] if wanted else [None])
+    if wanted:
+        assert only.source == GAIN.format(2)
+        assert "gets 10% of what the best agent gets" in proposer.asked[1].messages[-1].content
+
+
+def test_of_equal_blame_what_leads_further_counts():
+    far, near = (Attempt("x", guidance=share) for share in (0.2, 0.4))
+    assert least_blamed((far, near, far)) is near
+    assert least_blamed((far, Attempt("y", findings=(Finding("a", "warning", "b"),), guidance=1.0))) is far
 
 
 def test_complaints_of_the_reader_go_back_too_and_repairs_are_bounded(tmp_path):

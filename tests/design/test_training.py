@@ -28,7 +28,7 @@ GOOD = "def compute_reward(before, after, action):\n    a = after.x\n    return 
 
 
 def candidate(source: str = GOOD) -> Candidate:
-    return Candidate(1, 0, Ask("new"), (Attempt(source, findings=tuple(Picky().criticise(source))),))
+    return Candidate(1, 0, Ask("new"), (Attempt(source, findings=Picky().criticise(source).findings),))
 
 
 def row(success: float | None, seed: int = 0) -> ResultRow:

@@ -102,7 +102,7 @@ def judged(reference: Reference) -> Iterator[tuple[Mutant, str, list[Finding]]]:
         ):
             yield mutant, "equal", []
             continue
-        findings = criticise(program, abstraction, evidence)
+        findings = criticise(program, abstraction, evidence).findings
         yield mutant, "found" if blames(findings) else "missed", findings
 
 

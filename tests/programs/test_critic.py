@@ -29,7 +29,7 @@ def known(env: str) -> tuple[Abstraction, Evidence]:
 
 def found(env: str, source: str) -> list[Finding]:
     abstraction, evidence = known(env)
-    return criticise(read_program(source, abstraction), abstraction, evidence)
+    return criticise(read_program(source, abstraction), abstraction, evidence).findings
 
 
 def rules(env: str, body: str, form: str = "reward") -> dict[str, Finding]:
@@ -134,13 +134,50 @@ def test_a_potential_is_not_blamed_for_loops_but_for_what_it_prefers() -> None:
     assert "sign" in rules(open_maze, body.format(sign=""), "potential")
 
 
+def test_guidance_is_what_an_agent_gets_that_follows_the_program_alone() -> None:
+    near = "near = {}0.1 * distance(after.agent_pos, after.goal_pos)\nreturn near, {{'near': near}}"
+    grid = "shapegym/OpenGrid-v0"
+
+    def guidance(env: str, body: str) -> float | None:
+        lines = "\n".join(f"    {line}" for line in body.splitlines())
+        source = f"def compute_reward(before, after, action):\n{lines}\n"
+        abstraction, evidence = known(env)
+        return criticise(read_program(source, abstraction), abstraction, evidence).guidance
+
+    assert guidance(grid, near.format("-")) == pytest.approx(1.0)
+    silent, away = guidance(grid, "none = 0.0\nreturn none, {'none': none}"), guidance(grid, near.format(""))
+    assert silent == pytest.approx(_by_chance(grid), abs=1e-6)
+    assert away is not None
+    assert silent is not None
+    assert 0 <= away < silent < 0.9
+    assert guidance("CartPole-v1", "x = after.upright\nreturn x, {'x': x}") is None, "no solution is known"
+
+
+def _by_chance(env: str) -> float:
+    """What acting by chance gets of the best discounted return, by plain sweeps."""
+    (known_part,) = known(env)[1].known
+    values = [0.0] * known_part.states
+    for _ in range(3_000):
+        for state in range(known_part.states):
+            groups = range(known_part.first_group[state], known_part.first_group[state + 1])
+            worth = 0.0
+            for group in groups:
+                for edge in range(known_part.first_edge[group], known_part.first_edge[group + 1]):
+                    later = (
+                        0.0 if known_part.ends[edge] else known_part.gamma * values[known_part.target[edge]]
+                    )
+                    worth += known_part.probability[edge] * (known_part.gain[edge] + later)
+            values[state] = worth / len(groups)
+    return float(known_part.start @ values / (known_part.start @ known_part.worth))
+
+
 def test_findings_of_a_task_without_snapshots_keep_to_what_is_known() -> None:
     abstraction, evidence = known("CartPole-v1")
     assert not evidence.known
     assert evidence.notes
     source = "def compute_reward(before, after, action):\n    x = sqrt(-1.0 - after.upright**2)\n    return x, {'x': x}"
     assert "not finite" in {
-        each.rule for each in criticise(read_program(source, abstraction), abstraction, evidence)
+        each.rule for each in criticise(read_program(source, abstraction), abstraction, evidence).findings
     }
 
 
@@ -166,7 +203,7 @@ def test_whatever_can_be_read_can_be_criticised(env: str) -> None:
     for seed in range(8):
         for make in (random_program, wild_program):
             program = read_program(make(abstraction, np.random.default_rng(seed)), abstraction)
-            for finding in criticise(program, abstraction, evidence):
+            for finding in criticise(program, abstraction, evidence).findings:
                 assert finding.severity in ("error", "warning", "note")
                 assert str(finding)
 

@@ -64,6 +64,18 @@ def test_an_end_has_nothing_behind_it_and_longer_edges_are_discounted_more() -> 
     assert by_group.tolist() == [0.5**4, 0.25, 1.0]
 
 
+@pytest.mark.parametrize("seed", range(4))
+def test_an_agent_that_draws_among_allowed_actions_is_worth_what_its_policy_is(seed: int) -> None:
+    graph, transition, pay = as_graph(seed)
+    allowed = np.random.default_rng(seed).random(pay.shape) < 0.6
+    allowed[:, 0] = True
+    policy = allowed / allowed.sum(axis=1, keepdims=True)
+    chain = np.einsum("sa,sat->st", policy, transition)
+    expected = np.linalg.solve(np.eye(len(pay)) - 0.9 * chain, (policy * pay).sum(axis=1))
+    found = graph.followed(pay.reshape(-1), 0.9, allowed.reshape(-1))
+    np.testing.assert_allclose(found, expected, rtol=0, atol=1e-7)
+
+
 def test_a_second_call_compiles_nothing() -> None:
     graph, _, pay = as_graph(0)
     graph.best(pay.reshape(-1), 0.9)

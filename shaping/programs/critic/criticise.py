@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -14,6 +15,8 @@ from shapegym.shaping.programs.critic.finding import Finding
 from shapegym.shaping.programs.critic.guidance import guidance_findings
 from shapegym.shaping.programs.critic.itself import itself_findings, still_findings
 from shapegym.shaping.programs.critic.measured import measure
+from shapegym.shaping.programs.critic.paid import Measured
+from shapegym.shaping.programs.critic.pursuit import guidance
 from shapegym.shaping.programs.critic.units import unit_findings
 from shapegym.shaping.programs.critic.values import value_findings
 from shapegym.shaping.programs.program import CheckedProgram
@@ -21,8 +24,23 @@ from shapegym.shaping.programs.program import CheckedProgram
 _ORDER = ("error", "warning", "note")
 
 
-def criticise(program: CheckedProgram, abstraction: Abstraction, evidence: Evidence) -> list[Finding]:
-    """Return what is wrong with a program, the worst first.
+@dataclass(frozen=True)
+class Criticism:
+    """What a critic says of a program.
+
+    Attributes:
+        findings: what is wrong with it, the worst first.
+        guidance: how far it leads: the share of the best discounted return of the task that an agent gets which looks four steps
+            ahead, sees what the program pays alone, and draws among equals; the mean over the known parts of the task. None where
+            no solution is known, or ways cannot be followed.
+    """
+
+    findings: tuple[Finding, ...]
+    guidance: float | None = None
+
+
+def criticise(program: CheckedProgram, abstraction: Abstraction, evidence: Evidence) -> Criticism:
+    """Return what is wrong with a program, and how far it leads.
 
     Nothing is compared with a reward that is known to be good: units and dependences are read off the program, and what it pays is
     held against what is known of the task.
@@ -42,6 +60,7 @@ def criticise(program: CheckedProgram, abstraction: Abstraction, evidence: Evide
     dependence = dependence_of(program)
     with np.errstate(all="ignore"):  # what is not finite is a finding
         measured = measure(program, evidence)
+        leads = _guidance(measured)
         found = [
             *unit_findings(program, abstraction),
             *_unused(program, dependence),
@@ -51,7 +70,12 @@ def criticise(program: CheckedProgram, abstraction: Abstraction, evidence: Evide
             *condition_findings(measured),
             *guidance_findings(measured, dependence),
         ]
-    return sorted(found, key=lambda finding: _ORDER.index(finding.severity))
+    return Criticism(tuple(sorted(found, key=lambda finding: _ORDER.index(finding.severity))), leads)
+
+
+def _guidance(measured: Measured) -> float | None:
+    shares = [guidance(paid) for paid in measured.paid if paid.whole and paid.known.solvable]
+    return float(np.mean(shares)) if shares else None
 
 
 def _unused(program: CheckedProgram, dependence: Dependence) -> Iterator[Finding]:

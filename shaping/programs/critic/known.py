@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, TypeAlias
@@ -9,7 +10,7 @@ from typing import Any, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from shapegym.shaping.kernels.best_policy import solve
+from shapegym.shaping.kernels.best_policy import follow, solve
 
 Floats: TypeAlias = NDArray[np.float64]
 Indices: TypeAlias = NDArray[np.int64]
@@ -67,21 +68,29 @@ class Graph:
 
     def best(self, pay: Floats, gamma: float, allowed: Mask | None = None) -> tuple[Floats, Floats]:
         """Return what acting best is worth, by state (S,) and by group (G,), where groups pay (G,)."""
-        values, weight = np.zeros(self.states), self.weight(gamma)
-        chosen = np.ones(len(pay), np.bool_) if allowed is None else allowed
-        tolerance = _TOLERANCE * max(float(np.abs(pay).max(initial=0.0)), 1e-300)
-        solve(
+        values = self._solved_by(solve, pay, gamma, allowed)
+        return values, pay + np.add.reduceat(self.weight(gamma) * values[self.target], self.first_edge[:-1])
+
+    def followed(self, pay: Floats, gamma: float, allowed: Mask) -> Floats:
+        """Return what each state is worth (S,) to an agent that takes each of the ``allowed`` groups (G,) as often."""
+        return self._solved_by(follow, pay, gamma, allowed)
+
+    def _solved_by(
+        self, kernel: Callable[..., int], pay: Floats, gamma: float, allowed: Mask | None
+    ) -> Floats:
+        values = np.zeros(self.states)
+        kernel(
             self.first_group,
             self.first_edge,
             self.target,
-            weight,
+            self.weight(gamma),
             np.ascontiguousarray(pay),
-            chosen,
-            tolerance,
+            np.ones(len(pay), np.bool_) if allowed is None else allowed,
+            _TOLERANCE * max(float(np.abs(pay).max(initial=0.0)), 1e-300),
             _SWEEPS,
             values,
         )
-        return values, pay + np.add.reduceat(weight * values[self.target], self.first_edge[:-1])
+        return values
 
     def most(self, groups: Floats) -> Floats:
         """The largest of the groups of each state, (G,): repeated for all of its groups."""

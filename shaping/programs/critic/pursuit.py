@@ -6,8 +6,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from shapegym.shaping.programs.critic.known import Floats, Indices
+from shapegym.shaping.programs.critic.known import Floats, Graph, Indices, Mask
 from shapegym.shaping.programs.critic.paid import Paid
+
+_SOON = 0.75
+"""Discount of an agent that looks about four steps ahead."""
 
 _EQUAL = 1e-7
 """Share of the largest value below which two are equal; of equal actions the one that is best for the task is taken."""
@@ -36,9 +39,20 @@ def pursue(paid: Paid) -> Pursuit:
     return _pursuit(paid, paid.total + paid.jump + known.task[paid.edge], known.gamma)
 
 
-def pursue_soon(paid: Paid, steps: int = 4) -> Pursuit:
-    """Return what an agent does that looks about ``steps`` ahead, and sees what the program pays alone."""
-    return _pursuit(paid, paid.total + paid.jump, 1.0 - 1.0 / steps)
+def pursue_soon(paid: Paid) -> Pursuit:
+    """Return what an agent does that looks about four steps ahead, and sees what the program pays alone."""
+    return _pursuit(paid, paid.total + paid.jump, _SOON)
+
+
+def guidance(paid: Paid) -> float:
+    """Return the share of the best discounted return of the task that an agent gets which does so, and draws among equals.
+
+    A program that says nothing is worth what chance is worth.
+    """
+    known, graph = paid.known, paid.graph
+    chosen, _ = _chosen(graph, paid.total + paid.jump, _SOON)
+    worth = graph.followed(graph.expected(known.gain[paid.edge]), known.gamma, chosen)
+    return float(graph.start @ worth) / max(float(known.start @ known.worth), 1e-300)
 
 
 def solution(paid: Paid) -> Pursuit:
@@ -46,12 +60,17 @@ def solution(paid: Paid) -> Pursuit:
     return _pursuit(paid, np.zeros(len(paid.total)), paid.known.gamma)
 
 
-def _pursuit(paid: Paid, values: Floats, gamma: float) -> Pursuit:
-    known, graph = paid.known, paid.graph
+def _chosen(graph: Graph, values: Floats, gamma: float) -> tuple[Mask, Floats]:
+    """Groups that are as good as any in their state where edges pay ``values`` (E,), and what groups are worth, (G,) both."""
     inside = (1.0 - gamma**graph.steps) / ((1.0 - gamma) * graph.steps)  # of what an edge pays over its steps
     _, worth = graph.best(graph.expected(np.nan_to_num(values) * inside), gamma)
     level = _EQUAL * max(float(np.abs(worth).max(initial=0.0)), 1e-300)
-    chosen = worth >= graph.most(worth) - level
+    return worth >= graph.most(worth) - level, worth
+
+
+def _pursuit(paid: Paid, values: Floats, gamma: float) -> Pursuit:
+    known, graph = paid.known, paid.graph
+    chosen, _ = _chosen(graph, values, gamma)
     gain = graph.expected(known.gain[paid.edge])
     reached, by_group = graph.best(gain, known.gamma, chosen)
     best = float(known.start @ known.worth)
