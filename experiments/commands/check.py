@@ -99,8 +99,7 @@ def _judged(path: Path, env: str, gamma: float, features: list[str], seed: int) 
         say(f"Nothing was found to be wrong with it, in {len(evidence):,} transitions of {env}.")
     if found.guidance is not None:
         say(
-            f"{found.guidance:.2f} of the best discounted return is what an agent gets that follows it alone, four steps ahead, "
-            "and acts by chance where it says nothing.",
+            f"it leads an agent {found.guidance:.0%} of the way that follows it alone, and acts by chance where it says nothing.",
             label="Guidance:",
         )
     return not blames(found.findings)

@@ -10,6 +10,9 @@ from shapegym.experiments.design.outcome import Outcome
 from shapegym.experiments.design.proposer import Kind
 from shapegym.shaping.programs.critic.finding import Finding, blames
 
+WARNING = 0.1
+"""What a warning weighs against how far a program leads."""
+
 Fate: TypeAlias = Literal["clean", "blamed", "refused"]
 
 
@@ -54,15 +57,12 @@ class Attempt:
         return "blamed" if blames(self.findings) else "clean"
 
     @property
-    def rank(self) -> tuple[bool, int, int, float]:
-        """Less is better: no program at all, errors, warnings, how far it does not lead."""
+    def rank(self) -> tuple[bool, int, float]:
+        """Less is better: no program at all, errors, warnings less how far it leads, where that counts."""
         severities = [finding.severity for finding in self.findings]
-        return (
-            not self.source,
-            severities.count("error"),
-            severities.count("warning"),
-            -(self.guidance or 0.0),
-        )
+        warnings = severities.count("warning")
+        faults = warnings if self.guidance is None else WARNING * warnings - self.guidance
+        return not self.source, severities.count("error"), faults
 
     @property
     def faults(self) -> str:

@@ -28,8 +28,8 @@ LONGEST_ANSWER = 3_000
 LONGEST_ANALYSIS = 800
 """Characters that go into the next prompt."""
 LEADS_NOWHERE = (
-    "An agent that follows this reward alone, and acts by chance where it says nothing, gets {:.0%} of what the best agent gets. "
-    "Pay the steps that lead to the solution, all of the way."
+    "It leads an agent that follows it alone, and acts by chance where it says nothing, {:.0%} of the way. Pay the steps that lead "
+    "to the solution, all of them."
 )
 
 

@@ -100,13 +100,18 @@ def test_a_program_that_leads_nowhere_goes_back_where_that_is_asked_for(tmp_path
     assert [each.guidance for each in only.attempts] == ([0.1, 0.9] if wanted else [None])
     if wanted:
         assert only.source == GAIN.format(2)
-        assert "gets 10% of what the best agent gets" in proposer.asked[1].messages[-1].content
+        assert "where it says nothing, 10% of the way" in proposer.asked[1].messages[-1].content
 
 
 def test_of_equal_blame_what_leads_further_counts():
-    far, near = (Attempt("x", guidance=share) for share in (0.2, 0.4))
-    assert least_blamed((far, near, far)) is near
-    assert least_blamed((far, Attempt("y", findings=(Finding("a", "warning", "b"),), guidance=1.0))) is far
+    one, other = (Attempt("x", guidance=share) for share in (0.2, 0.4))
+    assert least_blamed((one, other, one)) is other
+    warned, wrong = (
+        Attempt("y", findings=(Finding("a", severity, "b"),), guidance=0.45)
+        for severity in ("warning", "error")
+    )
+    assert least_blamed((other, warned, wrong)) is other, "a warning weighs a tenth"
+    assert least_blamed((one, warned, wrong)) is warned
 
 
 def test_complaints_of_the_reader_go_back_too_and_repairs_are_bounded(tmp_path):

@@ -134,7 +134,7 @@ def test_a_potential_is_not_blamed_for_loops_but_for_what_it_prefers() -> None:
     assert "sign" in rules(open_maze, body.format(sign=""), "potential")
 
 
-def test_guidance_is_what_an_agent_gets_that_follows_the_program_alone() -> None:
+def test_guidance_is_how_far_an_agent_comes_that_follows_the_program_alone() -> None:
     near = "near = {}0.1 * distance(after.agent_pos, after.goal_pos)\nreturn near, {{'near': near}}"
     grid = "shapegym/OpenGrid-v0"
 
@@ -146,10 +146,9 @@ def test_guidance_is_what_an_agent_gets_that_follows_the_program_alone() -> None
 
     assert guidance(grid, near.format("-")) == pytest.approx(1.0)
     silent, away = guidance(grid, "none = 0.0\nreturn none, {'none': none}"), guidance(grid, near.format(""))
-    assert silent == pytest.approx(_by_chance(grid), abs=1e-6)
+    assert silent == pytest.approx(_by_chance(grid) / 2, abs=1e-6), "no step is right oftener than by chance"
     assert away is not None
-    assert silent is not None
-    assert 0 <= away < silent < 0.9
+    assert away < 0
     assert guidance("CartPole-v1", "x = after.upright\nreturn x, {'x': x}") is None, "no solution is known"
 
 

@@ -30,9 +30,9 @@ class Criticism:
 
     Attributes:
         findings: what is wrong with it, the worst first.
-        guidance: how far it leads: the share of the best discounted return of the task that an agent gets which looks four steps
-            ahead, sees what the program pays alone, and draws among equals; the mean over the known parts of the task. None where
-            no solution is known, or ways cannot be followed.
+        guidance: how far it leads an agent that looks four steps ahead, sees what the program pays alone, and draws among equals:
+            the mean of what the agent gets of the best return, and of how much oftener than by chance its next step is right
+            (`pursuit.guidance`). 1: all the way; 0: nowhere; None: no solution is known, or ways cannot be followed.
     """
 
     findings: tuple[Finding, ...]
@@ -74,8 +74,8 @@ def criticise(program: CheckedProgram, abstraction: Abstraction, evidence: Evide
 
 
 def _guidance(measured: Measured) -> float | None:
-    shares = [guidance(paid) for paid in measured.paid if paid.whole and paid.known.solvable]
-    return float(np.mean(shares)) if shares else None
+    leads = [guidance(paid) for paid in measured.paid if paid.whole and paid.known.solvable]
+    return float(np.mean(leads)) if leads else None
 
 
 def _unused(program: CheckedProgram, dependence: Dependence) -> Iterator[Finding]:

@@ -14,6 +14,8 @@ _SOON = 0.75
 
 _EQUAL = 1e-7
 """Share of the largest value below which two are equal; of equal actions the one that is best for the task is taken."""
+_TOLD_APART = 0.01
+"""The same where it is asked what a program says to an agent, which learns from noisy returns."""
 
 
 @dataclass(frozen=True)
@@ -44,15 +46,31 @@ def pursue_soon(paid: Paid) -> Pursuit:
     return _pursuit(paid, paid.total + paid.jump, _SOON)
 
 
-def guidance(paid: Paid) -> float:
-    """Return the share of the best discounted return of the task that an agent gets which does so, and draws among equals.
+def guidance(paid: Paid) -> tuple[float, float]:
+    """Return how far the program leads an agent that does so, and draws among equals.
 
-    A program that says nothing is worth what chance is worth.
+    Returns:
+        The share of the best discounted return of the task that it gets. And how much oftener than by chance its next step is one
+        of the best, weighed by how often a half-trained agent is in a state: 0 is as often, 1 always. The second tells apart what
+        leads a part of the way.
     """
     known, graph = paid.known, paid.graph
-    chosen, _ = _chosen(graph, paid.total + paid.jump, _SOON)
+    chosen, _ = _chosen(graph, paid.total + paid.jump, _SOON, _TOLD_APART)
     worth = graph.followed(graph.expected(known.gain[paid.edge]), known.gamma, chosen)
-    return float(graph.start @ worth) / max(float(known.start @ known.worth), 1e-300)
+    reach = float(graph.start @ worth) / max(float(known.start @ known.worth), 1e-300)
+    weight = paid.presence * (known.worth[paid.state] > 0)
+    right, by_chance = (
+        float(weight @ _share_of_good(paid, drawn)) / max(float(weight.sum()), 1e-300)
+        for drawn in (chosen, np.ones_like(chosen))
+    )
+    return reach, (right - by_chance) / max(1.0 - by_chance, 1e-300)
+
+
+def _share_of_good(paid: Paid, drawn: Mask) -> Floats:
+    """In each state, the share of the groups in ``drawn`` (G,) that are as good for the task as any, (S,)."""
+    first = paid.graph.first_group[:-1]
+    good = np.add.reduceat((drawn & paid.known.good[paid.group]).astype(np.float64), first)
+    return good / np.maximum(np.add.reduceat(drawn.astype(np.float64), first), 1.0)
 
 
 def solution(paid: Paid) -> Pursuit:
@@ -60,11 +78,11 @@ def solution(paid: Paid) -> Pursuit:
     return _pursuit(paid, np.zeros(len(paid.total)), paid.known.gamma)
 
 
-def _chosen(graph: Graph, values: Floats, gamma: float) -> tuple[Mask, Floats]:
+def _chosen(graph: Graph, values: Floats, gamma: float, equal: float = _EQUAL) -> tuple[Mask, Floats]:
     """Groups that are as good as any in their state where edges pay ``values`` (E,), and what groups are worth, (G,) both."""
     inside = (1.0 - gamma**graph.steps) / ((1.0 - gamma) * graph.steps)  # of what an edge pays over its steps
     _, worth = graph.best(graph.expected(np.nan_to_num(values) * inside), gamma)
-    level = _EQUAL * max(float(np.abs(worth).max(initial=0.0)), 1e-300)
+    level = equal * max(float(np.abs(worth).max(initial=0.0)), 1e-300)
     return worth >= graph.most(worth) - level, worth
 
 
