@@ -115,9 +115,15 @@ class Candidate:
 
     @property
     def merit(self) -> tuple[float, ...]:
-        """What is more of a better one: how well its agent does the task; where that is equal, how little it is blamed."""
+        """What is more of a better one: how well its agent does the task; where that is equal, how little it is blamed.
+
+        Where it counts how far programs lead, a success that may be chance is none: its interval begins at 0.
+        """
         assert self.outcome is not None  # noqa: S101  # only those are compared
-        return (*self.outcome.score, *(-fault for fault in self.attempt.rank))
+        known, score = self.outcome.success, self.outcome.score
+        if self.attempt.guidance is not None and known is not None and known[1] == 0.0:
+            score = (0.0, 0.0, 0.0)
+        return (*score, *(-fault for fault in self.attempt.rank))
 
     def with_outcome(self, outcome: Outcome | None, trouble: str = "") -> Candidate:
         """Return it with what came of its training."""

@@ -55,7 +55,7 @@ def mutate(source: str, abstraction: Abstraction, rng: Rng) -> str:
     return genome.with_genes(genes).source
 
 
-_CHANGES = ("numbers", "numbers", "add", "add", "drop", "replace", "feature", "sign")
+_CHANGES = ("numbers", "numbers", "add", "add", "add", "drop", "replace", "feature", "sign")
 
 
 def cross(one: str, other: str, rng: Rng) -> str:
