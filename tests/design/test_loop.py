@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from pretend_design import SEEN, Pretending, designer_for, pretended
 
-from shapegym.experiments.design.candidate import Attempt, least_blamed
+from shapegym.experiments.design.candidate import Ask, Attempt, Candidate, best_of, least_blamed
 from shapegym.experiments.design.grammar_proposer import GrammarProposer
 from shapegym.experiments.design.loop import run_design
 from shapegym.experiments.design.proposer import Proposal
@@ -112,6 +112,18 @@ def test_of_equal_blame_what_leads_further_counts():
     )
     assert least_blamed((other, warned, wrong)) is other, "a warning weighs a tenth"
     assert least_blamed((one, warned, wrong)) is warned
+
+
+def test_a_success_that_may_be_chance_does_not_decide_where_it_counts_how_far_programs_lead():
+    def trained(guidance: float | None, low: float, success: float) -> Candidate:
+        outcome = replace(pretended("x"), success=(success, low, 1.0), task_return=(success, low, 1.0))
+        return Candidate(1, 0, Ask("new"), (Attempt("x", guidance=guidance),), outcome=outcome)
+
+    lucky, leading, good = trained(0.1, 0.0, 0.02), trained(0.4, 0.0, 0.01), trained(0.1, 0.2, 0.3)
+    assert best_of([lucky, leading]) is leading
+    assert best_of([lucky, leading, good]) is good
+    lucky, other = trained(None, 0.0, 0.02), trained(None, 0.0, 0.01)
+    assert best_of([other, lucky]) is lucky
 
 
 def test_complaints_of_the_reader_go_back_too_and_repairs_are_bounded(tmp_path):
