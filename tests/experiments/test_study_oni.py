@@ -74,11 +74,16 @@ def test_success_must_not_rise_with_noise_and_a_classifier_must_be_clearly_ahead
     assert found(2000, 300, 300, 300) == [False, False]
 
 
-def test_its_runs_of_ppo_alone_are_those_of_the_suite_exploration() -> None:
+def test_ppo_alone_has_the_settings_of_the_suite_exploration_and_three_times_the_steps() -> None:
     ours, theirs = load_suite(oni.suite()), load_suite("exploration")
-    for task in oni.BASELINES:
-        digests = [Job(task, "sparse", suite.request(task, "sparse", 0)).digest for suite in (ours, theirs)]
-        assert digests[0] == digests[1]
+    for task, third in oni.BASELINES.items():
+        alone, there = (suite.request(task, "sparse", 0) for suite in (ours, theirs))
+        assert (alone.env, alone.settings) == (there.env, there.settings)
+        assert alone.steps >= 3 * ours.request(third, "retrieval", 0).steps
+    digests = [
+        Job("", "", suite.request("key_corridor_s3r3", "sparse", 0)).digest for suite in (ours, theirs)
+    ]
+    assert digests[0] == digests[1], "so its rows are the same"
 
 
 def test_recorded_rows_are_of_what_the_suite_asks_for() -> None:
@@ -90,11 +95,12 @@ def test_recorded_rows_are_of_what_the_suite_asks_for() -> None:
         assert job.digest == row["digest"], row["id"]
 
 
-def test_what_the_model_said_replays() -> None:
+@pytest.mark.parametrize("model", oni.MODELS)
+def test_what_a_model_said_replays(model: str) -> None:
     """Every caption is asked about again, and its answer comes from the transcript."""
     for task in oni.GOALS:
-        labels = oni.labels_of(task)
-        annotator = oni.told(task).open()
+        labels = oni.labels_of(task, model)
+        annotator = oni.told(task, model).open()
         questions = [Question("oni", number, {"caption": caption}) for number, caption in enumerate(labels)]
         came = {answer.question: answer for answer in annotator._answer_all(questions)}
         assert [came[each.id].payload for each in questions] == [*labels.values()]

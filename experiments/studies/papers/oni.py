@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from itertools import pairwise
+from itertools import pairwise, product
 from pathlib import Path
 from typing import Any
 
@@ -58,9 +58,13 @@ NETWORK: Mapping[str, Any] = {
 }
 """Of the models that learn: a half of the published sizes, and a rate for the thousands of labels that there are here."""
 
+MODELS = {
+    "Qwen2.5-Coder-1.5B-Instruct": "experiments/results/oni/coder.jsonl",
+    "SmolLM2-135M-Instruct": "experiments/results/oni/smol.jsonl",
+}
+"""What models said, relative to the repository; without these files nothing is made of their labels."""
 MODEL = "Qwen2.5-Coder-1.5B-Instruct"
-TRANSCRIPT = "experiments/results/oni/coder.jsonl"
-"""What the model said, relative to the repository; without it nothing is made of its labels."""
+"""Whose labels are learned from."""
 GOALS = {
     "doorkey8_third": "Use the key to open the door and then get to the goal.",
     "key_corridor_third": "Pick up the ball, which is in a locked room. The key of its door lies in another room.",
@@ -85,13 +89,13 @@ def oracle(**settings: Any) -> Oracle:
     return Oracle(tuple((pattern, 1.0) for pattern in HELPFUL), **settings)
 
 
-def told(task: str) -> LanguageModel:
-    """Return the language model of a task, which answers from its transcript."""
-    return LanguageModel(MODEL, task=GOALS[task], cache=TRANSCRIPT, offline=True)
+def told(task: str, model: str = MODEL) -> LanguageModel:
+    """Return a language model that is told of a task, and answers from its transcript."""
+    return LanguageModel(model, task=GOALS[task], cache=MODELS[model], offline=True)
 
 
 def suite() -> dict[str, Any]:
-    """Return the suite. PPO's settings are those of the suite ``exploration``, and PPO alone has its rows there."""
+    """Return the suite. PPO's settings are those of the suite ``exploration``; so are its rows on KeyCorridorS3R3."""
     flat = {"features_extractor_class": "symbols", "net_arch": [64]}
     door_key = {
         "env": "shapegym/MiniGrid-DoorKey-8x8-v0",
@@ -113,7 +117,9 @@ def suite() -> dict[str, Any]:
         "ranking": reward("ranking", **NETWORK),
     }
     modelled = {
-        task: {"coder": TaskReward() + oni(told(task), weight=WEIGHT)} if Path(TRANSCRIPT).is_file() else {}
+        task: {"coder": TaskReward() + oni(told(task), weight=WEIGHT)}
+        if Path(MODELS[MODEL]).is_file()
+        else {}
         for task in GOALS
     }
     return {
@@ -256,24 +262,29 @@ def _table(task: str, groups: dict[str, tuple[ResultRow, ...]]) -> ResultTable:
 
 
 def _agreement() -> tuple[ResultTable, ...]:
-    """How the labels of the model compare with those of the oracle, where there is its transcript."""
-    if not Path(TRANSCRIPT).is_file():
-        return ()
+    """How the labels of models compare with those of the oracle, where there are their transcripts."""
     judge, rows = oracle(), list[tuple[str | float | int, ...]]()
-    for task in GOALS:
-        both = [(said, judge.label(caption)) for caption, said in labels_of(task).items()]
+    for model, task in product([name for name, file in MODELS.items() if Path(file).is_file()], GOALS):
+        both = [(said, judge.label(caption)) for caption, said in labels_of(task, model).items()]
         missed = sum(said != 1 for said, label in both if label)
         wrong = sum(said != 0 for said, label in both if not label)
         right = sum(said == label for said, label in both)
-        rows.append((task, len(both), right / max(len(both), 1), missed, wrong))
-    columns = ("task", "captions", "agree", "helpful ones that it missed", "others that it called helpful")
-    return (ResultTable(f"Labels of {MODEL} beside the oracle's", columns, rows),)
+        rows.append((model, task, len(both), right / max(len(both), 1), missed, wrong))
+    columns = (
+        "model",
+        "task",
+        "captions",
+        "agree",
+        "helpful ones that it missed",
+        "others that it called helpful",
+    )
+    return (ResultTable("Labels of language models beside the oracle's", columns, rows),) if rows else ()
 
 
-def labels_of(task: str) -> dict[str, float | None]:
-    """Return what the model said of captions, by caption; None where that was neither word."""
+def labels_of(task: str, model: str = MODEL) -> dict[str, float | None]:
+    """Return what a model said of captions, by caption; None where that was neither word."""
     found = {}
-    for exchange in read_exchanges(Path(TRANSCRIPT), Request):
+    for exchange in read_exchanges(Path(MODELS[model]), Request):
         lines = exchange.request.messages[-1].content.splitlines()
         if f"Task: {GOALS[task]}" in lines:
             caption = json.loads(lines[-2].removeprefix("Message: "))
