@@ -58,6 +58,19 @@ class Graph:
         """(E,)."""
         return np.repeat(np.arange(len(self.first_edge) - 1), np.diff(self.first_edge))
 
+    def endless(self) -> Graph:
+        """Return the same process, but that episodes go on in the state in which they end."""
+        source = self.state_of_group[self.group_of_edge]
+        return Graph(
+            self.first_group,
+            self.first_edge,
+            np.where(self.ends, source, self.target),
+            self.probability,
+            self.steps,
+            np.zeros_like(self.ends),
+            self.start,
+        )
+
     def expected(self, edges: Floats) -> Floats:
         """Mean over the edges of each group, (..., E) -> (..., G)."""
         return np.add.reduceat(edges * self.probability, self.first_edge[:-1], axis=-1)

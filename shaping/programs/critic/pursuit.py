@@ -49,13 +49,15 @@ def pursue_soon(paid: Paid) -> Pursuit:
 def guidance(paid: Paid) -> tuple[float, float]:
     """Return how far the program leads an agent that does so, and draws among equals.
 
+    To that agent, episodes go on in the state in which they end: that an end spares it costs it can only know who has seen one.
+
     Returns:
         The share of the best discounted return of the task that it gets. And how much oftener than by chance its next step is one
         of the best, weighed by how often a half-trained agent is in a state: 0 is as often, 1 always. The second tells apart what
         leads a part of the way.
     """
     known, graph = paid.known, paid.graph
-    chosen, _ = _chosen(graph, paid.total + paid.jump, _SOON, _TOLD_APART)
+    chosen, _ = _chosen(graph.endless(), paid.total + paid.jump, _SOON, _TOLD_APART)
     worth = graph.followed(graph.expected(known.gain[paid.edge]), known.gamma, chosen)
     reach = float(graph.start @ worth) / max(float(known.start @ known.worth), 1e-300)
     weight = paid.presence * (known.worth[paid.state] > 0)
