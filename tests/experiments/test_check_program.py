@@ -25,6 +25,7 @@ def test_a_reference_program_is_clean(tmp_path: Path) -> None:
     text = check(path, code=0)
     assert "A reward of near, key, door." in text
     assert "Nothing was found to be wrong with it" in text
+    assert "leads an agent 100% of the way" in text
 
 
 def test_findings_are_sentences_with_transitions(tmp_path: Path) -> None:
