@@ -1,9 +1,11 @@
-MEMORY = {"best_room": 0.0, "any_room": 0.0}
+MEMORY = {"seen_has_key": 0.0, "seen_front": 0.0}
 
 
 def compute_reward(before, after, action, memory):
-    best_room_then = memory.best_room if memory.any_room > 0.0 else before.room
-    memory.best_room = min(best_room_then, after.room)
-    memory.any_room = 1.0
-    room_record = 0.00679 * (best_room_then - memory.best_room)
-    return room_record, {"room_record": room_record}
+    seen_has_key_then = memory.seen_has_key
+    memory.seen_has_key = 1.0 if after.has_key else memory.seen_has_key
+    has_key_first = 0.377 * (memory.seen_has_key - seen_has_key_then)
+    seen_front_then = memory.seen_front
+    memory.seen_front = 1.0 if after.front == 4 else memory.seen_front
+    front_first = 0.28 * (memory.seen_front - seen_front_then) if after.agent_dir == 0 else 0.0
+    return has_key_first + front_first, {"has_key_first": has_key_first, "front_first": front_first}

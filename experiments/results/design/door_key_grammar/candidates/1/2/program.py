@@ -1,3 +1,3 @@
 def compute_reward(before, after, action):
-    door_pos_0_nearer = -(0.013 * (abs(before.goal_pos[0] - -0.496) - abs(after.goal_pos[0] - -0.496)))
+    door_pos_0_nearer = -(0.00446 * (abs(before.agent_pos[0] - -2.07) - abs(after.agent_pos[0] - -0.242)))
     return door_pos_0_nearer, {"door_pos_0_nearer": door_pos_0_nearer}

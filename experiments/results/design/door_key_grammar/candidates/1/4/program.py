@@ -1,8 +1,10 @@
-MEMORY = {"seen_has_key": 0.0}
+MEMORY = {"any_doors_open": 0.0, "best_doors_open": 0.0}
 
 
 def compute_reward(before, after, action, memory):
-    seen_has_key_then = memory.seen_has_key
-    memory.seen_has_key = 1.0 if after.has_key else memory.seen_has_key
-    has_key_first = 0.576 * (memory.seen_has_key - seen_has_key_then)
-    return has_key_first, {"has_key_first": has_key_first}
+    doors_locked_change = -0.0502 * (after.doors_locked - before.doors_locked)
+    best_doors_open_then = memory.best_doors_open if memory.any_doors_open > 0.0 else before.doors_open
+    memory.best_doors_open = max(best_doors_open_then, after.doors_open)
+    memory.any_doors_open = 1.0
+    doors_open_record = 0.00128 * (memory.best_doors_open - best_doors_open_then)
+    return doors_locked_change + doors_open_record, {"doors_locked_change": doors_locked_change, "doors_open_record": doors_open_record}

@@ -1,9 +1,5 @@
-MEMORY = {"any_room": 0.0, "best_room": 0.0}
-
-
-def compute_reward(before, after, action, memory):
-    best_room_then = memory.best_room if memory.any_room > 0.0 else before.room
-    memory.best_room = min(best_room_then, after.room)
-    memory.any_room = 1.0
-    room_record = 0.0127 * (best_room_then - memory.best_room)
-    return room_record, {"room_record": room_record}
+def compute_reward(before, after, action):
+    door_pos_0_nearer = -(0.00262 * (abs(before.agent_pos[0] - -1.76) - abs(after.agent_pos[0] - -0.175)))
+    carrying_holds = -0.0209 if after.carrying == 1 else 0.0
+    carrying_color_holds = 0.0137 if after.carrying_color == -1 else 0.0
+    return door_pos_0_nearer + carrying_holds + carrying_color_holds, {"door_pos_0_nearer": door_pos_0_nearer, "carrying_holds": carrying_holds, "carrying_color_holds": carrying_color_holds}

@@ -1,9 +1,4 @@
-MEMORY = {"any_room": 0.0, "best_room": 0.0}
-
-
-def compute_reward(before, after, action, memory):
-    best_room_then = memory.best_room if memory.any_room > 0.0 else before.room
-    memory.best_room = min(best_room_then, after.room)
-    memory.any_room = 1.0
-    room_record = 0.00639 * (best_room_then - memory.best_room)
-    return room_record, {"room_record": room_record}
+def compute_reward(before, after, action):
+    carrying_holds = -0.00779 if after.carrying == 1 else 0.0
+    doors_open_far = -0.000537 * abs(after.doors_open - 35.1)
+    return carrying_holds + doors_open_far, {"carrying_holds": carrying_holds, "doors_open_far": doors_open_far}

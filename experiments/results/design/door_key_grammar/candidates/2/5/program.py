@@ -1,9 +1,9 @@
-MEMORY = {"any_room": 0.0, "best_room": 0.0}
+MEMORY = {"seen_has_key_2": 0.0}
 
 
 def compute_reward(before, after, action, memory):
-    best_room_then = memory.best_room if memory.any_room > 0.0 else before.room
-    memory.best_room = min(best_room_then, after.room)
-    memory.any_room = 1.0
-    room_record = 0.00679 * (best_room_then - memory.best_room)
-    return room_record, {"room_record": room_record}
+    seen_has_key_then_2 = memory.seen_has_key_2
+    memory.seen_has_key_2 = 1.0 if after.has_key else memory.seen_has_key_2
+    has_key_first_2 = 1.0 * (memory.seen_has_key_2 - seen_has_key_then_2)
+    doors_open_change = 0.138 * (after.doors_open - before.doors_open)
+    return has_key_first_2 + doors_open_change, {"has_key_first_2": has_key_first_2, "doors_open_change": doors_open_change}
