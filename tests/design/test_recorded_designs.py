@@ -19,6 +19,7 @@ FOLDER = Path(__file__).parents[2] / "experiments/results/design"
 DESIGNS = sorted(path.parent.name for path in FOLDER.glob("*/design.json"))
 SLOW = [name for name in DESIGNS if name.startswith("door_key") or name.endswith("grammar")]
 """The critic has more to gather for a grid world, and the grammar asks it oftener."""
+PATIENT = [pytest.mark.slow, pytest.mark.timeout(3_600)]
 
 
 def replayed(name: str, place: Path, *, train: bool) -> dict[str, list[str]]:
@@ -29,7 +30,7 @@ def replayed(name: str, place: Path, *, train: bool) -> dict[str, list[str]]:
 
 
 @pytest.mark.parametrize(
-    "name", [pytest.param(name, marks=[pytest.mark.slow] if name in SLOW else []) for name in DESIGNS]
+    "name", [pytest.param(name, marks=PATIENT if name in SLOW else []) for name in DESIGNS]
 )
 def test_a_recorded_design_replays(name, tmp_path):
     assert differences(FOLDER / name, FOLDER / name) == {}
