@@ -76,6 +76,10 @@ def design(
             help="How far the critic must find that a program leads, or it goes back.", min=0, max=1
         ),
     ] = None,
+    finalists: Annotated[
+        int | None,
+        typer.Option(help="Programs that are trained again in the end, with three other seeds.", min=0),
+    ] = None,
     temperature: Annotated[float | None, typer.Option(help="Of sampling.", min=0, max=2)] = None,
     steps: Annotated[int, typer.Option(help="Budget of each training run.", min=1)] = 100_000,
     seeds: Annotated[int, typer.Option(help="Training runs of each program.", min=1)] = 1,
@@ -162,6 +166,7 @@ def design(
                 candidates=candidates,
                 examples=examples,
                 repairs=REPAIRS if grammar and repairs is None else repairs,
+                finalists=finalists,
                 guidance=GUIDANCE if grammar and guidance is None else guidance,
                 temperature=temperature,
             )
@@ -277,7 +282,7 @@ def _place(out_dir: Path | None) -> Iterator[Path]:
 def _confirm(session: Session, yes: bool) -> None:
     """Say what it will cost at most, and ask where somebody can answer."""
     brief = session.folder.brief
-    runs = brief.preset.rounds * brief.preset.candidates * len(brief.seeds)
+    runs = brief.most_runs
     say(f"At most {session.plan}; {runs} training runs of {brief.steps:,} steps. (Minutes are a guess.)", err)
     if session.transcript.exchanges:
         say(f"Of these, {len(session.transcript.exchanges):,} answers are there already.", err)

@@ -18,6 +18,10 @@ _Steps: TypeAlias = Annotated[int, Ge(1), Le(MOST_STEPS), "an integer of at leas
 _Few: TypeAlias = Annotated[int, Ge(1), Le(1000), "an integer in [1, 1000]"]
 
 
+FINAL_SEEDS = 3
+"""With which finalists are trained again."""
+
+
 @dataclass(frozen=True)
 class Brief(Limited):
     """A complete request.
@@ -66,9 +70,20 @@ class Brief(Limited):
         return "grammar" in self.proposer
 
     def as_data(self) -> dict[str, Any]:
-        """Return the fields as plain data; guidance only where it is asked for, so that older digests hold."""
-        left_out = set() if self.preset.guidance else {"guidance"}
+        """Return the fields as plain data; what was added later only where it is asked for, so that older digests hold."""
+        left_out = {name for name in ("guidance", "finalists") if not getattr(self.preset, name)}
         return {**asdict(self), "preset": self.preset.model_dump(exclude=left_out)}
+
+    @property
+    def most_runs(self) -> int:
+        """Training runs, if all programs are trained."""
+        of_rounds = self.preset.rounds * self.preset.candidates * len(self.seeds)
+        return of_rounds + self.preset.finalists * FINAL_SEEDS
+
+    def seeds_of(self, number: int) -> tuple[int, ...]:
+        """Return the seeds with which a round trains; those of the finalists, behind the last round, are their own."""
+        after = max(self.seeds) + 1
+        return self.seeds if number <= self.preset.rounds else tuple(range(after, after + FINAL_SEEDS))
 
     @classmethod
     def from_data(cls, data: Mapping[str, Any]) -> Brief:

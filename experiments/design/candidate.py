@@ -21,7 +21,7 @@ class Ask:
     """What kind of program is asked for.
 
     Attributes:
-        kind: from nothing, from one other, from two.
+        kind: from nothing, from one other, from two; or one again.
         parents: ids of candidates.
         island: where it lives.
     """
@@ -124,6 +124,11 @@ class Candidate:
         if self.attempt.guidance is not None and known is not None and known[1] == 0.0:
             score = (0.0, 0.0, 0.0)
         return (*score, *(-fault for fault in self.attempt.rank))
+
+    def again(self, round_: int, number: int) -> Candidate:
+        """Return its program as a candidate of a later round, which is trained anew."""
+        ask = Ask("again", (self.id,), self.ask.island)
+        return Candidate(round_, number, ask, (self.attempt,))
 
     def with_outcome(self, outcome: Outcome | None, trouble: str = "") -> Candidate:
         """Return it with what came of its training."""

@@ -60,7 +60,7 @@ def plan_of(brief: Brief, first_prompt: int, workers: int) -> Cost:
     reads = not brief.by_grammar
     asked = reads * int(calls * (first_prompt / LETTERS_A_TOKEN + EVIDENCE_TOKENS))
     told = reads * calls * brief.most_tokens
-    frames = programs * len(brief.seeds) * brief.steps
+    frames = brief.most_runs * brief.steps
     training = frames / FRAMES_A_SECOND / max(1, min(workers, preset.candidates * len(brief.seeds)))
     return Cost(calls, asked, told, frames, (training + told / TOKENS_A_SECOND) / 60)
 

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from shapegym.experiments.design.breeding import asks_of
-from shapegym.experiments.design.candidate import Candidate, History
+from shapegym.experiments.design.candidate import Candidate, History, best_of
 from shapegym.experiments.design.designer import Designer, same_program
 from shapegym.experiments.plain import finite
 from shapegym.experiments.runs.run_folder import write_text
@@ -36,7 +36,7 @@ class Round:
 
     number: int
     candidates: tuple[Candidate, ...]
-    best: Candidate | None  # of all rounds so far
+    best: Candidate | None  # of all rounds so far; of the finalists, once they were trained
 
     def as_row(self) -> dict[str, Any]:
         """Return it as a line of ``rounds.jsonl``."""
@@ -54,7 +54,7 @@ Tell = Callable[[Candidate | Round], None]
 def run_design(
     folder: Path, designer: Designer, trainer: Trainer, tell: Tell = lambda _: None
 ) -> list[Round]:
-    """Run all rounds, or what is left of them, and return them.
+    """Run all rounds, or what is left of them, and return them; the last is that of the finalists, if there are to be any.
 
     Args:
         folder: of the design.
@@ -67,6 +67,14 @@ def run_design(
     """
     brief, history = designer.brief, History()
     rounds: list[Round] = []
+
+    def keep(done: Sequence[Candidate], best: Candidate | None) -> None:
+        for candidate in done:
+            _keep_outcome(folder, candidate)
+        rounds.append(Round(len(rounds) + 1, tuple(done), best))
+        _keep_rounds(folder, rounds)
+        tell(rounds[-1])
+
     for number in range(1, brief.preset.rounds + 1):
         designer.prepare(number, history)
         written: list[Candidate] = []
@@ -82,12 +90,22 @@ def run_design(
         known = {each.id: each for each in (*history.candidates, *done)}
         done = [_with_outcome_of_same(each, known) for each in done]
         history.candidates.extend(done)
-        for candidate in done:
-            _keep_outcome(folder, candidate)
-        rounds.append(Round(number, tuple(done), history.best))
-        _keep_rounds(folder, rounds)
-        tell(rounds[-1])
+        keep(done, history.best)
+    if finalists := finalists_of(history, brief.preset.finalists):
+        number = brief.preset.rounds + 1
+        again = [each.again(number, place) for place, each in enumerate(finalists)]
+        for candidate in again:
+            _keep_program(folder, candidate)
+        trained = {each.id: each for each in trainer.train(number, again)}
+        done = [trained[each.id] for each in again]
+        keep(done, best_of(done) or history.best)
     return rounds
+
+
+def finalists_of(history: History, many: int) -> list[Candidate]:
+    """Return the programs with the best outcomes, the best first."""
+    trained = [each for each in history.judged if not each.same_as]
+    return sorted(trained, key=lambda each: each.merit, reverse=True)[:many]
 
 
 def worth_training(candidates: Sequence[Candidate]) -> list[Candidate]:

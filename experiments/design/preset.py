@@ -26,6 +26,8 @@ class Preset(BaseModel):
         repairs: how often a program that the critic blames goes back to whoever wrote it.
         guidance: how far a program must lead that does not go back, as the critic measures it
             (`shapegym.shaping.programs.critic.Criticism`); 0: that is not asked.
+        finalists: programs that are trained again after the last round, with other seeds, which then decide (the best of many on
+            the same seeds is partly so by luck); 0: the rounds decide.
         breeding: where programs come from in later rounds. "best": all from the best so far; "islands": from parents that are
             drawn by fitness, within islands.
         fresh: share of the candidates of a round that come from nothing as long as no agent has solved the task once: there is
@@ -48,6 +50,7 @@ class Preset(BaseModel):
     candidates: int = Field(default=4, ge=1, le=MOST_CANDIDATES)
     repairs: int = Field(default=1, ge=0, le=100)
     guidance: Annotated[float, Field(ge=0, le=1)] = 0.0
+    finalists: int = Field(default=0, ge=0, le=MOST_CANDIDATES)
     breeding: Literal["best", "islands"] = "best"
     fresh: Annotated[float, Field(ge=0, le=1)] = 0.0
     improve: Literal["improve", "feedback", "mutate"] = "improve"

@@ -7,7 +7,7 @@ from typing import Literal, TypeAlias
 
 from shapegym.shaping.asking.chat import Chat, Request
 
-Kind: TypeAlias = Literal["new", "improve", "cross", "repair", "analyse"]
+Kind: TypeAlias = Literal["new", "improve", "cross", "repair", "analyse", "again"]
 """What is asked for: a program from nothing, one after another, one from two, a mended one; or words about failures."""
 
 

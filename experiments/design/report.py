@@ -23,7 +23,10 @@ def report_of(brief: Brief, task: str, rounds: Sequence[Round], cost: Cost, trou
     """
     best = rounds[-1].best if rounds else None
     lines = [f"# A reward for {brief.env}", "", f"Task: {task}", ""]
-    lines += [f"By {_who(brief)}; {len(rounds)} of {brief.preset.rounds} rounds. It took {cost}.", ""]
+    lines += [
+        f"By {_who(brief)}; {len(rounds)} of {brief.preset.rounds + bool(brief.preset.finalists)} rounds. It took {cost}.",
+        "",
+    ]
     if trouble:
         lines += [f"It was broken off: {trouble}", ""]
     lines += [

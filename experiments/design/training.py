@@ -37,7 +37,7 @@ Watch = Callable[[Workspace], AbstractContextManager[Watcher]]
 
 @dataclass(frozen=True)
 class SweepTrainer:
-    """Trains every candidate with every seed of the brief.
+    """Trains every candidate with every seed of its round.
 
     Attributes:
         folder: of the design; a round trains in ``sweeps/ROUND`` within it.
@@ -87,7 +87,8 @@ class SweepTrainer:
         )
         judged = []
         for candidate in candidates:
-            ids = [f"{TASK}/{_strategy(candidate)}/{seed}" for seed in self.brief.seeds]
+            seeds = self.brief.seeds_of(number)
+            ids = [f"{TASK}/{_strategy(candidate)}/{seed}" for seed in seeds]
             rows = {row.id: row for row in found.rows if row.id in ids}
             if lost := [each for each in ids if each not in rows]:
                 trouble = found.failures.get(lost[0], "It was not trained.").strip().splitlines()[-1]
@@ -106,7 +107,7 @@ class SweepTrainer:
         brief = self.brief
         return {
             "title": f"Round {number} of a design for {brief.env}",
-            "seeds": list(brief.seeds),
+            "seeds": list(brief.seeds_of(number)),
             "algo": brief.algo,
             "settings": dict(brief.settings),
             "eval": {"points": brief.points, "episodes": brief.episodes},

@@ -126,6 +126,35 @@ def test_a_success_that_may_be_chance_does_not_decide_where_it_counts_how_far_pr
     assert best_of([other, lucky]) is lucky
 
 
+def test_finalists_are_trained_again_and_decide(tmp_path):
+    class Fickle(Pretending):
+        """In the end the last of them does best."""
+
+        def train(self, number, candidates):
+            done = super().train(number, candidates)
+            if number <= 2:
+                return done
+            scores = [replace(each.outcome, success=(each.number / 10, 0.0, 1.0)) for each in done]
+            return [each.with_outcome(score) for each, score in zip(done, scores, strict=True)]
+
+    trainer = Fickle()
+    proposer = Scripted(*(GOOD.format(number) for number in range(1, 7)))
+    designer = designer_for(tmp_path, proposer, rounds=2, candidates=3, repairs=0, finalists=2)
+    *rounds, final = run_design(tmp_path, designer, trainer)
+    judged = sorted((each for stage in rounds for each in stage.candidates), key=lambda each: -each.merit[0])
+    assert [each.ask for each in final.candidates] == [Ask("again", (each.id,)) for each in judged[:2]]
+    assert final.best is not None
+    assert (final.best.id, final.best.source) == ("3/1", judged[1].source)
+    assert (tmp_path / "best.py").read_text() == judged[1].source
+    assert trainer.trained[-2:] == ["3/0", "3/1"]
+    assert [designer.brief.seeds_of(number) for number in (1, 2, 3)] == [(0,), (0,), (1, 2, 3)]
+    assert designer.brief.most_runs == 2 * 3 + 2 * 3
+    begun = len(trainer.trained)
+    assert run_design(tmp_path, designer, trainer)[-1] == final
+    assert len(trainer.trained) == begun + 8, "whoever trains knows what is there already"
+    assert len(proposer.asked) == 6
+
+
 def test_complaints_of_the_reader_go_back_too_and_repairs_are_bounded(tmp_path):
     proposer = Scripted("no code at all")
     designer = designer_for(tmp_path, proposer, rounds=1, candidates=2, repairs=2)
