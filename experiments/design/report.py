@@ -37,7 +37,8 @@ def report_of(brief: Brief, task: str, rounds: Sequence[Round], cost: Cost, trou
         "|---|---|---|---|---|---|",
     ]
     lines += [_row(each, best) for stage in rounds for each in stage.candidates]
-    lines += ["", _counts([each for stage in rounds for each in stage.candidates]), ""]
+    written = [each for stage in rounds for each in stage.candidates if each.ask.kind != "again"]
+    lines += ["", _counts(written), ""]
     if best is not None and best.outcome is not None:
         lines += [f"## The best program: {best.id}", "", "```python", best.source.rstrip(), "```", ""]
         lines += [

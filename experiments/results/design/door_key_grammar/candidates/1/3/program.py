@@ -1,4 +1,4 @@
-MEMORY = {"any_room": 0.0, "best_room": 0.0}
+MEMORY = {"any_room": 0.0, "best_room": 0.0, "seen_agent_dir": 0.0}
 
 
 def compute_reward(before, after, action, memory):
@@ -7,5 +7,7 @@ def compute_reward(before, after, action, memory):
     memory.any_room = 1.0
     room_record = 0.00987 * (best_room_then - memory.best_room)
     doors_locked_change = -0.0276 * (after.doors_locked - before.doors_locked) if after.key_pos[0] < 4.69 else 0.0
-    door_pos_0 = -0.0105 * after.door_pos[0]
-    return room_record + doors_locked_change + door_pos_0, {"room_record": room_record, "doors_locked_change": doors_locked_change, "door_pos_0": door_pos_0}
+    seen_agent_dir_then = memory.seen_agent_dir
+    memory.seen_agent_dir = 1.0 if after.agent_dir == 3 else memory.seen_agent_dir
+    agent_dir_first = 0.0951 * (memory.seen_agent_dir - seen_agent_dir_then)
+    return room_record + doors_locked_change + agent_dir_first, {"room_record": room_record, "doors_locked_change": doors_locked_change, "agent_dir_first": agent_dir_first}

@@ -8,7 +8,7 @@ def compute_reward(before, after, action, memory):
     carrying_first = 0.159 * (memory.seen_carrying - seen_carrying_then)
     seen_has_key_then = memory.seen_has_key
     memory.seen_has_key = 1.0 if after.has_key else memory.seen_has_key
-    has_key_first = 0.381 * (memory.seen_has_key - seen_has_key_then)
+    has_key_first = -(0.191 * (memory.seen_has_key - seen_has_key_then))
     seen_has_key_then_2 = memory.seen_has_key_2
     memory.seen_has_key_2 = 1.0 if after.has_key else memory.seen_has_key_2
     has_key_first_2 = 1.0 * (memory.seen_has_key_2 - seen_has_key_then_2)

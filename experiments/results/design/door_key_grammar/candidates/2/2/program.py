@@ -1,4 +1,3 @@
 def compute_reward(before, after, action):
-    carrying_holds = -0.00779 if after.carrying == 1 else 0.0
-    doors_open_far = -0.000537 * abs(after.doors_open - 35.1)
-    return carrying_holds + doors_open_far, {"carrying_holds": carrying_holds, "doors_open_far": doors_open_far}
+    door_pos_0_nearer = -(0.00253 * (abs(before.agent_pos[0] - -0.966) - abs(after.agent_pos[0] - -0.651)))
+    return door_pos_0_nearer, {"door_pos_0_nearer": door_pos_0_nearer}

@@ -1,3 +1,4 @@
 def compute_reward(before, after, action):
-    door_pos_0_nearer = -(0.0246 * (abs(before.agent_pos[0] - -0.318) - abs(after.agent_pos[0] - -0.16)))
-    return door_pos_0_nearer, {"door_pos_0_nearer": door_pos_0_nearer}
+    carrying_holds = -0.265 if after.carrying == 1 else 0.0
+    key_pos_1_change = 0.0217 * (after.key_pos[1] - before.key_pos[1])
+    return carrying_holds + key_pos_1_change, {"carrying_holds": carrying_holds, "key_pos_1_change": key_pos_1_change}

@@ -1,9 +1,9 @@
-MEMORY = {"seen_carrying": 0.0}
+MEMORY = {"any_agent_door": 0.0, "best_agent_door": 0.0}
 
 
 def compute_reward(before, after, action, memory):
-    seen_carrying_then = memory.seen_carrying
-    memory.seen_carrying = 1.0 if after.carrying == 5 else memory.seen_carrying
-    carrying_first = 0.0635 * (memory.seen_carrying - seen_carrying_then)
-    doors_open_far = -0.000957 * abs(after.doors_open - 18.3)
-    return carrying_first + doors_open_far, {"carrying_first": carrying_first, "doors_open_far": doors_open_far}
+    best_agent_door_then = memory.best_agent_door if memory.any_agent_door > 0.0 else distance(before.agent_pos, before.door_pos)
+    memory.best_agent_door = min(best_agent_door_then, distance(after.agent_pos, after.door_pos))
+    memory.any_agent_door = 1.0
+    agent_door_record = 0.00872 * (best_agent_door_then - memory.best_agent_door)
+    return agent_door_record, {"agent_door_record": agent_door_record}
