@@ -85,9 +85,8 @@ class SweepTrainer:
             trust=self.trust,
             watch=self.watch,
         )
-        judged = []
+        judged, seeds = [], self.brief.seeds_of(number)
         for candidate in candidates:
-            seeds = self.brief.seeds_of(number)
             ids = [f"{TASK}/{_strategy(candidate)}/{seed}" for seed in seeds]
             rows = {row.id: row for row in found.rows if row.id in ids}
             if lost := [each for each in ids if each not in rows]:

@@ -80,6 +80,10 @@ def test_ppo_alone_has_the_settings_of_the_suite_exploration_and_three_times_the
         alone, there = (suite.request(task, "sparse", 0) for suite in (ours, theirs))
         assert (alone.env, alone.settings) == (there.env, there.settings)
         assert alone.steps >= 3 * ours.request(third, "retrieval", 0).steps
+    paid = theirs.strategies("key_corridor_s3r3")["oni"]["sum"][1]["scale"]
+    assert paid["by"] == oni.WEIGHT
+    asked = paid["of"]["product"][0]["model_output"]["model"]["retrieval"]["by"]
+    assert asked["oracle"]["labels"] == [[pattern, 1.0] for pattern in oni.HELPFUL]
     digests = [
         Job("", "", suite.request("key_corridor_s3r3", "sparse", 0)).digest for suite in (ours, theirs)
     ]

@@ -149,6 +149,7 @@ def test_guidance_is_how_far_an_agent_comes_that_follows_the_program_alone() -> 
     assert silent == pytest.approx(_by_chance(grid) / 2, abs=1e-6), "no step is right oftener than by chance"
     assert away is not None
     assert away < 0
+    assert guidance(grid, "cost = -0.1\nreturn cost, {'cost': cost}") == silent, "no end has been seen yet"
     assert guidance("CartPole-v1", "x = after.upright\nreturn x, {'x': x}") is None, "no solution is known"
 
 

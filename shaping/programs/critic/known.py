@@ -81,24 +81,25 @@ class Graph:
 
     def best(self, pay: Floats, gamma: float, allowed: Mask | None = None) -> tuple[Floats, Floats]:
         """Return what acting best is worth, by state (S,) and by group (G,), where groups pay (G,)."""
-        values = self._solved_by(solve, pay, gamma, allowed)
-        return values, pay + np.add.reduceat(self.weight(gamma) * values[self.target], self.first_edge[:-1])
+        weight = self.weight(gamma)
+        values = self._solved_by(
+            solve, pay, weight, np.ones(len(pay), np.bool_) if allowed is None else allowed
+        )
+        return values, pay + np.add.reduceat(weight * values[self.target], self.first_edge[:-1])
 
     def followed(self, pay: Floats, gamma: float, allowed: Mask) -> Floats:
         """Return what each state is worth (S,) to an agent that takes each of the ``allowed`` groups (G,) as often."""
-        return self._solved_by(follow, pay, gamma, allowed)
+        return self._solved_by(follow, pay, self.weight(gamma), allowed)
 
-    def _solved_by(
-        self, kernel: Callable[..., int], pay: Floats, gamma: float, allowed: Mask | None
-    ) -> Floats:
+    def _solved_by(self, kernel: Callable[..., int], pay: Floats, weight: Floats, allowed: Mask) -> Floats:
         values = np.zeros(self.states)
         kernel(
             self.first_group,
             self.first_edge,
             self.target,
-            self.weight(gamma),
+            weight,
             np.ascontiguousarray(pay),
-            np.ones(len(pay), np.bool_) if allowed is None else allowed,
+            allowed,
             _TOLERANCE * max(float(np.abs(pay).max(initial=0.0)), 1e-300),
             _SWEEPS,
             values,
