@@ -70,10 +70,17 @@ def design(
         int | None, typer.Option(help="Reference programs of other tasks that are shown.", min=0)
     ] = None,
     repairs: Annotated[int | None, typer.Option(help="Times that a blamed program goes back.", min=0)] = None,
+    mends: Annotated[
+        int | None,
+        typer.Option(
+            help="Times that the grammar then changes a part of what is still blamed; costs no answers.",
+            min=0,
+        ),
+    ] = None,
     guidance: Annotated[
         float | None,
         typer.Option(
-            help="How far the critic must find that a program leads, or it goes back.", min=0, max=1
+            help="How far the critic must find that a program leads, or it is changed.", min=0, max=1
         ),
     ] = None,
     finalists: Annotated[
@@ -138,7 +145,6 @@ def design(
             raise DesignError("--recorded says what --replay does: add --replay FOLDER, or leave it out.")
         from shapegym.experiments.design.brief import Brief
         from shapegym.experiments.design.folder import begin_design, read_design
-        from shapegym.experiments.design.grammar_proposer import GUIDANCE, REPAIRS
         from shapegym.experiments.design.preset import load_preset
         from shapegym.experiments.design.prompting import Prompts
         from shapegym.shaping.asking.endpoint import Endpoint
@@ -165,9 +171,10 @@ def design(
                 rounds=rounds if rounds is not None or lines is None else lines + 1,
                 candidates=candidates,
                 examples=examples,
-                repairs=REPAIRS if grammar and repairs is None else repairs,
+                repairs=repairs,
+                mends=mends,
                 finalists=finalists,
-                guidance=GUIDANCE if grammar and guidance is None else guidance,
+                guidance=guidance,
                 temperature=temperature,
             )
             brief = Brief(

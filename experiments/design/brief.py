@@ -71,7 +71,7 @@ class Brief(Limited):
 
     def as_data(self) -> dict[str, Any]:
         """Return the fields as plain data; what was added later only where it is asked for, so that older digests hold."""
-        left_out = {name for name in ("guidance", "finalists") if not getattr(self.preset, name)}
+        left_out = {name for name in ("mends", "guidance", "finalists") if not getattr(self.preset, name)}
         return {**asdict(self), "preset": self.preset.model_dump(exclude=left_out)}
 
     @property

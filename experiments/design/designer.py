@@ -66,6 +66,7 @@ class Designer:
         prompts: how it is asked.
         transcript: who is asked.
         examples: reference programs of other tasks, which are told as turns of the conversation.
+        mends: the grammar, asked to change what is still blamed after the repairs; None asks nobody.
         person: says what an agent should do otherwise; None asks nobody.
     """
 
@@ -75,6 +76,7 @@ class Designer:
     prompts: Prompts
     transcript: Transcript[Proposal]
     examples: Sequence[Precedent] = ()
+    mends: Transcript[Proposal] | None = None
     person: Proposer | None = None
     _advice: dict[int, str] = field(default_factory=dict)
 
@@ -117,7 +119,22 @@ class Designer:
             again = (*messages, Message("assistant", written or "(nothing)"), Message("user", asked))
             mending = (mended.source,) if mended.source else parents
             request = self._request("repair", f"{number}/{place}/{turn + 1}", again, mending)
+        self._mend(f"{number}/{place}", attempts)
         return Candidate(number, place, ask, tuple(attempts))
+
+    def _mend(self, place: str, attempts: list[Attempt]) -> None:
+        """Let the grammar change the least blamed answer, part by part, while the critic blames it and the preset allows."""
+        if self.mends is None:
+            return
+        for turn in range(self.brief.preset.mends):
+            best = least_blamed(attempts)
+            if not best.source or self._is_enough(best):
+                return
+            name = f"{place}/mend/{turn}"
+            reply = self.mends.ask(name, self._request("repair", name, (), (best.source,)))
+            if reply.refused:
+                return
+            attempts.append(self._examine(reply.text))
 
     def _examine(self, text: str) -> Attempt:
         try:

@@ -4,6 +4,7 @@
 ``design.json``         the brief and its digest, the examples that are shown, the versions
 ``prompts/``            the templates as they were
 ``exchanges.jsonl``     every question to the designer and its answer, as they happened
+``mends.jsonl``         every program that was given to the grammar to change a part of, and what it made of it
 ``candidates/N/K/``     of round N: ``program.py``, ``findings.json`` (every attempt, what the critic says), ``outcome.json``
 ``sweeps/N/``           the training runs of a round, a sweep folder
 ``rounds.jsonl``        a line for each round: what was asked for, what came of it, the best so far
@@ -33,7 +34,7 @@ from shapegym.experiments.runs import run_folder
 from shapegym.shaping.asking.transcript import EXCHANGES
 from shapegym.shaping.limited_files import read_object
 
-DESIGN, PROMPTS = "design.json", "prompts"
+DESIGN, PROMPTS, MENDS = "design.json", "prompts", "mends.jsonl"
 
 Examples = Sequence[Precedent]
 
@@ -51,6 +52,11 @@ class DesignFolder:
     def exchanges(self) -> Path:
         """The file of its transcript."""
         return self.path / EXCHANGES
+
+    @property
+    def mends(self) -> Path:
+        """The file of what the grammar was asked to mend."""
+        return self.path / MENDS
 
 
 def is_design(path: Path) -> bool:

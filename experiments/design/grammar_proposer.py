@@ -14,10 +14,6 @@ from shapegym.shaping.errors import ExpressionError
 from shapegym.shaping.programs.abstraction import Abstraction
 from shapegym.shaping.programs.grammar import cross, mutate, random_program
 
-REPAIRS = 30
-GUIDANCE = 0.5
-"""In place of a preset's: its answers cost nothing, and the critic selects among them before anything is trained."""
-
 
 @dataclass(frozen=True)
 class GrammarProposer:
@@ -37,15 +33,15 @@ class GrammarProposer:
     def ask(self, request: Proposal) -> Reply:
         """Return a program as a block of code; see `Chat`."""
         rng = np.random.default_rng(request.seed)
-        return Reply(f"```python\n{self._program(request, rng)}```\n")
+        try:
+            return Reply(f"```python\n{self._program(request, rng)}```\n")
+        except ExpressionError as error:  # another's program, which cannot be told apart into parts
+            return Reply("", refused=str(error))
 
     def _program(self, request: Proposal, rng: np.random.Generator) -> str:
-        try:
-            match request.kind, request.parents:
-                case "cross", (first, second, *_):
-                    return cross(first, second, rng)
-                case "improve" | "repair", (parent, *_):
-                    return mutate(parent, self.abstraction, rng)
-        except ExpressionError:  # another's program, which cannot be told apart into parts
-            pass
+        match request.kind, request.parents:
+            case "cross", (first, second, *_):
+                return cross(first, second, rng)
+            case "improve" | "repair", (parent, *_):
+                return mutate(parent, self.abstraction, rng)
         return random_program(self.abstraction, rng)

@@ -24,6 +24,7 @@ class Preset(BaseModel):
         rounds: in each of which programs are written and trained.
         candidates: programs of a round.
         repairs: how often a program that the critic blames goes back to whoever wrote it.
+        mends: how often the grammar changes a part of what is still blamed then; costs nothing but the critic's time.
         guidance: how far a program must lead that does not go back, as the critic measures it
             (`shapegym.shaping.programs.critic.Criticism`); 0: that is not asked.
         finalists: programs that are trained again after the last round, with other seeds, which then decide (the best of many on
@@ -49,6 +50,7 @@ class Preset(BaseModel):
     rounds: int = Field(default=3, ge=1, le=MOST_ROUNDS)
     candidates: int = Field(default=4, ge=1, le=MOST_CANDIDATES)
     repairs: int = Field(default=1, ge=0, le=100)
+    mends: int = Field(default=0, ge=0, le=1000)
     guidance: Annotated[float, Field(ge=0, le=1)] = 0.0
     finalists: int = Field(default=0, ge=0, le=MOST_CANDIDATES)
     breeding: Literal["best", "islands"] = "best"

@@ -20,8 +20,9 @@ def begin_replay(recorded: DesignFolder, path: Path) -> DesignFolder:
     if path.resolve() == recorded.path.resolve():
         raise DesignError("A replay needs a folder of its own: give another one by --out.")
     again = begin_design(path, recorded.brief, recorded.prompts, recorded.examples)
-    if recorded.exchanges.exists():
-        shutil.copyfile(recorded.exchanges, again.exchanges)
+    for asked, copy in ((recorded.exchanges, again.exchanges), (recorded.mends, again.mends)):
+        if asked.exists():
+            shutil.copyfile(asked, copy)
     return again
 
 

@@ -56,6 +56,7 @@ class Session:
         import_modules(brief.imports, "The design", beside=True)
         self.abstraction = abstraction_for(brief)
         self.transcript = Transcript(self.folder.exchanges, self.proposer, Proposal, self.budget)
+        mender = None if self.proposer is None else GrammarProposer(self.abstraction)
         self.designer = Designer(
             brief,
             self.abstraction,
@@ -63,6 +64,7 @@ class Session:
             self.folder.prompts,
             self.transcript,
             self.folder.examples,
+            Transcript(self.folder.mends, mender, Proposal),
             self.person,
         )
 

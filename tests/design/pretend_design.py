@@ -8,6 +8,8 @@ from collections.abc import Sequence
 from shapegym.experiments.design.brief import Brief
 from shapegym.experiments.design.candidate import Candidate
 from shapegym.experiments.design.designer import Designer
+from shapegym.experiments.design.folder import MENDS
+from shapegym.experiments.design.grammar_proposer import GrammarProposer
 from shapegym.experiments.design.outcome import Course, Outcome
 from shapegym.experiments.design.preset import load_preset
 from shapegym.experiments.design.prompting import Prompts
@@ -57,7 +59,11 @@ def pretended(source: str) -> Outcome:
 def designer_for(
     folder, proposer: Proposer | None, preset: str = "eureka", budget: Budget | None = None, **changes
 ) -> Designer:
-    brief = Brief("shapegym/Corridor-v0", load_preset(preset, **changes), 100)
+    brief = Brief(
+        "shapegym/Corridor-v0", load_preset(preset, **{"guidance": 0.0, "mends": 0, **changes}), 100
+    )
     folder.mkdir(exist_ok=True)
     transcript = Transcript(folder / EXCHANGES, proposer, Proposal, budget or Budget())
-    return Designer(brief, SEEN, Picky(), Prompts.read(), transcript)
+    mender = None if proposer is None else GrammarProposer(SEEN)
+    mends = Transcript(folder / MENDS, mender, Proposal)
+    return Designer(brief, SEEN, Picky(), Prompts.read(), transcript, mends=mends)

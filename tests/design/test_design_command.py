@@ -42,7 +42,7 @@ def designed(tmp_path_factory):
 
 def test_it_says_what_it_will_cost_and_what_it_has_cost(designed):
     said = designed[1]
-    assert "At most 62 calls, 0 tokens read" in said
+    assert "At most 4 calls, 0 tokens read" in said
     assert "800 frames" in said
     assert "It took" in said
     assert "shapegym train shapegym/Corridor-v0 --reward" in said

@@ -7,11 +7,15 @@ import re
 
 import numpy as np
 import pytest
+from random_transitions import ABSTRACTION, random_columns
 
 from shapegym.shaping.errors import ExpressionError
 from shapegym.shaping.programs.abstraction import Abstraction, Feature
+from shapegym.shaping.programs.evaluations.interpreter import Interpreter
 from shapegym.shaping.programs.grammar import cross, mutate, random_program, wild_program
+from shapegym.shaping.programs.grammar.breeding import genes_of
 from shapegym.shaping.programs.grammar.genes import genome_of
+from shapegym.shaping.programs.grammar.separating import separated
 from shapegym.shaping.programs.program import read_program
 
 RICH = Abstraction(
@@ -115,6 +119,68 @@ def test_genes_keep_the_program():
         source = random_program(RICH, np.random.default_rng(seed))
         again = genome_of(source).source
         assert read_program(again, RICH).tree == read_program(source, RICH).tree or again == source
+
+
+BRANCHED = """
+MEMORY = {"near": 9.0, "unused": 1.0}
+
+def compute_reward(before, after, action, memory):
+    goal = after.key_pos
+    if before.has_key:
+        goal = (1, 2)
+        if after.carrying == 5:
+            return -1.0, {"lost": -1.0}
+    step = manhattan(before.agent_pos, goal) - manhattan(after.agent_pos, goal)
+    record = max(0, memory.near - distance(after.agent_pos, goal))
+    memory.near = min(memory.near, distance(after.agent_pos, goal))
+    for lamp in after.lamps:
+        record += 0.1 * lamp
+    if action == 2 and not before.has_key:
+        step = 0.5 * step
+    return step + record, {"distance": step, "record": record}
+"""
+
+
+def test_a_program_with_branches_is_told_apart_into_its_parts():
+    genome = genes_of(BRANCHED)
+    assert [gene.name for gene in genome.genes] == ["lost", "distance_part", "record"]
+    assert [gene.slots for gene in genome.genes] == [(), (), (("near", 9.0),)]
+    assert "after.carrying == 5 " in genome.source, "codes stay whole numbers, which mutation leaves alone"
+    children = [mutate(BRANCHED, RICH, np.random.default_rng(seed)) for seed in range(60)]
+    assert all(read_program(child, RICH).typed for child in children)
+    assert len(set(children)) > 40
+    kept = [sum(gene.lines[-1] in child for gene in genome.genes) for child in children]
+    assert min(kept) >= 2, "a mutation changes one part"
+
+
+def test_parts_are_the_addends_where_those_given_do_not_sum_to_the_total():
+    head = "def compute_reward(before, after, action):\n    near = after.speed\n    "
+    for last in ("return near + 2.0 * after.free", "return near + 2.0 * after.free, {'near': near}"):
+        assert [gene.name for gene in genes_of(head + last).genes] == ["near", "part"]
+
+
+@pytest.mark.parametrize("form", ["reward", "potential"])
+def test_told_apart_a_program_pays_the_same(form):
+    told = 0
+    for seed in range(100):
+        rng = np.random.default_rng(seed)
+        program = read_program(wild_program(ABSTRACTION, rng, form), ABSTRACTION)
+        try:
+            again = read_program(separated(program).source, ABSTRACTION)
+        except ExpressionError:  # it would be too long
+            continue
+        told += 1
+        memories = [each.fresh_memory(16) for each in (program, again)]
+        first, everyone = np.ones(16, np.bool_), np.ones(16, np.bool_)
+        for _ in range(3):
+            columns = random_columns(rng, 16)
+            one, two = (
+                Interpreter(each)(columns, 16, memory, first=first, active=everyone)[0]
+                for each, memory in zip((program, again), memories, strict=True)
+            )
+            np.testing.assert_allclose(one, two, rtol=1e-9, err_msg=program.source)
+            first = rng.random(16) < 0.3
+    assert told > 60
 
 
 @pytest.mark.parametrize(

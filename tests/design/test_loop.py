@@ -103,6 +103,36 @@ def test_a_program_that_leads_nowhere_goes_back_where_that_is_asked_for(tmp_path
         assert "where it says nothing, 10% of the way" in proposer.asked[1].messages[-1].content
 
 
+def test_the_grammar_mends_what_is_still_blamed_and_a_replay_needs_no_grammar(tmp_path):
+    both = BAD.replace("after.pos[0]", "after.x").replace("return a,", "b = after.pos[1]\n    return a + b,")
+    both = both.replace("'a': a", "'a': a, 'b': b")
+    proposer = Scripted(both.format(3))
+    for name, who in (("one", proposer), ("two", None)):
+        if who is None:
+            for file in ("exchanges.jsonl", "mends.jsonl"):
+                (tmp_path / name).mkdir(exist_ok=True)
+                (tmp_path / name / file).write_text((tmp_path / "one" / file).read_text())
+        designer = designer_for(tmp_path / name, who, rounds=1, candidates=1, repairs=1, mends=50)
+        (only,) = run_design(tmp_path / name, designer, Pretending())[0].candidates
+        assert [each.fate for each in only.attempts[:2]] == ["blamed", "blamed"]
+        assert only.attempt.fate == "clean"
+    assert len(proposer.asked) == 2
+    assert designer.mends is not None
+    assert len(designer.mends.exchanges) == len(only.attempts) - 2
+    assert not any(each.request.messages for each in designer.mends.exchanges)
+    assert contents(tmp_path / "one") == contents(tmp_path / "two")
+    assert "after.x" in only.source, "the part without blame is the model's"
+
+
+@pytest.mark.parametrize(("text", "mended"), [("no code", 0), (GOOD.format(1), 0), (BAD.format(1), 1)])
+def test_what_cannot_be_read_or_is_without_blame_is_not_mended(tmp_path, text, mended):
+    designer = designer_for(tmp_path, Scripted(text), rounds=1, candidates=1, repairs=0, mends=3)
+    run_design(tmp_path, designer, Pretending())
+    assert designer.mends is not None
+    assert (len(designer.mends.exchanges) > 0) == mended
+    assert len(designer.mends.exchanges) <= 3
+
+
 def test_of_equal_blame_what_leads_further_counts():
     one, other = (Attempt("x", guidance=share) for share in (0.2, 0.4))
     assert least_blamed((one, other, one)) is other

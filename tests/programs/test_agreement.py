@@ -7,9 +7,8 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 import pytest
-from gymnasium import spaces
+from random_transitions import ABSTRACTION, random_columns
 
-from shapegym.shaping.programs.abstraction import abstraction_from
 from shapegym.shaping.programs.evaluations.interpreter import Interpreter
 from shapegym.shaping.programs.evaluations.kernel import ProgramKernel
 from shapegym.shaping.programs.evaluations.lowering import lowered
@@ -18,17 +17,6 @@ from shapegym.shaping.programs.evaluations.trial import Evaluation
 from shapegym.shaping.programs.grammar import wild_program
 from shapegym.shaping.programs.program import CheckedProgram, read_program
 
-ABSTRACTION = abstraction_from(
-    {
-        "pos": spaces.Box(-3.0, 3.0, (2,)),
-        "goal": spaces.Box(-3.0, 3.0, (2,)),
-        "has_key": spaces.Box(0, 1, (), bool),
-        "event": spaces.Discrete(4),
-        "speed": spaces.Box(-2.0, 2.0, ()),
-    },
-    spaces.Discrete(3),
-    spaces.Box(-1.0, 1.0, (3,)),
-)
 DENSE = """
 import numpy as np
 MEMORY = {"held": 0.25, "closest": float("inf")}
@@ -58,23 +46,6 @@ def compute_reward(before, after, action, memory):
     parts["sum"] *= np.where(after.has_key, 2, min(3, y, memory.closest))
     return sum(parts.values()) - memory.held, parts
 """
-
-
-def random_columns(rng: np.random.Generator, lanes: int) -> dict[tuple[str, str], np.ndarray]:
-    """Return transitions, among them corners: zeros, the ends of ranges, equal positions."""
-    columns: dict[tuple[str, str], np.ndarray] = {("action", "action"): rng.integers(0, 3, lanes)}
-    for side in ("before", "after", "state"):
-        whole, between = rng.integers(-3, 4, (lanes, 2)), rng.uniform(-3, 3, (lanes, 2))
-        pos = np.where(rng.random((lanes, 2)) < 0.3, whole, between)
-        columns |= {
-            (side, "pos"): pos.astype(np.float32),
-            (side, "goal"): np.where(rng.random((lanes, 1)) < 0.2, pos, rng.integers(-3, 4, (lanes, 2))),
-            (side, "has_key"): rng.random(lanes) < 0.5,
-            (side, "event"): rng.integers(0, 4, lanes),
-            (side, "speed"): np.where(rng.random(lanes) < 0.2, 0.0, rng.uniform(-2, 2, lanes)),
-            (side, "obs"): rng.uniform(-1, 1, (lanes, 3)).astype(np.float32),
-        }
-    return columns
 
 
 def disagreement(

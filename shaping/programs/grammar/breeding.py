@@ -5,10 +5,14 @@ from __future__ import annotations
 import ast
 import math
 
+from shapegym.shaping.errors import ExpressionError
 from shapegym.shaping.programs.abstraction import Abstraction, Feature
 from shapegym.shaping.programs.grammar.genes import Form, Gene, Genome, genome_of
 from shapegym.shaping.programs.grammar.idioms import random_gene
 from shapegym.shaping.programs.grammar.quantities import Rng, pick, written
+from shapegym.shaping.programs.grammar.separating import separated
+from shapegym.shaping.programs.language.complaint import ProgramError
+from shapegym.shaping.programs.program import read_program
 
 MOST_GENES = 6
 POTENTIALS = 0.3
@@ -33,9 +37,9 @@ def mutate(source: str, abstraction: Abstraction, rng: Rng) -> str:
     """Return a changed program: another number, another feature of the same kind, another sign, a part more or less.
 
     Raises:
-        ExpressionError: if the program cannot be told apart into parts (`genome_of`).
+        ExpressionError: if the program cannot be told apart into parts (`genes_of`).
     """
-    genome = genome_of(source)
+    genome = genes_of(source)
     genes = list(genome.genes)
     place = int(rng.integers(len(genes)))
     new = random_gene(abstraction, genome.form, rng)
@@ -64,12 +68,29 @@ def cross(one: str, other: str, rng: Rng) -> str:
     Raises:
         ExpressionError: as `mutate`.
     """
-    first, second = genome_of(one), genome_of(other)
+    first, second = genes_of(one), genes_of(other)
     if first.form != second.form:
         second = first
     pool = list(dict.fromkeys((*first.genes, *second.genes)))
     kept = [gene for gene in pool if rng.random() < 0.5] or [pick(pool, rng)]
     return first.with_genes(kept[:MOST_GENES]).source
+
+
+def genes_of(source: str) -> Genome:
+    """Return the parts of a program, whoever wrote it: as they stand where each has lines of its own, else spelled out.
+
+    Raises:
+        ExpressionError: if it cannot be read, or spelling it out makes it too long.
+    """
+    try:
+        return genome_of(source)
+    except ExpressionError:
+        pass
+    try:
+        program = read_program(source)
+    except ProgramError as error:
+        raise ExpressionError(str(error)) from None
+    return separated(program)
 
 
 def _with_other_numbers(gene: Gene, rng: Rng) -> Gene:

@@ -12,6 +12,7 @@ line last. What the grammar writes always can.
 from __future__ import annotations
 
 import ast
+import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Literal, TypeAlias
@@ -88,7 +89,7 @@ class Genome:
     @property
     def source(self) -> str:
         """The program's text."""
-        slots = [f'"{name}": {value!r}' for gene in self.genes for name, value in gene.slots]
+        slots = [f'"{name}": {_written(value)}' for gene in self.genes for name, value in gene.slots]
         memory = f"MEMORY = {{{', '.join(slots)}}}\n\n\n" if slots else ""
         function, arguments = _HEADS[self.form]
         total = " + ".join(gene.name for gene in self.genes)
@@ -191,6 +192,11 @@ def _memory(module: ast.Module) -> dict[str, float]:
             except (ValueError, TypeError, AttributeError):
                 raise ExpressionError("MEMORY is a dictionary of numbers.") from None
     return {}
+
+
+def _written(value: float) -> str:
+    """A number as source, infinities too."""
+    return repr(value) if math.isfinite(value) else f'float("{value}")'
 
 
 def _free(name: str, taken: set[str]) -> str:
