@@ -65,6 +65,15 @@ class Attempt:
         return not self.source, severities.count("error"), faults
 
     @property
+    def faulty(self) -> tuple[str, ...]:
+        """Names of the parts that are blamed, of those with errors if there are any."""
+        for severity in ("error", "warning"):
+            parts = (each.part for each in self.findings if each.severity == severity and each.part)
+            if named := tuple(dict.fromkeys(parts)):
+                return named
+        return ()
+
+    @property
     def faults(self) -> str:
         """Everything that is wrong with it, in lines."""
         blamed = (str(finding) for finding in self.findings if finding.severity != "note")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Protocol
 
 from shapegym.experiments.design.brief import Brief
@@ -131,7 +131,8 @@ class Designer:
             if not best.source or self._is_enough(best):
                 return
             name = f"{place}/mend/{turn}"
-            reply = self.mends.ask(name, self._request("repair", name, (), (best.source,)))
+            request = self._request("repair", name, (), (best.source,))
+            reply = self.mends.ask(name, replace(request, blamed=best.faulty))
             if reply.refused:
                 return
             attempts.append(self._examine(reply.text))

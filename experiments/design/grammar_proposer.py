@@ -19,8 +19,8 @@ from shapegym.shaping.programs.grammar import cross, mutate, random_program
 class GrammarProposer:
     """Draws from the grammar by the seed of a request.
 
-    It reads the features and the parents, and no word of what is said: neither evidence nor findings. So a loop that asks it is
-    evolution by selection alone, and what a model does better than this, it owes to what it reads.
+    It reads the features, the parents, and which of their parts are blamed, and no word of what is said: neither evidence nor
+    findings. So a loop that asks it is evolution by selection, and what a model does better than this, it owes to what it reads.
 
     Attributes:
         abstraction: what programs may read.
@@ -43,5 +43,5 @@ class GrammarProposer:
             case "cross", (first, second, *_):
                 return cross(first, second, rng)
             case "improve" | "repair", (parent, *_):
-                return mutate(parent, self.abstraction, rng)
+                return mutate(parent, self.abstraction, rng, request.blamed)
         return random_program(self.abstraction, rng)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal, TypeAlias
+from typing import Any, Literal, TypeAlias
 
 from shapegym.shaping.asking.chat import Chat, Request
 
@@ -18,10 +18,17 @@ class Proposal(Request):
     Attributes:
         kind: what is wanted.
         parents: sources of the programs that it is about, the better one first; for those who do not read.
+        blamed: names of the parts of the first one that the critic blames; for those who do not read.
     """
 
     kind: Kind = "new"
     parents: tuple[str, ...] = ()
+    blamed: tuple[str, ...] = ()
+
+    def as_data(self) -> dict[str, Any]:
+        """Return the fields as plain data; what was added later only where it says something, so that older digests hold."""
+        data = super().as_data()
+        return data if self.blamed else {key: value for key, value in data.items() if key != "blamed"}
 
 
 Proposer: TypeAlias = Chat[Proposal]

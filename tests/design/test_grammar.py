@@ -101,6 +101,25 @@ def test_mutation_changes_a_little():
     assert max(changed) <= 8  # one part with its memory, the head and the last line
 
 
+def test_mutation_changes_what_is_blamed_and_can_make_it_take_back_what_it_paid():
+    source = (
+        "def compute_reward(before, after, action):\n    a = 1.5 * after.speed\n    b = 2.5 * after.free\n"
+        "    c = 0.5 * after.has_key\n"
+        '    return a + b + c, {"a": a, "b": b, "c": c}\n'
+    )
+    children = [mutate(source, RICH, np.random.default_rng(seed), blamed=("b",)) for seed in range(200)]
+    lost = {
+        name: sum(line not in child for child in children)
+        for name, line in (
+            ("a", "a = 1.5 * after.speed"),
+            ("b", "b = 2.5 * after.free"),
+            ("c", "c = 0.5 * after.has_key"),
+        )
+    }
+    assert lost["b"] > 3 * max(lost["a"], lost["c"]) > 0
+    assert any("b = 2.5 * after.free - 2.5 * before.free" in child for child in children)
+
+
 def test_crossing_takes_parts_of_both_under_names_of_their_own():
     one = 'def compute_reward(before, after, action):\n    a = 1.0 * after.free\n    return a, {"a": a}\n'
     other = (

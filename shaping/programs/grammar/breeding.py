@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import ast
 import math
+import re
+from collections.abc import Collection
 
 from shapegym.shaping.errors import ExpressionError
 from shapegym.shaping.programs.abstraction import Abstraction, Feature
@@ -17,6 +19,8 @@ from shapegym.shaping.programs.program import read_program
 MOST_GENES = 6
 POTENTIALS = 0.3
 """How often a new program is a potential."""
+BLAMED = 0.7
+"""How often a part is changed that is blamed, where one is."""
 
 
 def random_program(abstraction: Abstraction, rng: Rng, form: Form | None = None) -> str:
@@ -33,15 +37,22 @@ def random_program(abstraction: Abstraction, rng: Rng, form: Form | None = None)
     return Genome(form, ()).with_genes(genes).source
 
 
-def mutate(source: str, abstraction: Abstraction, rng: Rng) -> str:
-    """Return a changed program: another number, another feature of the same kind, another sign, a part more or less.
+def mutate(source: str, abstraction: Abstraction, rng: Rng, blamed: Collection[str] = ()) -> str:
+    """Return a changed program: other numbers, another feature of the same kind, another sign, a part more or less, ...
+
+    Args:
+        source: of the program.
+        abstraction: what it may read.
+        rng: of all choices.
+        blamed: names of parts of which one is changed rather than another, mostly.
 
     Raises:
         ExpressionError: if the program cannot be told apart into parts (`genes_of`).
     """
     genome = genes_of(source)
     genes = list(genome.genes)
-    place = int(rng.integers(len(genes)))
+    faulty = [place for place, gene in enumerate(genes) if gene.name in blamed]
+    place = pick(faulty, rng) if faulty and rng.random() < BLAMED else int(rng.integers(len(genes)))
     new = random_gene(abstraction, genome.form, rng)
     match pick(_CHANGES, rng):
         case "add" if len(genes) < MOST_GENES:
@@ -54,12 +65,14 @@ def mutate(source: str, abstraction: Abstraction, rng: Rng) -> str:
             genes[place] = _with_other_feature(genes[place], abstraction, rng)
         case "sign":
             genes[place] = _with_other_sign(genes[place])
+        case "back" if _looks_ahead(genes[place]):
+            genes[place] = _taken_back(genes[place])
         case _:
             genes[place] = _with_other_numbers(genes[place], rng)
     return genome.with_genes(genes).source
 
 
-_CHANGES = ("numbers", "numbers", "add", "add", "add", "drop", "replace", "feature", "sign")
+_CHANGES = ("numbers", "numbers", "add", "add", "add", "drop", "replace", "feature", "sign", "back")
 
 
 def cross(one: str, other: str, rng: Rng) -> str:
@@ -137,6 +150,19 @@ def _with_other_sign(gene: Gene) -> Gene:
     negative = isinstance(value, ast.UnaryOp) and isinstance(value.op, ast.USub)
     other = value.operand if negative else ast.UnaryOp(ast.USub(), value)  # type: ignore[attr-defined]
     return Gene(gene.name, (*lines, f"{gene.name} = {ast.unparse(other)}"), gene.slots)
+
+
+def _looks_ahead(gene: Gene) -> bool:
+    """Whether it is a value of the state after the step, and of nothing else."""
+    sides = {node.id for node in gene.nodes if isinstance(node, ast.Name)} & {"before", "after", "action"}
+    return len(gene.lines) == 1 and not gene.slots and sides == {"after"}
+
+
+def _taken_back(gene: Gene) -> Gene:
+    """Its value after the step less that before it, which no way round pays."""
+    there = gene.lines[0].partition(" = ")[2]
+    here = re.sub(r"\bafter\.", "before.", there)
+    return Gene(gene.name, (ast.unparse(ast.parse(f"{gene.name} = ({there}) - ({here})")),), gene.slots)
 
 
 def _changed(gene: Gene, how: ast.NodeTransformer) -> Gene:
