@@ -61,8 +61,7 @@ class Attempt:
         """Less is better: no program at all, errors, warnings less how far it leads, where that counts."""
         severities = [finding.severity for finding in self.findings]
         warnings = severities.count("warning")
-        faults = warnings if self.guidance is None else WARNING * warnings - self.guidance
-        return not self.source, severities.count("error"), faults
+        return not self.source, severities.count("error"), WARNING * warnings - (self.guidance or 0.0)
 
     @property
     def faulty(self) -> tuple[str, ...]:
@@ -81,8 +80,18 @@ class Attempt:
 
 
 def least_blamed(attempts: Sequence[Attempt]) -> Attempt:
-    """Return the best of some attempts, the last of equals."""
-    return min(reversed(attempts), key=lambda attempt: attempt.rank)
+    """Return the best of some attempts, the last of equals.
+
+    Where it is known of some how far they lead, those of which it is not come behind: a program with memory may have too many
+    states to follow, and that is no way out.
+    """
+    known = any(each.guidance is not None for each in attempts)
+
+    def rank(attempt: Attempt) -> tuple[float, ...]:
+        unread, *faults = attempt.rank
+        return (unread, known and attempt.guidance is None, *faults)
+
+    return min(reversed(attempts), key=rank)
 
 
 @dataclass(frozen=True)

@@ -14,6 +14,9 @@ from shapegym.shaping.errors import ExpressionError
 from shapegym.shaping.programs.abstraction import Abstraction
 from shapegym.shaping.programs.grammar import cross, mutate, random_program
 
+CHANGES = 1.5
+"""Of a program that is mended, on average."""
+
 
 @dataclass(frozen=True)
 class GrammarProposer:
@@ -42,6 +45,12 @@ class GrammarProposer:
         match request.kind, request.parents:
             case "cross", (first, second, *_):
                 return cross(first, second, rng)
-            case "improve" | "repair", (parent, *_):
-                return mutate(parent, self.abstraction, rng, request.blamed)
+            case "improve", (parent, *_):
+                return mutate(parent, self.abstraction, rng)
+            case "repair", (parent, *_):
+                for _ in range(
+                    rng.geometric(1 / CHANGES)
+                ):  # seldom many: where one change makes nothing better
+                    parent = mutate(parent, self.abstraction, rng, request.blamed)
+                return parent
         return random_program(self.abstraction, rng)

@@ -117,7 +117,13 @@ def test_mutation_changes_what_is_blamed_and_can_make_it_take_back_what_it_paid(
         )
     }
     assert lost["b"] > 3 * max(lost["a"], lost["c"]) > 0
-    assert any("b = 2.5 * after.free - 2.5 * before.free" in child for child in children)
+    for cured in (
+        "2.5 * after.free - 2.5 * before.free",
+        "0.5 * after.free",
+        "-(2.5 * after.free)",
+        "2.5 * after.speed",
+    ):
+        assert any(f"b = {cured}\n" in child for child in children), cured
 
 
 def test_crossing_takes_parts_of_both_under_names_of_their_own():
@@ -169,7 +175,7 @@ def test_a_program_with_branches_is_told_apart_into_its_parts():
     assert all(read_program(child, RICH).typed for child in children)
     assert len(set(children)) > 40
     kept = [sum(gene.lines[-1] in child for gene in genome.genes) for child in children]
-    assert min(kept) >= 2, "a mutation changes one part"
+    assert sum(parts >= 2 for parts in kept) > 45, "a mutation mostly changes one part"
 
 
 def test_parts_are_the_addends_where_those_given_do_not_sum_to_the_total():

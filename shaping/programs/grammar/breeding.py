@@ -44,7 +44,8 @@ def mutate(source: str, abstraction: Abstraction, rng: Rng, blamed: Collection[s
         source: of the program.
         abstraction: what it may read.
         rng: of all choices.
-        blamed: names of parts of which one is changed rather than another, mostly.
+        blamed: names of parts of which mostly one is changed, in a way that may cure it: paid less, taken back on the way back,
+            another, none.
 
     Raises:
         ExpressionError: if the program cannot be told apart into parts (`genes_of`).
@@ -52,9 +53,10 @@ def mutate(source: str, abstraction: Abstraction, rng: Rng, blamed: Collection[s
     genome = genes_of(source)
     genes = list(genome.genes)
     faulty = [place for place, gene in enumerate(genes) if gene.name in blamed]
-    place = pick(faulty, rng) if faulty and rng.random() < BLAMED else int(rng.integers(len(genes)))
+    cure = bool(faulty) and rng.random() < BLAMED
+    place = pick(faulty, rng) if cure else int(rng.integers(len(genes)))
     new = random_gene(abstraction, genome.form, rng)
-    match pick(_CHANGES, rng):
+    match pick(_CURES if cure else _CHANGES, rng):
         case "add" if len(genes) < MOST_GENES:
             genes.append(new)
         case "drop" if len(genes) > 1:
@@ -65,14 +67,19 @@ def mutate(source: str, abstraction: Abstraction, rng: Rng, blamed: Collection[s
             genes[place] = _with_other_feature(genes[place], abstraction, rng)
         case "sign":
             genes[place] = _with_other_sign(genes[place])
+        case "alone":
+            genes = [pick([*genes, new], rng)]
         case "back" if _looks_ahead(genes[place]):
             genes[place] = _taken_back(genes[place])
+        case "fainter":
+            genes[place] = _fainter(genes[place])
         case _:
             genes[place] = _with_other_numbers(genes[place], rng)
     return genome.with_genes(genes).source
 
 
-_CHANGES = ("numbers", "numbers", "add", "add", "add", "drop", "replace", "feature", "sign", "back")
+_CHANGES = ("numbers", "numbers", "add", "add", "add", "drop", "replace", "feature", "sign", "alone")
+_CURES = ("numbers", "drop", "replace", "feature", "sign", "back", "fainter", "fainter")
 
 
 def cross(one: str, other: str, rng: Rng) -> str:
@@ -150,6 +157,21 @@ def _with_other_sign(gene: Gene) -> Gene:
     negative = isinstance(value, ast.UnaryOp) and isinstance(value.op, ast.USub)
     other = value.operand if negative else ast.UnaryOp(ast.USub(), value)  # type: ignore[attr-defined]
     return Gene(gene.name, (*lines, f"{gene.name} = {ast.unparse(other)}"), gene.slots)
+
+
+def _fainter(gene: Gene) -> Gene:
+    """A fifth of it."""
+    *lines, last = gene.lines
+    value = ast.parse(last.partition(" = ")[2], mode="eval").body
+    weight = 1.0
+    if (
+        isinstance(value, ast.BinOp)
+        and isinstance(value.op, ast.Mult)
+        and isinstance(value.left, ast.Constant)
+    ):
+        weight, value = float(value.left.value), value.right  # type: ignore[arg-type]
+    fainter = ast.BinOp(ast.Constant(float(written(0.2 * weight))), ast.Mult(), value)
+    return Gene(gene.name, (*lines, f"{gene.name} = {ast.unparse(fainter)}"), gene.slots)
 
 
 def _looks_ahead(gene: Gene) -> bool:
