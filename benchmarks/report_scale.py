@@ -14,7 +14,7 @@ from pathlib import Path
 
 import numpy as np
 
-from shapegym.experiments.runs.run import RunConfig
+from shapegym.experiments.runs.request import RunConfig
 from shapegym.experiments.sweeps.plan import Job, Plan, in_fair_order
 from shapegym.experiments.sweeps.results import INDEX, ResultRow, Results
 from shapegym.experiments.sweeps.workspace import FORMAT, PLAN, SWEEP

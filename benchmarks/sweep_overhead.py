@@ -19,7 +19,7 @@ SETTINGS = {"num_envs": 4, "n_steps": 64, "batch_size": 64, "n_epochs": 2}
 
 def plan_of(runs: int, steps: int) -> Any:
     """Return a plan of equal runs with different seeds."""
-    from shapegym.experiments.runs.run import RunConfig
+    from shapegym.experiments.runs.request import RunConfig
     from shapegym.experiments.sweeps.plan import Job, Plan
 
     config = RunConfig("shapegym/Corridor-v0", steps, settings=SETTINGS, eval_episodes=10)

@@ -182,7 +182,8 @@ def train(
     from shapegym.agents.checkpoint import checkpoints
     from shapegym.agents.policies import policy_name
     from shapegym.experiments.runs import costs, run_folder
-    from shapegym.experiments.runs.run import RunConfig, prolong
+    from shapegym.experiments.runs.request import RunConfig
+    from shapegym.experiments.runs.run import prolong
     from shapegym.experiments.runs.run import train as run
     from shapegym.shaping.files.reward_files import is_yaml
 

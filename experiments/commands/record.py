@@ -87,7 +87,7 @@ def _trained(folder: Path, trust: bool) -> tuple[str, dict[str, Any], Policy]:
     from shapegym.agents.environments import lanes_of
     from shapegym.agents.model_files import WHY_TRUST, load_model
     from shapegym.experiments.runs import run_folder
-    from shapegym.experiments.runs.run import RunConfig
+    from shapegym.experiments.runs.request import RunConfig
     from shapegym.shaping.discovery import only_loaded
     from shapegym.shaping.errors import said_as
 

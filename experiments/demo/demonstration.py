@@ -16,7 +16,8 @@ from shapegym.agents.callbacks import ALARMS_FILE, EPISODES_FILE, keep_alarms_to
 from shapegym.agents.metrics import read_json_lines
 from shapegym.experiments.demo.demo_tasks import TASKS, DemoTask
 from shapegym.experiments.processes import in_processes
-from shapegym.experiments.runs.run import RunConfig, train
+from shapegym.experiments.runs.request import RunConfig
+from shapegym.experiments.runs.run import train
 from shapegym.experiments.tables import table
 from shapegym.shaping.files.reward_files import to_data
 

@@ -10,7 +10,7 @@ from annotated_types import Ge, Le, MinLen
 
 from shapegym.experiments.design.preset import Preset
 from shapegym.experiments.errors import DesignError
-from shapegym.experiments.runs.run import MOST_EPISODES, MOST_STEPS
+from shapegym.experiments.runs.request import MOST_EPISODES, MOST_STEPS
 from shapegym.shaping.digests import digest_of
 from shapegym.shaping.limits import Limited, Natural
 

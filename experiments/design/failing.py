@@ -19,7 +19,7 @@ from shapegym.agents.randomness import isolated_randomness
 from shapegym.agents.threads import threads_of_runs, torch_threads
 from shapegym.envs.registration import dynamics_class
 from shapegym.experiments.runs import run_folder
-from shapegym.experiments.runs.run import RunConfig
+from shapegym.experiments.runs.request import RunConfig
 from shapegym.shaping.programs.abstraction import Abstraction, Feature
 from shapegym.shaping.states.names import value_in
 from shapegym.shaping.surfaces.collect import success_in

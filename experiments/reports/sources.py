@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from shapegym.experiments.errors import RunError
-from shapegym.experiments.runs.run import RunConfig
+from shapegym.experiments.runs.request import RunConfig
 from shapegym.experiments.sweeps.plan import Job, Plan, run_path
 from shapegym.experiments.sweeps.results import CURVES, INDEX, ResultRow, Results, contender
 from shapegym.experiments.sweeps.search.tuning import TUNED

@@ -13,7 +13,8 @@ from shapegym.agents.factory import make_agent
 from shapegym.agents.settings import resolve_settings
 from shapegym.experiments.errors import RunError
 from shapegym.experiments.named import require_env
-from shapegym.experiments.runs.run import RunConfig, require_spaces
+from shapegym.experiments.runs.request import RunConfig
+from shapegym.experiments.runs.run import require_spaces
 from shapegym.shaping.errors import ShapingError
 from shapegym.shaping.files.reward_files import definitions
 

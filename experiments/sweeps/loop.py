@@ -27,7 +27,8 @@ from shapegym.agents.errors import AgentError, CheckpointError
 from shapegym.experiments.errors import RunError
 from shapegym.experiments.inside import inside
 from shapegym.experiments.runs import run_folder
-from shapegym.experiments.runs.run import Progress, request_of, train
+from shapegym.experiments.runs.request import request_of
+from shapegym.experiments.runs.run import Progress, train
 from shapegym.experiments.sweeps.plan import Job, Plan, run_path
 from shapegym.experiments.sweeps.results import ResultRow
 from shapegym.experiments.sweeps.workspace import (

@@ -14,7 +14,7 @@ from typing import Any
 
 from shapegym.experiments.errors import RunError
 from shapegym.experiments.inside import fault_of, inside
-from shapegym.experiments.runs.run import RunConfig
+from shapegym.experiments.runs.request import RunConfig
 from shapegym.shaping.digests import digest_of
 from shapegym.shaping.limits import Limited, Natural
 

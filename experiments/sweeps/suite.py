@@ -30,7 +30,7 @@ from shapegym.experiments.errors import RunError
 from shapegym.experiments.named import require_env
 from shapegym.experiments.runs.evaluations import planned
 from shapegym.experiments.runs.preflight import require_fit
-from shapegym.experiments.runs.run import MOST_EPISODES, MOST_STEPS, SEEDS_END, RunConfig
+from shapegym.experiments.runs.request import MOST_EPISODES, MOST_STEPS, SEEDS_END, RunConfig
 from shapegym.experiments.sweeps.plan import MOST_RUNS, Job, Plan, in_fair_order, require_countable
 from shapegym.experiments.sweeps.ready import path_of, ready_suites
 from shapegym.experiments.sweeps.search.axes import Axis, Choices, parse_axis

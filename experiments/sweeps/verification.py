@@ -14,7 +14,8 @@ from shapegym.agents.algorithms.registry import algorithm_of
 from shapegym.agents.callbacks import EPISODES_FILE, EVALUATIONS_FILE
 from shapegym.experiments.errors import RunError
 from shapegym.experiments.runs import costs, run_folder
-from shapegym.experiments.runs.run import Progress, RunConfig, train
+from shapegym.experiments.runs.request import RunConfig
+from shapegym.experiments.runs.run import Progress, train
 from shapegym.experiments.sweeps.plan import Job, run_path
 from shapegym.experiments.sweeps.results import Results, row_of
 from shapegym.experiments.sweeps.workspace import read_plan, require_unedited

@@ -29,7 +29,7 @@ from filelock import FileLock
 from shapegym.experiments.errors import RunError
 from shapegym.experiments.inside import inside, require_own
 from shapegym.experiments.runs import run_folder
-from shapegym.experiments.runs.run import RunConfig, request_of
+from shapegym.experiments.runs.request import RunConfig, request_of
 from shapegym.experiments.sweeps.plan import Job, Plan, require_place, run_path
 from shapegym.experiments.sweeps.results import INDEX, ResultRow, checksum, row_of
 from shapegym.shaping.atomic_file import replacing

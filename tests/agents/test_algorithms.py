@@ -14,7 +14,8 @@ from shapegym.agents.algorithms import registry
 from shapegym.agents.algorithms.registry import algorithm_of, algorithms
 from shapegym.agents.checkpoint import load_checkpoint, save_checkpoint
 from shapegym.agents.errors import SettingsError
-from shapegym.experiments.runs.run import RunConfig, train
+from shapegym.experiments.runs.request import RunConfig
+from shapegym.experiments.runs.run import train
 from shapegym.shaping.algebra import TaskReward
 from shapegym.shaping.files.reward_files import to_data
 from shapegym.shaping.surfaces.wiring import engine_of

@@ -5,7 +5,8 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-from shapegym.experiments.runs.run import RunConfig, train
+from shapegym.experiments.runs.request import RunConfig
+from shapegym.experiments.runs.run import train
 from shapegym.shaping.algebra import TaskReward
 from shapegym.shaping.annotate.language_model import LanguageModel
 from shapegym.shaping.annotate.oni import oni

@@ -13,7 +13,8 @@ import pytest
 
 from shapegym.experiments.errors import RunError
 from shapegym.experiments.runs import run_folder
-from shapegym.experiments.runs.run import RunConfig, train
+from shapegym.experiments.runs.request import RunConfig
+from shapegym.experiments.runs.run import train
 from shapegym.shaping.algebra import TaskReward
 from shapegym.shaping.errors import AnnotationError
 from shapegym.shaping.promises import Replay

@@ -10,7 +10,8 @@ from shapegym.agents.errors import SettingsError
 from shapegym.agents.factory import make_agent
 from shapegym.agents.metrics import JsonLines, read_json_lines
 from shapegym.experiments.runs import run_folder
-from shapegym.experiments.runs.run import RunConfig, train
+from shapegym.experiments.runs.request import RunConfig
+from shapegym.experiments.runs.run import train
 from shapegym.shaping.algebra import TaskReward
 from shapegym.shaping.files.reward_files import to_data
 from shapegym.shaping.terms.goals import StateReward

@@ -27,7 +27,8 @@ from shapegym.experiments.errors import RunError
 from shapegym.experiments.named import ready_rewards, reward_named
 from shapegym.experiments.runs import run_folder
 from shapegym.experiments.runs.evaluations import SHARE, planned
-from shapegym.experiments.runs.run import RunConfig, request_of, train
+from shapegym.experiments.runs.request import RunConfig, request_of
+from shapegym.experiments.runs.run import train
 from shapegym.experiments.sweeps.suite import load_suite
 from shapegym.shaping.algebra import TaskReward
 from shapegym.shaping.errors import ShapingError

@@ -16,7 +16,8 @@ from shapegym.agents.profiling import SECTIONS, Costs
 from shapegym.experiments.cli import app
 from shapegym.experiments.errors import RunError
 from shapegym.experiments.runs import costs, run_folder
-from shapegym.experiments.runs.run import RunConfig, train
+from shapegym.experiments.runs.request import RunConfig
+from shapegym.experiments.runs.run import train
 
 REWARD = {"sum": ["task_reward", {"count_bonus": {"key": "features.state", "beta": 0.1}}]}
 REQUEST = RunConfig(

@@ -12,7 +12,7 @@ from typer.testing import CliRunner
 
 from shapegym.experiments import nearby
 from shapegym.experiments.cli import app
-from shapegym.experiments.runs.run import RunConfig
+from shapegym.experiments.runs.request import RunConfig
 from shapegym.shaping.discovery import import_modules
 from shapegym.shaping.errors import PluginError
 from shapegym.shaping.states import functions

@@ -9,7 +9,7 @@ import pytest
 
 from shapegym.experiments.errors import RunError
 from shapegym.experiments.runs import run_folder
-from shapegym.experiments.runs.run import RunConfig
+from shapegym.experiments.runs.request import RunConfig
 from shapegym.experiments.sweeps.loop import Fixed, JobEvent, run_job, run_jobs
 from shapegym.experiments.sweeps.plan import Job, Plan, run_path
 from shapegym.experiments.sweeps.ray_cluster import RayExecutor, Sighting, require_same, shared_file

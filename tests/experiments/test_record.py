@@ -11,7 +11,8 @@ from typer.testing import CliRunner
 from shapegym.agents.base_policy import record_base
 from shapegym.agents.finite.oracle import OptimalPolicy
 from shapegym.experiments.cli import app
-from shapegym.experiments.runs.run import RunConfig, train
+from shapegym.experiments.runs.request import RunConfig
+from shapegym.experiments.runs.run import train
 from shapegym.shaping.models.base_data import load_base
 
 CORRIDOR = "shapegym/Corridor-v0"

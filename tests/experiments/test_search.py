@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from shapegym.experiments.errors import RunError
-from shapegym.experiments.runs.run import RunConfig
+from shapegym.experiments.runs.request import RunConfig
 from shapegym.experiments.sweeps.loop import Search
 from shapegym.experiments.sweeps.plan import Job, Plan
 from shapegym.experiments.sweeps.results import ResultRow

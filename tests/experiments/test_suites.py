@@ -11,7 +11,8 @@ from typer.testing import CliRunner
 
 from shapegym.experiments.cli import app
 from shapegym.experiments.errors import RunError
-from shapegym.experiments.runs.run import RunConfig, train
+from shapegym.experiments.runs.request import RunConfig
+from shapegym.experiments.runs.run import train
 from shapegym.experiments.sweeps.loop import Fixed, OnEvent, attempt, run_jobs
 from shapegym.experiments.sweeps.plan import Job, Plan
 from shapegym.experiments.sweeps.results import Results, contender

@@ -14,7 +14,7 @@ from shapegym.agents.callbacks import EPISODES_FILE, EVALUATIONS_FILE
 from shapegym.agents.errors import CheckpointError
 from shapegym.experiments.errors import RunError
 from shapegym.experiments.runs import run_folder
-from shapegym.experiments.runs.run import RunConfig, request_of
+from shapegym.experiments.runs.request import RunConfig, request_of
 from shapegym.experiments.sweeps import loop as sweeping
 from shapegym.experiments.sweeps import workspace
 from shapegym.experiments.sweeps.loop import Fixed, JobEvent, RunBusy, attempt, run_job, run_jobs

@@ -17,7 +17,7 @@ from typer.testing import CliRunner
 from shapegym.experiments.cli import app
 from shapegym.experiments.errors import RunError
 from shapegym.experiments.runs import run_folder
-from shapegym.experiments.runs.run import RunConfig, request_of
+from shapegym.experiments.runs.request import RunConfig, request_of
 from shapegym.experiments.sweeps import local_pool as pool
 from shapegym.experiments.sweeps import loop as sweeping
 from shapegym.experiments.sweeps.board import Board, leaderboard

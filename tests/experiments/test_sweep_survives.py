@@ -16,7 +16,7 @@ import yaml
 
 from shapegym.agents.callbacks import EPISODES_FILE, EVALUATIONS_FILE
 from shapegym.experiments.runs import run_folder
-from shapegym.experiments.runs.run import RunConfig
+from shapegym.experiments.runs.request import RunConfig
 from shapegym.experiments.sweeps.local_pool import LOGS, LocalPool
 from shapegym.experiments.sweeps.loop import Fixed, run_job, run_jobs
 from shapegym.experiments.sweeps.plan import Job, Plan, run_path

@@ -17,7 +17,7 @@ from shapegym.agents.callbacks import EPISODES_FILE, EVALUATIONS_FILE
 from shapegym.experiments.cli import app
 from shapegym.experiments.errors import RunError
 from shapegym.experiments.runs import run_folder
-from shapegym.experiments.runs.run import RunConfig
+from shapegym.experiments.runs.request import RunConfig
 from shapegym.experiments.sweeps.loop import attempt
 from shapegym.experiments.sweeps.plan import Job, Plan, run_path
 from shapegym.experiments.sweeps.results import INDEX, Results, row_of

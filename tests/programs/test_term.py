@@ -12,7 +12,7 @@ from stable_baselines3 import DQN, PPO
 from shapegym.agents.callbacks import find_surface
 from shapegym.experiments.errors import RunError
 from shapegym.experiments.named import require_data, reward_given
-from shapegym.experiments.runs.run import RunConfig
+from shapegym.experiments.runs.request import RunConfig
 from shapegym.shaping.algebra import TaskReward
 from shapegym.shaping.combinators.gate import Gate
 from shapegym.shaping.errors import (

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import torch._dynamo  # noqa: F401 (the first optimiser imports it: once here, not in every child)
 
-from shapegym.experiments.runs.run import RunConfig
+from shapegym.experiments.runs.request import RunConfig
 from shapegym.experiments.sweeps.loop import run_job
 from shapegym.experiments.sweeps.plan import Job, run_path
 

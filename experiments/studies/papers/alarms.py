@@ -22,7 +22,8 @@ from shapegym.agents.metrics import read_json_lines
 from shapegym.envs.hack import EXPLOITS
 from shapegym.experiments.named import reward_named
 from shapegym.experiments.processes import in_processes
-from shapegym.experiments.runs.run import RunConfig, train
+from shapegym.experiments.runs.request import RunConfig
+from shapegym.experiments.runs.run import train
 from shapegym.experiments.studies import wandering
 from shapegym.experiments.studies.claims import Claim, Findings, ResultTable, StudyRequest
 from shapegym.experiments.sweeps.suite import load_suite

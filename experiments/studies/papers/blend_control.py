@@ -22,7 +22,8 @@ from shapegym.agents.settings import resolve_settings
 from shapegym.agents.threads import torch_threads
 from shapegym.experiments.errors import RunError
 from shapegym.experiments.processes import in_processes
-from shapegym.experiments.runs.run import EVALUATION_SEED, RunConfig
+from shapegym.experiments.runs.request import RunConfig
+from shapegym.experiments.runs.run import EVALUATION_SEED
 from shapegym.experiments.stats import aggregate, iqm
 from shapegym.experiments.studies.claims import Claim, Findings, ResultTable, StudyRequest, with_ends
 from shapegym.experiments.sweeps.suite import load_suite

@@ -18,7 +18,7 @@ from typing import Any
 
 from shapegym.agents.settings import hyper_parameters
 from shapegym.experiments.errors import RunError
-from shapegym.experiments.runs.run import RunConfig
+from shapegym.experiments.runs.request import RunConfig
 from shapegym.experiments.sweeps.plan import Job
 from shapegym.shaping.errors import ShapingError
 from shapegym.shaping.files.reward_files import from_data, to_data
