@@ -1,6 +1,7 @@
 """Reference programs with bugs put into them, and what the critic says.
 
-Run it to see the table by classes: ``python tests/programs/corpus.py``, with names of reference programs for some of them.
+Run it to see the table by classes: ``python tests/programs/corpus.py``, with names of programs for some of them, or ``held-out``
+for those that the critic was not made with.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from dataclasses import dataclass, field
 from functools import cache
 
 import numpy as np
+from held_out import HELD_OUT
 from mutants import Mutant, mutants
 from numpy.typing import NDArray
 
@@ -109,8 +111,8 @@ def judged(reference: Reference) -> Iterator[tuple[Mutant, str, list[Finding]]]:
 def main(names: list[str]) -> None:
     """Print the table of all programs, or of some."""
     tallies: dict[str, Tally] = {}
-    for reference in references():
-        if names and reference.name not in names:
+    for reference in HELD_OUT if names == ["held-out"] else references():
+        if names and names != ["held-out"] and reference.name not in names:
             continue
         counts: Counter[str] = Counter()
         for mutant, what, findings in judged(reference):

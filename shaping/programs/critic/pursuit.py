@@ -17,6 +17,9 @@ _EQUAL = 1e-7
 _TOLD_APART = 0.01
 """The same where it is asked what a program says to an agent, which learns from noisy returns."""
 
+_LIKELY = 0.5
+"""Share of the largest probability from which on an outcome is about as likely."""
+
 
 @dataclass(frozen=True)
 class Pursuit:
@@ -25,7 +28,8 @@ class Pursuit:
     Attributes:
         paid: the part.
         share: of what the best behaviour is worth to the task.
-        way: edges of the graph from the start on, by the likeliest outcomes, until the episode ends or a state comes again.
+        way: edges of the graph from the start on, until the episode ends or a state comes again. Of outcomes that are about as
+            likely as any, the best one for the task, so that what has to be tried again and again gets there.
         loop: how many of the last of them go round for ever; 0 where the episode ends.
     """
 
@@ -88,6 +92,11 @@ def _chosen(graph: Graph, values: Floats, gamma: float, equal: float = _EQUAL) -
     return worth >= graph.most(worth) - level, worth
 
 
+def _likely(probability: Floats, worth: Floats) -> int:
+    """The place of the best among the outcomes that are likely."""
+    return int(np.where(probability >= _LIKELY * probability.max(), worth, -np.inf).argmax())
+
+
 def _pursuit(paid: Paid, values: Floats, gamma: float) -> Pursuit:
     known, graph = paid.known, paid.graph
     chosen, _ = _chosen(graph, values, gamma)
@@ -104,7 +113,10 @@ def _pursuit(paid: Paid, values: Floats, gamma: float) -> Pursuit:
         groups = np.arange(graph.first_group[state], graph.first_group[state + 1])
         group = groups[by_group[groups].argmax()]
         edges = np.arange(graph.first_edge[group], graph.first_edge[group + 1])
-        edge = edges[graph.probability[edges].argmax()]
+        ahead = known.gamma ** graph.steps[edges] * np.where(
+            graph.ends[edges], 0.0, reached[graph.target[edges]]
+        )
+        edge = edges[_likely(graph.probability[edges], known.gain[paid.edge[edges]] + ahead)]
         way.append(int(edge))
         if graph.ends[edge]:
             return Pursuit(paid, share, np.array(way), 0)
