@@ -303,8 +303,8 @@ def _tell(news: Candidate | Round) -> None:
     if not isinstance(news, Round):
         first = news.attempt.faults.partition("\n")[0]
         same = f" (the same as {news.same_as})" * bool(news.same_as)
-        answers = f"{len(news.attempts)} answer{'s' * (len(news.attempts) > 1)}"
-        say(f"{news.id}: {news.attempt.fate} after {answers}{same}. {first}".rstrip(), err)
+        tries = f"{len(news.attempts)} attempt{'s' * (len(news.attempts) > 1)}"
+        say(f"{news.id}: {news.attempt.fate} after {tries}{same}. {first}".rstrip(), err)
         return
     best = news.best
     if best is None or best.outcome is None:

@@ -33,7 +33,7 @@ def report_of(brief: Brief, task: str, rounds: Sequence[Round], cost: Cost, trou
         "Success and task return are means over the last evaluations, with 95 % intervals over these; of the best of many they "
         "promise too much. The critic judges before training: a program with errors is not trained, unless there is no other.",
         "",
-        "| candidate | asked for | answers | critic | success | task return |",
+        "| candidate | asked for | attempts | critic | success | task return |",
         "|---|---|---|---|---|---|",
     ]
     lines += [_row(each, best) for stage in rounds for each in stage.candidates]
@@ -73,7 +73,7 @@ def _counts(candidates: Sequence[Candidate]) -> str:
     counts = counts_of(candidates)
     return (
         f"Of {counts['candidates']} candidates, {counts['read at once']} were programs at once, {counts['clean at once']} of these "
-        f"without blame; {counts['mended']} were mended after what the reader or the critic said, {counts['blamed']} stayed "
+        f"without blame; {counts['mended']} became so after what the reader or the critic said, {counts['blamed']} stayed "
         f"blamed, {counts['refused']} were never a program. {counts['same']} repeated an earlier one."
     )
 
@@ -108,4 +108,8 @@ def _interval(found: tuple[float, float, float]) -> str:
 
 
 def _who(brief: Brief) -> str:
-    return "the grammar" if brief.by_grammar else str(brief.proposer.get("model", "a transcript"))
+    if brief.by_grammar:
+        return "the grammar"
+    return str(brief.proposer.get("model", "a transcript")) + ", mended by the grammar" * bool(
+        brief.preset.mends
+    )
