@@ -1,3 +1,3 @@
 def compute_reward(before, after, action):
-    velocity_near = -(0.0134 * exp(-abs(after.velocity - 0.045) / 0.0039))
-    return velocity_near, {"velocity_near": velocity_near}
+    action_1 = -0.000722 if action == 1 else 0.0
+    return action_1, {"action_1": action_1}

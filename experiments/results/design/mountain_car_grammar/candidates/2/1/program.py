@@ -1,3 +1,4 @@
-def compute_reward(before, after, action):
-    velocity_square = 2.22 * (after.velocity * after.velocity)
-    return velocity_square, {"velocity_square": velocity_square}
+def potential(state):
+    velocity = 33.0 * state.velocity
+    position_near = 0.332 * exp(-abs(state.position - -1.2) / 0.358)
+    return velocity + position_near, {"velocity": velocity, "position_near": position_near}

@@ -1,3 +1,4 @@
 def compute_reward(before, after, action):
-    velocity_square = 1.12 * (after.velocity * after.velocity)
-    return velocity_square, {"velocity_square": velocity_square}
+    velocity = 0.111 * after.velocity
+    position_nearer = 0.0584 * (abs(before.position - 0.6) - abs(after.position - 0.6)) if after.height > 0.466 else 0.0
+    return velocity + position_nearer, {"velocity": velocity, "position_nearer": position_nearer}

@@ -1,3 +1,4 @@
 def compute_reward(before, after, action):
-    velocity_square = 1.91 * (after.velocity * after.velocity)
-    return velocity_square, {"velocity_square": velocity_square}
+    position_change = 0.0812 * (after.position - before.position)
+    velocity_square = 4.65 * (before.velocity * before.velocity)
+    return position_change + velocity_square, {"position_change": position_change, "velocity_square": velocity_square}

@@ -1,3 +1,5 @@
 def compute_reward(before, after, action):
-    goal_position = 0.0162 * after.position if after.height > 0.802 else 0.0
-    return goal_position, {"goal_position": goal_position}
+    velocity_change = 58.3 * (after.velocity - before.velocity)
+    height_change = 4.48 * (after.height - before.height)
+    velocity = -0.0255 * after.velocity
+    return velocity_change + height_change + velocity, {"velocity_change": velocity_change, "height_change": height_change, "velocity": velocity}

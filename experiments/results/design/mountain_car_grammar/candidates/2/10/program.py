@@ -1,3 +1,0 @@
-def compute_reward(before, after, action):
-    velocity_nearer = 1.96 * (abs(before.velocity - 0.07) - abs(after.velocity - 0.07))
-    return velocity_nearer, {"velocity_nearer": velocity_nearer}

@@ -1,3 +1,0 @@
-def compute_reward(before, after, action):
-    velocity_square = 2.01 * (after.velocity * after.velocity)
-    return velocity_square, {"velocity_square": velocity_square}
