@@ -304,7 +304,10 @@ def _tell(news: Candidate | Round) -> None:
         first = news.attempt.faults.partition("\n")[0]
         same = f" (the same as {news.same_as})" * bool(news.same_as)
         tries = f"{len(news.attempts)} attempt{'s' * (len(news.attempts) > 1)}"
-        say(f"{news.id}: {news.attempt.fate} after {tries}{same}. {first}".rstrip(), err)
+        leads = (
+            "" if news.attempt.guidance is None else f", leads {max(news.attempt.guidance, 0):.0%} of the way"
+        )
+        say(f"{news.id}: {news.attempt.fate} after {tries}{leads}{same}. {first}".rstrip(), err)
         return
     best = news.best
     if best is None or best.outcome is None:

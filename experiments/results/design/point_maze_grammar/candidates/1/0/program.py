@@ -1,6 +1,9 @@
-def compute_reward(before, after, action):
-    effort = -0.0384 * dot(action, action)
-    agent_pos_1_nearer = 0.535 * (abs(before.agent_pos[1] - 5.0) - abs(after.agent_pos[1] - 5.0))
-    agent_goal_nearer = 0.176 * (distance(before.agent_pos, before.goal_pos) - distance(after.agent_pos, after.goal_pos))
-    agent_goal_nearer_2 = -0.149 * (distance(before.agent_pos, before.goal_pos) - distance(after.agent_pos, after.goal_pos))
-    return effort + agent_pos_1_nearer + agent_goal_nearer + agent_goal_nearer_2, {"effort": effort, "agent_pos_1_nearer": agent_pos_1_nearer, "agent_goal_nearer": agent_goal_nearer, "agent_goal_nearer_2": agent_goal_nearer_2}
+MEMORY = {"best_agent_goal": 0.0, "any_agent_goal": 0.0}
+
+
+def compute_reward(before, after, action, memory):
+    best_agent_goal_then = memory.best_agent_goal if memory.any_agent_goal > 0.0 else distance(before.agent_pos, before.goal_pos)
+    memory.best_agent_goal = min(best_agent_goal_then, distance(after.agent_pos, after.goal_pos))
+    memory.any_agent_goal = 1.0
+    agent_goal_record = 0.243 * (best_agent_goal_then - memory.best_agent_goal)
+    return agent_goal_record, {"agent_goal_record": agent_goal_record}

@@ -1,9 +1,9 @@
-MEMORY = {"any_agent_pos_1": 0.0, "best_agent_pos_1": 0.0}
+MEMORY = {"best_agent_goal": 0.0, "any_agent_goal": 0.0}
 
 
 def compute_reward(before, after, action, memory):
-    best_agent_pos_1_then = memory.best_agent_pos_1 if memory.any_agent_pos_1 > 0.0 else before.agent_pos[1]
-    memory.best_agent_pos_1 = min(best_agent_pos_1_then, after.agent_pos[1])
-    memory.any_agent_pos_1 = 1.0
-    agent_pos_1_record = 0.0209 * (best_agent_pos_1_then - memory.best_agent_pos_1) if after.agent_pos[0] > 0.504 else 0.0
-    return agent_pos_1_record, {"agent_pos_1_record": agent_pos_1_record}
+    best_agent_goal_then = memory.best_agent_goal if memory.any_agent_goal > 0.0 else distance(before.agent_pos, before.goal_pos)
+    memory.best_agent_goal = min(best_agent_goal_then, distance(after.agent_pos, after.goal_pos))
+    memory.any_agent_goal = 1.0
+    agent_goal_record = 0.115 * (best_agent_goal_then - memory.best_agent_goal)
+    return agent_goal_record, {"agent_goal_record": agent_goal_record}

@@ -1,3 +1,3 @@
 def compute_reward(before, after, action):
-    goal_pos_0_nearer = 0.0223 * (abs(before.goal_pos[0] - 0.803) - abs(after.goal_pos[0] - 0.749))
-    return goal_pos_0_nearer, {"goal_pos_0_nearer": goal_pos_0_nearer}
+    agent_goal_near = 0.0672 * (0.0387 * exp(-distance(after.agent_pos, after.goal_pos) / 0.547) - 0.0185 * exp(-distance(before.agent_pos, before.goal_pos) / 6.12))
+    return agent_goal_near, {"agent_goal_near": agent_goal_near}

@@ -1,9 +1,4 @@
-MEMORY = {"any_agent_goal": 0.0, "best_agent_goal": 0.0}
-
-
-def compute_reward(before, after, action, memory):
-    best_agent_goal_then = memory.best_agent_goal if memory.any_agent_goal > 0.0 else distance(before.agent_pos, before.goal_pos)
-    memory.best_agent_goal = min(best_agent_goal_then, distance(after.agent_pos, after.goal_pos))
-    memory.any_agent_goal = 1.0
-    agent_goal_record = 0.0315 * (best_agent_goal_then - memory.best_agent_goal) if after.agent_pos[1] > 2.45 else 0.0
-    return agent_goal_record, {"agent_goal_record": agent_goal_record}
+def compute_reward(before, after, action):
+    agent_pos_1_change = 0.28 * (after.agent_pos[1] - before.agent_pos[1])
+    agent_goal_nearer = 0.117 * (distance(before.agent_pos, before.goal_pos) - distance(after.agent_pos, after.goal_pos))
+    return agent_pos_1_change + agent_goal_nearer, {"agent_pos_1_change": agent_pos_1_change, "agent_goal_nearer": agent_goal_nearer}

@@ -1,5 +1,6 @@
-def potential(state):
-    agent_goal_near = 0.552 * exp(-distance(state.agent_pos, state.goal_pos) / 1.21)
-    agent_pos_0_far = -0.154 * abs(state.agent_pos[0] - 12.1)
-    agent_pos_0_far_2 = -0.0588 * abs(state.agent_pos[0] - 0.0)
-    return agent_goal_near + agent_pos_0_far + agent_pos_0_far_2, {"agent_goal_near": agent_goal_near, "agent_pos_0_far": agent_pos_0_far, "agent_pos_0_far_2": agent_pos_0_far_2}
+def compute_reward(before, after, action):
+    agent_pos_1_change = 0.423 * (after.agent_pos[1] - before.agent_pos[1])
+    agent_goal_nearer = 0.141 * (distance(before.agent_pos, before.goal_pos) - distance(after.agent_pos, after.goal_pos))
+    agent_pos_0_change = 0.0209 * (after.agent_pos[0] - before.agent_pos[0]) if after.agent_pos[1] < 1.58 else 0.0
+    agent_goal_nearer_2 = 0.0161 * (distance(before.agent_pos, before.goal_pos) - distance(after.agent_pos, after.goal_pos))
+    return agent_pos_1_change + agent_goal_nearer + agent_pos_0_change + agent_goal_nearer_2, {"agent_pos_1_change": agent_pos_1_change, "agent_goal_nearer": agent_goal_nearer, "agent_pos_0_change": agent_pos_0_change, "agent_goal_nearer_2": agent_goal_nearer_2}

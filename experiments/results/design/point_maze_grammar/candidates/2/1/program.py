@@ -1,5 +1,5 @@
-def potential(state):
-    agent_goal_near = 0.552 * exp(-distance(state.agent_pos, state.goal_pos) / 1.21)
-    agent_pos_0_far = -0.177 * abs(state.agent_pos[0] - 5.0)
-    agent_goal_near_2 = 1.83 * exp(-distance(state.agent_pos, state.goal_pos) / 1.73)
-    return agent_goal_near + agent_pos_0_far + agent_goal_near_2, {"agent_goal_near": agent_goal_near, "agent_pos_0_far": agent_pos_0_far, "agent_goal_near_2": agent_goal_near_2}
+def compute_reward(before, after, action):
+    agent_pos_1_nearer = 0.0378 * (abs(before.agent_pos[1] - 5.66) - abs(after.agent_pos[1] - 6.47))
+    agent_goal_nearer = 0.0299 * (distance(before.agent_pos, before.goal_pos) - distance(after.agent_pos, after.goal_pos))
+    agent_pos_1_nearer_2 = 0.023 * (abs(before.agent_pos[1] - 5.0) - abs(after.agent_pos[1] - 5.0))
+    return agent_pos_1_nearer + agent_goal_nearer + agent_pos_1_nearer_2, {"agent_pos_1_nearer": agent_pos_1_nearer, "agent_goal_nearer": agent_goal_nearer, "agent_pos_1_nearer_2": agent_pos_1_nearer_2}

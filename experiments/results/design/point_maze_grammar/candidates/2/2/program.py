@@ -1,5 +1,9 @@
-def potential(state):
-    agent_goal_near = 0.529 * exp(-distance(state.agent_pos, state.goal_pos) / 2.34)
-    agent_pos_0_far = -0.177 * abs(state.agent_pos[0] - 5.0)
-    agent_pos_0_far_2 = -0.0705 * abs(state.agent_pos[0] - 0.0)
-    return agent_goal_near + agent_pos_0_far + agent_pos_0_far_2, {"agent_goal_near": agent_goal_near, "agent_pos_0_far": agent_pos_0_far, "agent_pos_0_far_2": agent_pos_0_far_2}
+MEMORY = {"best_agent_goal": 0.0, "any_agent_goal": 0.0}
+
+
+def compute_reward(before, after, action, memory):
+    best_agent_goal_then = memory.best_agent_goal if memory.any_agent_goal > 0.0 else distance(before.agent_pos, before.goal_pos)
+    memory.best_agent_goal = min(best_agent_goal_then, distance(after.agent_pos, after.goal_pos))
+    memory.any_agent_goal = 1.0
+    agent_goal_record = 0.0494 * (best_agent_goal_then - memory.best_agent_goal)
+    return agent_goal_record, {"agent_goal_record": agent_goal_record}

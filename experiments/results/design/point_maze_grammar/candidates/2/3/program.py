@@ -1,6 +1,13 @@
-def potential(state):
-    agent_goal_near = 1.53 * exp(-distance(state.agent_pos, state.goal_pos) / 1.7)
-    agent_goal_near_2 = -(0.668 * exp(-distance(state.agent_pos, state.goal_pos) / 1.75))
-    agent_pos_0_far_2 = -(-0.0284 * abs(state.agent_pos[0] - 0.0))
-    agent_pos_0 = 0.109 * state.agent_pos[0] if state.agent_pos[1] > 3.36 else 0.0
-    return agent_goal_near + agent_goal_near_2 + agent_pos_0_far_2 + agent_pos_0, {"agent_goal_near": agent_goal_near, "agent_goal_near_2": agent_goal_near_2, "agent_pos_0_far_2": agent_pos_0_far_2, "agent_pos_0": agent_pos_0}
+MEMORY = {"any_agent_goal": 0.0, "best_agent_goal": 0.0, "best_agent_goal_2": 0.0, "any_agent_goal_2": 0.0}
+
+
+def compute_reward(before, after, action, memory):
+    best_agent_goal_then = memory.best_agent_goal if memory.any_agent_goal > 0.0 else distance(before.agent_pos, before.goal_pos)
+    memory.best_agent_goal = min(best_agent_goal_then, distance(after.agent_pos, after.goal_pos))
+    memory.any_agent_goal = 1.0
+    agent_goal_record = 0.383 * (best_agent_goal_then - memory.best_agent_goal)
+    best_agent_goal_then_2 = memory.best_agent_goal_2 if memory.any_agent_goal_2 > 0.0 else distance(before.agent_pos, before.goal_pos)
+    memory.best_agent_goal_2 = min(best_agent_goal_then_2, distance(after.agent_pos, after.goal_pos))
+    memory.any_agent_goal_2 = 1.0
+    agent_goal_record_2 = 0.0425 * (best_agent_goal_then_2 - memory.best_agent_goal_2)
+    return agent_goal_record + agent_goal_record_2, {"agent_goal_record": agent_goal_record, "agent_goal_record_2": agent_goal_record_2}

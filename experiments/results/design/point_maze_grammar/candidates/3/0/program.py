@@ -1,3 +1,10 @@
-def potential(state):
-    agent_pos_1_far = -0.0799 * abs(state.agent_pos[1] - 4.99)
-    return agent_pos_1_far, {"agent_pos_1_far": agent_pos_1_far}
+MEMORY = {"best_agent_goal": 0.0, "any_agent_goal": 0.0}
+
+
+def compute_reward(before, after, action, memory):
+    agent_goal_nearer = 0.0014 * (distance(before.agent_pos, before.goal_pos) - distance(after.agent_pos, after.goal_pos))
+    best_agent_goal_then = memory.best_agent_goal if memory.any_agent_goal > 0.0 else distance(before.agent_pos, before.goal_pos)
+    memory.best_agent_goal = min(best_agent_goal_then, distance(after.agent_pos, after.goal_pos))
+    memory.any_agent_goal = 1.0
+    agent_goal_record = 0.0305 * (best_agent_goal_then - memory.best_agent_goal)
+    return agent_goal_nearer + agent_goal_record, {"agent_goal_nearer": agent_goal_nearer, "agent_goal_record": agent_goal_record}

@@ -1,4 +1,9 @@
-def potential(state):
-    agent_pos_0_square = 0.012 * (state.agent_pos[0] * state.agent_pos[0])
-    agent_goal_far = -0.177 * distance(state.agent_pos, state.goal_pos)
-    return agent_pos_0_square + agent_goal_far, {"agent_pos_0_square": agent_pos_0_square, "agent_goal_far": agent_goal_far}
+MEMORY = {"any_agent_goal_2": 0.0, "best_agent_goal_2": 0.0}
+
+
+def compute_reward(before, after, action, memory):
+    best_agent_goal_then_2 = memory.best_agent_goal_2 if memory.any_agent_goal_2 > 0.0 else distance(before.agent_pos, before.goal_pos)
+    memory.best_agent_goal_2 = min(best_agent_goal_then_2, distance(after.agent_pos, after.goal_pos))
+    memory.any_agent_goal_2 = 1.0
+    agent_goal_record_2 = 0.0425 * (best_agent_goal_then_2 - memory.best_agent_goal_2)
+    return agent_goal_record_2, {"agent_goal_record_2": agent_goal_record_2}

@@ -1,5 +1,7 @@
-def potential(state):
-    agent_goal_near = 0.802 * exp(-distance(state.agent_pos, state.goal_pos) / 1.01)
-    agent_pos_0_far = -0.0782 * abs(state.agent_pos[0] - 8.24)
-    agent_pos_0 = 0.0639 * state.agent_pos[0]
-    return agent_goal_near + agent_pos_0_far + agent_pos_0, {"agent_goal_near": agent_goal_near, "agent_pos_0_far": agent_pos_0_far, "agent_pos_0": agent_pos_0}
+def compute_reward(before, after, action):
+    agent_pos_1_change = 0.208 * (after.agent_pos[1] - before.agent_pos[1])
+    agent_goal_nearer = 0.141 * (distance(before.agent_pos, before.goal_pos) - distance(after.agent_pos, after.goal_pos))
+    agent_pos_0_change = 0.0153 * (after.agent_pos[0] - before.agent_pos[0]) if after.agent_pos[1] < 2.95 else 0.0
+    agent_goal_nearer_2 = 0.0422 * (distance(before.agent_pos, before.goal_pos) - distance(after.agent_pos, after.goal_pos))
+    agent_pos_1 = -0.00115 * after.agent_pos[1]
+    return agent_pos_1_change + agent_goal_nearer + agent_pos_0_change + agent_goal_nearer_2 + agent_pos_1, {"agent_pos_1_change": agent_pos_1_change, "agent_goal_nearer": agent_goal_nearer, "agent_pos_0_change": agent_pos_0_change, "agent_goal_nearer_2": agent_goal_nearer_2, "agent_pos_1": agent_pos_1}

@@ -1,5 +1,5 @@
-def potential(state):
-    agent_pos_0_far = -0.177 * abs(state.agent_pos[0] - 5.0)
-    agent_goal_near_2 = 1.83 * exp(-distance(state.agent_pos, state.goal_pos) / 1.73)
-    agent_pos_1_near = 0.269 * exp(-abs(state.agent_pos[1] - 3.93) / 2.53)
-    return agent_pos_0_far + agent_goal_near_2 + agent_pos_1_near, {"agent_pos_0_far": agent_pos_0_far, "agent_goal_near_2": agent_goal_near_2, "agent_pos_1_near": agent_pos_1_near}
+def compute_reward(before, after, action):
+    agent_pos_1_nearer = 0.0378 * (abs(before.agent_pos[1] - 5.66) - abs(after.agent_pos[1] - 6.47))
+    agent_goal_nearer = 0.0242 * (distance(before.agent_pos, before.goal_pos) - distance(after.agent_pos, after.goal_pos))
+    agent_pos_1_nearer_2 = 0.023 * (abs(before.agent_pos[1] - 5.0) - abs(after.agent_pos[1] - 5.0))
+    return agent_pos_1_nearer + agent_goal_nearer + agent_pos_1_nearer_2, {"agent_pos_1_nearer": agent_pos_1_nearer, "agent_goal_nearer": agent_goal_nearer, "agent_pos_1_nearer_2": agent_pos_1_nearer_2}

@@ -1,5 +1,0 @@
-def potential(state):
-    agent_goal_near = 0.552 * exp(-distance(state.agent_pos, state.goal_pos) / 1.21)
-    agent_pos_0_far = -0.242 * abs(state.agent_pos[0] - 8.67)
-    agent_goal_near_2 = 1.83 * exp(-distance(state.agent_pos, state.goal_pos) / 1.73)
-    return agent_goal_near + agent_pos_0_far + agent_goal_near_2, {"agent_goal_near": agent_goal_near, "agent_pos_0_far": agent_pos_0_far, "agent_goal_near_2": agent_goal_near_2}
