@@ -1,0 +1,3 @@
+def compute_reward(before, after, action):
+    velocity_square = 3.2 * (after.velocity * after.velocity)
+    return velocity_square, {"velocity_square": velocity_square}

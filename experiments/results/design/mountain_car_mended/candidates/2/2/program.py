@@ -1,0 +1,3 @@
+def compute_reward(before, after, action):
+    velocity_square = 0.0956 * (after.velocity * after.velocity)
+    return velocity_square, {"velocity_square": velocity_square}

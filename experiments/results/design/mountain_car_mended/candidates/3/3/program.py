@@ -1,0 +1,5 @@
+def compute_reward(before, after, action):
+    height_change = 6.96 * (after.height - before.height)
+    action_1 = -0.00849 if action == 1 else 0.0
+    velocity_square = 1.62 * (after.velocity * after.velocity)
+    return height_change + action_1 + velocity_square, {"height_change": height_change, "action_1": action_1, "velocity_square": velocity_square}

@@ -1,0 +1,10 @@
+MEMORY = {"best_goal_position": 0.0, "any_goal_position": 0.0}
+
+
+def compute_reward(before, after, action, memory):
+    position_square = 0.0837 * (after.position * after.position)
+    best_goal_position_then = memory.best_goal_position if memory.any_goal_position > 0.0 else before.goal_position
+    memory.best_goal_position = min(best_goal_position_then, after.goal_position)
+    memory.any_goal_position = 1.0
+    goal_position_record = 0.126 * (best_goal_position_then - memory.best_goal_position)
+    return position_square + goal_position_record, {"position_square": position_square, "goal_position_record": goal_position_record}
