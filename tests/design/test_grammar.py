@@ -7,7 +7,7 @@ import re
 
 import numpy as np
 import pytest
-from random_transitions import ABSTRACTION, random_columns
+from agreement import ABSTRACTION, random_columns
 
 from shapegym.shaping.errors import ExpressionError
 from shapegym.shaping.programs.abstraction import Abstraction, Feature
