@@ -109,8 +109,13 @@ def test_behind_the_wall_what_takes_too_long_is_ended() -> None:
     assert "1 s" in outcome.failure
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("name", [*HOSTILE, *CONTAINED])
+@pytest.mark.parametrize(
+    "name",
+    [
+        pytest.param(name, marks=() if name == "full-width name" else pytest.mark.slow)
+        for name in [*HOSTILE, *CONTAINED]
+    ],
+)
 def test_behind_the_wall_each_is_refused_or_contained(name: str) -> None:
     source = {**HOSTILE, **CONTAINED}[name]
     outcome = behind_wall(Job(source, ABSTRACTION, COLUMNS))
