@@ -1,0 +1,1 @@
+# No answer could be read as a program; findings.json says why.

@@ -1,0 +1,16 @@
+MEMORY = {"any_agent_pos_0": 0.0, "best_agent_pos_0": 0.0, "any_agent_key": 0.0, "best_agent_key": 0.0, "seen_has_key": 0.0}
+
+
+def compute_reward(before, after, action, memory):
+    best_agent_pos_0_then = memory.best_agent_pos_0 if memory.any_agent_pos_0 > 0.0 else before.agent_pos[0]
+    memory.best_agent_pos_0 = max(best_agent_pos_0_then, after.agent_pos[0])
+    memory.any_agent_pos_0 = 1.0
+    agent_pos_0_record = 0.0114 * (memory.best_agent_pos_0 - best_agent_pos_0_then)
+    best_agent_key_then = memory.best_agent_key if memory.any_agent_key > 0.0 else distance(before.agent_pos, before.key_pos)
+    memory.best_agent_key = min(best_agent_key_then, distance(after.agent_pos, after.key_pos))
+    memory.any_agent_key = 1.0
+    agent_key_record = 0.152 * (best_agent_key_then - memory.best_agent_key) if after.agent_dir == 1 else 0.0
+    seen_has_key_then = memory.seen_has_key
+    memory.seen_has_key = 1.0 if after.has_key else memory.seen_has_key
+    has_key_first = 0.484 * (memory.seen_has_key - seen_has_key_then)
+    return agent_pos_0_record + agent_key_record + has_key_first, {"agent_pos_0_record": agent_pos_0_record, "agent_key_record": agent_key_record, "has_key_first": has_key_first}
