@@ -111,7 +111,7 @@ class Designer:
             reply = self.transcript.ask(f"{number}/{place}/{turn}", request)
             attempt = self._examine(reply.text) if not reply.refused else Attempt(complaints=(reply.refused,))
             attempts.append(attempt)
-            if self._is_enough(attempts) or reply.refused:
+            if self._is_enough(least_blamed(attempts)) or reply.refused:
                 break
             mended = least_blamed(attempts)  # an answer that made it worse is not built upon
             written = f"```python\n{mended.source}```" if mended.source else cut(reply.text, LONGEST_ANSWER)
@@ -128,7 +128,7 @@ class Designer:
             return
         for turn in range(self.brief.preset.mends):
             best = least_blamed(attempts)
-            if not best.source or self._is_enough(attempts):
+            if not best.source or self._is_enough(best):
                 return
             name = f"{place}/mend/{turn}"
             request = self._request("repair", name, (), (best.source,))
@@ -150,10 +150,9 @@ class Designer:
         asked = said.guidance if self.brief.preset.guidance else None
         return Attempt(source, writing.notes, (), said.findings, asked)
 
-    def _is_enough(self, attempts: Sequence[Attempt]) -> bool:
-        """Whether the best attempt does not go back: it is without blame, and leads far enough where that is known."""
-        best = least_blamed(attempts)
-        return best.fate == "clean" and not self._leads_nowhere(best)
+    def _is_enough(self, attempt: Attempt) -> bool:
+        """Whether an answer is not changed any more: it is without blame, and leads far enough where that is known."""
+        return attempt.fate == "clean" and not self._leads_nowhere(attempt)
 
     def _faults(self, attempt: Attempt) -> str:
         """Everything that is wrong with an answer, in lines."""

@@ -38,7 +38,7 @@ def random_program(abstraction: Abstraction, rng: Rng, form: Form | None = None)
 
 
 def mutate(source: str, abstraction: Abstraction, rng: Rng, blamed: Collection[str] = ()) -> str:
-    """Return a changed program: other numbers, another feature of the same kind, another sign, a part more or less, ...
+    """Return a changed program: other numbers, another feature of the same kind, another sign, a part more or less, one alone.
 
     Args:
         source: of the program.

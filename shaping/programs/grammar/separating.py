@@ -1,7 +1,8 @@
 """Any checked program as genes: conditions become choices, local names their values, so that each part stands by itself.
 
 What a language model writes has branches, early returns and names that several parts share; the grammar changes programs part by
-part (`shapegym.shaping.programs.grammar.breeding`), so these are spelled out first.
+part (`shapegym.shaping.programs.grammar.breeding`), so these are spelled out first. The kernel's straight-line code
+(`shapegym.shaping.programs.evaluations.lowering`) is of single numbers; here vectors stay whole, so that features can be exchanged.
 """
 
 from __future__ import annotations
