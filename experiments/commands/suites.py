@@ -55,23 +55,27 @@ def _show(suite: Suite) -> None:
     if suite.about:
         out.print(escape(suite.about.strip()))
     whole: dict[str, Any] = {"overflow": "fold", "no_wrap": True}  # to be copied
-    folded: dict[str, Any] = {"overflow": "fold"}
     tasks = table(
         Column("task", **whole),
         Column("environment", **whole),
         Column("steps", justify="right", no_wrap=True),
-        Column("agent", **folded),
-        Column("tags", **folded),
+        rows=((name, escape(task.env), f"{task.steps:,}") for name, task in suite.tasks.items()),
+        bare=True,
+        pad_edge=False,
+    )
+    compared = table(
+        Column("task", **whole),
+        Column("agent", no_wrap=True),
+        Column("tags", no_wrap=True),
+        Column("strategies", overflow="fold"),
         rows=(
-            (name, escape(task.env), f"{task.steps:,}", task.algo or suite.algo, ", ".join(task.tags))
+            (name, task.algo or suite.algo, "\n".join(task.tags), ", ".join(suite.strategies(name)))
             for name, task in suite.tasks.items()
         ),
         bare=True,
         pad_edge=False,
     )
-    strategies = ((name, ", ".join(suite.strategies(name))) for name in suite.tasks)
-    columns = (Column("task", **whole), Column("strategies", **folded))
-    out.print(tasks, table(*columns, rows=strategies, bare=True, pad_edge=False))
+    out.print(tasks, compared)
     for field, values in suite.sweep.items():
         out.print(f"swept: {escape(f'{field}={values}')}")
     for title, part in (("whole", False), *((("--quick", True),) if suite.quick else ())):
