@@ -17,6 +17,7 @@ _HOMES = {
     "runs.request": ("RunConfig",),
     "runs.run": ("train",),
     "studies.index": ("register_study",),
+    "sweeps.collection": ("collect",),
     "sweeps.entry": ("SweepResult", "sweep"),
     "sweeps.ready": ("register_suite",),
     "sweeps.results": ("ResultRow", "Results"),

@@ -14,6 +14,7 @@ from rich.table import Column
 
 from shapegym.experiments.commands.audit import audit
 from shapegym.experiments.commands.check import check
+from shapegym.experiments.commands.collect import collect
 from shapegym.experiments.commands.compare import compare
 from shapegym.experiments.commands.design import design
 from shapegym.experiments.commands.encoder import encoder
@@ -393,6 +394,7 @@ app.command()(check)
 app.command()(audit)
 app.command()(record)
 app.command()(sweep)
+app.command()(collect)
 app.command()(report)
 app.command()(compare)
 app.command()(suites)

@@ -24,13 +24,16 @@ def verify(
     folder: Annotated[Path, typer.Argument(help="Folder of a sweep.")],
     runs: Annotated[int, typer.Option(help="How many runs to train again; 0: none.", min=0)] = 1,
     seed: Annotated[int, typer.Option(help="Which: draws the sample.", min=0)] = 0,
+    only: Annotated[
+        str, typer.Option(help="Of those whose ids (task/strategy/seed) contain this text.")
+    ] = "",
     trust: Trust = False,
     _imports: Imports = None,
 ) -> None:
     """Check a sweep that somebody made: its index against its run folders, and sampled runs by training them again."""
     from shapegym.experiments.sweeps.results import Results
     from shapegym.experiments.sweeps.verification import check_books, sample
-    from shapegym.experiments.sweeps.workspace import read_plan
+    from shapegym.experiments.sweeps.workspace import read_header, read_plan
     from shapegym.shaping.discovery import only_loaded
 
     with explained(), only_loaded(folder, trust=trust):
@@ -38,10 +41,16 @@ def verify(
             _complain(wrong)
         else:
             results, planned = len(Results.open(folder).rows), len(read_plan(folder).jobs)
-            out.print(f"{results:,} results are those of their run folders.")
+            alone = read_header(folder)["rows_alone"]
+            fit = (
+                "fit what was asked for; their run folders are not there"
+                if alone
+                else "are those of their run folders"
+            )
+            out.print(f"{results:,} results {fit}.")
             if results < planned:
                 out.print(f"{planned - results:,} of {planned:,} planned runs have no result.")
-        for job in sample(folder, runs, seed) if runs else ():
+        for job in sample(folder, runs, seed, only) if runs else ():
             wrong += _judged(job, _repeated(job, folder))
         if wrong:
             raise typer.Exit(1)

@@ -22,7 +22,7 @@ from __future__ import annotations
 
 import json
 import platform
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from functools import cache
 from importlib.metadata import version
@@ -122,7 +122,11 @@ def is_finished(folder: Path) -> bool:
 
 def changed_versions(folder: Path) -> dict[str, tuple[str, str]]:
     """Return what is another now than when the run began: name -> (then, now)."""
-    then = read_versions(folder) if (folder / VERSIONS).exists() else {}
+    return changes(read_versions(folder) if (folder / VERSIONS).exists() else {})
+
+
+def changes(then: Mapping[str, str]) -> dict[str, tuple[str, str]]:
+    """Return what is another now than in recorded versions: name -> (then, now)."""
     now = versions()
     return {name: (then[name], now[name]) for name in now if name in then and then[name] != now[name]}
 

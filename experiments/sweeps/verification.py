@@ -17,8 +17,8 @@ from shapegym.experiments.runs import costs, run_folder
 from shapegym.experiments.runs.request import RunConfig
 from shapegym.experiments.runs.run import Progress, train
 from shapegym.experiments.sweeps.plan import Job, run_path
-from shapegym.experiments.sweeps.results import Results, row_of
-from shapegym.experiments.sweeps.workspace import read_plan, require_unedited
+from shapegym.experiments.sweeps.results import ResultRow, Results, row_of
+from shapegym.experiments.sweeps.workspace import read_header, read_plan, require_unedited
 from shapegym.shaping.limited_files import LARGEST_DOCUMENT, opened, read_object
 
 TOLERANCE = 0.2
@@ -28,6 +28,9 @@ seeds."""
 
 REPEATED = (run_folder.RESULT, EVALUATIONS_FILE, EPISODES_FILE)
 """The files that a repetition writes again, byte for byte; and those that its algorithm declares."""
+
+_OF_THE_MACHINE = ("costs", "versions", "request")
+"""Fields of a row that a repetition need not share: the stored request writes out defaults, which later versions add to."""
 
 _LONGEST_SHOWN = 1000  # bytes of a line
 
@@ -50,12 +53,12 @@ class Repetition:
 
 
 def check_books(folder: Path) -> Iterator[str]:
-    """Yield what is wrong between plan, index and run folders of a sweep.
+    """Yield what is wrong between plan, index and run folders of a sweep, or plan and index alone where it has no more.
 
     Raises:
         RunError: if plan or index cannot be read, or the request of a job was edited.
     """
-    plan = {job.id: job for job in read_plan(folder).jobs}
+    alone, plan = read_header(folder)["rows_alone"], {job.id: job for job in read_plan(folder).jobs}
     rows = Results.open(folder).rows
     listed = {row.id for row in rows}
     for job_id in plan:
@@ -68,6 +71,8 @@ def check_books(folder: Path) -> Iterator[str]:
             continue
         if row.digest != job.digest:
             yield f"{row.id}: the index has a result of the request {row.digest}, the plan asks for {job.digest}."
+        if alone and not run_folder.is_finished(run_path(folder, row.id)):
+            continue
         try:
             require_unedited(job, run_path(folder, row.id))
             found = row_of(job, run_path(folder, row.id))
@@ -78,22 +83,29 @@ def check_books(folder: Path) -> Iterator[str]:
             yield f"{row.id}: the index and the run folder differ in {', '.join(fields)}."
 
 
-def sample(folder: Path, count: int, seed: int) -> tuple[Job, ...]:
+def sample(folder: Path, count: int, seed: int, only: str = "") -> tuple[Job, ...]:
     """Return the jobs of ``count`` finished runs (or all, if there are no more), drawn at random by ``seed``.
+
+    Args:
+        folder: of the sweep.
+        count: how many.
+        seed: which.
+        only: of those whose ids (task/strategy/seed) contain this text.
 
     Raises:
         RunError: if none is finished.
     """
     plan = {job.id: job for job in read_plan(folder).jobs}
-    finished = sorted(row.id for row in Results.open(folder).rows if row.id in plan)
+    finished = sorted(row.id for row in Results.open(folder).rows if row.id in plan and only in row.id)
     if not finished:
-        raise RunError(f"No run of {folder} is finished; there is nothing to repeat.")
+        which = f" of those with {only!r} in their id" if only else ""
+        raise RunError(f"No run of {folder} is finished{which}; there is nothing to repeat.")
     drawn = np.random.default_rng(seed).permutation(len(finished))[:count]
     return tuple(plan[finished[place]] for place in drawn)
 
 
 def repeat(job: Job, folder: Path, scratch: Path, progress: Progress | None = None) -> Repetition:
-    """Train a run of a sweep again, as its folder says, and compare.
+    """Train a run of a sweep again, as its folder says, and compare; as the plan says, if the sweep has rows alone.
 
     Args:
         job: the run.
@@ -105,6 +117,9 @@ def repeat(job: Job, folder: Path, scratch: Path, progress: Progress | None = No
         RunError: if the recorded run is not complete, or damaged.
     """
     recorded = run_path(folder, job.id)
+    if read_header(folder)["rows_alone"] and not run_folder.is_finished(recorded):
+        train(job.config, scratch, progress=progress)
+        return _beside(_row(folder, job), row_of(job, scratch))
     row_of(job, recorded)
     train(RunConfig.from_folder(recorded), scratch, progress=progress, answers_of=recorded)
     names = (*REPEATED, *algorithm_of(job.config.algo).files)
@@ -114,6 +129,22 @@ def repeat(job: Job, folder: Path, scratch: Path, progress: Progress | None = No
         run_folder.changed_versions(recorded),
         tuple(_outside(then, now)),
         costs.read(recorded).resumed,
+    )
+
+
+def _row(folder: Path, job: Job) -> ResultRow:
+    return next(row for row in Results.open(folder).rows if row.id == job.id)
+
+
+def _beside(recorded: ResultRow, repeated: ResultRow) -> Repetition:
+    """Compare a row that has lost its run folder with that of the repetition."""
+    then, now = json.loads(recorded.as_line()), json.loads(repeated.as_line())
+    fields = (name for name in _differing(then, now) if name not in _OF_THE_MACHINE)
+    return Repetition(
+        tuple(f"{name}: recorded {_cut(then[name])}, repeated {_cut(now[name])}." for name in fields),
+        run_folder.changes(recorded.versions),
+        tuple(_outside(then, now)),
+        int(then["costs"].get("resumed", 0)),
     )
 
 
@@ -143,6 +174,11 @@ def _difference(name: str, recorded: Path, repeated: Path) -> str:
 
 def _shown(line: bytes) -> str:
     return line[:_LONGEST_SHOWN].decode(errors="replace").strip().rstrip(",") or "nothing"
+
+
+def _cut(value: Any) -> str:
+    text = json.dumps(value)
+    return text if len(text) <= _LONGEST_SHOWN else f"{text[:_LONGEST_SHOWN]} ..."
 
 
 def _outside(then: Mapping[str, Any], now: Mapping[str, Any]) -> Iterator[str]:

@@ -11,7 +11,8 @@
 ==================  =========================================================================
 
 Run folders are the truth. The index is written after them, made anew from them where it is missing or damaged, and in the order
-of the plan when a sweep ends.
+of the plan when a sweep ends. Where ``sweep.json`` says ``rows_alone`` (`shapegym.experiments.sweeps.collection`), rows count
+without their run folders too.
 """
 
 from __future__ import annotations
@@ -43,7 +44,7 @@ FORMAT = "shapegym sweep"
 LARGEST_PLAN = 2**30
 """Bytes: a million runs."""
 
-_HEADER: dict[str, Any] = {"name": str, "title": str, "request": Mapping, "wandb": str}
+_HEADER: dict[str, Any] = {"name": str, "title": str, "request": Mapping, "wandb": str, "rows_alone": bool}
 _REQUEST: dict[str, Any] = {
     "suite": str | Mapping,
     "quick": bool,
@@ -55,7 +56,7 @@ _REQUEST: dict[str, Any] = {
     "ablate": bool,
     "imports": tuple[str, ...],
 }
-_LATER: dict[str, Any] = {"request": {}, "wandb": "", "imports": ()}
+_LATER: dict[str, Any] = {"request": {}, "wandb": "", "imports": (), "rows_alone": False}
 """What older sweeps do not say."""
 
 
@@ -66,10 +67,12 @@ class Workspace:
         folder: where it is.
         plan: all jobs that it was ever asked for.
         rows: the finished ones by id; other processes' since `refresh`.
+        rows_alone: whether rows count without their run folders.
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, *, rows_alone: bool = False) -> None:
         self.folder = folder
+        self.rows_alone = rows_alone
         self.plan = Plan("", "", ())
         self.rows: dict[str, ResultRow] = {}
         self.lock = FileLock(inside(folder, f"{LOCKS}/books.lock"))
@@ -88,7 +91,7 @@ class Workspace:
             return
         with self.lock:
             stored = read_plan(self.folder) if (self.folder / SWEEP).exists() else self.plan
-            self.plan = _union(stored, new)
+            self.plan = united(stored, new)
             if len(self.plan.jobs) > len(stored.jobs) or not (self.folder / PLAN).exists():
                 _write_lines(self.folder / PLAN, map(_plan_line, self.plan.jobs))
         self._vetted.update((job.id, job) for job in new)
@@ -147,10 +150,11 @@ class Workspace:
             self.refresh()
             rows = []
             for job in self.plan.jobs:
-                path = run_path(self.folder, job.id)
+                path, row = run_path(self.folder, job.id), self.rows.get(job.id)
                 if not run_folder.is_finished(path):
+                    if self.rows_alone and row is not None and row.digest == job.digest:
+                        rows.append(row)
                     continue
-                row = self.rows.get(job.id)
                 if row is None or row.digest != job.digest:
                     require_unedited(job, path)
                     discard_checkpoints(path)
@@ -205,10 +209,11 @@ def open_workspace(
     if not (folder / SWEEP).is_file():
         if plan is None:
             raise RunError(f"{folder} is no sweep: it has no {SWEEP}.")
-        _require_empty(folder)
+        require_empty(folder)
     (folder / LOCKS).mkdir(parents=True, exist_ok=True)
     require_own(folder, below=False)
-    workspace = Workspace(folder)
+    rows_alone = (folder / SWEEP).is_file() and read_header(folder)["rows_alone"]
+    workspace = Workspace(folder, rows_alone=rows_alone)
     with workspace.lock:
         if (folder / SWEEP).is_file():
             workspace.plan = read_plan(folder)
@@ -223,9 +228,23 @@ def open_workspace(
             _require_one_version(workspace)
         if plan is not None:
             workspace.add(plan.jobs)
-            _write_header(folder, plan, request, wandb)
+            _write_header(folder, plan, request, wandb, rows_alone=rows_alone)
     shutil.rmtree(folder / TRASH, ignore_errors=True)
     return workspace
+
+
+def write_rows_alone(folder: Path, plan: Plan, rows: Mapping[str, ResultRow]) -> None:
+    """Write plan and rows, in the plan's order, into a folder whose rows count without run folders.
+
+    Args:
+        folder: new, or written so before.
+        plan: all jobs.
+        rows: finished ones of them by id.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    _write_lines(folder / PLAN, map(_plan_line, plan.jobs))
+    _write_header(folder, plan, None, "", rows_alone=True)
+    _write_lines(folder / INDEX, (rows[job.id].as_line() for job in plan.jobs if job.id in rows))
 
 
 def read_plan(folder: Path) -> Plan:
@@ -262,7 +281,7 @@ def read_plan(folder: Path) -> Plan:
 
 
 def read_header(folder: Path) -> dict[str, Any]:
-    """Return ``sweep.json``: name, title, shapegym, request, wandb.
+    """Return ``sweep.json``: name, title, shapegym, request, wandb, rows_alone.
 
     Raises:
         RunError: if it is missing or damaged, or something in the folder leads elsewhere.
@@ -346,7 +365,8 @@ def _is_beginning(item: Path) -> bool:
     return item.name in (LOCKS, PLAN) or item.name.endswith(".tmp") or empty_index
 
 
-def _require_empty(folder: Path) -> None:
+def require_empty(folder: Path) -> None:
+    """Raise `RunError` unless a sweep can begin there."""
     if folder.exists() and not folder.is_dir():
         raise RunError(f"{folder} is a file: choose another folder with --out.")
     others = folder.exists() and not all(map(_is_beginning, folder.iterdir()))
@@ -354,7 +374,12 @@ def _require_empty(folder: Path) -> None:
         raise RunError(f"{folder} is not empty, and no sweep: choose another folder with --out.")
 
 
-def _union(stored: Plan, jobs: Iterable[Job]) -> Plan:
+def united(stored: Plan, jobs: Iterable[Job]) -> Plan:
+    """Return a plan with more jobs.
+
+    Raises:
+        RunError: if one of them asks for something else under an id of the plan.
+    """
     known = {job.id: job for job in stored.jobs}
     for job in jobs:
         then = known.setdefault(job.id, job)
@@ -381,7 +406,9 @@ def _difference(then: Any, now: Any, at: str = "") -> str:
     return "" if then == now else f"{at.removesuffix('.')} was {then!r} and is {now!r}"
 
 
-def _write_header(folder: Path, plan: Plan, request: Mapping[str, Any] | None, wandb: str) -> None:
+def _write_header(
+    folder: Path, plan: Plan, request: Mapping[str, Any] | None, wandb: str, *, rows_alone: bool
+) -> None:
     header = {
         "format": FORMAT,
         "name": plan.name,
@@ -389,6 +416,7 @@ def _write_header(folder: Path, plan: Plan, request: Mapping[str, Any] | None, w
         "shapegym": run_folder.versions()["shapegym"],
         "request": dict(request or {}),
         "wandb": wandb,
+        "rows_alone": rows_alone,
     }
     _write_lines(folder / SWEEP, [json.dumps(header, indent=2) + "\n"])
 
