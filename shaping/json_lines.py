@@ -59,12 +59,13 @@ def read_rows(path: Path, error: type[Exception]) -> list[dict[str, Any]]:
     return list(each_row(path, error))
 
 
-def each_row(path: Path, error: type[Exception]) -> Iterator[dict[str, Any]]:
+def each_row(path: Path, error: type[Exception], *, finite: bool = True) -> Iterator[dict[str, Any]]:
     """Yield the rows; an unfinished last line is left out. The n-th row stands in line n.
 
     Args:
         path: the file.
         error: what is raised if it cannot be read, or a line is no JSON object or longer than `LARGEST_DOCUMENT`.
+        finite: see `shapegym.shaping.limited_files.parse_json`.
     """
     with opened(path, error) as file:
         for number in count(1):
@@ -74,7 +75,7 @@ def each_row(path: Path, error: type[Exception]) -> Iterator[dict[str, Any]]:
                 raise error(f"{where} is too long: at most {in_words(LARGEST_DOCUMENT)} are read.")
             if not line.endswith(b"\n"):  # torn
                 break
-            row = parse_json(line, error, where)
+            row = parse_json(line, error, where, finite=finite)
             if not isinstance(row, dict):
                 raise error(f"{where} is no row: it is {type(row).__name__}, not an object.")
             yield row

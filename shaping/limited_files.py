@@ -102,14 +102,16 @@ def read_text(
         return content.decode()
 
 
-def read_json(path: PathLike, error: type[Exception], what: str = "file") -> Any:
+def read_json(path: PathLike, error: type[Exception], what: str = "file", *, finite: bool = True) -> Any:
     """Return the data of a JSON file. See `parse_json`."""
-    return parse_json(read_bytes(path, error, what), error, f"The {what} {path}")
+    return parse_json(read_bytes(path, error, what), error, f"The {what} {path}", finite=finite)
 
 
-def read_object(path: PathLike, error: type[Exception], what: str = "file") -> dict[str, Any]:
-    """Return the data of a JSON file that holds an object."""
-    data = read_json(path, error, what)
+def read_object(
+    path: PathLike, error: type[Exception], what: str = "file", *, finite: bool = True
+) -> dict[str, Any]:
+    """Return the data of a JSON file that holds an object. See `parse_json`."""
+    data = read_json(path, error, what, finite=finite)
     if not isinstance(data, dict):
         raise error(f"The {what} {path} holds {type(data).__name__}, not an object of JSON.")
     return data

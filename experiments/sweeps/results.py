@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from functools import cache
@@ -25,7 +26,7 @@ from shapegym.agents.metrics import EVALUATION, read_json_lines
 from shapegym.experiments.errors import RunError
 from shapegym.experiments.inside import require_own
 from shapegym.experiments.runs import run_folder
-from shapegym.experiments.sweeps.plan import Job
+from shapegym.experiments.sweeps.plan import Job, value_name
 from shapegym.shaping.errors import said_as
 from shapegym.shaping.limited_files import LARGEST_DOCUMENT, opened, parse_json, read_bytes, read_object
 
@@ -146,7 +147,7 @@ def row_of(job: Job, folder: Path) -> ResultRow:
             entry=job.entry,
             seed=job.config.seed,
             stage=job.stage,
-            variant=dict(job.variant),
+            variant={name: _spelled(value) for name, value in job.variant.items()},
             digest=job.digest,
             steps=job.config.steps,
             first_success=result["steps_to_first_success"],
@@ -239,6 +240,11 @@ def steps_to(
         row.steps if step is None else min(step, row.steps) for step, row in zip(when, rows, strict=True)
     ]
     return np.array(times, np.float64), np.array([step is not None for step in when], np.bool_)
+
+
+def _spelled(value: Any) -> Any:
+    """A swept value as JSON has it, which knows no infinity."""
+    return value if not isinstance(value, float) or math.isfinite(value) else value_name(value)
 
 
 def _steps(row: ResultRow) -> list[int]:

@@ -262,7 +262,7 @@ def read_plan(folder: Path) -> Plan:
     ):  # it is written whole or not at all
         raise RunError(f"{path} is damaged: its last line is cut. Sweep the suite again into another folder.")
     jobs: list[Job] = []
-    for number, data in enumerate(each_row(path, RunError), start=1):
+    for number, data in enumerate(each_row(path, RunError, finite=False), start=1):
         try:
             job_id, digest = data.pop("id"), data.pop("digest")
             job = Job(**{**data, "config": RunConfig.from_data(data["config"])})
@@ -290,7 +290,7 @@ def read_header(folder: Path) -> dict[str, Any]:
     if not path.is_file():
         raise RunError(f"{folder} is no sweep: it has no {SWEEP}.")
     require_own(folder, below=False, written=False)
-    header = read_object(path, RunError)
+    header = read_object(path, RunError, finite=False)
     if header.get("format") != FORMAT:
         raise RunError(f"{path} is damaged: its format is {header.get('format')!r}, not {FORMAT!r}.")
     for key, hint in _HEADER.items():

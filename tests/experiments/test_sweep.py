@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import json
+import math
 import shutil
 from dataclasses import replace
 
@@ -13,13 +14,16 @@ from filelock import FileLock
 from shapegym.agents.callbacks import EPISODES_FILE, EVALUATIONS_FILE
 from shapegym.agents.errors import CheckpointError
 from shapegym.experiments.errors import RunError
+from shapegym.experiments.reports import report
 from shapegym.experiments.runs import run_folder
 from shapegym.experiments.runs.request import RunConfig, request_of
 from shapegym.experiments.sweeps import loop as sweeping
 from shapegym.experiments.sweeps import workspace
+from shapegym.experiments.sweeps.entry import sweep
 from shapegym.experiments.sweeps.loop import Fixed, JobEvent, RunBusy, attempt, run_job, run_jobs
 from shapegym.experiments.sweeps.plan import Job, Plan, in_fair_order, run_path
 from shapegym.experiments.sweeps.results import INDEX, Results
+from shapegym.experiments.sweeps.verification import check_books
 from shapegym.experiments.sweeps.workspace import (
     FAILURES,
     LOCKS,
@@ -483,3 +487,23 @@ def test_a_folder_in_which_another_process_has_just_begun_is_a_sweeps(tmp_path):
     with pytest.raises(RunError, match="not empty"):
         open_workspace(strange, PLAN_OF_FOUR)
     assert [item.name for item in strange.iterdir()] == [INDEX]
+
+
+def test_a_reward_with_an_infinite_number_is_swept_gone_on_with_reported_and_verified(tmp_path):
+    first_visits = {"count_bonus": {"key": "obs", "exponent": math.inf, "scope": "episode"}}
+    suite = {
+        "title": "First visits",
+        "seeds": 1,
+        "settings": dict(CONFIG.settings),
+        "rewards": {"first": {"sum": ["task_reward", first_visits]}},
+        "tasks": {"corridor": {"env": CONFIG.env, "steps": 256}},
+        "sweep": {"reward.count_bonus.exponent": [0.5, math.inf]},
+    }
+    made = sweep(suite, tmp_path / "sweep", workers=1)
+    assert not made.failures
+    assert [row.variant for row in made.rows] == [
+        {"reward.count_bonus.exponent": value} for value in (0.5, "Infinity")
+    ]
+    assert sweep(tmp_path / "sweep", workers=1).rows == made.rows
+    assert report(tmp_path / "sweep").exists()
+    assert list(check_books(tmp_path / "sweep")) == []
