@@ -24,9 +24,6 @@ from shapegym.experiments.reports.tasks import TaskLine, Wait, learning, lines, 
 from shapegym.experiments.stats import seed_warning
 from shapegym.experiments.sweeps.results import ResultRow, contender
 
-RELIABLE = 0.8
-"""The success rate that the second kind of survival curve waits for."""
-
 MOST_DETAILS = 1000
 """Contenders and tasks for which a report tells parts, costs and configurations, three kilobytes each."""
 
@@ -130,7 +127,8 @@ def _section(evidence: Evidence, task: str, slots: Mapping[str, int], listed: Co
     detailed = [line for line in table if line.alarm or line.contender in listed]
     budget, first = max(row.steps for row in rows), evidence.request(rows[0])
     about = (first.get("env", ""), first.get("algo", ""), f"{budget:,} steps a run")
-    events = {"the first success": None, f"{words.percent(RELIABLE)} success": RELIABLE}
+    solved = evidence.plan.solved
+    events = {"the first success": None, f"{words.percent(solved)} success": solved}
     waiting = {
         event: found for event, rate in events.items() if (found := waits(evidence, task, slots, rate))
     }

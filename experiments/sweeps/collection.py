@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from shapegym.experiments.errors import RunError
-from shapegym.experiments.sweeps.plan import Plan
 from shapegym.experiments.sweeps.results import ResultRow, Results
 from shapegym.experiments.sweeps.verification import check_books
 from shapegym.experiments.sweeps.workspace import (
@@ -62,7 +61,7 @@ def collect(sweeps: Sequence[Path], folder: Path) -> Collected:
             raise RunError(f"{source} is the sweep of {more.name}, {sweeps[0]} of {plan.name}.")
         plan = united(plan, more.jobs)
         _join(rows, Results.open(source).rows, source)
-    plan = Plan(plan.name, plan.title, tuple(sorted(plan.jobs, key=lambda job: (job.entry, job.config.seed))))
+    plan = replace(plan, jobs=tuple(sorted(plan.jobs, key=lambda job: (job.entry, job.config.seed))))
     write_rows_alone(folder, plan, rows)
     return Collected(len(rows) - len(before), len(rows), len(plan.jobs))
 

@@ -21,6 +21,9 @@ from shapegym.shaping.limits import Limited, Natural
 MOST_RUNS = 100_000
 """Of a comparison: plan and results are in memory while it runs."""
 
+SOLVED = 0.8
+"""The success rate of a solved task, unless a suite says another."""
+
 _LONGEST_NAME = 240
 """Bytes in the name of a folder; file systems allow 255, and some of them are for what is written beside it."""
 
@@ -75,6 +78,7 @@ class Plan:
     name: str  # of the suite, for file names
     title: str  # for people
     jobs: tuple[Job, ...]  # with distinct ids
+    solved: float = SOLVED  # the success rate that reports wait for
 
     def __post_init__(self) -> None:
         seen: set[str] = set()

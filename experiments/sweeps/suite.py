@@ -31,7 +31,7 @@ from shapegym.experiments.named import require_env
 from shapegym.experiments.runs.evaluations import planned
 from shapegym.experiments.runs.preflight import require_fit
 from shapegym.experiments.runs.request import MOST_EPISODES, MOST_STEPS, SEEDS_END, RunConfig
-from shapegym.experiments.sweeps.plan import MOST_RUNS, Job, Plan, in_fair_order, require_countable
+from shapegym.experiments.sweeps.plan import MOST_RUNS, SOLVED, Job, Plan, in_fair_order, require_countable
 from shapegym.experiments.sweeps.ready import path_of, ready_suites
 from shapegym.experiments.sweeps.search.axes import Axis, Choices, parse_axis
 from shapegym.experiments.sweeps.search.variants import require_axes
@@ -157,6 +157,7 @@ class Suite(_Data):
             "until:STEPS". A task's own goes before the suite's, a reward's own before both. One without a bonus stays as it is,
             unless it is its own that asks for the bonus.
         quick: the part that ``--quick`` runs.
+        solved: the success rate whose first time reports tell.
         sweep: fields to vary: path -> a list of values, or a range as `shapegym.experiments.sweeps.search.axes` writes it.
         imports: modules of other people that define what the suite names.
     """
@@ -174,6 +175,7 @@ class Suite(_Data):
     learners: dict[Name, Learner] = {}
     only_on: dict[Name, Annotated[list[Name], Field(min_length=1)]] = {}
     quick: Quick | None = None
+    solved: float = Field(default=SOLVED, gt=0, le=1)
     sweep: dict[str, Annotated[list[Any], Field(min_length=1)] | str] = {}
     imports: list[str] = []
 
@@ -257,7 +259,9 @@ class Suite(_Data):
             for task, strategy in entries
             for seed in chosen
         )
-        plan = Plan(self.name + "-quick" * quick, self.title + " (quick)" * quick, in_fair_order(jobs))
+        plan = Plan(
+            self.name + "-quick" * quick, self.title + " (quick)" * quick, in_fair_order(jobs), self.solved
+        )
         for axis in self.axes:
             with self._origin.at("sweep", axis.path):
                 require_axes(plan, [axis])

@@ -1,7 +1,7 @@
 """The folder of a sweep, and its books.
 
 ==================  =========================================================================
-``sweep.json``      name, title, version of shapegym, and what was asked for
+``sweep.json``      name, title, version of shapegym, what counts as solved, and what was asked for
 ``plan.jsonl``      a line for every job: id, digest, task, strategy, config, variant, stage
 ``results.jsonl``   a row for every finished run (`shapegym.experiments.sweeps.results`)
 ``failures.jsonl``  why a run failed last; gone when it has succeeded
@@ -21,7 +21,7 @@ import json
 import shutil
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -31,12 +31,12 @@ from shapegym.experiments.errors import RunError
 from shapegym.experiments.inside import inside, require_own
 from shapegym.experiments.runs import run_folder
 from shapegym.experiments.runs.request import RunConfig, request_of
-from shapegym.experiments.sweeps.plan import Job, Plan, require_place, run_path
+from shapegym.experiments.sweeps.plan import SOLVED, Job, Plan, require_place, run_path
 from shapegym.experiments.sweeps.results import INDEX, ResultRow, checksum, row_of
 from shapegym.shaping.atomic_file import replacing
 from shapegym.shaping.json_lines import append_rows, each_row
 from shapegym.shaping.limited_files import LARGEST_DOCUMENT, opened, read_bytes, read_object
-from shapegym.shaping.limits import Count, Natural, checked
+from shapegym.shaping.limits import Count, Natural, Share, checked
 
 SWEEP, PLAN, FAILURES = "sweep.json", "plan.jsonl", "failures.jsonl"
 LOCKS, TRASH = "locks", ".trash"
@@ -44,7 +44,14 @@ FORMAT = "shapegym sweep"
 LARGEST_PLAN = 2**30
 """Bytes: a million runs."""
 
-_HEADER: dict[str, Any] = {"name": str, "title": str, "request": Mapping, "wandb": str, "rows_alone": bool}
+_HEADER: dict[str, Any] = {
+    "name": str,
+    "title": str,
+    "request": Mapping,
+    "wandb": str,
+    "rows_alone": bool,
+    "solved": Share,
+}
 _REQUEST: dict[str, Any] = {
     "suite": str | Mapping,
     "quick": bool,
@@ -56,7 +63,7 @@ _REQUEST: dict[str, Any] = {
     "ablate": bool,
     "imports": tuple[str, ...],
 }
-_LATER: dict[str, Any] = {"request": {}, "wandb": "", "imports": (), "rows_alone": False}
+_LATER: dict[str, Any] = {"request": {}, "wandb": "", "imports": (), "rows_alone": False, "solved": SOLVED}
 """What older sweeps do not say."""
 
 
@@ -222,7 +229,7 @@ def open_workspace(
                     f"{folder} is the sweep of {workspace.plan.name}, not of {plan.name}: choose another folder with --out."
                 )
         elif plan is not None:
-            workspace.plan = Plan(plan.name, plan.title, ())
+            workspace.plan = Plan(plan.name, plan.title, (), plan.solved)
         workspace.rebuild()
         if not mixed:
             _require_one_version(workspace)
@@ -275,13 +282,13 @@ def read_plan(folder: Path) -> Plan:
             )
         jobs.append(job)
     try:
-        return Plan(header["name"], header["title"], tuple(jobs))
+        return Plan(header["name"], header["title"], tuple(jobs), header["solved"])
     except RunError as error:
         raise RunError(f"{path}: {error}") from None
 
 
 def read_header(folder: Path) -> dict[str, Any]:
-    """Return ``sweep.json``: name, title, shapegym, request, wandb, rows_alone.
+    """Return ``sweep.json``: name, title, solved, shapegym, request, wandb, rows_alone.
 
     Raises:
         RunError: if it is missing or damaged, or something in the folder leads elsewhere.
@@ -388,7 +395,7 @@ def united(stored: Plan, jobs: Iterable[Job]) -> Plan:
             raise RunError(
                 f"{job.id} asks for something else than when this sweep began: {difference}. Choose another folder with --out."
             )
-    return Plan(stored.name, stored.title, tuple(known.values()))
+    return replace(stored, jobs=tuple(known.values()))
 
 
 def _difference(then: Any, now: Any, at: str = "") -> str:
@@ -413,6 +420,7 @@ def _write_header(
         "format": FORMAT,
         "name": plan.name,
         "title": plan.title,
+        "solved": plan.solved,
         "shapegym": run_folder.versions()["shapegym"],
         "request": dict(request or {}),
         "wandb": wandb,

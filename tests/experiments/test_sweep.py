@@ -489,6 +489,24 @@ def test_a_folder_in_which_another_process_has_just_begun_is_a_sweeps(tmp_path):
     assert [item.name for item in strange.iterdir()] == [INDEX]
 
 
+def test_what_counts_as_solved_goes_from_the_suite_to_the_report(tmp_path):
+    suite = {
+        "title": "Half",
+        "seeds": 1,
+        "solved": 0.5,
+        "settings": dict(CONFIG.settings),
+        "rewards": {"sparse": None},
+        "tasks": {"corridor": {"env": CONFIG.env, "env_kwargs": {"length": 3}, "steps": 512}},
+    }
+    sweep(suite, tmp_path / "sweep", workers=1)
+    sweep(tmp_path / "sweep", workers=1)
+    assert "steps to 50 % success" in report(tmp_path / "sweep").with_suffix(".md").read_text()
+    header = json.loads((tmp_path / "sweep" / SWEEP).read_text())
+    (tmp_path / "sweep" / SWEEP).write_text(json.dumps(header | {"solved": 7}))
+    with pytest.raises(RunError, match="solved"):
+        read_plan(tmp_path / "sweep")
+
+
 def test_a_reward_with_an_infinite_number_is_swept_gone_on_with_reported_and_verified(tmp_path):
     first_visits = {"count_bonus": {"key": "obs", "exponent": math.inf, "scope": "episode"}}
     suite = {
