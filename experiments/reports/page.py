@@ -85,6 +85,17 @@ class Page:
     # variants that were tried for tuning: task, name, runs, budget, mean success, mean task return
     tuning: Sequence[tuple[str, str, int, int, float | None, float]]
 
+    @property
+    def solving(self) -> Mapping[str, Sequence[Wait | None]]:
+        """Contender -> its steps until tasks are solved, task by task; empty unless there are several and all tell success."""
+        event = solved(self.evidence)
+        if len(self.tasks) < 2 or not all(event in section.waits for section in self.tasks):
+            return {}
+        found = [{wait.contender: wait for wait in section.waits[event]} for section in self.tasks]
+        return {
+            line.contender: [waits.get(line.contender) for waits in found] for line in self.board.standings
+        }
+
     def caption(self, what: str) -> str:
         """A caption of pictures."""
         return words.caption(self.evidence, len(self.drawn), what)
@@ -94,13 +105,19 @@ class Page:
         return words.caption(self.evidence, len(self.evidence.contenders), what)
 
 
+def solved(evidence: Evidence) -> str:
+    """What reports wait for, in words."""
+    return f"{words.percent(evidence.plan.solved)} success"
+
+
 def compose(evidence: Evidence) -> Page:
     """Compute the whole report."""
     board = leaderboard(evidence)
     others = [line.contender for line in board.standings if line.contender != board.baseline][:SLOTS]
     slots = {name: slot for slot, name in enumerate([board.baseline, *others])}
-    listed = [line.contender for line in board.standings][: max(1, MOST_DETAILS // len(evidence.tasks))]
-    sections = [_section(evidence, task, slots, set(listed)) for task in evidence.tasks]
+    ranked = [line.contender for line in board.standings]
+    listed = ranked[: max(1, MOST_DETAILS // len(evidence.tasks))]
+    sections = [_section(evidence, task, slots, ranked, set(listed)) for task in evidence.tasks]
     few = seed_warning(min(map(len, evidence.groups.values())))
     uneven = "Not all contenders have runs on the same tasks: the leaderboard compares each with the baseline where both have."
     return Page(
@@ -122,15 +139,16 @@ def compose(evidence: Evidence) -> Page:
     )
 
 
-def _section(evidence: Evidence, task: str, slots: Mapping[str, int], listed: Collection[str]) -> TaskSection:
+def _section(
+    evidence: Evidence, task: str, slots: Mapping[str, int], ranked: Sequence[str], listed: Collection[str]
+) -> TaskSection:
     table, rows = lines(evidence, task), evidence.rows_of(task)
     detailed = [line for line in table if line.alarm or line.contender in listed]
     budget, first = max(row.steps for row in rows), evidence.request(rows[0])
     about = (first.get("env", ""), first.get("algo", ""), f"{budget:,} steps a run")
-    solved = evidence.plan.solved
-    events = {"the first success": None, f"{words.percent(solved)} success": solved}
+    events = {"the first success": None, solved(evidence): evidence.plan.solved}
     waiting = {
-        event: found for event, rate in events.items() if (found := waits(evidence, task, slots, rate))
+        event: found for event, rate in events.items() if (found := waits(evidence, task, ranked, rate))
     }
     names = dict.fromkeys(name for line in detailed for name in line.parts)
     part_names = {name: 1 + place % SLOTS for place, name in enumerate(names)}
@@ -143,7 +161,10 @@ def _section(evidence: Evidence, task: str, slots: Mapping[str, int], listed: Co
             for metric, label in ((SUCCESS, "success rate"), (RETURN, "task return"))
             if (seen := learning(evidence, task, slots, metric))
         ],
-        [figures.survival(found, slots, budget, event, task) for event, found in waiting.items()],
+        [
+            figures.survival([wait for wait in found if wait.contender in slots], slots, budget, event, task)
+            for event, found in waiting.items()
+        ],
         waiting,
         figures.parts(detailed, part_names),
         part_names,

@@ -59,7 +59,7 @@ def collect(sweeps: Sequence[Path], folder: Path) -> Collected:
         more = read_plan(source)
         if more.name != plan.name:
             raise RunError(f"{source} is the sweep of {more.name}, {sweeps[0]} of {plan.name}.")
-        plan = united(plan, more.jobs)
+        plan = replace(more, jobs=united(plan, more.jobs).jobs)  # the title of the latest
         _join(rows, Results.open(source).rows, source)
     plan = replace(plan, jobs=tuple(sorted(plan.jobs, key=lambda job: (job.entry, job.config.seed))))
     write_rows_alone(folder, plan, rows)

@@ -134,6 +134,20 @@ def test_a_report_says_everything_that_was_asked_of_it(tmp_path):
         assert "intervals are wide" in text
 
 
+def test_when_tasks_were_solved_stands_in_one_table_for_all_contenders(tmp_path, monkeypatch):
+    monkeypatch.setattr(page_module, "SLOTS", 2)  # fewer pictures than contenders
+    folder = sweep(tmp_path, scored(potential=0.9))
+    evidence = gather(folder)
+    table = compose(evidence).solving
+    assert set(table) == set(STRATEGIES)
+    for name, told in table.items():
+        alone = [waits(evidence, task, [name], 0.8)[0] for task in evidence.tasks]
+        assert [(wait.reached, wait.seeds) for wait in told] == [(wait.reached, wait.seeds) for wait in alone]
+    for text in written(folder):
+        assert "Steps to 80 % success" in text.replace("\u202f", " ").replace("\xa0", " ")
+    assert compose(gather(sweep(tmp_path / "one", tasks=1))).solving == {}
+
+
 def test_the_same_results_make_the_same_report(tmp_path):
     folder = sweep(tmp_path)
     assert written(folder) == written(folder)
