@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 
@@ -13,6 +14,7 @@ import pytest
 from fault_server import Handler, completion, serving
 from killed_run import request
 
+from shapegym.agents.checkpoint import checkpoints
 from shapegym.experiments.runs.run import train
 from shapegym.experiments.runs.run_folder import ANSWERS, CHECKPOINTS
 from shapegym.shaping.evaluation.annotators import Question
@@ -30,6 +32,13 @@ def slowly(handler: Handler) -> None:
     handler.send(completion("FOO" if "yellow" in asked else "BAR"))
 
 
+def asking_has_ended() -> None:
+    """Wait for what a closed annotator was working on, which a run does not wait for."""
+    for thread in threading.enumerate():
+        if thread.name == "annotator":
+            thread.join(60)
+
+
 def test_kill_9_and_resume_ask_nothing_twice_and_the_log_repeats_the_run(tmp_path, monkeypatch):
     monkeypatch.setenv("OPENAI_API_KEY", "sk-secret-of-this-test")
     folder = tmp_path / "run"
@@ -45,13 +54,14 @@ def test_kill_9_and_resume_ask_nothing_twice_and_the_log_repeats_the_run(tmp_pat
         )
         until = time.monotonic() + 120
         while process.poll() is None and time.monotonic() < until:
-            if len(server.asked) >= 3 and any((folder / CHECKPOINTS).glob("*")):
+            if len(server.asked) >= 3 and checkpoints(folder / CHECKPOINTS):
                 break
             time.sleep(0.005)
         process.send_signal(signal.SIGKILL)
         assert process.wait() == -signal.SIGKILL
         before = len(server.asked)
         train(config, folder, resume=True)
+        asking_has_ended()
         prompts = [each["body"]["messages"][0]["content"] for each in server.asked]
         train(config, tmp_path / "again", answers_of=folder)
         assert len(server.asked) == len(prompts)
