@@ -31,22 +31,25 @@ def verify(
     _imports: Imports = None,
 ) -> None:
     """Check a sweep that somebody made: its index against its run folders, and sampled runs by training them again."""
+    from shapegym.experiments.runs.run_folder import is_finished
+    from shapegym.experiments.sweeps.plan import run_path
     from shapegym.experiments.sweeps.results import Results
     from shapegym.experiments.sweeps.verification import check_books, sample
-    from shapegym.experiments.sweeps.workspace import read_header, read_plan
+    from shapegym.experiments.sweeps.workspace import read_plan
     from shapegym.shaping.discovery import only_loaded
 
     with explained(), only_loaded(folder, trust=trust):
         if wrong := list(check_books(folder)):
             _complain(wrong)
         else:
-            results, planned = len(Results.open(folder).rows), len(read_plan(folder).jobs)
-            alone = read_header(folder)["rows_alone"]
-            fit = (
-                "fit what was asked for; their run folders are not there"
-                if alone
-                else "are those of their run folders"
-            )
+            rows, planned = Results.open(folder).rows, len(read_plan(folder).jobs)
+            results, kept = len(rows), sum(is_finished(run_path(folder, row.id)) for row in rows)
+            if kept == results:
+                fit = "are those of their run folders"
+            elif kept:
+                fit = f"fit what was asked for, {kept:,} with a run folder that agrees"
+            else:
+                fit = "fit what was asked for; their run folders are not there"
             out.print(f"{results:,} results {fit}.")
             if results < planned:
                 out.print(f"{planned - results:,} of {planned:,} planned runs have no result.")

@@ -18,7 +18,7 @@ from shapegym.experiments.runs.request import RunConfig
 from shapegym.experiments.sweeps.collection import collect
 from shapegym.experiments.sweeps.entry import sweep
 from shapegym.experiments.sweeps.loop import attempt
-from shapegym.experiments.sweeps.plan import Job, Plan
+from shapegym.experiments.sweeps.plan import Job, Plan, run_path
 from shapegym.experiments.sweeps.results import INDEX, Results
 from shapegym.experiments.sweeps.verification import repeat
 from shapegym.experiments.sweeps.workspace import PLAN, SWEEP, open_workspace, read_plan
@@ -150,6 +150,11 @@ def test_the_commands_show_it(parts: Path, tmp_path: Path) -> None:
     said = shapegym("verify", folder, "--only", "count/1")
     assert "4 results fit what was asked for; their run folders are not there." in said
     assert "corridor/count/1: equal to the bit." in said
+    shutil.copytree(run_path(parts / "count", "corridor/count/1"), run_path(folder, "corridor/count/1"))
+    said = shapegym("verify", folder, "--runs", 0)
+    assert "4 results fit what was asked for, 1 with a run folder that agrees." in said
+    said = shapegym("verify", parts / "count", "--runs", 0)
+    assert "2 results are those of their run folders." in said
     assert "finished of those with 'ride'" in shapegym("verify", folder, "--only", "ride", code=2)
     edit_row(folder, 0, lambda row: row.update(digest="0" * 16))
     assert "has a result of the request 0000000000000000" in shapegym("verify", folder, "--runs", 0, code=1)
