@@ -1,6 +1,1 @@
-"""Runs the command line: `python -m shapegym`."""
-
-from shapegym.experiments.cli import app
-
-if __name__ == "__main__":
-    app()
+../../shapegym/__main__.py
