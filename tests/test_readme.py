@@ -63,7 +63,8 @@ def _forget_what_pages_define():
 
 @pytest.mark.filterwarnings("ignore::UserWarning")  # examples leave SB3's advice on batch sizes aside
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
-def test_python_examples_run(page, monkeypatch):
+def test_python_examples_run(page, monkeypatch, tmp_path):
+    monkeypatch.chdir(tmp_path)  # where examples leave their files
     module = ModuleType("page")  # dataclasses look their module up
     monkeypatch.setitem(sys.modules, "page", module)
     found = blocks(page, "python")
