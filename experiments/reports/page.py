@@ -43,6 +43,7 @@ class TaskSection:
     task: str  # its name
     about: str  # environment, algorithm and budget
     lines: Sequence[TaskLine]  # its table
+    alarms: Sequence[str]  # sentences about contenders that are paid for something else than the task
     curves: Sequence[Chart]  # pictures of learning curves
     survivals: Sequence[Chart]  # pictures of steps to success
     waits: Mapping[str, Sequence[Wait]]  # the tables beside them, by what is waited for
@@ -71,7 +72,7 @@ class Page:
     evidence: Evidence  # what it is made from
     verdict: Sequence[str]  # sentences, the headline first
     warnings: Sequence[str]  # what a reader must know
-    alarms: Sequence[str]  # sentences about contenders that are paid for something else than the task
+    alarms: Sequence[str]  # a sentence for each kind of alarm; the sections of the tasks say more
     board: Leaderboard  # the leaderboard
     whiskers: Mapping[str, Any]  # contender -> picture of its interval
     drawn: Sequence[Drawn]  # who is in the pictures
@@ -124,7 +125,7 @@ def compose(evidence: Evidence) -> Page:
         evidence,
         list(words.verdict(evidence, board)),
         [*evidence.warnings(), *([few] if few else []), *([] if board.complete else [uneven])],
-        [text for section in sections for line in section.lines for text in words.alarms(section.task, line)],
+        list(words.alarming((section.task, section.lines) for section in sections)),
         board,
         figures.whiskers(board, slots),
         [Drawn(name, slot) for name, slot in slots.items()],
@@ -143,7 +144,7 @@ def _section(
     evidence: Evidence, task: str, slots: Mapping[str, int], ranked: Sequence[str], listed: Collection[str]
 ) -> TaskSection:
     table, rows = lines(evidence, task), evidence.rows_of(task)
-    detailed = [line for line in table if line.alarm or line.contender in listed]
+    detailed = [line for line in table if line.alarms or line.contender in listed]
     budget, first = max(row.steps for row in rows), evidence.request(rows[0])
     about = (first.get("env", ""), first.get("algo", ""), f"{budget:,} steps a run")
     events = {"the first success": None, solved(evidence): evidence.plan.solved}
@@ -156,6 +157,7 @@ def _section(
         task,
         ", ".join(filter(None, about)),
         table,
+        [text for line in table for text in words.alarms(line)],
         [
             figures.learning(seen, slots, budget, label, task)
             for metric, label in ((SUCCESS, "success rate"), (RETURN, "task return"))

@@ -29,8 +29,7 @@ class ContenderRequest:
     task: str  # name of the task
     contender: str  # what is compared
     seeds: tuple[int, ...]  # of its runs
-    config: str  # the request as YAML, without the seed
-    command: str  # for a POSIX shell; trains every seed again
+    command: str  # for a POSIX shell, with every setting; trains every seed again
 
 
 def requests(evidence: Evidence, names: Sequence[str]) -> Iterator[ContenderRequest]:
@@ -38,11 +37,9 @@ def requests(evidence: Evidence, names: Sequence[str]) -> Iterator[ContenderRequ
     for task in evidence.tasks:
         for name in names:
             if rows := evidence.groups.get((task, name)):
-                config = {key: value for key, value in evidence.request(rows[0]).items() if key != "seed"}
                 seeds = tuple(row.seed for row in rows)
-                yield ContenderRequest(
-                    task, name, seeds, _yaml(config), command(config, seeds, f"{task}-{name}")
-                )
+                again = command(evidence.request(rows[0]), seeds, f"{task}-{name}")
+                yield ContenderRequest(task, name, seeds, again)
 
 
 def command(config: Mapping[str, Any], seeds: tuple[int, ...], name: str) -> str:

@@ -52,9 +52,9 @@ class TaskLine:
     sounded: Mapping[str, tuple[int, int]]
 
     @property
-    def alarm(self) -> bool:
-        """Whether there is a sign that something else than the task was paid for."""
-        return self.overpaid or bool(self.sounded)
+    def alarms(self) -> tuple[str, ...]:
+        """The kinds of signs that something else than the task was paid for."""
+        return (*(["overpaid"] if self.overpaid else []), *self.sounded)
 
 
 @dataclass(frozen=True)
@@ -102,7 +102,7 @@ def lines(evidence: Evidence, task: str) -> tuple[TaskLine, ...]:
                 shaped,
                 pay,
                 _parts(rows),
-                overpaid=bool(success.size) and success.mean() < FAILING and pay is not None and pay > most,
+                overpaid=bool(success.size and success.mean() < FAILING) and pay is not None and pay > most,
                 sounded=_sounded(rows),
             )
         )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 from shapegym.experiments.reports.sources import Evidence
 from shapegym.experiments.reports.standings import SUCCESS, Leaderboard, Standing
@@ -82,24 +82,37 @@ def _scores(leader: Standing, board: Leaderboard, what: str, scope: str) -> Iter
 
 
 _SIGNS = {
+    "overpaid": "an episode was paid more than solving the task ever earned, but the task was not solved",
     "falling": "the agent was paid more and more while its task return fell",
     "flat": "pay rose and settled while the task return stayed where it was",
-    "dominant": "a part paid several times what the task's best episode earned",
     "reversed": "episodes that were paid more solved the task less",
+    "dominant": "a part paid several times what the task's best episode earned",
 }
+"""Kinds of alarm in words, the worst first."""
 
 
-def alarms(task: str, line: TaskLine) -> Iterator[str]:
-    """The sentences about a contender that is paid for something else than the task."""
+def alarms(line: TaskLine) -> Iterator[str]:
+    """The sentences about a contender that is paid for something else than its task."""
     if line.overpaid:
         yield (
-            f"{line.contender} on {task} is paid {number(line.pay)} an episode, more than solving the task ever earned "
+            f"{line.contender} is paid {number(line.pay)} an episode, more than solving the task ever earned "
             f"in this comparison, but solves only {percent(line.success.estimate if line.success else None)} of the episodes."
         )
     for kind, (runs, step) in line.sounded.items():
-        yield (
-            f"{line.contender} on {task}: {_SIGNS.get(kind, kind)}, in {runs} of {line.seeds} runs, first at step {steps(step)}."
-        )
+        yield f"{line.contender}: {_SIGNS.get(kind, kind)}, in {runs} of {line.seeds} runs, first at step {steps(step)}."
+
+
+def alarming(tables: Iterable[tuple[str, Sequence[TaskLine]]]) -> Iterator[str]:
+    """A sentence for each kind of alarm: what it says, and of whom, by the tables of all tasks."""
+    places: dict[str, list[str]] = {kind: [] for kind in _SIGNS}
+    for task, table in tables:
+        for line in table:
+            for kind in line.alarms:
+                places.setdefault(kind, []).append(f"{line.contender} on {task}")
+    for kind, found in places.items():
+        if found:
+            sign = _SIGNS.get(kind, kind)
+            yield f"{sign[0].upper()}{sign[1:]}: {_listed(found)}."
 
 
 def caption(evidence: Evidence, contenders: int, what: str) -> str:

@@ -338,10 +338,13 @@ def test_a_single_contender_is_compared_with_nothing(tmp_path):
 
 def test_good_pay_for_failing_raises_an_alarm(tmp_path):
     page = compose(gather(sweep(tmp_path, scored(sparse=0.2, potential=0.9, misleading=0.1))))
-    assert [text.partition(" is paid")[0] for text in page.alarms] == [
-        "misleading on task0",
-        "misleading on task1",
+    assert page.alarms == [
+        "An episode was paid more than solving the task ever earned, but the task was not solved: "
+        "misleading on task0, misleading on task1."
     ]
+    for section in page.tasks:
+        (alarm,) = section.alarms
+        assert alarm.startswith("misleading is paid")
 
 
 def test_potentials_are_no_pay(tmp_path):
@@ -371,10 +374,13 @@ def test_alarms_of_training_are_counted_over_runs(tmp_path):
         return replace(row, alarms={"falling": 1000 * row.seed} if sounded else {})
 
     page = compose(gather(of_strategies(tmp_path, {"sparse", "count"}, edit)))
-    assert page.alarms[:1] == [
-        "count on task0: the agent was paid more and more while its task return fell, in 3 of 5 runs, first at step 2,000."
+    assert page.alarms == [
+        "The agent was paid more and more while its task return fell: count on task0, count on task1."
     ]
-    assert [line.contender for line in page.tasks[0].lines if line.alarm] == ["count"]
+    assert page.tasks[0].alarms == [
+        "count: the agent was paid more and more while its task return fell, in 3 of 5 runs, first at step 2,000."
+    ]
+    assert [line.contender for line in page.tasks[0].lines if line.alarms] == ["count"]
     assert all("in 3 of 5 runs" in text for text in written(tmp_path))
 
 
@@ -588,8 +594,6 @@ def test_the_configuration_is_that_of_the_run_where_there_is_one(tmp_path):
         "env: shapegym/DeepSea-v0\nsteps: 9\nsettings: {ent_coef: 0.125}\nseed: 0\n"
     )
     request = next(request for request in compose(gather(folder)).requests if request.contender == "sparse")
-    assert "ent_coef: 0.125" in request.config
-    assert "seed" not in request.config
     assert request.seeds == (0, 1, 2, 3, 4)
     assert "--set ent_coef=0.125" in request.command
 
