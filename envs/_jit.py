@@ -66,7 +66,7 @@ class _Announcement(event.Listener):
 
     def on_start(self, event: event.Event) -> None:
         """A dispatcher starts to compile: nothing usable was in the cache."""
-        module = event.data["dispatcher"].py_func.__module__
+        module = event.data["dispatcher"].py_func.__module__ or ""  # what `exec` made has none
         if not self._said and module.startswith(__package__):
             self._said = True
             logging.getLogger(__package__).warning(

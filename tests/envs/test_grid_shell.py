@@ -320,6 +320,14 @@ def test_memory_of_a_lane() -> None:
     assert sum(array.nbytes for array in state.values()) <= 2048
 
 
+def test_what_others_compile_needs_no_module() -> None:
+    """The listener that tells of compiling hears of every kernel in the process, also of those that `exec` makes."""
+    names: dict[str, Any] = {}
+    exec("def half(x):\n    return x / 2", names)
+    names["half"].__module__ = None
+    assert numba.njit(names["half"])(3) == 1.5
+
+
 @pytest.mark.slow
 def test_an_edited_callee_is_compiled_again(tmp_path: Path) -> None:
     """Numba's own cache looks at the file of the calling kernel alone."""

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import torch
 
+from shapegym.shaping.kernels.symbols import gather_sums, scatter_sums
 from shapegym.shaping.models.bodies import Symbols
 from shapegym.shaping.networks import SMALLEST_TO_SORT, distinct_rows
 
@@ -26,6 +27,26 @@ def test_symbols_are_a_linear_layer_on_one_hot_numbers_with_its_gradients_twice_
         (twice,) = torch.autograd.grad(once.square().sum(), weight)
         gradients.append((once.detach(), twice))
     torch.testing.assert_close(*gradients, rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("places", [1, 3, 4, 10])
+def test_sums_are_taken_place_by_place_and_row_by_row(places: int) -> None:
+    generator = np.random.default_rng(places)
+    rows = generator.integers(-1, 5, (9, places)).astype(np.float32)
+    rows[0] = np.nan
+    table, sums = (generator.normal(size=shape).astype(np.float32) for shape in ((places, 4, 3), (9, 3)))
+    gathered, scattered = np.zeros_like(sums), table.copy()
+    for row in range(9):
+        for i in range(places):
+            symbol = 0 if np.isnan(rows[row, i]) else int(np.clip(rows[row, i], 0, 3))
+            gathered[row] += table[i, symbol]
+            scattered[i, symbol] += sums[row]
+    got = np.full_like(sums, 7.0)
+    gather_sums(rows, table, got)
+    assert got.tobytes() == gathered.tobytes()
+    got = table.copy()
+    scatter_sums(rows, sums, got)
+    assert got.tobytes() == scattered.tobytes()
 
 
 @pytest.mark.parametrize("width", [1, 2, 5])
