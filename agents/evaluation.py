@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
+from stable_baselines3.common.policies import BaseModel
 from stable_baselines3.common.vec_env import VecEnv, VecNormalize
 
 from shapegym.agents.environments import lanes_of
@@ -127,7 +130,7 @@ def _play(model: Policy, venv: VecEnv, episodes: int, seed: int, deterministic: 
     lengths = np.zeros(venv.num_envs, dtype=np.int64)
     normalizer = model.get_vec_normalize_env() if hasattr(model, "get_vec_normalize_env") else None
     spaces = [model.action_space] if hasattr(model, "action_space") else []  # DQN explores by sampling it
-    with isolated_randomness(seed, *spaces):
+    with isolated_randomness(seed, *spaces), _in_evaluation_mode(model):
         venv.seed(seed)
         obs = venv.reset()
         state = None
@@ -155,6 +158,21 @@ def _play(model: Policy, venv: VecEnv, episodes: int, seed: int, deterministic: 
         np.array(episode_lengths, dtype=np.int64),
         None if None in successes else np.array(successes, dtype=bool),
     )
+
+
+@contextmanager
+def _in_evaluation_mode(model: Policy) -> Iterator[None]:
+    """Set the mode once: SB3's ``predict`` does so at every step, and the walk through all modules takes a third of the step."""
+    policy = getattr(model, "policy", None)
+    if not isinstance(policy, BaseModel):
+        yield
+        return
+    policy.set_training_mode(False)
+    policy.set_training_mode = lambda mode: None  # type: ignore[method-assign]
+    try:
+        yield
+    finally:
+        vars(policy).pop("set_training_mode", None)
 
 
 def _seen(obs: Any, normalizer: VecNormalize | None) -> Any:

@@ -71,6 +71,26 @@ def test_every_lane_plays_its_quota_however_long_its_episodes():
     assert np.array(policy.starts)[:3, 0].tolist() == [1, 1, 1]
 
 
+@pytest.mark.parametrize("algorithm", [PPO, DQN])
+def test_the_mode_of_a_policy_is_set_once_and_is_free_again(algorithm, monkeypatch):
+    model, modes = algorithm("MlpPolicy", LaneLength(0), device="cpu"), []
+    policy = type(model.policy)
+    change = policy.set_training_mode
+    monkeypatch.setattr(
+        policy, "set_training_mode", lambda self, mode: (modes.append(mode), change(self, mode))
+    )
+    evaluate(model, DummyVecEnv([lambda lane=lane: LaneLength(lane) for lane in range(3)]), 7)
+    assert modes == [False]
+    model.policy.set_training_mode(True)
+    assert model.policy.training
+    broken = DummyVecEnv([lambda: LaneLength(0)])
+    monkeypatch.setattr(broken.envs[0], "step", None)
+    with pytest.raises(TypeError):
+        evaluate(model, broken, 1)
+    model.policy.set_training_mode(True)
+    assert modes == [False, True, False, True]
+
+
 def test_fewer_episodes_than_lanes():
     venv = DummyVecEnv([lambda lane=lane: LaneLength(lane) for lane in range(5)])
     assert evaluate(Recorder(), venv, 2).lengths.tolist() == [1, 4]
