@@ -7,7 +7,8 @@ take turns, so what else the machine does falls on all of them; what counts are 
     git clone --no-checkout . /tmp/earlier && git -C /tmp/earlier checkout COMMIT
     python benchmarks/beside_load.py --earlier /tmp/earlier
 
-adds the library as it was at that commit.
+adds the library as it was at that commit. Processes of the same code differ, some by half for as long as they live: `--starts 12`
+begins twelve of each, one field after the other, and its entries are the medians of their rounds.
 """
 
 from __future__ import annotations
@@ -16,10 +17,11 @@ import argparse
 import os
 import subprocess
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, nullcontext
 from itertools import cycle
 from pathlib import Path
+from statistics import median
 
 from racing import Contestant, Results, Spread, machine, race, table, tell
 
@@ -127,6 +129,13 @@ def busy(processes: int) -> Iterator[None]:
             child.wait()
 
 
+def together(races: Sequence[Results]) -> Results:
+    """The rounds of one start, or of several starts the median of each."""
+    if len(races) == 1:
+        return races[0]
+    return {name: [median(results[name]) for results in races] for name in races[0]}
+
+
 def rows(results: Results) -> Iterator[tuple[str, ...]]:
     """Speeds, and how many times as fast as each the default was in the same round."""
     default = results[DEFAULT]
@@ -145,6 +154,7 @@ def main() -> None:
         "--busy", type=int, nargs="+", default=[0, 2], help="processes beside, one table each"
     )
     parser.add_argument("--rounds", type=int, default=9)
+    parser.add_argument("--starts", type=int, default=1, help="processes of each, one after the other")
     parser.add_argument("--seconds", type=float, default=3.0, help="of a turn in a round")
     parser.add_argument("--earlier", type=Path, help="a clone of the repository at another commit")
     parser.add_argument("--serve", nargs=2, help=argparse.SUPPRESS)
@@ -155,24 +165,27 @@ def main() -> None:
         return
     print(
         machine("numpy", "numba", "torch", "stable_baselines3"),
-        f"medians [quartiles] of {options.rounds} rounds of {options.seconds:g} s each.",
+        f"medians [quartiles] of {options.rounds} rounds of {options.seconds:g} s each"
+        + (f", {options.starts} starts of each." if options.starts > 1 else "."),
         sep="; ",
     )
     for work in options.work:
         lanes = {"steps": 2048, "frames": 256}[work]
         names = [DEFAULT, *([SEEDED] if work == "frames" else []), ONE, ALL]
         names += [EARLIER] if options.earlier else []
-        with ExitStack() as cleanup:
-            tell(f"{work}: starting {', '.join(names)}")
-            field = [contestant(cleanup, work, name, lanes, options.earlier) for name in names]
-            for processes in options.busy:
-                tell(f"{work}: beside {processes} busy processes")
-                with busy(processes):
-                    results = race(field, options.rounds, options.seconds)
-                beside = f"beside {processes} busy processes" if processes else "beside nothing of ours"
-                print(
-                    f"\n{table((f'{work}, {lanes:,} lanes, {beside}', 'a second', 'default / this'), rows(results))}"
-                )
+        races: dict[int, list[Results]] = {processes: [] for processes in options.busy}
+        for start in range(options.starts):
+            with ExitStack() as cleanup:
+                tell(f"{work}: starting {', '.join(names)} ({start + 1} of {options.starts})")
+                field = [contestant(cleanup, work, name, lanes, options.earlier) for name in names]
+                for processes, found in races.items():
+                    tell(f"{work}: beside {processes} busy processes")
+                    with busy(processes):
+                        found.append(race(field, options.rounds, options.seconds))
+        for processes, found in races.items():
+            beside = f"beside {processes} busy processes" if processes else "beside nothing of ours"
+            header = (f"{work}, {lanes:,} lanes, {beside}", "a second", "default / this")
+            print(f"\n{table(header, rows(together(found)))}")
 
 
 if __name__ == "__main__":

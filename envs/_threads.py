@@ -2,8 +2,8 @@
 
 Threads that share their cores with other programs wait for the slowest of them, often for longer than one thread takes for
 everything. So an environment's steps are timed while it is used, and run on as many threads as were fastest (`shapegym.fastest`).
-Lanes do not see each other, so results are the same whatever is chosen. NUMBA_NUM_THREADS and `numba.set_num_threads` set the most:
-1 keeps everything in the caller's thread.
+Lanes do not see each other, so results are the same whatever is chosen. NUMBA_NUM_THREADS and `numba.set_num_threads` set the most,
+the latter from one of the next steps on: 1 keeps everything in the caller's thread.
 """
 
 from __future__ import annotations
@@ -21,6 +21,8 @@ from shapegym.fastest import Fastest, counts_up_to
 
 LANES_PER_THREAD = 256
 """Below this many lanes a thread costs more than it saves."""
+STEPS_PER_QUESTION = 16
+"""To ask Numba how many threads it allows takes a fiftieth of a step."""
 
 _PROCESS = os.getpid()
 _LOCK = Lock()
@@ -29,8 +31,8 @@ _LOCK = Lock()
 class _Here(local):
     """What holds in the calling thread."""
 
-    team: int | None = None
-    """Threads for each loop, at most; None leaves it to Numba."""
+    team: tuple[int, int] | None = None
+    """Threads for each loop, at most, and how many Numba allowed when it was asked; None leaves it to Numba."""
 
 
 _HERE = _Here()
@@ -48,17 +50,17 @@ class Team:
 
     def __init__(self, lanes: int) -> None:
         self._lanes = lanes
+        self._steps, self._allowed = 0, 1
         self._most, self._fastest = 1, Fastest(counts_up_to(1))
-        self._outside: int | None = None
+        self._outside: tuple[int, int] | None = None
         self._start = 0.0
 
     def __enter__(self) -> None:
         self._outside = _HERE.team
-        most = 1 if self._lanes < 2 * LANES_PER_THREAD else _useful(self._lanes, _allowed())
-        if most != self._most:
-            self._most = most
-            self._fastest = Fastest(counts_up_to(most))
-        _HERE.team = self._fastest.way
+        if self._lanes >= 2 * LANES_PER_THREAD and self._steps % STEPS_PER_QUESTION == 0:
+            self._ask()
+        self._steps += 1
+        _HERE.team = self._fastest.way, self._allowed
         self._start = perf_counter()
 
     def __exit__(self, failure: type[BaseException] | None, *_: object) -> None:
@@ -66,14 +68,22 @@ class Team:
         if self._most > 1 and failure is None:
             self._fastest.took(perf_counter() - self._start)
 
+    def _ask(self) -> None:
+        self._allowed = _allowed()
+        most = _useful(self._lanes, self._allowed)
+        if most != self._most:
+            self._most = most
+            self._fastest = Fastest(counts_up_to(most))
+
 
 def over_lanes(
     serial: Callable[..., None], chunked: Callable[..., None], lanes: int, *arguments: Any
 ) -> None:
     """Call `serial(0, lanes, *arguments)`, or `chunked(chunks, *arguments)` where that is faster."""
     if lanes >= 2 * LANES_PER_THREAD:
-        allowed, team = _allowed(), _HERE.team
-        chunks = _useful(lanes, allowed if team is None else min(team, allowed))
+        team = _HERE.team
+        most, allowed = (_allowed(),) * 2 if team is None else team
+        chunks = _useful(lanes, most)
         if chunks > 1 and os.getpid() == _PROCESS:  # OpenMP does not survive a fork
             with _LOCK:  # Numba's fallback threads serve one caller at a time
                 _run(chunks, allowed, chunked, arguments)
@@ -102,8 +112,9 @@ def _run(chunks: int, allowed: int, chunked: Callable[..., None], arguments: tup
     if chunks == allowed:
         chunked(chunks, *arguments)
         return
+    before = numba.get_num_threads()
     numba.set_num_threads(chunks)  # threads without a chunk would be waited for too
     try:
         chunked(chunks, *arguments)
     finally:
-        numba.set_num_threads(allowed)
+        numba.set_num_threads(before)

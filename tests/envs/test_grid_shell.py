@@ -98,6 +98,32 @@ def test_no_more_threads_are_tried_than_allowed_and_useful(
     assert allowing[-1] == allowed
 
 
+@pytest.mark.parametrize(("before", "after"), [(4, 1), (4, 2), (2, 8)])
+def test_a_number_of_threads_that_is_set_later_is_heeded_and_kept(
+    before: int, after: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    allowing = [before]
+    monkeypatch.setattr(numba, "get_num_threads", lambda: allowing[-1])
+    monkeypatch.setattr(numba, "set_num_threads", allowing.append)
+    monkeypatch.setattr(_threads, "Fastest", _InTurn)
+    seen: list[int] = []
+
+    def step() -> None:
+        with team:
+            _threads.over_lanes(lambda start, stop: seen.append(1), seen.append, 10_000)
+
+    team = _threads.Team(10_000)
+    step()
+    numba.set_num_threads(after)
+    for _ in range(_threads.STEPS_PER_QUESTION):
+        step()
+        assert allowing[-1] == after
+    seen.clear()
+    for _ in range(8):
+        step()
+    assert max(seen) == after
+
+
 def test_a_step_that_fails_says_nothing_of_speed() -> None:
     team = _threads.Team(10_000)
     with team:
