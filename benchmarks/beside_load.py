@@ -137,7 +137,7 @@ def together(races: Sequence[Results]) -> Results:
 
 
 def rows(results: Results) -> Iterator[tuple[str, ...]]:
-    """Speeds, and how many times as fast as each the default was in the same round."""
+    """Speeds, and how many times as fast as each the default was in the same round or start."""
     default = results[DEFAULT]
     better = [max(one, other) for one, other in zip(results[ONE], results[ALL], strict=True)]
     listed: Mapping[str, list[float]] = {**results, "the better of one and all": better}

@@ -3,7 +3,7 @@
 Threads that share their cores with other programs wait for the slowest of them, often for longer than one thread takes for
 everything. So an environment's steps are timed while it is used, and run on as many threads as were fastest (`shapegym.fastest`).
 Lanes do not see each other, so results are the same whatever is chosen. NUMBA_NUM_THREADS and `numba.set_num_threads` set the most,
-the latter from one of the next steps on: 1 keeps everything in the caller's thread.
+the latter within `STEPS_PER_QUESTION` steps: 1 keeps everything in the caller's thread.
 """
 
 from __future__ import annotations
@@ -81,8 +81,10 @@ def over_lanes(
 ) -> None:
     """Call `serial(0, lanes, *arguments)`, or `chunked(chunks, *arguments)` where that is faster."""
     if lanes >= 2 * LANES_PER_THREAD:
-        team = _HERE.team
-        most, allowed = (_allowed(),) * 2 if team is None else team
+        if _HERE.team is None:
+            most = allowed = _allowed()
+        else:
+            most, allowed = _HERE.team
         chunks = _useful(lanes, most)
         if chunks > 1 and os.getpid() == _PROCESS:  # OpenMP does not survive a fork
             with _LOCK:  # Numba's fallback threads serve one caller at a time

@@ -73,17 +73,24 @@ class _InTurn:
         assert seconds > 0
 
 
+@pytest.fixture
+def allowing(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """Numbers of threads in the order they are set, the last of them Numba's; all that may be used are, in turn."""
+    numbers: list[int] = []
+    monkeypatch.setattr(numba, "get_num_threads", lambda: numbers[-1])
+    monkeypatch.setattr(numba, "set_num_threads", numbers.append)
+    monkeypatch.setattr(_threads, "Fastest", _InTurn)
+    return numbers
+
+
 @pytest.mark.parametrize(
     ("allowed", "lanes", "ways"),
     [(1, 10_000, [1]), (8, 511, [1]), (8, 512, [1, 2]), (8, 10_000, [1, 8, 4, 2]), (6, 10_000, [1, 6, 3])],
 )
 def test_no_more_threads_are_tried_than_allowed_and_useful(
-    allowed: int, lanes: int, ways: list[int], monkeypatch: pytest.MonkeyPatch
+    allowed: int, lanes: int, ways: list[int], allowing: list[int]
 ) -> None:
-    allowing = [allowed]
-    monkeypatch.setattr(numba, "get_num_threads", lambda: allowing[-1])
-    monkeypatch.setattr(numba, "set_num_threads", allowing.append)
-    monkeypatch.setattr(_threads, "Fastest", _InTurn)
+    allowing.append(allowed)
     seen: list[int] = []
 
     def chunked(chunks: int) -> None:
@@ -100,12 +107,9 @@ def test_no_more_threads_are_tried_than_allowed_and_useful(
 
 @pytest.mark.parametrize(("before", "after"), [(4, 1), (4, 2), (2, 8)])
 def test_a_number_of_threads_that_is_set_later_is_heeded_and_kept(
-    before: int, after: int, monkeypatch: pytest.MonkeyPatch
+    before: int, after: int, allowing: list[int]
 ) -> None:
-    allowing = [before]
-    monkeypatch.setattr(numba, "get_num_threads", lambda: allowing[-1])
-    monkeypatch.setattr(numba, "set_num_threads", allowing.append)
-    monkeypatch.setattr(_threads, "Fastest", _InTurn)
+    allowing.append(before)
     seen: list[int] = []
 
     def step() -> None:
